@@ -1,0 +1,227 @@
+//! The models that can be chosen: networks at a side, with their contract, cost and accuracy.
+
+use std::collections::BTreeMap;
+use std::path::{Component, Path, PathBuf};
+use std::sync::Arc;
+
+use crate::scaling::Scale;
+use crate::strict::{StrictError, did_you_mean};
+
+mod contract;
+mod file;
+pub use contract::{Colour, Contract, Crop, Filter, Layout};
+pub use file::Family;
+use file::{CatalogFile, NetworkEntry};
+
+/// Sides that a picture may have at the model; beyond them a typo is likelier than a wish.
+const SIDES: std::ops::RangeInclusive<u32> = 32..=2048;
+
+/// A catalog, or something it names, that cannot be used.
+#[derive(Debug, thiserror::Error)]
+pub enum CatalogError {
+    #[error(transparent)]
+    File(#[from] StrictError),
+    #[error("{}: {message}", path.display())]
+    Inconsistent { path: PathBuf, message: String },
+    #[error("no model `{name}` in the catalog{hint}; there are {known}")]
+    Unknown { name: String, hint: String, known: String },
+    #[error("{}: {cause}; `phicam models verify` checks all of them", path.display())]
+    Missing { path: PathBuf, cause: std::io::Error },
+    #[error(
+        "{}: SHA-256 is {found}, the catalog says {expected}: the file is damaged or another one; \
+         fetch it again, or rebuild it with models/imagenet/build.py", path.display()
+    )]
+    WrongHash { path: PathBuf, found: String, expected: String },
+}
+
+/// Weights of one network, good for any side.
+#[derive(Debug)]
+pub struct Network {
+    pub name: String,
+    /// The ONNX file.
+    pub file: PathBuf,
+    pub sha256: String,
+    /// One label a line; the line's number, from 0, is the class.
+    pub labels: PathBuf,
+    pub labels_sha256: String,
+    pub family: Family,
+    /// Layers and channels as multiples of the base network's.
+    pub depth: f64,
+    pub width: f64,
+    pub million_parameters: f64,
+    pub licence: String,
+    pub source: String,
+}
+
+impl Network {
+    /// The ONNX file's bytes, once their hash is what the catalog says.
+    pub fn read(&self) -> Result<Vec<u8>, CatalogError> {
+        read_checked(&self.file, &self.sha256)
+    }
+
+    /// The label file's bytes, once their hash is what the catalog says.
+    pub fn read_labels(&self) -> Result<Vec<u8>, CatalogError> {
+        read_checked(&self.labels, &self.labels_sha256)
+    }
+}
+
+/// Something that can be chosen: a network at a side.
+#[derive(Clone, Debug)]
+pub struct Choice {
+    /// `network@side`.
+    pub name: String,
+    pub network: Arc<Network>,
+    pub input: Arc<Contract>,
+    /// Pixels along each side of the model's square input.
+    pub side: u32,
+    pub phi: f64,
+    /// Multiply-accumulates of one picture, in millions.
+    pub million_macs: f64,
+    /// Accuracy on the ImageNet validation set.
+    pub top1_percent: f64,
+    /// Who published that accuracy, or how it was estimated.
+    pub top1_source: String,
+}
+
+/// Every choice, in the order of the file.
+#[derive(Debug)]
+pub struct Catalog {
+    pub choices: Vec<Choice>,
+}
+
+impl Catalog {
+    /// Reads `catalog.toml` in `folder` and checks that it agrees with itself. Model files are not opened.
+    pub fn read(folder: &Path) -> Result<Catalog, CatalogError> {
+        let path = folder.join("catalog.toml");
+        Self::assemble(crate::strict::read(&path)?, folder)
+            .map_err(|message| CatalogError::Inconsistent { path, message })
+    }
+
+    fn assemble(file: CatalogFile, folder: &Path) -> Result<Catalog, String> {
+        let inputs: BTreeMap<_, _> =
+            file.input.into_iter().map(|(name, contract)| (name, Arc::new(contract))).collect();
+        for (name, contract) in &inputs {
+            contract.check().map_err(|message| format!("input `{name}`: {message}"))?;
+        }
+        let networks = file.network.into_iter().map(|(name, entry)| {
+            let network = assemble_network(&name, entry, folder)?;
+            Ok::<_, String>((name, Arc::new(network)))
+        });
+        let networks: BTreeMap<_, _> = networks.collect::<Result<_, _>>()?;
+        let mut choices: Vec<Choice> = Vec::with_capacity(file.choice.len());
+        for entry in file.choice {
+            let name = &entry.name;
+            let network = networks.get(&entry.network).ok_or_else(|| {
+                let hint = did_you_mean(&entry.network, networks.keys().map(String::as_str));
+                format!("`{name}` names network `{}`, which has no table{hint}", entry.network)
+            })?;
+            let input = inputs.get(&entry.input).ok_or_else(|| {
+                let hint = did_you_mean(&entry.input, inputs.keys().map(String::as_str));
+                format!("`{name}` names input `{}`, which has no table{hint}", entry.input)
+            })?;
+            if choices.iter().any(|other| other.name == *name) {
+                return Err(format!("`{name}` is there twice"));
+            }
+            let choice = Choice {
+                name: entry.name,
+                network: network.clone(),
+                input: input.clone(),
+                side: entry.side,
+                phi: entry.phi,
+                million_macs: entry.million_macs,
+                top1_percent: entry.top1_percent,
+                top1_source: entry.top1_source,
+            };
+            choice.check().map_err(|message| format!("`{}`: {message}", choice.name))?;
+            choices.push(choice);
+        }
+        if choices.is_empty() {
+            return Err("has no [[choice]]; at least one is needed".into());
+        }
+        Ok(Catalog { choices })
+    }
+
+    /// The choice of that very name (`lite0@192`).
+    pub fn choice(&self, name: &str) -> Result<&Choice, CatalogError> {
+        self.choices.iter().find(|choice| choice.name == name).ok_or_else(|| self.unknown(name))
+    }
+
+    /// What a name admits: one choice (`lite0@192`), or a network at all its sides (`lite0`).
+    pub fn named(&self, name: &str) -> Result<Vec<&Choice>, CatalogError> {
+        let admits = |choice: &&Choice| choice.name == name || choice.network.name == name;
+        let found: Vec<_> = self.choices.iter().filter(admits).collect();
+        if found.is_empty() { Err(self.unknown(name)) } else { Ok(found) }
+    }
+
+    fn unknown(&self, name: &str) -> CatalogError {
+        let names = || self.choices.iter().map(|choice| choice.name.as_str());
+        let known = names().collect::<Vec<_>>().join(", ");
+        CatalogError::Unknown { name: name.into(), hint: did_you_mean(name, names()), known }
+    }
+}
+
+impl Choice {
+    /// φ and the name follow from depth, width and side: a catalog that says otherwise has a slip in it.
+    fn check(&self) -> Result<(), String> {
+        let Choice { side, phi, million_macs, top1_percent, .. } = *self;
+        if !SIDES.contains(&side) {
+            return Err(format!("side is {side}, expected {} to {}", SIDES.start(), SIDES.end()));
+        }
+        let expected = format!("{}@{side}", self.network.name);
+        if self.name != expected {
+            return Err(format!("the name should be network@side, `{expected}`"));
+        }
+        let scale = Scale { depth: self.network.depth, width: self.network.width, side };
+        if (scale.phi() - phi).abs() > 0.011 {
+            return Err(format!("phi is {phi}, depth, width and side give {:.2}", scale.phi()));
+        }
+        if !(million_macs > 0.0 && million_macs < 1e6) {
+            return Err(format!("million_macs is {million_macs}, expected more than 0 and less than 1000000"));
+        }
+        if !(top1_percent > 0.0 && top1_percent <= 100.0) {
+            return Err(format!("top1_percent is {top1_percent}, expected more than 0 and at most 100"));
+        }
+        Ok(())
+    }
+}
+
+fn assemble_network(name: &str, entry: NetworkEntry, folder: &Path) -> Result<Network, String> {
+    let inside = |relative: &Path| {
+        let plain = relative.components().all(|part| matches!(part, Component::Normal(_)));
+        match plain {
+            true => Ok(folder.join(relative)),
+            false => Err(format!("network `{name}` names {}, which lies outside this folder", relative.display())),
+        }
+    };
+    for (what, scale) in [("depth", entry.depth), ("width", entry.width)] {
+        if !(0.1..=20.0).contains(&scale) {
+            return Err(format!("network `{name}`: {what} is {scale}, expected 0.1 to 20"));
+        }
+    }
+    Ok(Network {
+        name: name.into(),
+        file: inside(&entry.file)?,
+        sha256: entry.sha256,
+        labels: inside(&entry.labels)?,
+        labels_sha256: entry.labels_sha256,
+        family: entry.family,
+        depth: entry.depth,
+        width: entry.width,
+        million_parameters: entry.million_parameters,
+        licence: entry.licence,
+        source: entry.source,
+    })
+}
+
+fn read_checked(path: &Path, expected: &str) -> Result<Vec<u8>, CatalogError> {
+    use sha2::{Digest, Sha256};
+    let bytes = std::fs::read(path).map_err(|cause| CatalogError::Missing { path: path.into(), cause })?;
+    let found: String = Sha256::digest(&bytes).iter().map(|byte| format!("{byte:02x}")).collect();
+    if found != expected {
+        return Err(CatalogError::WrongHash { path: path.into(), found, expected: expected.into() });
+    }
+    Ok(bytes)
+}
+
+#[cfg(test)]
+mod tests;

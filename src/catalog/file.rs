@@ -1,0 +1,56 @@
+//! The catalog as it is written in `models/catalog.toml`.
+
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+
+use serde::Deserialize;
+
+use super::Contract;
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct CatalogFile {
+    #[serde(default)]
+    pub input: BTreeMap<String, Contract>,
+    #[serde(default)]
+    pub network: BTreeMap<String, NetworkEntry>,
+    #[serde(default)]
+    pub choice: Vec<ChoiceEntry>,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct NetworkEntry {
+    pub file: PathBuf,
+    pub sha256: String,
+    pub labels: PathBuf,
+    pub labels_sha256: String,
+
+    pub family: Family,
+    pub width: f64,
+    pub depth: f64,
+    pub million_parameters: f64,
+    pub licence: String,
+    pub source: String,
+}
+
+/// Which of the two EfficientNet families: B has squeeze-excite and SiLU, Lite has neither.
+#[derive(Clone, Copy, Debug, Deserialize, PartialEq, Eq)]
+#[serde(rename_all = "lowercase")]
+pub enum Family {
+    B,
+    Lite,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct ChoiceEntry {
+    pub name: String,
+    pub network: String,
+    pub input: String,
+    pub side: u32,
+    pub phi: f64,
+    pub million_macs: f64,
+    pub top1_percent: f64,
+    pub top1_source: String,
+}

@@ -1,0 +1,142 @@
+//! A choice ready to answer: preprocess → engine → guess, with its labels and its times.
+
+use std::sync::Arc;
+use std::time::Instant;
+
+use crate::catalog::{CatalogError, Choice};
+use crate::engine::{self, Engine, EngineError};
+use crate::frame::Frame;
+use crate::guess::{self, Guesser, Guesses};
+use crate::labels::{LabelError, Labels};
+use crate::preprocess::{Preprocess, PreprocessError};
+use crate::view::{Area, View};
+
+/// A choice that could not be made ready.
+#[derive(Debug, thiserror::Error)]
+pub enum ReadyError {
+    #[error(transparent)]
+    Catalog(#[from] CatalogError),
+    #[error(transparent)]
+    Labels(#[from] LabelError),
+    #[error(transparent)]
+    Engine(#[from] EngineError),
+}
+
+/// A frame that got no answer.
+#[derive(Debug, thiserror::Error)]
+pub enum AnswerError {
+    #[error(transparent)]
+    Preprocess(#[from] PreprocessError),
+    #[error(transparent)]
+    Engine(#[from] EngineError),
+}
+
+/// What is needed beside the choice itself.
+#[derive(Clone, Copy, Debug)]
+pub struct Settings {
+    pub view: View,
+    pub guess: guess::Settings,
+    /// Threads that one inference may use.
+    pub threads: usize,
+}
+
+/// What a choice said of a frame.
+#[derive(Clone, Debug)]
+pub struct Answer {
+    /// The frame's sequence number.
+    pub frame: u64,
+    pub source: Option<Arc<str>>,
+    pub captured: Instant,
+    pub guesses: Guesses,
+    /// The part of the frame that the model saw, in the frame's pixels.
+    pub seen: Area,
+    pub model: Arc<Model>,
+    pub times: Times,
+}
+
+/// Milliseconds that an answer took, by stage.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Times {
+    pub preprocess_ms: f64,
+    pub infer_ms: f64,
+    pub guess_ms: f64,
+}
+
+impl Times {
+    /// From a decoded frame to its guesses.
+    pub fn total_ms(&self) -> f64 {
+        self.preprocess_ms + self.infer_ms + self.guess_ms
+    }
+}
+
+/// What an answer tells of the model that gave it.
+#[derive(Debug)]
+pub struct Model {
+    pub choice: Choice,
+    pub engine: &'static str,
+    pub threads: usize,
+    pub labels: Labels,
+}
+
+/// See the module.
+pub struct Classifier {
+    model: Arc<Model>,
+    preprocess: Preprocess,
+    engine: Box<dyn Engine>,
+    guesser: Guesser,
+}
+
+impl Classifier {
+    /// Loads `choice`, checking its files and that its labels and classes agree.
+    pub fn open(choice: &Choice, settings: &Settings) -> Result<Classifier, ReadyError> {
+        let network = &choice.network;
+        let engine = engine::open(choice, &network.read()?, settings.threads)?;
+        let labels = Labels::parse(&network.read_labels()?, &network.labels)?;
+        let labels = labels.for_classes(engine.classes(), &network.name, &network.labels)?;
+        Ok(Classifier::with_engine(choice, labels, engine, settings))
+    }
+
+    /// The same around an engine that is there already.
+    pub fn with_engine(choice: &Choice, labels: Labels, engine: Box<dyn Engine>, settings: &Settings) -> Classifier {
+        let guesser = Guesser::new(settings.guess, engine.classes());
+        let preprocess = Preprocess::new(choice.input.clone(), choice.side, settings.view);
+        let model = Model { choice: choice.clone(), engine: engine.name(), threads: settings.threads, labels };
+        Classifier { model: Arc::new(model), preprocess, engine, guesser }
+    }
+
+    /// What answers are given by.
+    pub fn model(&self) -> &Arc<Model> {
+        &self.model
+    }
+
+    /// Says what is on `frame`.
+    pub fn answer(&mut self, frame: &Frame) -> Result<Answer, AnswerError> {
+        let start = Instant::now();
+        let seen = self.preprocess.run(frame, self.engine.input())?;
+        let preprocessed = Instant::now();
+        let scores = self.engine.infer()?;
+        let inferred = Instant::now();
+        let guesses = self.guesser.guess(scores, frame.captured);
+        let ms = |from: Instant, to: Instant| (to - from).as_secs_f64() * 1e3;
+        let times = Times {
+            preprocess_ms: ms(start, preprocessed),
+            infer_ms: ms(preprocessed, inferred),
+            guess_ms: ms(inferred, Instant::now()),
+        };
+        Ok(Answer {
+            frame: frame.sequence,
+            source: frame.source.clone(),
+            captured: frame.captured,
+            guesses,
+            seen,
+            model: self.model.clone(),
+            times,
+        })
+    }
+
+    /// The scores (before softmax) and the square of RGB levels behind the last answer's guesses.
+    pub fn evidence(&mut self) -> Result<(Vec<f32>, &[u8]), EngineError> {
+        let scores = self.engine.infer()?.to_vec();
+        Ok((scores, self.preprocess.square()))
+    }
+}

@@ -1,0 +1,38 @@
+//! What runs a model.
+
+use crate::catalog::Choice;
+
+mod tract;
+mod widen;
+pub use tract::Tract;
+
+/// A model that could not be loaded or run.
+#[derive(Debug, thiserror::Error)]
+pub enum EngineError {
+    #[error("{model} cannot be loaded: {cause}; `phicam models verify` checks every file")]
+    Load { model: String, cause: String },
+    #[error(
+        "{model} {what} {found}, expected {expected}: it is another kind of model than the catalog says; \
+         see models/catalog.toml"
+    )]
+    Shape { model: String, what: &'static str, found: String, expected: String },
+    #[error("{model} failed on a picture: {cause}")]
+    Run { model: String, cause: String },
+}
+
+/// Runs one choice, one picture at a time. The tests have a second implementation, to be slow and to fail on purpose.
+pub trait Engine: Send {
+    /// `tract`, as `--engine` and the logs call it.
+    fn name(&self) -> &'static str;
+    /// How many scores it gives.
+    fn classes(&self) -> usize;
+    /// The input to fill: 3 × side × side values, channels apart.
+    fn input(&mut self) -> &mut [f32];
+    /// One score a class, before softmax, for what [`Engine::input`] was filled with.
+    fn infer(&mut self) -> Result<&[f32], EngineError>;
+}
+
+/// Loads `choice` from the bytes of its file, to run on `threads` threads.
+pub fn open(choice: &Choice, onnx: &[u8], threads: usize) -> Result<Box<dyn Engine>, EngineError> {
+    Ok(Box::new(Tract::load(&choice.name, onnx, choice.side, threads)?))
+}

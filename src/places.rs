@@ -1,0 +1,104 @@
+//! Where things are on this machine: models, sample photographs, and what the program remembers.
+
+use std::env;
+use std::path::{Path, PathBuf};
+
+/// A folder that was looked for and is nowhere.
+#[derive(Debug, thiserror::Error)]
+#[error("no folder {what} with {needs} found; looked in {}; {remedy}", list(tried))]
+pub struct NotFound {
+    what: &'static str,
+    needs: &'static str,
+    tried: Vec<PathBuf>,
+    remedy: &'static str,
+}
+
+fn list(paths: &[PathBuf]) -> String {
+    paths.iter().map(|path| path.display().to_string()).collect::<Vec<_>>().join(", ")
+}
+
+/// The folder of models: what the user named, `PHICAM_MODELS`, or the first of the usual places.
+pub fn models(named: Option<&Path>) -> Result<PathBuf, NotFound> {
+    let named = named.map(Path::to_path_buf).or_else(|| env::var_os("PHICAM_MODELS").map(PathBuf::from));
+    let remedy = "name it with --models DIR or PHICAM_MODELS";
+    find("models", "catalog.toml", named, remedy)
+}
+
+/// The folder of sample photographs.
+pub fn samples() -> Result<PathBuf, NotFound> {
+    find("samples", "expected.toml", None, "name pictures of your own with --camera files:DIR")
+}
+
+/// What the user named and nothing else, or the first usual place that holds `needs`.
+fn find(
+    what: &'static str,
+    needs: &'static str,
+    named: Option<PathBuf>,
+    remedy: &'static str,
+) -> Result<PathBuf, NotFound> {
+    let tried = match named {
+        Some(named) => vec![named],
+        None => usual(what),
+    };
+    match tried.iter().find(|folder| folder.join(needs).is_file()) {
+        Some(found) => Ok(found.clone()),
+        None => Err(NotFound { what, needs, tried, remedy }),
+    }
+}
+
+/// Beside the program, its `share`, the source tree that it was built in, the system's, the current folder.
+fn usual(what: &str) -> Vec<PathBuf> {
+    let program = env::current_exe().and_then(|program| program.canonicalize()).unwrap_or_default();
+    let beside = program.parent().unwrap_or(Path::new(""));
+    let mut places = vec![beside.join(what), beside.join("../share/phicam").join(what)];
+    // target/<profile>/phicam and target/<triple>/<profile>/phicam
+    places.extend([beside.join("../..").join(what), beside.join("../../..").join(what)]);
+    places.extend([Path::new("/usr/share/phicam").join(what), PathBuf::from(what)]);
+    places
+}
+
+/// Where the program remembers (measurements): `PHICAM_STATE`, systemd's state folder, or XDG's.
+pub fn state() -> PathBuf {
+    let named = ["PHICAM_STATE", "STATE_DIRECTORY"].iter().find_map(env::var_os).map(PathBuf::from);
+    let xdg = || env::var_os("XDG_STATE_HOME").map(|home| PathBuf::from(home).join("phicam"));
+    let home = || env::var_os("HOME").map(|home| PathBuf::from(home).join(".local/state/phicam"));
+    named.or_else(xdg).or_else(home).unwrap_or_else(|| env::temp_dir().join("phicam"))
+}
+
+/// Writes `bytes` to `path` so that a power cut leaves the old file or the new one, never half of one.
+pub fn replace_file(path: &Path, bytes: &[u8]) -> std::io::Result<()> {
+    use std::io::Write;
+    let mut name = path.file_name().unwrap_or_default().to_os_string();
+    name.push(format!(".{}.new", std::process::id()));
+    let new = path.with_file_name(name);
+    let written = std::fs::File::create(&new).and_then(|mut file| {
+        file.write_all(bytes)?;
+        file.sync_data()
+    });
+    let replaced = written.and_then(|()| std::fs::rename(&new, path));
+    if replaced.is_err() {
+        let _ = std::fs::remove_file(&new); // the first error is the one to tell
+    }
+    replaced
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_file_is_replaced_whole_and_nothing_is_left_beside_it() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("a.json");
+        replace_file(&path, b"old").unwrap();
+        replace_file(&path, b"new").unwrap();
+        assert_eq!(std::fs::read(&path).unwrap(), b"new");
+        assert_eq!(std::fs::read_dir(folder.path()).unwrap().count(), 1);
+    }
+
+    #[test]
+    fn a_named_folder_without_models_is_an_error_that_names_it() {
+        let error = models(Some(Path::new("/nowhere"))).unwrap_err().to_string();
+        assert!(error.contains("/nowhere") && error.contains("--models"), "{error}");
+    }
+}

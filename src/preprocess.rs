@@ -1,0 +1,117 @@
+//! From a frame to a model's input: view, crop, resize, normalise, exactly as the contract says.
+
+use std::sync::Arc;
+
+use fast_image_resize::images::{CroppedImage, Image, ImageRef};
+use fast_image_resize::{FilterType, PixelType, ResizeAlg, ResizeOptions, Resizer};
+
+use crate::catalog::{Colour, Contract, Filter};
+use crate::frame::{Frame, Size};
+use crate::view::{Area, View};
+
+/// A frame that could not be made into a model's input.
+#[derive(Debug, thiserror::Error)]
+pub enum PreprocessError {
+    #[error("the view selects {area:?} of a frame of {size}: nothing is left to see; widen it with --view")]
+    Nothing { area: Area, size: Size },
+    #[error("a frame of {size} could not be resized: {cause}")]
+    Resize { size: Size, cause: String },
+}
+
+/// Bars beside a view that is not square: the level that normalises to about 0.
+const BAR_LEVEL: u8 = 127;
+
+/// Turns frames into inputs; its buffers are made once.
+pub struct Preprocess {
+    contract: Arc<Contract>,
+    side: u32,
+    view: View,
+    resizer: Resizer,
+    options: ResizeOptions,
+    /// The model's input as levels: side × side × RGB.
+    square: Vec<u8>,
+    /// The view before bars are added, where it is not square.
+    inner: Vec<u8>,
+    /// Normalised value of each level, for each of the input's channels.
+    values: [[f32; 256]; 3],
+}
+
+impl Preprocess {
+    /// For a model of `side` pixels that expects `contract`, of what `view` shows.
+    pub fn new(contract: Arc<Contract>, side: u32, view: View) -> Preprocess {
+        let filter = match contract.filter {
+            Filter::Bilinear => FilterType::Bilinear,
+            Filter::Bicubic => FilterType::CatmullRom,
+        };
+        let values = std::array::from_fn(|channel| {
+            std::array::from_fn(|level| (level as f32 - contract.mean[channel]) / contract.scale[channel])
+        });
+        let square = vec![0; side as usize * side as usize * 3];
+        let inner = square.clone();
+        let options = ResizeOptions::new().resize_alg(ResizeAlg::Convolution(filter));
+        Preprocess { contract, side, view, resizer: Resizer::new(), options, square, inner, values }
+    }
+
+    /// The part of a frame of `size` that the model sees, in the frame's pixels.
+    pub fn seen(&self, size: Size) -> Area {
+        self.view.area(size, self.contract.crop, self.side)
+    }
+
+    /// The levels that the last frame gave: side × side × RGB, what the model saw.
+    pub fn square(&self) -> &[u8] {
+        &self.square
+    }
+
+    /// Fills `input` (3 × side × side values, channels apart) from `frame`; gives the part of the frame it used.
+    pub fn run(&mut self, frame: &Frame, input: &mut [f32]) -> Result<Area, PreprocessError> {
+        let area = self.seen(frame.size);
+        self.resize(frame, area)?;
+        self.normalise(input);
+        Ok(area)
+    }
+
+    fn resize(&mut self, frame: &Frame, area: Area) -> Result<(), PreprocessError> {
+        let size = frame.size;
+        if area.width == 0 || area.height == 0 {
+            return Err(PreprocessError::Nothing { area, size });
+        }
+        let failed = |cause: &dyn std::fmt::Display| PreprocessError::Resize { size, cause: cause.to_string() };
+        let fitted = area.fit(self.side);
+        let whole = fitted.width == self.side && fitted.height == self.side;
+        let target = if whole { &mut self.square } else { &mut self.inner };
+        let bytes = &mut target[..fitted.width as usize * fitted.height as usize * 3];
+        let from = ImageRef::new(size.width, size.height, frame.bytes(), PixelType::U8x3).map_err(|e| failed(&e))?;
+        // The filter must not look beyond the crop, as in Pillow's crop().resize(): hence a picture of its own.
+        let from = CroppedImage::new(&from, area.left, area.top, area.width, area.height).map_err(|e| failed(&e))?;
+        let mut to =
+            Image::from_slice_u8(fitted.width, fitted.height, bytes, PixelType::U8x3).map_err(|e| failed(&e))?;
+        self.resizer.resize(&from, &mut to, &self.options).map_err(|e| failed(&e))?;
+        if !whole {
+            self.add_bars(fitted);
+        }
+        Ok(())
+    }
+
+    fn add_bars(&mut self, fitted: Area) {
+        self.square.fill(BAR_LEVEL);
+        let (row, side_row) = (fitted.width as usize * 3, self.side as usize * 3);
+        let start = fitted.top as usize * side_row + fitted.left as usize * 3;
+        let rows = self.inner.chunks_exact(row).take(fitted.height as usize);
+        for (from, to) in rows.zip(self.square[start..].chunks_mut(side_row)) {
+            to[..row].copy_from_slice(from);
+        }
+    }
+
+    fn normalise(&self, input: &mut [f32]) {
+        let plane = self.side as usize * self.side as usize;
+        for (channel, (plane, values)) in input.chunks_exact_mut(plane).zip(&self.values).enumerate() {
+            let level = match self.contract.colour {
+                Colour::Rgb => channel,
+                Colour::Bgr => 2 - channel,
+            };
+            for (value, pixel) in plane.iter_mut().zip(self.square.chunks_exact(3)) {
+                *value = values[usize::from(pixel[level])];
+            }
+        }
+    }
+}
