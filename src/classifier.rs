@@ -5,7 +5,7 @@ use std::time::Instant;
 
 use crate::catalog::{CatalogError, Choice};
 use crate::engine::{self, Engine, EngineError};
-use crate::frame::Frame;
+use crate::frame::{Frame, Size};
 use crate::guess::{self, Guesser, Guesses};
 use crate::labels::{LabelError, Labels};
 use crate::preprocess::{Preprocess, PreprocessError};
@@ -48,6 +48,7 @@ pub struct Answer {
     pub source: Option<Arc<str>>,
     pub captured: Instant,
     pub guesses: Guesses,
+    pub frame_size: Size,
     /// The part of the frame that the model saw, in the frame's pixels.
     pub seen: Area,
     pub model: Arc<Model>,
@@ -128,6 +129,7 @@ impl Classifier {
             source: frame.source.clone(),
             captured: frame.captured,
             guesses,
+            frame_size: frame.size,
             seen,
             model: self.model.clone(),
             times,

@@ -7,6 +7,8 @@ pub mod frame;
 pub mod guess;
 pub mod labels;
 pub mod mailbox;
+pub mod overlay;
+pub mod picture;
 pub mod places;
 pub mod preprocess;
 pub mod scaling;

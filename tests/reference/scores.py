@@ -1,0 +1,142 @@
+"""Makes scores/: the logits of every choice, by numpy from the definition and by ONNX Runtime from our files."""
+
+import json
+import tomllib
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import onnxruntime
+from PIL import Image
+
+from contract import TRAINED_CROP, WHOLE, name_of, normalise, open_rgb, square, write_png
+from numpy_lite import Forward, Rules
+from pictures import json_lines
+
+# Choices that numpy computes too, from the published tensors.
+NUMPY_CHOICES = ["lite0@96", "lite0@224", "lite1@240", "lite2@260"]
+NUMPY_PHOTOS = ["dog", "panda", "coffee"]
+PHOTO = "dog"  # the one that ONNX Runtime scores with every choice and that traps are measured on
+
+# torchvision's, times 255: the likeliest wrong normalisation.
+IMAGENET_MEAN = [123.675, 116.28, 103.53]
+IMAGENET_DEVIATION = [58.395, 57.12, 57.375]
+
+
+class Catalog:
+    def __init__(self, models: Path):
+        self.models = models
+        self.tables = tomllib.loads((models / "catalog.toml").read_text(encoding="utf-8"))
+        self.choices = {choice["name"]: choice for choice in self.tables["choice"]}
+
+    def crop(self, choice: str) -> str | float:
+        return self.tables["input"][self.choices[choice]["input"]]["crop"]
+
+    def side(self, choice: str) -> int:
+        return self.choices[choice]["side"]
+
+    def depth(self, choice: str) -> float:
+        return self.tables["network"][self.choices[choice]["network"]]["depth"]
+
+    def session(self, choice: str) -> onnxruntime.InferenceSession:
+        options = onnxruntime.SessionOptions()
+        options.intra_op_num_threads = 1
+        file = self.models / self.tables["network"][self.choices[choice]["network"]]["file"]
+        return onnxruntime.InferenceSession(file, options, providers=["CPUExecutionProvider"])
+
+
+def run(session: onnxruntime.InferenceSession, image: np.ndarray) -> np.ndarray:
+    return session.run(["scores"], {"image": image})[0][0]
+
+
+def write_logits(logits: np.ndarray, path: Path) -> None:
+    path.write_bytes(logits.astype("<f4").tobytes())
+
+
+def make_scores(samples: Path, catalog: Catalog, state_dicts: dict, folder: Path) -> None:
+    cases = []
+    for choice in catalog.choices:
+        session = catalog.session(choice)
+        for photo in NUMPY_PHOTOS if choice in NUMPY_CHOICES else [PHOTO]:
+            crop, side = catalog.crop(choice), catalog.side(choice)
+            picture = square(open_rgb(samples / f"{photo}.jpg"), side, crop)
+            case = {"choice": choice, "photo": f"{photo}.jpg", "input": name_of(photo, side, crop)}
+            write_png(picture, folder / case["input"])
+            onnx_logits = run(session, normalise(picture))
+            if choice in NUMPY_CHOICES:
+                network = catalog.choices[choice]["network"]
+                logits = Forward(state_dicts[network], catalog.depth(choice)).logits(normalise(picture))
+                case["numpy"] = f"{choice}.{photo}.numpy.f32"
+                case["apart"] = round(float(np.abs(logits - onnx_logits).max()), 5)
+                write_logits(logits, folder / case["numpy"])
+            if photo == PHOTO:
+                case["onnxruntime"] = f"{choice}.{photo}.onnxruntime.f32"
+                write_logits(onnx_logits, folder / case["onnxruntime"])
+            cases.append(case)
+            print(case)
+    (folder / "cases.json").write_text(json_lines(cases), encoding="utf-8")
+
+
+def make_traps(samples: Path, catalog: Catalog, state_dicts: dict, folder: Path) -> None:
+    """How far the logits move when one rule of the contract is broken: a test's tolerance is to be well below."""
+    photo = open_rgb(samples / f"{PHOTO}.jpg")
+    traps = {choice: distances(photo, catalog, choice, state_dicts) for choice in NUMPY_CHOICES}
+    print(json.dumps(traps, indent=2))
+    (folder / "traps.json").write_text(json.dumps(traps, indent=2) + "\n", encoding="utf-8")
+
+
+def distances(photo: Image.Image, catalog: Catalog, choice: str, state_dicts: dict) -> dict[str, dict]:
+    side, depth = catalog.side(choice), catalog.depth(choice)
+    state_dict = state_dicts[catalog.choices[choice]["network"]]
+    right = square(photo, side, TRAINED_CROP)
+    forward = Forward(state_dict, depth)
+    reference = forward.logits(normalise(right))
+
+    def moved(logits: np.ndarray) -> dict:
+        apart = np.abs(logits - reference)
+        return {
+            "max": round(float(apart.max()), 4),
+            "mean": round(float(apart.mean()), 4),
+            "top1": int(logits.argmax()),
+        }
+
+    broken: dict[str, Callable[[], np.ndarray]] = {
+        "nothing broken": lambda: reference,
+        "half-precision storage (our file, ONNX Runtime)": lambda: run(catalog.session(choice), normalise(right)),
+        "symmetric pads": lambda: Forward(state_dict, depth, Rules(symmetric_pads=True)).logits(normalise(right)),
+        "batch norm epsilon 1e-5": lambda: Forward(state_dict, depth, Rules(epsilon=1e-5)).logits(normalise(right)),
+        "ImageNet mean and deviation": lambda: forward.logits(normalise(right, IMAGENET_MEAN, IMAGENET_DEVIATION)),
+        "mean 127.5, scale 127.5": lambda: forward.logits(normalise(right, 127.5, 127.5)),
+        "BGR": lambda: forward.logits(normalise(right)[:, ::-1]),
+        "no crop": lambda: forward.logits(normalise(square(photo, side, WHOLE))),
+        "whole frame squashed": lambda: forward.logits(normalise(photo.resize((side, side), Image.Resampling.BICUBIC))),
+        "crop one pixel off": lambda: forward.logits(normalise(square(shifted(photo), side, TRAINED_CROP))),
+        "bilinear": lambda: forward.logits(normalise(square(photo, side, TRAINED_CROP, Image.Resampling.BILINEAR))),
+        "nearest": lambda: forward.logits(normalise(square(photo, side, TRAINED_CROP, Image.Resampling.NEAREST))),
+        "every pixel one level up": lambda: forward.logits(normalise(right) + np.float32(1 / 128)),
+    }
+    return {name: moved(logits()) for name, logits in broken.items()}
+
+
+def shifted(photo: Image.Image) -> Image.Image:
+    """One source pixel to the left: what a wrong rounding of the crop's offset does."""
+    return photo.transform(photo.size, Image.Transform.AFFINE, (1, 0, 1, 0, 1, 0))
+
+
+def make_end_to_end(samples: Path, catalog: Catalog, folder: Path) -> None:
+    """Top five of every choice for every photograph, from Pillow's decode on."""
+    expected = tomllib.loads((samples / "expected.toml").read_text(encoding="utf-8"))["photo"]
+    rows = []
+    for choice in catalog.choices:
+        session, first, among_five = catalog.session(choice), [], []
+        for photo in expected:
+            picture = square(open_rgb(samples / photo["file"]), catalog.side(choice), catalog.crop(choice))
+            logits = run(session, normalise(picture))
+            top = [int(index) for index in np.argsort(-logits, kind="stable")[:5]]
+            first += [photo["file"]] if top[0] in photo["classes"] else []
+            among_five += [photo["file"]] if set(top) & set(photo["classes"]) else []
+            top5 = [[index, round(float(logits[index]), 4)] for index in top]
+            rows.append({"choice": choice, "photo": photo["file"], "top5": top5})
+        missed = sorted({photo["file"] for photo in expected} - set(first))
+        print(f"{choice}: {len(first)} of {len(expected)} first, {len(among_five)} in top five; not first: {missed}")
+    (folder / "end_to_end.json").write_text(json_lines(rows), encoding="utf-8")
