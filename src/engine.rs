@@ -20,6 +20,9 @@ pub enum EngineError {
     Run { model: String, cause: String },
 }
 
+/// Name of the engine that is always there.
+pub const TRACT: &str = "tract";
+
 /// Runs one choice, one picture at a time. The tests have a second implementation, to be slow and to fail on purpose.
 pub trait Engine: Send {
     /// `tract`, as `--engine` and the logs call it.

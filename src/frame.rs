@@ -22,6 +22,27 @@ impl std::fmt::Display for Size {
     }
 }
 
+/// Sides beyond this are a typo, and would not fit a board's memory.
+const LONGEST_SIDE: u32 = 8192;
+
+/// Reads `640x480`.
+pub fn parse_size(text: &str) -> Result<(u32, u32), String> {
+    let refused = || format!("size is `{text}`, expected WIDTHxHEIGHT in pixels, such as 640x480");
+    let (width, height) = text.split_once(['x', '×']).ok_or_else(refused)?;
+    let (width, height) = width.parse().ok().zip(height.parse().ok()).ok_or_else(refused)?;
+    check_size(width, height)?;
+    Ok((width, height))
+}
+
+/// Refuses sizes without pixels, and such as nobody means.
+pub fn check_size(width: u32, height: u32) -> Result<(), String> {
+    let sides = 1..=LONGEST_SIDE;
+    match sides.contains(&width) && sides.contains(&height) {
+        true => Ok(()),
+        false => Err(format!("size is {width}x{height}, each side can be 1 to {LONGEST_SIDE} pixels")),
+    }
+}
+
 /// How a frame's bytes encode its pixels.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum PixelFormat {

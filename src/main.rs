@@ -1,2 +1,49 @@
 //! Parses the command line, runs it, prints what went wrong.
-fn main() {}
+
+use std::io::{self, Write};
+use std::process::ExitCode;
+
+use clap::Parser;
+use phicam::cli::Cli;
+use phicam::commands::{self, exit};
+use phicam::pick::PickError;
+
+fn main() -> ExitCode {
+    let cli = Cli::parse();
+    start_log(cli.verbose);
+    let mut out = io::stdout(); // not locked: a display draws on it from another thread
+    match commands::execute(cli, &mut out) {
+        Ok(code) => code,
+        Err(error) if is_broken_pipe(&error) => ExitCode::SUCCESS, // whoever read has seen enough
+        Err(error) => {
+            let _ = writeln!(io::stderr(), "phicam: {error:#}"); // with standard error gone, only the code is left
+            match error.downcast_ref::<PickError>() {
+                Some(PickError::NothingFits(_)) => exit::NOTHING_FITS.into(),
+                _ => ExitCode::FAILURE,
+            }
+        }
+    }
+}
+
+/// What is decided, always; with -v each step; with -vv every detail, the libraries' too. ERROR is always a loss.
+fn start_log(verbose: u8) {
+    let level = match verbose {
+        0 => "warn,phicam=info",
+        1 => "warn,phicam=debug",
+        _ => "debug",
+    };
+    let environment = env_logger::Env::default().default_filter_or(level);
+    let mut builder = env_logger::Builder::from_env(environment);
+    builder.format(|buffer, record| {
+        let style = buffer.default_level_style(record.level());
+        let level = record.level().as_str().to_lowercase();
+        writeln!(buffer, "{style}{level}{style:#}: {}", record.args())
+    });
+    builder.init();
+}
+
+fn is_broken_pipe(error: &anyhow::Error) -> bool {
+    error
+        .chain()
+        .any(|cause| cause.downcast_ref::<io::Error>().is_some_and(|error| error.kind() == io::ErrorKind::BrokenPipe))
+}

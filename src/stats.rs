@@ -14,7 +14,7 @@ pub struct Stage {
 }
 
 /// What a stage's times come to, in milliseconds.
-#[derive(Clone, Copy, Debug, serde::Serialize)]
+#[derive(Clone, Copy, Debug, PartialEq, serde::Serialize, serde::Deserialize)]
 pub struct Percentiles {
     pub p50: f64,
     pub p95: f64,

@@ -61,7 +61,7 @@ fn optimise(onnx: &[u8], shape: &[usize]) -> TractResult<TypedModel> {
 
 impl Engine for Tract {
     fn name(&self) -> &'static str {
-        "tract"
+        super::TRACT
     }
 
     fn classes(&self) -> usize {

@@ -1,0 +1,260 @@
+//! The command line.
+
+use std::path::PathBuf;
+
+use clap::{Args, Parser, Subcommand, ValueEnum};
+
+use crate::budget::{Budget, parse_macs, parse_positive};
+use crate::view::View;
+use crate::{camera, display, guess};
+
+/// Says what a camera sees, with the largest EfficientNet that this machine affords.
+///
+/// Without a command it runs: with the sample photographs as its camera, in the terminal and into phicam-screen.png.
+#[derive(Debug, Parser)]
+#[command(name = "phicam", version, args_conflicts_with_subcommands = true)]
+pub struct Cli {
+    #[command(subcommand)]
+    pub command: Option<Command>,
+    #[command(flatten)]
+    pub run: RunArgs,
+    /// Say more on standard error: -v each step, -vv every detail. RUST_LOG overrides it
+    #[arg(short, long, action = clap::ArgAction::Count, global = true)]
+    pub verbose: u8,
+}
+
+#[derive(Debug, Subcommand)]
+pub enum Command {
+    /// Camera to screen, until the camera ends or Ctrl-C [default]
+    Run(RunArgs),
+    /// Say what is on pictures, one line each
+    Classify(ClassifyArgs),
+    /// Show which model fits this machine, and why
+    Pick(PickArgs),
+    /// Time each stage with one model
+    Bench(BenchArgs),
+    /// List the models, or check their files
+    Models(ModelsArgs),
+    /// Look at this machine: what is here, what is missing, what to do
+    Doctor(DoctorArgs),
+    /// Print completions for a shell
+    Completions {
+        /// Such as: phicam completions bash > ~/.local/share/bash-completion/completions/phicam
+        shell: clap_complete::Shell,
+    },
+}
+
+#[derive(Debug, Args)]
+pub struct RunArgs {
+    #[command(flatten)]
+    pub board: BoardArgs,
+    /// files:DIR, files:'a/*.jpg', pattern, pattern:640x480 [default: the board's]
+    #[arg(long, value_name = "URI")]
+    pub camera: Option<camera::Settings>,
+    /// png:FILE, png:FILE@800x480, terminal, none; can be given several times [default: the board's]
+    #[arg(long, value_name = "URI")]
+    pub display: Vec<display::Settings>,
+    #[command(flatten)]
+    pub budget: BudgetArgs,
+    #[command(flatten)]
+    pub choice: ChoiceArgs,
+    #[command(flatten)]
+    pub guess: GuessArgs,
+    /// Milliseconds in which an earlier frame's say falls to 1/e; 0 for each frame by itself
+    #[arg(long, value_name = "MS", default_value_t = 300)]
+    pub smoothing_ms: u64,
+    /// End after this many answers
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..))]
+    pub frames: Option<u64>,
+    /// Forget what was measured, and measure again
+    #[arg(long)]
+    pub fresh: bool,
+    /// One JSON object an answer on standard output
+    #[arg(long)]
+    pub json: bool,
+}
+
+#[derive(Debug, Args)]
+pub struct ClassifyArgs {
+    /// JPEG, PNG or WebP files; - for one on standard input
+    #[arg(required = true, value_name = "FILE")]
+    pub files: Vec<PathBuf>,
+    #[command(flatten)]
+    pub board: BoardArgs,
+    #[command(flatten)]
+    pub budget: BudgetArgs,
+    #[command(flatten)]
+    pub choice: ChoiceArgs,
+    #[command(flatten)]
+    pub guess: GuessArgs,
+    /// Write what the model saw (NAME.png) and its scores (NAME.f32, little-endian) into this folder
+    #[arg(long, value_name = "DIR")]
+    pub dump: Option<PathBuf>,
+    /// One JSON object a file on standard output
+    #[arg(long)]
+    pub json: bool,
+}
+
+#[derive(Debug, Args)]
+pub struct PickArgs {
+    #[command(flatten)]
+    pub board: BoardArgs,
+    #[command(flatten)]
+    pub budget: BudgetArgs,
+    #[command(flatten)]
+    pub choice: ChoiceArgs,
+    /// Forget what was measured, and measure again
+    #[arg(long)]
+    pub fresh: bool,
+    /// One JSON object on standard output
+    #[arg(long)]
+    pub json: bool,
+}
+
+#[derive(Debug, Args)]
+pub struct BenchArgs {
+    #[command(flatten)]
+    pub choice: ChoiceArgs,
+    /// Frames to time [default: at least 20, for about a second and a half]
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..))]
+    pub frames: Option<u64>,
+    /// One JSON object on standard output
+    #[arg(long)]
+    pub json: bool,
+}
+
+#[derive(Debug, Args)]
+pub struct ModelsArgs {
+    #[command(subcommand)]
+    pub command: ModelsCommand,
+}
+
+#[derive(Debug, Subcommand)]
+pub enum ModelsCommand {
+    /// Every choice with its φ, work and accuracy
+    List {
+        #[command(flatten)]
+        folder: ModelsFolder,
+        /// One JSON object a choice on standard output
+        #[arg(long)]
+        json: bool,
+    },
+    /// Check each file's hash, load each choice, compare classes and labels
+    Verify {
+        #[command(flatten)]
+        folder: ModelsFolder,
+    },
+}
+
+#[derive(Debug, Args)]
+pub struct DoctorArgs {
+    #[command(flatten)]
+    pub folder: ModelsFolder,
+    /// One JSON object a finding on standard output
+    #[arg(long)]
+    pub json: bool,
+}
+
+#[derive(Clone, Debug, Default, Args)]
+pub struct ModelsFolder {
+    /// Folder with catalog.toml [default: PHICAM_MODELS, or the first of the usual places]
+    #[arg(long, value_name = "DIR")]
+    pub models: Option<PathBuf>,
+}
+
+#[derive(Clone, Debug, Default, Args)]
+pub struct BoardArgs {
+    /// A board's name or file [default: the one this is, else generic]
+    #[arg(long, value_name = "NAME|FILE")]
+    pub board: Option<String>,
+}
+
+/// What a picture may cost; a limit that is not given is the board's.
+#[derive(Clone, Copy, Debug, Default, Args)]
+pub struct BudgetArgs {
+    /// Multiply-accumulates a picture, such as 800M
+    #[arg(long, value_name = "N", value_parser = parse_macs)]
+    pub flops: Option<f64>,
+    /// Milliseconds a picture, from decoded frame to guesses at the 95th percentile
+    #[arg(long, value_name = "MS", value_parser = parse_positive)]
+    pub frame_ms: Option<f64>,
+    /// Pictures a second: the same limit put the other way round
+    #[arg(long, value_name = "N", value_parser = parse_positive, conflicts_with = "frame_ms")]
+    pub fps: Option<f64>,
+    /// Resident memory in MiB
+    #[arg(long, value_name = "MIB", value_parser = parse_positive)]
+    pub memory: Option<f64>,
+}
+
+impl BudgetArgs {
+    /// As limits.
+    pub fn budget(&self) -> Budget {
+        let frame_ms = self.frame_ms.or(self.fps.map(|fps| 1000.0 / fps));
+        Budget { million_macs: self.flops, frame_ms, memory_mib: self.memory }
+    }
+}
+
+/// What runs.
+#[derive(Clone, Debug, Args)]
+pub struct ChoiceArgs {
+    /// lite0@192 for that very choice, lite0 for that network at any side [default: the largest that fits]
+    #[arg(long, value_name = "NAME")]
+    pub model: Option<String>,
+    /// What runs the model
+    #[arg(long, value_enum, default_value_t = EngineName::Auto)]
+    pub engine: EngineName,
+    /// Threads that one picture may use [default: all cores]
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=256))]
+    pub threads: Option<u16>,
+    #[command(flatten)]
+    pub folder: ModelsFolder,
+}
+
+#[derive(Clone, Copy, Debug, ValueEnum)]
+pub enum EngineName {
+    /// The fastest there is: tract, in this version
+    Auto,
+    /// The processor, by tract's optimised graph
+    Tract,
+}
+
+#[derive(Clone, Copy, Debug, Args)]
+pub struct GuessArgs {
+    /// centre (as trained), whole (everything, with bars), or region:LEFT,TOP,WIDTH,HEIGHT in shares of the frame
+    /// [default: the board's]
+    #[arg(long)]
+    pub view: Option<View>,
+    /// Guesses a picture
+    #[arg(long, value_name = "K", default_value_t = 5,
+          value_parser = clap::value_parser!(u8).range(1..=guess::MAX_GUESSES as i64))]
+    pub top: u8,
+    /// Probability (0 to 1) below which it is unsure
+    #[arg(long, value_name = "P", default_value_t = 0.25, value_parser = parse_probability)]
+    pub unsure_below: f32,
+}
+
+fn parse_probability(text: &str) -> Result<f32, String> {
+    match text.parse::<f32>() {
+        Ok(share) if (0.0..=1.0).contains(&share) => Ok(share),
+        _ => Err(format!("it is `{text}`, expected 0 to 1")),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use clap::CommandFactory;
+
+    #[test]
+    fn the_command_line_is_consistent() {
+        Cli::command().debug_assert();
+    }
+
+    #[test]
+    fn without_a_command_it_runs_with_the_options_given() {
+        let cli = Cli::try_parse_from(["phicam", "--fps", "15", "--display", "none", "-v"]).unwrap();
+        assert!(cli.command.is_none());
+        assert_eq!(cli.run.display, [display::Settings::None {}]);
+        assert!((cli.run.budget.budget().frame_ms.unwrap() - 66.67).abs() < 0.01);
+    }
+}

@@ -1,0 +1,53 @@
+//! What each command does; here alone the parts are put together.
+
+use std::io::Write;
+use std::process::ExitCode;
+
+use anyhow::Context;
+use clap::CommandFactory;
+
+use crate::cli::{Cli, Command};
+
+mod bench;
+mod classify;
+mod doctor;
+mod models;
+mod pick;
+mod run;
+mod setup;
+
+/// How the program ends, besides 0 (well), 1 (an error) and 2 (a command line that is not understood).
+pub mod exit {
+    /// No model fits the budget.
+    pub const NOTHING_FITS: u8 = 3;
+    /// It went on, but some of the files, models or checks failed.
+    pub const SOME_FAILED: u8 = 4;
+}
+
+/// Runs what the user asked for; results go to `out`, everything else to standard error.
+pub fn execute(cli: Cli, out: &mut dyn Write) -> anyhow::Result<ExitCode> {
+    match cli.command {
+        None => run::run(cli.run, out),
+        Some(Command::Run(args)) => run::run(args, out),
+        Some(Command::Classify(args)) => classify::classify(args, out),
+        Some(Command::Pick(args)) => pick::pick(args, out),
+        Some(Command::Bench(args)) => bench::bench(args, out),
+        Some(Command::Models(args)) => models::models(args, out),
+        Some(Command::Doctor(args)) => doctor::doctor(args, out),
+        Some(Command::Completions { shell }) => {
+            let mut script = Vec::new();
+            clap_complete::generate(shell, &mut Cli::command(), "phicam", &mut script);
+            out.write_all(&script).context("completions")?;
+            Ok(ExitCode::SUCCESS)
+        }
+    }
+}
+
+/// One JSON object on a line of its own.
+fn write_json(out: &mut dyn Write, object: &impl serde::Serialize) -> anyhow::Result<()> {
+    let mut line = serde_json::to_vec(object)?;
+    line.push(b'\n');
+    out.write_all(&line)?;
+    out.flush()?;
+    Ok(())
+}

@@ -1,0 +1,157 @@
+//! `phicam bench`: every stage of the line, one choice, one thread of control.
+
+use std::collections::BTreeMap;
+use std::io::Write;
+use std::process::ExitCode;
+use std::time::{Duration, Instant};
+
+use anyhow::Context;
+
+use super::setup::{Setup, board};
+use super::write_json;
+use crate::camera::{Camera, Next, Pattern};
+use crate::classifier::{self, Classifier};
+use crate::cli::{BenchArgs, BoardArgs, BudgetArgs};
+use crate::frame::{Frame, Size};
+use crate::guess;
+use crate::mailbox::{Mailbox, Taken};
+use crate::measure::Measurement;
+use crate::screen::{Drawing, Screen};
+use crate::stats::{Percentiles, Stage};
+use crate::{machine, places};
+
+/// Frames that are not counted: caches and clocks settle.
+const WARM_UP: u64 = 3;
+const LEAST_FRAMES: u64 = 20;
+const ENOUGH: Duration = Duration::from_millis(1500);
+/// The screen that is drawn for.
+const SCREEN: Size = Size::new(1280, 720);
+
+pub fn bench(args: BenchArgs, out: &mut dyn Write) -> anyhow::Result<ExitCode> {
+    let board = board(&BoardArgs::default())?;
+    let mut setup = Setup::new(&board, &BudgetArgs::default(), &args.choice)?;
+    let choice = setup.choose()?;
+    let settings =
+        classifier::Settings { view: Default::default(), guess: guess::Settings::default(), threads: setup.threads };
+    let start = Instant::now();
+    let classifier = Classifier::open(&choice, &settings)?;
+    let load_ms = start.elapsed().as_secs_f64() * 1e3;
+    let measurement = measure(classifier, load_ms, args.frames)?;
+    if args.json {
+        write_json(out, &measurement)?;
+        return Ok(ExitCode::SUCCESS);
+    }
+    table(&measurement, out)?;
+    let remembered = setup.remembered.get(&choice, &measurement.engine, measurement.threads);
+    if let Some(remembered) = remembered {
+        let (p95, path) = (remembered.total_ms.p95, places::state());
+        writeln!(out, "remembered in {} of this machine: {p95:.2} ms at p95", path.display())?;
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
+/// Puts frames through the stages one after the other, as the line does on its threads.
+fn measure(mut classifier: Classifier, load_ms: f64, frames: Option<u64>) -> anyhow::Result<Measurement> {
+    let mut camera = Pattern::new(Size::new(640, 480), 1000.0);
+    let mut first_ms = None;
+    let [mut mailbox, mut preprocess, mut guess] = ["mailbox", "preprocess", "guess"].map(Stage::new);
+    let [mut infer, mut draw, mut total] = ["infer", "draw", "total"].map(Stage::new);
+    let (frames_box, screen, mut drawing) = (Mailbox::default(), Screen::default(), Drawing::default());
+    let mut started = Instant::now();
+    let mut count = 0;
+    let enough = |counted: u64, started: Instant| match frames {
+        Some(frames) => counted >= frames,
+        None => counted >= LEAST_FRAMES && started.elapsed() >= ENOUGH,
+    };
+    loop {
+        let counted = (count as u64).saturating_sub(WARM_UP);
+        if count > WARM_UP && enough(counted, started) {
+            break;
+        }
+        let frame = next(&mut camera)?;
+        let at = Instant::now();
+        frames_box.put(frame.clone());
+        let Taken::Newest(taken) = frames_box.take(Duration::ZERO) else { anyhow::bail!("the mailbox lost a frame") };
+        let posted = at.elapsed();
+        let answer = classifier.answer(&taken)?;
+        let all = at.elapsed();
+        first_ms.get_or_insert(answer.times.infer_ms);
+        let times = answer.times;
+        screen.set_frame(frame);
+        screen.set_answer(answer);
+        let scene = screen.wait(Duration::ZERO).context("the screen lost a picture")?;
+        let at = Instant::now();
+        drawing.draw(&scene, SCREEN);
+        let drawn = at.elapsed();
+        count += 1;
+        if count <= WARM_UP {
+            started = Instant::now();
+            continue;
+        }
+        mailbox.record(posted);
+        preprocess.record_ms(times.preprocess_ms);
+        infer.record_ms(times.infer_ms);
+        guess.record_ms(times.guess_ms);
+        total.record(all);
+        draw.record(drawn);
+    }
+    let of = |stage: &Stage| stage.percentiles().context("no frame was timed");
+    let stages = [&mailbox, &preprocess, &guess, &draw];
+    let stages_ms: BTreeMap<String, Percentiles> =
+        stages.iter().map(|stage| Ok((stage.name().to_string(), of(stage)?))).collect::<anyhow::Result<_>>()?;
+    let model = classifier.model();
+    Ok(Measurement {
+        model: model.choice.name.clone(),
+        phi: model.choice.phi,
+        engine: model.engine.into(),
+        precision: "f32".into(),
+        threads: model.threads,
+        frames: total.count(),
+        infer_ms: of(&infer)?,
+        total_ms: of(&total)?,
+        load_ms,
+        first_ms: first_ms.unwrap_or_default(),
+        rss_mib: machine::peak_rss_mib().context("/proc/self/status tells no VmHWM: memory cannot be measured here")?,
+        stages_ms,
+    })
+}
+
+fn next(camera: &mut Pattern) -> anyhow::Result<Frame> {
+    loop {
+        match camera.next_frame(Duration::from_secs(1))? {
+            Next::Frame(frame) => return Ok(frame),
+            Next::Nothing => {}
+            Next::Finished => anyhow::bail!("the test pattern ended"),
+        }
+    }
+}
+
+fn table(found: &Measurement, out: &mut dyn Write) -> std::io::Result<()> {
+    writeln!(
+        out,
+        "{} (φ {:.2}), {} {}, {} threads, {}: {} frames",
+        found.model,
+        found.phi,
+        found.engine,
+        found.precision,
+        found.threads,
+        machine::processor(),
+        found.frames
+    )?;
+    writeln!(out, "stage          p50 ms    p95 ms    p99 ms    min ms")?;
+    let mut line = |name: &str, p: &Percentiles| {
+        writeln!(out, "{name:<12} {:>8.3}  {:>8.3}  {:>8.3}  {:>8.3}", p.p50, p.p95, p.p99, p.min)
+    };
+    for (name, of) in [("mailbox", "mailbox"), ("preprocess", "preprocess")] {
+        line(name, &found.stages_ms[of])?;
+    }
+    line("infer", &found.infer_ms)?;
+    line("guess", &found.stages_ms["guess"])?;
+    line("in all", &found.total_ms)?;
+    line("draw 720p", &found.stages_ms["draw"])?;
+    writeln!(
+        out,
+        "loaded in {:.0} ms, first inference {:.1} ms, {:.0} MiB at most",
+        found.load_ms, found.first_ms, found.rss_mib
+    )
+}

@@ -1,0 +1,95 @@
+//! `phicam classify`: what is on pictures.
+
+use std::io::{Read, Write};
+use std::path::Path;
+use std::process::ExitCode;
+use std::time::Instant;
+
+use anyhow::Context;
+use log::warn;
+use serde_json::json;
+
+use super::setup::{Setup, board, classifier_settings, make_folder};
+use super::{exit, write_json};
+use crate::classifier::{Answer, Classifier};
+use crate::cli::ClassifyArgs;
+use crate::decode::{self, ReadError};
+use crate::frame::{Frame, FrameInfo, FramePool};
+use crate::json::guesses;
+
+/// Answers for each file in the order given; one that fails does not keep the others from an answer.
+pub fn classify(args: ClassifyArgs, out: &mut dyn Write) -> anyhow::Result<ExitCode> {
+    let board = board(&args.board)?;
+    let mut setup = Setup::new(&board, &args.budget, &args.choice)?;
+    let choice = setup.choose()?;
+    let settings = classifier_settings(&args.guess, board.view, 0, setup.threads);
+    let mut classifier = Classifier::open(&choice, &settings)?;
+    if let Some(folder) = &args.dump {
+        make_folder(folder)?;
+    }
+    let mut pool = FramePool::default();
+    let mut failed = 0;
+    for file in &args.files {
+        let answer =
+            read(file, &mut pool).map_err(anyhow::Error::from).and_then(|frame| Ok(classifier.answer(&frame)?));
+        match answer {
+            Ok(answer) => {
+                tell(&answer, file, args.json, out)?;
+                if let Some(folder) = &args.dump {
+                    dump(&mut classifier, file, folder)?;
+                }
+            }
+            Err(error) => {
+                failed += 1;
+                warn!("{}: {error:#}", file.display());
+                if args.json {
+                    write_json(out, &json!({ "file": file.display().to_string(), "error": format!("{error:#}") }))?;
+                }
+            }
+        }
+    }
+    if failed > 0 {
+        warn!("{failed} of {} pictures got no answer", args.files.len());
+        return Ok(exit::SOME_FAILED.into());
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
+fn read(file: &Path, pool: &mut FramePool) -> Result<Frame, ReadError> {
+    pool.fill(|pixels| {
+        let mut bytes = Vec::new();
+        match file.as_os_str() == "-" {
+            true => std::io::stdin().take(decode::MAX_FILE_BYTES).read_to_end(&mut bytes).map(|_| ())?,
+            false => decode::read_file(file, &mut bytes)?,
+        }
+        let size = decode::decode(&bytes, pixels)?;
+        Ok(FrameInfo { size, sequence: 0, captured: Instant::now(), source: None })
+    })
+}
+
+fn tell(answer: &Answer, file: &Path, as_json: bool, out: &mut dyn Write) -> anyhow::Result<()> {
+    let model = &answer.model;
+    if as_json {
+        let file = file.display().to_string();
+        let object = json!({ "file": file, "model": model.choice.name, "guesses": guesses(answer) });
+        return write_json(out, &object);
+    }
+    let guess =
+        |guess: &crate::guess::Guess| format!("{} {:.0} %", model.labels.of(guess.class), guess.probability * 100.0);
+    let best: Vec<String> = answer.guesses.best().iter().map(guess).collect();
+    let unsure = if answer.guesses.unsure { "unsure, perhaps " } else { "" };
+    writeln!(out, "{}: {unsure}{}", file.display(), best.join(", "))?;
+    Ok(())
+}
+
+fn dump(classifier: &mut Classifier, file: &Path, folder: &Path) -> anyhow::Result<()> {
+    let side = classifier.model().choice.side;
+    let name = file.file_stem().unwrap_or_default();
+    let (scores, square) = classifier.evidence()?;
+    let path = folder.join(name).with_extension("png");
+    image::save_buffer(&path, square, side, side, image::ExtendedColorType::Rgb8)
+        .with_context(|| format!("{} cannot be written", path.display()))?;
+    let bytes: Vec<u8> = scores.iter().flat_map(|score| score.to_le_bytes()).collect();
+    let path = path.with_extension("f32");
+    std::fs::write(&path, bytes).with_context(|| format!("{} cannot be written", path.display()))
+}

@@ -1,0 +1,82 @@
+//! `phicam models`: what there is to choose from, and whether its files are whole.
+
+use std::io::Write;
+use std::process::ExitCode;
+
+use serde_json::json;
+
+use super::{exit, write_json};
+use crate::catalog::{Catalog, Choice};
+use crate::classifier::Classifier;
+use crate::cli::{ModelsArgs, ModelsCommand};
+use crate::{classifier, guess, machine, places};
+
+pub fn models(args: ModelsArgs, out: &mut dyn Write) -> anyhow::Result<ExitCode> {
+    match args.command {
+        ModelsCommand::List { folder, json } => list(&read(folder.models.as_deref())?, json, out),
+        ModelsCommand::Verify { folder } => verify(&read(folder.models.as_deref())?, out),
+    }
+}
+
+fn read(folder: Option<&std::path::Path>) -> anyhow::Result<Catalog> {
+    Ok(Catalog::read(&places::models(folder)?)?)
+}
+
+fn list(catalog: &Catalog, as_json: bool, out: &mut dyn Write) -> anyhow::Result<ExitCode> {
+    if !as_json {
+        writeln!(out, "choice          φ   M MACs   M parameters   top-1 %   licence      accuracy from")?;
+    }
+    for choice in &catalog.choices {
+        let (network, source) = (&choice.network, &choice.top1_source);
+        if as_json {
+            write_json(
+                out,
+                &json!({
+                    "choice": choice.name,
+                    "file": network.file,
+                    "side": choice.side,
+                    "phi": choice.phi,
+                    "million_macs": choice.million_macs,
+                    "million_parameters": network.million_parameters,
+                    "top1_percent": choice.top1_percent,
+                    "top1_source": source,
+                    "licence": network.licence,
+                    "sha256": network.sha256,
+                }),
+            )?;
+            continue;
+        }
+        writeln!(
+            out,
+            "{:<12} {:>5.2}   {:>6.1}   {:>12.2}   {:>7.2}   {:<10}   {source}",
+            choice.name,
+            choice.phi,
+            choice.million_macs,
+            network.million_parameters,
+            choice.top1_percent,
+            network.licence,
+        )?;
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
+/// What is wrong with `choice`; nothing where it loads as the catalog says.
+pub fn fault(choice: &Choice) -> Option<String> {
+    let settings =
+        classifier::Settings { view: Default::default(), guess: guess::Settings::default(), threads: machine::cores() };
+    Classifier::open(choice, &settings).err().map(|error| error.to_string())
+}
+
+fn verify(catalog: &Catalog, out: &mut dyn Write) -> anyhow::Result<ExitCode> {
+    let mut failed = 0;
+    for choice in &catalog.choices {
+        match fault(choice) {
+            None => writeln!(out, "{:<12} good", choice.name)?,
+            Some(fault) => {
+                failed += 1;
+                writeln!(out, "{:<12} {fault}", choice.name)?;
+            }
+        }
+    }
+    Ok(if failed > 0 { exit::SOME_FAILED.into() } else { ExitCode::SUCCESS })
+}

@@ -1,0 +1,111 @@
+//! `phicam pick`: which model fits, and why.
+
+use std::io::Write;
+use std::process::ExitCode;
+use std::sync::atomic::AtomicBool;
+
+use serde_json::{Value, json};
+
+use super::setup::{Setup, board};
+use super::write_json;
+use crate::cli::PickArgs;
+use crate::measure::Measurement;
+use crate::pick::{Bound, Candidate, Pick, Verdict, reason};
+use crate::scaling::{objective, phi_of_macs};
+
+pub fn pick(args: PickArgs, out: &mut dyn Write) -> anyhow::Result<ExitCode> {
+    let board = board(&args.board)?;
+    let mut setup = Setup::new(&board, &args.budget, &args.choice)?;
+    if args.fresh {
+        setup.remembered.forget();
+    }
+    let pick = setup.pick(&AtomicBool::new(false))?;
+    if args.json {
+        write_json(out, &as_json(&pick))?;
+        return Ok(ExitCode::SUCCESS);
+    }
+    table(&pick, out)?;
+    writeln!(out, "\nboard {}: {}", board.name, board.summary)?;
+    writeln!(out, "{}", reason(&pick))?;
+    Ok(ExitCode::SUCCESS)
+}
+
+fn table(pick: &Pick, out: &mut dyn Write) -> std::io::Result<()> {
+    writeln!(out, "choice          φ   M MACs   top-1 %   objective   p50 ms   p95 ms   MiB")?;
+    for candidate in &pick.candidates {
+        let choice = &candidate.choice;
+        let measured = |value: fn(&Measurement) -> f64, digits: usize| {
+            candidate.measurement.as_ref().map_or("–".into(), |m| format!("{:.digits$}", value(m)))
+        };
+        writeln!(
+            out,
+            "{:<12} {:>5.2}   {:>6.1}   {:>7.2}   {:>9.1}   {:>6}   {:>6}   {:>3}   {}",
+            choice.name,
+            choice.phi,
+            choice.million_macs,
+            choice.top1_percent,
+            objective(choice.top1_percent, choice.million_macs),
+            measured(|m| m.total_ms.p50, 1),
+            measured(|m| m.total_ms.p95, 1),
+            measured(|m| m.rss_mib, 0),
+            in_words(candidate, pick),
+        )?;
+    }
+    Ok(())
+}
+
+fn in_words(candidate: &Candidate, pick: &Pick) -> String {
+    let budget = &pick.budget;
+    let limit = |limit: Option<f64>| limit.map_or_else(String::new, |limit| format!("{:.0}", limit));
+    match &candidate.verdict {
+        Verdict::Picked => "← picked".into(),
+        Verdict::Fits => "fits".into(),
+        Verdict::Smaller => "a larger one fits".into(),
+        Verdict::TooSlow { .. } => format!("over {} ms", limit(budget.frame_ms)),
+        Verdict::TooMuchMemory { .. } => format!("over {} MiB", limit(budget.memory_mib)),
+        Verdict::TooMuchWork => format!("over {} M MACs", limit(budget.million_macs)),
+        Verdict::Larger => "larger than one that does not fit".into(),
+        Verdict::Dominated { by } => format!("{by} is at least as good for no more work"),
+        Verdict::Failed(cause) => format!("failed: {cause}"),
+    }
+}
+
+/// The object that `pick --json` prints.
+fn as_json(pick: &Pick) -> Value {
+    let measurement = &pick.measurement;
+    let candidates: Vec<Value> = pick
+        .candidates
+        .iter()
+        .map(|candidate| {
+            let choice = &candidate.choice;
+            json!({
+                "choice": choice.name,
+                "phi": choice.phi,
+                "million_macs": choice.million_macs,
+                "top1_percent": choice.top1_percent,
+                "objective": objective(choice.top1_percent, choice.million_macs),
+                "total_ms": candidate.measurement.as_ref().map(|m| m.total_ms),
+                "rss_mib": candidate.measurement.as_ref().map(|m| m.rss_mib),
+                "verdict": in_words(candidate, pick),
+            })
+        })
+        .collect();
+    json!({
+        "choice": pick.choice.name,
+        "phi": pick.choice.phi,
+        "engine": measurement.engine,
+        "precision": measurement.precision,
+        "threads": measurement.threads,
+        "reason": reason(pick),
+        "limit": match pick.bound {
+            Bound::Time => "time",
+            Bound::Memory => "memory",
+            Bound::Work => "work",
+            Bound::Catalog => "catalog",
+            Bound::Failure => "failure",
+        },
+        "affordable_phi": pick.affordable_million_macs.map(phi_of_macs),
+        "budget": pick.budget,
+        "candidates": candidates,
+    })
+}

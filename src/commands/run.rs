@@ -1,0 +1,164 @@
+//! `phicam run`: camera to screen.
+
+use std::io::Write;
+use std::process::ExitCode;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use anyhow::{Context, bail};
+use log::{error, info, warn};
+use signal_hook::consts::{SIGINT, SIGTERM};
+use signal_hook::flag;
+
+use super::setup::{Setup, board, classifier_settings};
+use super::write_json;
+use crate::board::Board;
+use crate::catalog::Choice;
+use crate::classifier::{self, Classifier};
+use crate::cli::RunArgs;
+use crate::display::Display;
+use crate::pick::{PickError, reason};
+use crate::pipeline::{Counts, Line};
+use crate::{camera, display, json, places};
+
+pub fn run(args: RunArgs, out: &mut dyn Write) -> anyhow::Result<ExitCode> {
+    let stop = stop_on_signals()?;
+    let board = board(&args.board)?;
+    let mut setup = Setup::new(&board, &args.budget, &args.choice)?;
+    if args.fresh {
+        setup.remembered.forget();
+    }
+    let settings = classifier_settings(&args.guess, board.view, args.smoothing_ms, setup.threads);
+    let camera_settings = args.camera.as_ref().unwrap_or(&board.camera);
+    let mut camera = camera::open(camera_settings, places::samples).context("camera")?;
+    let mut displays = open_displays(&args, &board)?;
+    info!("board {}: {}", board.name, board.summary);
+    let (choice, undecided) = first_choice(&setup)?;
+    let first = Classifier::open(&choice, &settings)?;
+    let line = Line::new(&stop);
+    let mut write_error = None;
+    let (ended, picked) = std::thread::scope(|scope| {
+        line.measuring.store(undecided, Ordering::Relaxed);
+        let picker = undecided.then(|| scope.spawn(|| decide(&line, &mut setup, &settings, &choice, &stop)));
+        let ended = line.run(&mut *camera, first, &mut displays, args.frames, &mut |told| {
+            if args.json {
+                let object = json::answer(told.answer, told.age_ms, told.dropped);
+                write_error = write_error.take().or(write_json(out, &object).err());
+                if write_error.is_some() {
+                    stop.store(true, Ordering::Relaxed);
+                }
+            }
+        });
+        let picked = picker.map(|picker| picker.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic)));
+        (ended, picked.unwrap_or(Ok(())))
+    });
+    drop(displays);
+    match args.json {
+        true => summary(&line.counts(), &mut std::io::stderr())?,
+        false => summary(&line.counts(), out)?,
+    }
+    if let Some(error) = write_error {
+        return Err(error);
+    }
+    ended?;
+    picked?;
+    Ok(ExitCode::SUCCESS)
+}
+
+/// A flag that Ctrl-C and SIGTERM set; a second one ends the program at once.
+fn stop_on_signals() -> anyhow::Result<Arc<AtomicBool>> {
+    let stop = Arc::new(AtomicBool::new(false));
+    for signal in [SIGINT, SIGTERM] {
+        flag::register_conditional_shutdown(signal, 130, stop.clone()).context("signals")?;
+        flag::register(signal, stop.clone()).context("signals")?;
+    }
+    Ok(stop)
+}
+
+/// What answers the first picture, and whether a better choice is still to be found.
+fn first_choice(setup: &Setup) -> anyhow::Result<(Choice, bool)> {
+    if let Some(pinned) = &setup.pinned {
+        info!("{} (φ {:.2}), as named by --model: no limit is checked", pinned.name, pinned.phi);
+        return Ok((pinned.clone(), false));
+    }
+    if let Some(pick) = setup.pick_remembered()? {
+        info!("{}", reason(&pick));
+        return Ok((pick.choice, false));
+    }
+    let Some(smallest) = setup.admitted.first() else { bail!("the catalog has no model to choose from") };
+    info!("{} (φ {:.2}) answers until this machine is measured", smallest.name, smallest.phi);
+    Ok((smallest.clone(), true))
+}
+
+/// Measures, picks, loads the pick beside the running line, and hands it over.
+fn decide(
+    line: &Line,
+    setup: &mut Setup,
+    settings: &classifier::Settings,
+    current: &Choice,
+    stop: &AtomicBool,
+) -> anyhow::Result<()> {
+    let picked = setup.pick(stop);
+    line.measuring.store(false, Ordering::Relaxed);
+    let pick = match picked {
+        Ok(pick) => pick,
+        Err(PickError::Measure(_)) if stop.load(Ordering::Relaxed) => {
+            info!("the line ended before this machine was measured; the next start goes on with it");
+            return Ok(());
+        }
+        Err(error) => {
+            stop.store(true, Ordering::Relaxed);
+            return Err(error.into());
+        }
+    };
+    info!("{}", reason(&pick));
+    if pick.choice.name == current.name {
+        return Ok(());
+    }
+    match Classifier::open(&pick.choice, settings) {
+        Ok(classifier) => line.next_model.put(classifier),
+        Err(error) => error!("{} goes on answering: {error}", current.name),
+    }
+    Ok(())
+}
+
+/// What the user named must open; what only the board file names may be missing, announced.
+fn open_displays(args: &RunArgs, board: &Board) -> anyhow::Result<Vec<Box<dyn Display>>> {
+    let is_terminal = |settings: &&display::Settings| matches!(settings, display::Settings::Terminal {});
+    if args.json && args.display.iter().any(|settings| is_terminal(&settings)) {
+        bail!("--json and --display terminal both want standard output; leave one of them out");
+    }
+    let mut displays = Vec::new();
+    for settings in &args.display {
+        displays.extend(display::open(settings).context("display")?);
+    }
+    if args.display.is_empty() {
+        let terminal = [display::Settings::Terminal {}];
+        let boards = if board.display.is_empty() { &terminal[..] } else { &board.display[..] };
+        for settings in boards.iter().filter(|settings| !(args.json && is_terminal(settings))) {
+            match display::open(settings) {
+                Ok(opened) => displays.extend(opened),
+                Err(error) => warn!("going on without a display of board {}: {error}", board.name),
+            }
+        }
+    }
+    for display in &displays {
+        info!("display {}, {}", display.name(), display.size());
+    }
+    Ok(displays)
+}
+
+fn summary(counts: &Counts, out: &mut dyn Write) -> std::io::Result<()> {
+    let Counts { frames, answers, dropped, bad_pictures, not_shown, .. } = *counts;
+    writeln!(
+        out,
+        "\n{frames} frames, {answers} answered, {dropped} dropped, {bad_pictures} unreadable, {not_shown} not shown"
+    )?;
+    writeln!(out, "stage          p50 ms    p95 ms")?;
+    for stage in counts.stages() {
+        if let Some(found) = stage.percentiles() {
+            writeln!(out, "{:<12} {:>8.2}  {:>8.2}", stage.name(), found.p50, found.p95)?;
+        }
+    }
+    Ok(())
+}

@@ -1,0 +1,110 @@
+//! What several commands need: the board, the catalog, the budget, and a choice for them.
+
+use std::path::PathBuf;
+use std::sync::atomic::AtomicBool;
+
+use anyhow::Context;
+use log::info;
+
+use crate::board::Board;
+use crate::budget::Budget;
+use crate::catalog::{Catalog, Choice};
+use crate::classifier;
+use crate::cli::{BoardArgs, BudgetArgs, ChoiceArgs, GuessArgs};
+use crate::guess;
+use crate::measure::{MeasureError, Measurement, Remembered, measure};
+use crate::pick::{Pick, PickError, pick, reason};
+use crate::view::View;
+use crate::{machine, places};
+
+/// The board that the user named, or the one this is.
+pub fn board(args: &BoardArgs) -> anyhow::Result<Board> {
+    Ok(match &args.board {
+        Some(name) => Board::named(name)?,
+        None => Board::recognised(&machine::device_tree_compatible())?,
+    })
+}
+
+/// What the user admits of the catalog, and what it may cost.
+pub struct Setup {
+    pub folder: PathBuf,
+    pub budget: Budget,
+    pub threads: usize,
+    /// The very choice that the user named, if so.
+    pub pinned: Option<Choice>,
+    /// What the user admits, by work.
+    pub admitted: Vec<Choice>,
+    pub remembered: Remembered,
+}
+
+impl Setup {
+    pub fn new(board: &Board, budget: &BudgetArgs, choice: &ChoiceArgs) -> anyhow::Result<Setup> {
+        let folder = places::models(choice.folder.models.as_deref())?;
+        let catalog = Catalog::read(&folder)?;
+        let admitted = match &choice.model {
+            Some(name) => catalog.named(name)?,
+            None => catalog.choices.iter().collect(),
+        };
+        let mut admitted: Vec<Choice> = admitted.into_iter().cloned().collect();
+        admitted.sort_by(|a, b| a.million_macs.total_cmp(&b.million_macs));
+        let named = |pinned: &&Choice| choice.model.as_ref() == Some(&pinned.name);
+        Ok(Setup {
+            folder,
+            budget: budget.budget().or(board.budget),
+            threads: choice.threads.map_or_else(machine::cores, usize::from),
+            pinned: admitted.iter().find(named).cloned(),
+            admitted,
+            remembered: Remembered::read(&places::state()),
+        })
+    }
+
+    /// The pick, from what is remembered alone; nothing where that does not suffice.
+    pub fn pick_remembered(&self) -> anyhow::Result<Option<Pick>> {
+        let known = |choice: &Choice| self.recall(choice).ok_or_else(|| MeasureError::NotYet(choice.name.clone()));
+        match pick(&self.admitted.iter().collect::<Vec<_>>(), self.budget, known) {
+            Ok(pick) => Ok(Some(pick)),
+            Err(PickError::Measure(_)) => Ok(None),
+            Err(error) => Err(error.into()),
+        }
+    }
+
+    /// The pick, measuring what is not remembered, announced. `stop` ends it early, with an error.
+    pub fn pick(&mut self, stop: &AtomicBool) -> Result<Pick, PickError> {
+        let admitted = self.admitted.clone();
+        pick(&admitted.iter().collect::<Vec<_>>(), self.budget, |choice| match self.recall(choice) {
+            Some(known) => Ok(known),
+            None => {
+                info!("measuring {} on {} threads", choice.name, self.threads);
+                let measured = measure(choice, &self.folder, self.threads, stop)?;
+                self.remembered.put(choice, measured.clone());
+                Ok(measured)
+            }
+        })
+    }
+
+    /// The choice that the user named, else the pick.
+    pub fn choose(&mut self) -> anyhow::Result<Choice> {
+        if let Some(pinned) = &self.pinned {
+            return Ok(pinned.clone());
+        }
+        let pick = self.pick(&AtomicBool::new(false))?;
+        info!("{}", reason(&pick));
+        Ok(pick.choice)
+    }
+
+    fn recall(&self, choice: &Choice) -> Option<Measurement> {
+        self.remembered.get(choice, crate::engine::TRACT, self.threads).cloned()
+    }
+}
+
+/// What a classifier needs beside its choice.
+pub fn classifier_settings(guess: &GuessArgs, view: View, smoothing_ms: u64, threads: usize) -> classifier::Settings {
+    let smoothing = std::time::Duration::from_millis(smoothing_ms);
+    let guesses = guess::Settings { top: guess.top.into(), unsure_below: guess.unsure_below, smoothing };
+    classifier::Settings { view: guess.view.unwrap_or(view), guess: guesses, threads }
+}
+
+/// A folder that the user named, made if need be.
+pub fn make_folder(folder: &std::path::Path) -> anyhow::Result<()> {
+    std::fs::create_dir_all(folder).with_context(|| format!("{} cannot be made", folder.display()))
+}

@@ -1,0 +1,83 @@
+//! What this machine is, as far as Linux tells.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+
+/// Name of the processor, from `/proc/cpuinfo` (x86) or the parts it lists (ARM).
+pub fn processor() -> String {
+    let cpuinfo = fs::read_to_string("/proc/cpuinfo").unwrap_or_default();
+    let value = |key: &str| {
+        let line = cpuinfo.lines().find(|line| line.split(':').next().is_some_and(|name| name.trim() == key))?;
+        Some(line.split_once(':')?.1.trim().to_string())
+    };
+    let part = value("CPU part").map(|part| match part.as_str() {
+        "0xd03" => "Cortex-A53".into(),
+        "0xd05" => "Cortex-A55".into(),
+        "0xd07" => "Cortex-A57".into(),
+        "0xd08" => "Cortex-A72".into(),
+        "0xd0b" => "Cortex-A76".into(),
+        "0xd42" => "Cortex-A78AE".into(),
+        "0x004" => "Carmel".into(),
+        other => format!("ARM part {other}"),
+    });
+    value("model name").or(part).unwrap_or_else(|| std::env::consts::ARCH.into())
+}
+
+/// Cores that this process may use.
+pub fn cores() -> usize {
+    std::thread::available_parallelism().map_or(1, usize::from)
+}
+
+/// A line of `/proc/meminfo` or `/proc/self/status` in MiB.
+fn kib_line(path: &str, key: &str) -> Option<f64> {
+    let text = fs::read_to_string(path).ok()?;
+    let line = text.lines().find_map(|line| line.strip_prefix(key)?.strip_prefix(':'))?;
+    line.split_whitespace().next()?.parse::<f64>().ok().map(|kib| kib / 1024.0)
+}
+
+/// All memory and what is free or can be freed, in MiB.
+pub fn memory_mib() -> Option<(f64, f64)> {
+    Some((kib_line("/proc/meminfo", "MemTotal")?, kib_line("/proc/meminfo", "MemAvailable")?))
+}
+
+/// The most memory that this process has had resident, in MiB.
+pub fn peak_rss_mib() -> Option<f64> {
+    kib_line("/proc/self/status", "VmHWM")
+}
+
+/// Memory that this process has resident now, in MiB.
+pub fn rss_mib() -> Option<f64> {
+    kib_line("/proc/self/status", "VmRSS")
+}
+
+/// What the device tree says this board is compatible with, nearest first; nothing on a PC.
+pub fn device_tree_compatible() -> Vec<String> {
+    let bytes = fs::read("/proc/device-tree/compatible").unwrap_or_default();
+    bytes.split(|&byte| byte == 0).filter(|name| !name.is_empty()).map(|n| String::from_utf8_lossy(n).into()).collect()
+}
+
+/// Video devices with the names that their drivers give them.
+pub fn cameras() -> Vec<(PathBuf, String)> {
+    let name = |device: &Path| fs::read_to_string(device.join("name")).unwrap_or_default().trim().to_string();
+    devices("/sys/class/video4linux").into_iter().map(|device| (node(&device), name(&device))).collect()
+}
+
+/// Connectors of graphics cards and framebuffers, with whether something is connected.
+pub fn displays() -> Vec<(PathBuf, String)> {
+    let status = |device: &Path| fs::read_to_string(device.join("status")).ok().map(|text| text.trim().to_string());
+    let connectors =
+        devices("/sys/class/drm").into_iter().filter_map(|device| Some((device.clone(), status(&device)?)));
+    let buffers = devices("/sys/class/graphics").into_iter().filter(|device| !device.ends_with("fbcon"));
+    connectors.chain(buffers.map(|device| (node(&device), "framebuffer".into()))).collect()
+}
+
+fn devices(class: &str) -> Vec<PathBuf> {
+    let entries = fs::read_dir(class).into_iter().flatten().flatten();
+    let mut devices: Vec<PathBuf> = entries.map(|entry| entry.path()).collect();
+    devices.sort();
+    devices
+}
+
+fn node(device: &Path) -> PathBuf {
+    Path::new("/dev").join(device.file_name().unwrap_or_default())
+}

@@ -1,0 +1,61 @@
+//! The pick in one line, for people.
+
+use super::{Bound, Candidate, Pick, Verdict};
+use crate::budget::Budget;
+use crate::scaling::phi_of_macs;
+
+/// `budget 66 ms a frame, 512 MiB → lite2@260 (φ 1.03): 56.9 ms at p95, 71 MiB; the next, lite2@288, takes 71.0 ms`
+pub fn reason(pick: &Pick) -> String {
+    let (choice, found) = (&pick.choice, &pick.measurement);
+    let (p95_ms, rss_mib) = (found.total_ms.p95, found.rss_mib);
+    format!(
+        "budget {} → {} (φ {:.2}): {p95_ms:.1} ms at p95, {rss_mib:.0} MiB; {}",
+        pick.budget,
+        choice.name,
+        choice.phi,
+        bound(pick)
+    )
+}
+
+fn bound(pick: &Pick) -> String {
+    let position = pick.candidates.iter().position(|c| c.verdict == Verdict::Picked).unwrap_or_default();
+    let next = pick.candidates[position + 1..].iter().find(|c| !matches!(c.verdict, Verdict::Dominated { .. }));
+    let affordable = pick.affordable_million_macs.map(|macs| format!("φ {:.2} ({macs:.0} M MACs)", phi_of_macs(macs)));
+    match (pick.bound, next) {
+        (Bound::Catalog, _) | (_, None) => {
+            let afford = affordable.map(|phi| format!(", this machine could afford about {phi}"));
+            format!("the catalog is the limit{}", afford.unwrap_or_default())
+        }
+        (_, Some(next)) => {
+            let name = &next.choice.name;
+            let next_is = match &next.verdict {
+                Verdict::TooSlow { p95_ms } => format!("takes {p95_ms:.1} ms"),
+                Verdict::TooMuchMemory { rss_mib } => format!("needs {rss_mib:.0} MiB"),
+                Verdict::TooMuchWork => format!("needs {:.0} M MACs", next.choice.million_macs),
+                Verdict::Failed(cause) => format!("cannot be run ({cause})"),
+                _ => "would take longer".into(),
+            };
+            format!("the next, {name}, {next_is}")
+        }
+    }
+}
+
+/// What the smallest would need, where even that is too much.
+pub fn nothing_fits(candidates: &[Candidate], budget: &Budget) -> String {
+    let Some(smallest) = candidates.first() else {
+        return "no model to choose from".into();
+    };
+    let needs = match (&smallest.verdict, &smallest.measurement) {
+        (Verdict::Failed(cause), _) => format!("cannot be run: {cause}"),
+        (_, Some(found)) => {
+            let (ms, mib) = (found.total_ms.p95.ceil(), found.rss_mib.ceil());
+            format!("needs {ms:.0} ms a frame at p95, {:.0} M MACs and {mib:.0} MiB", smallest.choice.million_macs)
+        }
+        (_, None) => format!("needs {:.1} M MACs", smallest.choice.million_macs),
+    };
+    format!(
+        "no model fits the budget of {budget}: the smallest, {} (φ {:.2}), {needs}; allow that much with \
+         --frame-ms, --flops or --memory",
+        smallest.choice.name, smallest.choice.phi
+    )
+}

@@ -1,0 +1,244 @@
+//! The line: camera → mailbox → preprocess, engine, guess → overlay → displays, on three threads that never wait for
+//! each other.
+
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
+
+use log::{error, info, warn};
+
+use crate::camera::{Camera, CameraError, Next};
+use crate::classifier::{Answer, AnswerError, Classifier};
+use crate::display::Display;
+use crate::frame::Frame;
+use crate::mailbox::{Mailbox, Taken};
+use crate::screen::Screen;
+use crate::stats::Stage;
+
+/// The longest that any thread waits before it looks whether to stop.
+const LIMIT: Duration = Duration::from_millis(100);
+/// While models are being timed the line answers at most this often, so as not to spoil the times.
+const WHILE_MEASURING: Duration = Duration::from_millis(250);
+
+/// Why a line ended that nobody stopped.
+#[derive(Debug, thiserror::Error)]
+pub enum LineError {
+    #[error(transparent)]
+    Camera(#[from] CameraError),
+    #[error(transparent)]
+    Answer(#[from] AnswerError),
+}
+
+/// What the threads of a line share.
+pub struct Line<'a> {
+    /// The newest frame that waits for an answer.
+    frames: Mailbox<Frame>,
+    /// A better choice, ready to take over.
+    pub next_model: Mailbox<Classifier>,
+    /// What is on the screen.
+    pub screen: Screen,
+    /// Set by whoever wants the line to end.
+    stop: &'a AtomicBool,
+    /// Set while models are being timed beside the line.
+    pub measuring: AtomicBool,
+    counts: Mutex<Counts>,
+}
+
+/// What a line has done.
+pub struct Counts {
+    pub frames: u64,
+    pub answers: u64,
+    /// Frames that no one took, because a newer one came first.
+    pub dropped: u64,
+    /// Pictures that could not be read or prepared.
+    pub bad_pictures: u64,
+    /// Pictures that a display did not take.
+    pub not_shown: u64,
+    /// From capture (for files: decoded) until the frame was taken.
+    pub wait: Stage,
+    pub preprocess: Stage,
+    pub infer: Stage,
+    pub guess: Stage,
+    pub draw: Stage,
+    pub show: Stage,
+}
+
+impl Counts {
+    fn new() -> Counts {
+        let stage = Stage::new;
+        let [wait, preprocess, infer] = [stage("wait"), stage("preprocess"), stage("infer")];
+        let [guess, draw, show] = [stage("guess"), stage("draw"), stage("show")];
+        let (frames, answers, dropped, bad_pictures, not_shown) = (0, 0, 0, 0, 0);
+        Counts { frames, answers, dropped, bad_pictures, not_shown, wait, preprocess, infer, guess, draw, show }
+    }
+
+    /// The stages in the order of the line.
+    pub fn stages(&self) -> [&Stage; 6] {
+        [&self.wait, &self.preprocess, &self.infer, &self.guess, &self.draw, &self.show]
+    }
+}
+
+/// What is told of each answer, besides the answer.
+pub struct Told<'a> {
+    pub answer: &'a Answer,
+    pub age_ms: f64,
+    pub dropped: u64,
+}
+
+impl<'a> Line<'a> {
+    pub fn new(stop: &'a AtomicBool) -> Line<'a> {
+        Line {
+            frames: Mailbox::default(),
+            next_model: Mailbox::default(),
+            screen: Screen::default(),
+            stop,
+            measuring: AtomicBool::new(false),
+            counts: Mutex::new(Counts::new()),
+        }
+    }
+
+    /// Runs until the camera has no more, `most` frames are answered, or someone stops it; `tell` hears each answer.
+    pub fn run(
+        &self,
+        camera: &mut dyn Camera,
+        classifier: Classifier,
+        displays: &mut [Box<dyn Display>],
+        most: Option<u64>,
+        tell: &mut dyn FnMut(Told),
+    ) -> Result<(), LineError> {
+        std::thread::scope(|scope| {
+            let capture = scope.spawn(|| self.capture(camera));
+            let show = scope.spawn(|| self.show(displays));
+            let answered = self.answer(classifier, most, tell);
+            self.stop.store(true, Ordering::Relaxed);
+            self.screen.close();
+            let joined = (capture.join(), show.join());
+            let (Ok(captured), Ok(())) = joined else {
+                std::panic::resume_unwind(Box::new("a thread of the line died"))
+            };
+            answered.and(captured)
+        })
+    }
+
+    /// What was done so far.
+    pub fn counts(&self) -> MutexGuard<'_, Counts> {
+        self.counts.lock().unwrap_or_else(PoisonError::into_inner) // counters are whole at any moment
+    }
+
+    fn stopped(&self) -> bool {
+        self.stop.load(Ordering::Relaxed)
+    }
+
+    /// Camera → mailbox and screen. It never waits for an answer or a display.
+    fn capture(&self, camera: &mut dyn Camera) -> Result<(), LineError> {
+        let ended = loop {
+            if self.stopped() {
+                break Ok(());
+            }
+            match camera.next_frame(LIMIT) {
+                Ok(Next::Frame(frame)) => {
+                    self.counts().frames += 1;
+                    self.screen.set_frame(frame.clone());
+                    self.frames.put(frame);
+                }
+                Ok(Next::Nothing) => {}
+                Ok(Next::Finished) => break Ok(()),
+                Err(error) if error.is_one_frame() => {
+                    self.skip(format!("skipped a picture: {error}"));
+                }
+                Err(error) => break Err(error.into()),
+            }
+        };
+        self.frames.close();
+        ended
+    }
+
+    /// Counts and announces a picture that gets no answer.
+    fn skip(&self, why: String) {
+        self.counts().bad_pictures += 1;
+        warn!("{why}");
+        self.screen.notice(why);
+    }
+
+    /// Mailbox → preprocess, engine, guess → screen.
+    fn answer(
+        &self,
+        mut classifier: Classifier,
+        most: Option<u64>,
+        tell: &mut dyn FnMut(Told),
+    ) -> Result<(), LineError> {
+        let mut answers = 0;
+        while !self.stopped() && most.is_none_or(|most| answers < most) {
+            let frame = match self.frames.take(LIMIT) {
+                Taken::Newest(frame) => frame,
+                Taken::Nothing => continue,
+                Taken::Closed => break,
+            };
+            if let Taken::Newest(next) = self.next_model.take(Duration::ZERO) {
+                classifier = next;
+                let choice = &classifier.model().choice;
+                info!("{} (φ {:.2}) takes over", choice.name, choice.phi);
+                self.screen.notice(format!("now {}", choice.name));
+            }
+            let waited = frame.captured.elapsed();
+            let answer = match classifier.answer(&frame) {
+                Ok(answer) => answer,
+                Err(AnswerError::Preprocess(error)) => {
+                    self.skip(format!("skipped a frame: {error}"));
+                    continue;
+                }
+                Err(error) => return Err(error.into()),
+            };
+            answers += 1;
+            let dropped = self.frames.replaced();
+            let mut counts = self.counts();
+            counts.answers = answers;
+            counts.dropped = dropped;
+            counts.wait.record(waited);
+            counts.preprocess.record_ms(answer.times.preprocess_ms);
+            counts.infer.record_ms(answer.times.infer_ms);
+            counts.guess.record_ms(answer.times.guess_ms);
+            drop(counts);
+            let age_ms = answer.captured.elapsed().as_secs_f64() * 1e3;
+            tell(Told { answer: &answer, age_ms, dropped });
+            self.screen.set_answer(answer);
+            if self.measuring.load(Ordering::Relaxed) {
+                std::thread::sleep(WHILE_MEASURING);
+            }
+        }
+        Ok(())
+    }
+
+    /// Screen → overlay → displays: the newest frame with the newest answer, as often as either changes.
+    fn show(&self, displays: &mut [Box<dyn Display>]) {
+        let mut drawing = crate::screen::Drawing::default();
+        let mut lost = vec![false; displays.len()];
+        while let Some(scene) = self.screen.wait(LIMIT) {
+            for (display, lost) in displays.iter_mut().zip(&mut lost) {
+                let start = Instant::now();
+                let shown = drawing.draw(&scene, display.size());
+                let drawn = Instant::now();
+                let result = display.show(&shown);
+                let mut counts = self.counts();
+                counts.draw.record(drawn - start);
+                counts.show.record(drawn.elapsed());
+                match result {
+                    Ok(()) => *lost = false,
+                    Err(error) => {
+                        counts.not_shown += 1;
+                        if !*lost {
+                            error!("display {} failed, trying again at each picture: {error}", display.name());
+                        }
+                        *lost = true;
+                    }
+                }
+            }
+        }
+        for display in displays {
+            if let Err(error) = display.close() {
+                self.counts().not_shown += 1;
+                error!("display {} failed: {error}", display.name());
+            }
+        }
+    }
+}
