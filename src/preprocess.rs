@@ -2,12 +2,15 @@
 
 use std::sync::Arc;
 
-use fast_image_resize::images::{CroppedImage, Image, ImageRef};
-use fast_image_resize::{FilterType, PixelType, ResizeAlg, ResizeOptions, Resizer};
+use fast_image_resize::pixels::U8x3;
+use fast_image_resize::{FilterType, ResizeAlg, ResizeOptions};
 
 use crate::catalog::{Colour, Contract, Filter};
 use crate::frame::{Frame, Size};
 use crate::view::{Area, View};
+
+mod resize;
+use resize::Resize;
 
 /// A frame that could not be made into a model's input.
 #[derive(Debug, thiserror::Error)]
@@ -26,12 +29,12 @@ pub struct Preprocess {
     contract: Arc<Contract>,
     side: u32,
     view: View,
-    resizer: Resizer,
+    resize: Resize,
     options: ResizeOptions,
+    /// The view, resized to fit.
+    fitted: Vec<U8x3>,
     /// The model's input as levels: side × side × RGB.
     square: Vec<u8>,
-    /// The view before bars are added, where it is not square.
-    inner: Vec<u8>,
     /// Normalised value of each level, for each of the input's channels.
     values: [[f32; 256]; 3],
 }
@@ -47,9 +50,8 @@ impl Preprocess {
             std::array::from_fn(|level| (level as f32 - contract.mean[channel]) / contract.scale[channel])
         });
         let square = vec![0; side as usize * side as usize * 3];
-        let inner = square.clone();
         let options = ResizeOptions::new().resize_alg(ResizeAlg::Convolution(filter));
-        Preprocess { contract, side, view, resizer: Resizer::new(), options, square, inner, values }
+        Preprocess { contract, side, view, resize: Resize::default(), options, fitted: Vec::new(), square, values }
     }
 
     /// The part of a frame of `size` that the model sees, in the frame's pixels.
@@ -75,31 +77,22 @@ impl Preprocess {
         if area.width == 0 || area.height == 0 {
             return Err(PreprocessError::Nothing { area, size });
         }
-        let failed = |cause: &dyn std::fmt::Display| PreprocessError::Resize { size, cause: cause.to_string() };
         let fitted = area.fit(self.side);
-        let whole = fitted.width == self.side && fitted.height == self.side;
-        let target = if whole { &mut self.square } else { &mut self.inner };
-        let bytes = &mut target[..fitted.width as usize * fitted.height as usize * 3];
-        let from = ImageRef::new(size.width, size.height, frame.bytes(), PixelType::U8x3).map_err(|e| failed(&e))?;
-        // The filter must not look beyond the crop, as in Pillow's crop().resize(): hence a picture of its own.
-        let from = CroppedImage::new(&from, area.left, area.top, area.width, area.height).map_err(|e| failed(&e))?;
-        let mut to =
-            Image::from_slice_u8(fitted.width, fitted.height, bytes, PixelType::U8x3).map_err(|e| failed(&e))?;
-        self.resizer.resize(&from, &mut to, &self.options).map_err(|e| failed(&e))?;
-        if !whole {
-            self.add_bars(fitted);
+        let to = Size::new(fitted.width, fitted.height);
+        if to != Size::new(self.side, self.side) {
+            self.square.fill(BAR_LEVEL);
+        }
+        let resized = self.resize.run(frame, area, (to, &mut self.fitted), &self.options);
+        resized.map_err(|cause| PreprocessError::Resize { size, cause })?;
+        let side_row = self.side as usize * 3;
+        let start = fitted.top as usize * side_row + fitted.left as usize * 3;
+        let rows = self.fitted.chunks_exact(fitted.width as usize);
+        for (from, to) in rows.zip(self.square[start..].chunks_mut(side_row)) {
+            for (from, to) in from.iter().zip(to.chunks_exact_mut(3)) {
+                to.copy_from_slice(&from.0);
+            }
         }
         Ok(())
-    }
-
-    fn add_bars(&mut self, fitted: Area) {
-        self.square.fill(BAR_LEVEL);
-        let (row, side_row) = (fitted.width as usize * 3, self.side as usize * 3);
-        let start = fitted.top as usize * side_row + fitted.left as usize * 3;
-        let rows = self.inner.chunks_exact(row).take(fitted.height as usize);
-        for (from, to) in rows.zip(self.square[start..].chunks_mut(side_row)) {
-            to[..row].copy_from_slice(from);
-        }
     }
 
     fn normalise(&self, input: &mut [f32]) {

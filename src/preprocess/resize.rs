@@ -1,0 +1,70 @@
+//! Pillow's `crop().resize()`: the crop alone, across and then down, each rounded to 8 bits.
+
+use fast_image_resize::images::{TypedImage, TypedImageRef};
+use fast_image_resize::pixels::{U8x3, U16x3};
+use fast_image_resize::{PixelTrait, ResizeOptions, Resizer};
+
+use crate::frame::{Frame, Size};
+use crate::view::Area;
+
+/// Resizes crops; its buffers grow to the largest crop and are then used again.
+///
+/// The library's own 8-bit path goes down first, which differs from Pillow by up to 29 levels where the filter
+/// overshoots, so each direction is a call of its own. Its 8-bit coefficients are short and may be a level off, which a
+/// second pass would make two: so the first pass holds levels in 16 bits, where the coefficients are long.
+#[derive(Default)]
+pub struct Resize {
+    resizer: Resizer,
+    crop: Vec<U16x3>,
+    /// As wide as the target, as high as the crop.
+    wide_levels: Vec<U16x3>,
+    narrow: Vec<U8x3>,
+}
+
+/// The brightest level of 8 bits: where a filter overshoots it is cut off, as it is in 8 bits.
+const BRIGHTEST: u16 = 255;
+
+impl Resize {
+    /// `area` of `frame` as `to` pixels, into `fitted`.
+    pub fn run(
+        &mut self,
+        frame: &Frame,
+        area: Area,
+        (to, fitted): (Size, &mut Vec<U8x3>),
+        options: &ResizeOptions,
+    ) -> Result<(), String> {
+        self.read_crop(frame, area);
+        let between = Size::new(to.width, area.height);
+        let crop = (&self.crop[..], Size::new(area.width, area.height));
+        pass(&mut self.resizer, crop, (&mut self.wide_levels, between), options)?;
+        self.narrow.clear();
+        let levels = |pixel: &U16x3| U8x3::new(pixel.0.map(|level| level.min(BRIGHTEST) as u8));
+        self.narrow.extend(self.wide_levels.iter().map(levels));
+        pass(&mut self.resizer, (&self.narrow, between), (fitted, to), options)
+    }
+
+    /// The filter must not see beyond the crop, so the crop becomes a picture of its own; the frame is read once.
+    fn read_crop(&mut self, frame: &Frame, area: Area) {
+        self.crop.clear();
+        let rows = frame.bytes().chunks_exact(frame.stride).skip(area.top as usize).take(area.height as usize);
+        let (from, to) = (area.left as usize * 3, (area.left + area.width) as usize * 3);
+        for row in rows {
+            let pixels = row[from..to].chunks_exact(3);
+            self.crop.extend(pixels.map(|rgb| U16x3::new([rgb[0].into(), rgb[1].into(), rgb[2].into()])));
+        }
+    }
+}
+
+/// One call of the resizer, into a buffer of the right length.
+fn pass<P: PixelTrait>(
+    resizer: &mut Resizer,
+    (from, from_size): (&[P], Size),
+    (to, to_size): (&mut Vec<P>, Size),
+    options: &ResizeOptions,
+) -> Result<(), String> {
+    to.resize(to_size.width as usize * to_size.height as usize, P::default());
+    let from = TypedImageRef::new(from_size.width, from_size.height, from).map_err(|error| error.to_string())?;
+    let mut image =
+        TypedImage::from_pixels_slice(to_size.width, to_size.height, to).map_err(|error| error.to_string())?;
+    resizer.resize_typed(&from, &mut image, options).map_err(|error| error.to_string())
+}

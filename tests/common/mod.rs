@@ -1,0 +1,76 @@
+//! What the tests share: where things are, frames from pictures, reference scores.
+#![allow(dead_code)] // each test file uses a part of it
+
+use std::path::{Path, PathBuf};
+use std::time::Instant;
+
+use phicam::frame::{Frame, FrameInfo, FramePool, Size};
+
+pub fn root() -> PathBuf {
+    PathBuf::from(env!("CARGO_MANIFEST_DIR"))
+}
+
+/// A file that Pillow, numpy or ONNX Runtime made; see tests/reference/README.md.
+pub fn reference(path: &str) -> PathBuf {
+    root().join("tests/reference").join(path)
+}
+
+pub fn sample(name: &str) -> PathBuf {
+    root().join("samples").join(name)
+}
+
+pub fn catalog() -> phicam::catalog::Catalog {
+    phicam::catalog::Catalog::read(&root().join("models")).unwrap()
+}
+
+/// Pixels of a PNG, by a decoder that has no part in the program's own reading of the same file.
+pub fn png(path: &Path) -> (Size, Vec<u8>) {
+    let picture = image::open(path).unwrap_or_else(|error| panic!("{}: {error}", path.display())).into_rgb8();
+    (Size::new(picture.width(), picture.height()), picture.into_raw())
+}
+
+/// The picture in a file, decoded by the program.
+pub fn decoded(path: &Path) -> (Size, Vec<u8>) {
+    let bytes = std::fs::read(path).unwrap();
+    let mut pixels = Vec::new();
+    let size =
+        phicam::decode::decode(&bytes, &mut pixels).unwrap_or_else(|error| panic!("{}: {error}", path.display()));
+    (size, pixels)
+}
+
+pub fn frame(size: Size, pixels: &[u8]) -> Frame {
+    let fill = |bytes: &mut Vec<u8>| {
+        bytes.extend_from_slice(pixels);
+        Ok::<_, ()>(FrameInfo { size, sequence: 0, captured: Instant::now(), source: None })
+    };
+    FramePool::default().fill(fill).unwrap()
+}
+
+/// Little-endian f32.
+pub fn scores(path: &Path) -> Vec<f32> {
+    let bytes = std::fs::read(path).unwrap_or_else(|error| panic!("{}: {error}", path.display()));
+    bytes.chunks_exact(4).map(|word| f32::from_le_bytes(word.try_into().unwrap())).collect()
+}
+
+pub fn json(path: &str) -> serde_json::Value {
+    serde_json::from_slice(&std::fs::read(reference(path)).unwrap()).unwrap()
+}
+
+/// The largest difference.
+pub fn apart(a: &[f32], b: &[f32]) -> f32 {
+    assert_eq!(a.len(), b.len());
+    a.iter().zip(b).map(|(a, b)| (a - b).abs()).fold(0.0, f32::max)
+}
+
+/// The largest and the mean difference between two pictures, in levels.
+pub fn levels_apart(a: &[u8], b: &[u8]) -> (u8, f64) {
+    assert_eq!(a.len(), b.len());
+    let differences = || a.iter().zip(b).map(|(a, b)| a.abs_diff(*b));
+    let sum: u64 = differences().map(u64::from).sum();
+    (differences().max().unwrap_or(0), sum as f64 / a.len() as f64)
+}
+
+/// The place of the largest.
+pub fn best(scores: &[f32]) -> usize {
+    (0..scores.len()).max_by(|&a, &b| scores[a].total_cmp(&scores[b])).unwrap()
+}

@@ -1,0 +1,89 @@
+//! Real photographs through the whole of each choice: the right answers, and those that Pillow and ONNX Runtime give.
+
+mod common;
+
+use common::{catalog, decoded, frame, json, root, sample};
+use phicam::classifier::{Classifier, Settings};
+use phicam::guess;
+use phicam::view::View;
+
+/// File and right classes of each sample.
+fn expected() -> Vec<(String, Vec<u32>)> {
+    let text = std::fs::read_to_string(root().join("samples/expected.toml")).unwrap();
+    let table: toml::Table = toml::from_str(&text).unwrap();
+    let photo = |photo: &toml::Value| {
+        let classes = photo["classes"].as_array().unwrap();
+        let classes = classes.iter().map(|class| class.as_integer().unwrap() as u32).collect();
+        (photo["file"].as_str().unwrap().to_string(), classes)
+    };
+    table["photo"].as_array().unwrap().iter().map(photo).collect()
+}
+
+fn alone() -> Settings {
+    let guess = guess::Settings { smoothing: std::time::Duration::ZERO, ..guess::Settings::default() };
+    Settings { view: View::Centre, guess, threads: 2 }
+}
+
+#[test]
+fn every_choice_names_the_samples_as_the_reference_does_and_rightly() {
+    let reference = json("scores/end_to_end.json");
+    let reference_best = |choice: &str, photo: &str| {
+        let cases = reference.as_array().unwrap();
+        let case = cases.iter().find(|case| case["choice"] == choice && case["photo"] == photo);
+        case.unwrap_or_else(|| panic!("no reference for {choice}, {photo}"))["top5"][0][0].as_u64().unwrap() as u32
+    };
+    let photos = expected();
+    assert_eq!(photos.len(), 18);
+    for choice in &catalog().choices {
+        let (mut first, mut among_five, mut as_reference) = (0, 0, 0);
+        let mut classifier = Classifier::open(choice, &alone()).unwrap();
+        for (file, classes) in &photos {
+            let (size, pixels) = decoded(&sample(file));
+            let answer = classifier.answer(&frame(size, &pixels)).unwrap();
+            let guesses: Vec<u32> = answer.guesses.best().iter().map(|guess| guess.class).collect();
+            assert_eq!(guesses.len(), 5);
+            first += usize::from(classes.contains(&guesses[0]));
+            among_five += usize::from(guesses.iter().any(|guess| classes.contains(guess)));
+            as_reference += usize::from(guesses[0] == reference_best(&choice.name, file));
+        }
+        println!("{}: {first} of 18 first, {among_five} among five, {as_reference} as the reference", choice.name);
+        assert_eq!(as_reference, 18, "{}", choice.name);
+        if choice.side >= 160 {
+            assert_eq!((first, among_five), (18, 18), "{}", choice.name);
+        } else {
+            assert!(first >= 17 && among_five >= 17, "{}", choice.name);
+        }
+    }
+}
+
+#[test]
+fn every_sample_has_a_credit_and_every_label_a_name() {
+    let credits = std::fs::read_to_string(root().join("samples/CREDITS.md")).unwrap();
+    for (file, _) in expected() {
+        assert!(credits.contains(&file), "{file} has no credit");
+    }
+    let network = &catalog().choices[0].network;
+    let labels = phicam::labels::Labels::parse(&network.read_labels().unwrap(), &network.labels).unwrap();
+    assert_eq!(labels.len(), 1000);
+    let text = phicam::overlay::Text::default();
+    for class in 0..1000 {
+        let label = labels.of(class);
+        assert!(label.chars().count() <= 40, "{label}");
+        assert!(label.chars().all(|character| text.has(character)), "{label} cannot be drawn");
+    }
+}
+
+#[test]
+fn the_view_decides_what_is_seen() {
+    let catalog = catalog();
+    let choice = catalog.choice("lite0@224").unwrap();
+    let (size, pixels) = decoded(&sample("dog.jpg"));
+    let right_half = Settings { view: "region:0.5,0,0.5,1".parse().unwrap(), ..alone() };
+    let mut classifier = Classifier::open(choice, &right_half).unwrap();
+    let answer = classifier.answer(&frame(size, &pixels)).unwrap();
+    assert_eq!(answer.seen.left, size.width / 2);
+    let mut whole = Classifier::open(choice, &Settings { view: View::Whole, ..alone() }).unwrap();
+    let answer = whole.answer(&frame(size, &pixels)).unwrap();
+    assert_eq!((answer.seen.width, answer.seen.height), (size.width, size.height));
+    assert_eq!(answer.model.labels.of(answer.guesses.best()[0].class), "German shepherd");
+}
