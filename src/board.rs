@@ -22,7 +22,7 @@ pub enum BoardError {
     File(#[from] StrictError),
     #[error("{}: {message}", path.display())]
     Refused { path: PathBuf, message: String },
-    #[error("no board `{name}`{hint}; there are {known}, or name a file that ends in .toml")]
+    #[error("no board `{name}`; there are {known}, or name a file that ends in .toml{hint}")]
     Unknown { name: String, hint: String, known: String },
 }
 

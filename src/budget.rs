@@ -41,7 +41,10 @@ impl Budget {
 impl std::fmt::Display for Budget {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         let parts = [
-            self.frame_ms.map(|ms| format!("{} ms a frame", (ms * 10.0).round() / 10.0)),
+            self.frame_ms.map(|ms| {
+                let places = if ms < 1.0 { 1000.0 } else { 10.0 };
+                format!("{} ms a frame", (ms * places).round() / places)
+            }),
             self.million_macs.map(|macs| format!("{macs} M MACs")),
             self.memory_mib.map(|mib| format!("{mib} MiB")),
         ];

@@ -31,12 +31,14 @@ pub enum CameraError {
     BadPattern { what: String, cause: String },
     #[error("{} {cause}", path.display())]
     BadPicture { path: PathBuf, cause: crate::decode::ReadError },
+    #[error("{} is no regular file; name pictures that are", path.display())]
+    NotAFile { path: PathBuf },
 }
 
 impl CameraError {
     /// Whether the camera goes on with the next frame after this.
     pub fn is_one_frame(&self) -> bool {
-        matches!(self, CameraError::BadPicture { .. })
+        matches!(self, CameraError::BadPicture { .. } | CameraError::NotAFile { .. })
     }
 }
 
@@ -148,9 +150,9 @@ impl Settings {
 }
 
 fn check_fps(name: &str, fps: f64) -> Result<(), String> {
-    match fps > 0.0 && fps <= 1000.0 {
+    match (0.001..=1000.0).contains(&fps) {
         true => Ok(()),
-        false => Err(format!("{name} is {fps}, expected more than 0 and at most 1000")),
+        false => Err(format!("{name} is {fps}, expected 0.001 to 1000")),
     }
 }
 

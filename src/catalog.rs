@@ -23,9 +23,9 @@ pub enum CatalogError {
     File(#[from] StrictError),
     #[error("{}: {message}", path.display())]
     Inconsistent { path: PathBuf, message: String },
-    #[error("no model `{name}` in the catalog{hint}; there are {known}")]
+    #[error("no model `{name}` in the catalog; there are {known}{hint}")]
     Unknown { name: String, hint: String, known: String },
-    #[error("{}: {cause}; `phicam models verify` checks all of them", path.display())]
+    #[error("{} cannot be read: {cause}; `phicam models verify` checks all of them", path.display())]
     Missing { path: PathBuf, cause: std::io::Error },
     #[error(
         "{}: SHA-256 is {found}, the catalog says {expected}: the file is damaged or another one; \

@@ -3,7 +3,6 @@
 use std::io::Write;
 use std::process::ExitCode;
 
-use anyhow::Context;
 use clap::CommandFactory;
 
 use crate::cli::{Cli, Command};
@@ -37,7 +36,7 @@ pub fn execute(cli: Cli, out: &mut dyn Write) -> anyhow::Result<ExitCode> {
         Some(Command::Completions { shell }) => {
             let mut script = Vec::new();
             clap_complete::generate(shell, &mut Cli::command(), "phicam", &mut script);
-            out.write_all(&script).context("completions")?;
+            out.write_all(&script)?;
             Ok(ExitCode::SUCCESS)
         }
     }

@@ -1,6 +1,6 @@
 //! JPEG, PNG and WebP files to upright RGB pixels, with a limit on what a file may claim.
 
-use std::io::Cursor;
+use std::io::{Cursor, Read};
 
 use image::metadata::Orientation;
 use image::{DynamicImage, ImageDecoder, ImageFormat, RgbImage};
@@ -19,13 +19,15 @@ pub const MAX_FILE_BYTES: u64 = 64 << 20;
 /// A picture that could not be decoded.
 #[derive(Debug, thiserror::Error)]
 pub enum DecodeError {
+    #[error("is empty: no picture was saved in it; copy it again")]
+    Empty,
     #[error("not a JPEG, PNG or WebP picture (it begins with {start:02x?}); convert it to one of these")]
     UnknownFormat { start: Vec<u8> },
     #[error("claims {size} pixels, {} million, the limit is {} million; make it smaller first",
             u64::from(size.width) * u64::from(size.height) / 1_000_000, MAX_PIXELS / 1_000_000)]
     TooLarge { size: Size },
-    #[error("holds {mib} MiB, the limit is {} MiB; make it smaller first", MAX_FILE_BYTES >> 20)]
-    TooManyBytes { mib: u64 },
+    #[error("holds more than {} MiB, the limit; make it smaller first", MAX_FILE_BYTES >> 20)]
+    TooManyBytes,
     #[error("is cut short: {bytes} bytes and no end marker; copy it again")]
     Truncated { bytes: usize },
     #[error("is damaged: {0}; copy it again, or save it anew from a picture editor")]
@@ -34,15 +36,16 @@ pub enum DecodeError {
 
 /// Reads a file of at most [`MAX_FILE_BYTES`] into `bytes`.
 pub fn read_file(path: &std::path::Path, bytes: &mut Vec<u8>) -> Result<(), ReadError> {
-    use std::io::Read;
+    read(std::fs::File::open(path)?, bytes)
+}
+
+/// Reads at most [`MAX_FILE_BYTES`] into `bytes`, whatever they come from.
+pub fn read(from: impl Read, bytes: &mut Vec<u8>) -> Result<(), ReadError> {
     bytes.clear();
-    let file = std::fs::File::open(path)?;
-    let read = file.take(MAX_FILE_BYTES + 1).read_to_end(bytes)? as u64;
-    if read > MAX_FILE_BYTES {
-        let mib = std::fs::metadata(path)?.len() >> 20;
-        return Err(DecodeError::TooManyBytes { mib }.into());
+    match from.take(MAX_FILE_BYTES + 1).read_to_end(bytes)? as u64 > MAX_FILE_BYTES {
+        true => Err(DecodeError::TooManyBytes.into()),
+        false => Ok(()),
     }
-    Ok(())
 }
 
 /// A picture file that could not be read or decoded.
@@ -69,6 +72,7 @@ pub fn decode(bytes: &[u8], pixels: &mut Vec<u8>) -> Result<Size, DecodeError> {
             let decoder = image::codecs::webp::WebPDecoder::new(Cursor::new(bytes)).map_err(damaged)?;
             decode_other(decoder, pixels)
         }
+        _ if bytes.is_empty() => Err(DecodeError::Empty),
         _ => Err(DecodeError::UnknownFormat { start: bytes[..bytes.len().min(8)].to_vec() }),
     }
 }
@@ -219,6 +223,6 @@ mod tests {
     #[test]
     fn another_kind_of_file_is_named_by_how_it_begins() {
         assert!(refusal(b"hello").starts_with("not a JPEG, PNG or WebP picture"));
-        assert!(refusal(b"").starts_with("not a JPEG"));
+        assert!(refusal(b"").starts_with("is empty"));
     }
 }

@@ -13,12 +13,21 @@ pub use terminal::Terminal;
 /// A display that cannot be opened, or did not take a picture.
 #[derive(Debug, thiserror::Error)]
 pub enum DisplayError {
-    #[error("{} cannot be written: {cause}; free some space or name another file with --display png:FILE", path.display())]
+    #[error("{} cannot be written: {cause}; {}name another file with --display png:FILE", path.display(), space(cause))]
     File { path: PathBuf, cause: std::io::Error },
     #[error("the picture for {} cannot be encoded: {cause}", path.display())]
     Encode { path: PathBuf, cause: String },
     #[error("the terminal took no picture: {0}")]
     Terminal(String),
+    #[error("whoever read standard output has closed it")]
+    Closed,
+}
+
+fn space(cause: &std::io::Error) -> &'static str {
+    match cause.kind() {
+        std::io::ErrorKind::StorageFull | std::io::ErrorKind::QuotaExceeded => "free some space or ",
+        _ => "",
+    }
 }
 
 /// What is to be shown.
@@ -78,9 +87,10 @@ impl std::str::FromStr for Settings {
         let (kind, rest) = uri.split_once(':').map_or((uri, None), |(kind, rest)| (kind, Some(rest)));
         match (kind, rest) {
             ("png", Some(file)) if !file.is_empty() => {
-                let sized =
-                    file.rsplit_once('@').and_then(|(file, size)| Some((file, crate::frame::parse_size(size).ok()?)));
-                let (path, (width, height)) = sized.unwrap_or((file, (default_width(), default_height())));
+                let (path, (width, height)) = match file.rsplit_once('@') {
+                    Some((file, size)) if is_size(size) => (file, crate::frame::parse_size(size)?),
+                    _ => (file, (default_width(), default_height())),
+                };
                 Ok(Settings::Png { path: path.into(), width, height })
             }
             ("terminal", None) => Ok(Settings::Terminal {}),
@@ -94,6 +104,11 @@ impl std::str::FromStr for Settings {
             )),
         }
     }
+}
+
+/// Whether what follows an @ is meant as a size, if perhaps a wrong one: a file's name goes on with its extension.
+fn is_size(text: &str) -> bool {
+    text.starts_with(|first: char| first.is_ascii_digit()) && !text.contains(['.', '/'])
 }
 
 impl Settings {
@@ -125,6 +140,10 @@ mod tests {
         assert_eq!("png:a.png".parse(), Ok(png("a.png", 1280, 720)));
         assert_eq!("png:a.png@128x64".parse(), Ok(png("a.png", 128, 64)));
         assert_eq!("png:me@home.png".parse(), Ok(png("me@home.png", 1280, 720)));
+        assert_eq!("png:me@2home.png".parse(), Ok(png("me@2home.png", 1280, 720)));
+        for bad in ["png:a.png@0x64", "png:a.png@128", "png:a.png@128x"] {
+            assert!(bad.parse::<Settings>().unwrap_err().contains("size is"), "{bad}");
+        }
         assert_eq!("none".parse(), Ok(Settings::None {}));
         assert!("termnal".parse::<Settings>().unwrap_err().contains("did you mean `terminal`?"));
         assert!("drm".parse::<Settings>().unwrap_err().contains("does not have yet"));

@@ -1,29 +1,50 @@
-//! Phicam.
-pub mod board;
-pub mod budget;
-pub mod camera;
-pub mod catalog;
-pub mod classifier;
-pub mod cli;
-pub mod commands;
-pub mod decode;
-pub mod display;
-pub mod engine;
+//! Phicam: the largest EfficientNet that a board affords, from its camera to its screen.
+//!
+//! ```text
+//! once:      board + catalog ──► budget ──► pick (accuracy orders, measured time decides, φ explains)
+//! per frame: camera ─► mailbox ─► preprocess ─► engine ─► guess ─► overlay ─► displays
+//! ```
+//!
+//! The groups of modules stand in the order of that flow. ARCHITECTURE.md has the whole, and which module may use which.
+
+#![forbid(unsafe_code)]
+
+// What everything else is said in.
 pub mod frame;
-pub mod guess;
-pub mod json;
-pub mod labels;
 pub mod machine;
 pub mod mailbox;
-pub mod measure;
-pub mod overlay;
-pub mod pick;
-pub mod picture;
-pub mod pipeline;
 pub mod places;
-pub mod preprocess;
 pub mod scaling;
-pub mod screen;
 pub mod stats;
 pub mod strict;
+
+// What there is to choose from, and what it may cost.
+pub mod budget;
+pub mod catalog;
+pub mod labels;
 pub mod view;
+
+// Camera to guess.
+pub mod camera;
+pub mod classifier;
+pub mod decode;
+pub mod engine;
+pub mod guess;
+pub mod preprocess;
+
+// Guess to screen.
+pub mod display;
+pub mod overlay;
+pub mod picture;
+pub mod screen;
+
+// The pick.
+pub mod measure;
+pub mod pick;
+
+// All of it together.
+pub mod board;
+pub mod cli;
+pub mod commands;
+pub mod json;
+pub mod pipeline;

@@ -16,7 +16,10 @@ fn main() -> ExitCode {
         Ok(code) => code,
         Err(error) if is_broken_pipe(&error) => ExitCode::SUCCESS, // whoever read has seen enough
         Err(error) => {
-            let _ = writeln!(io::stderr(), "phicam: {error:#}"); // with standard error gone, only the code is left
+            // Whatever else fails to be read or written is named by whoever tried.
+            let bare = error.chain().next().is_some_and(|error| error.is::<io::Error>());
+            let what = if bare { "standard output cannot be written: " } else { "" };
+            let _ = writeln!(io::stderr(), "phicam: {what}{error:#}"); // with standard error gone, only the code is left
             match error.downcast_ref::<PickError>() {
                 Some(PickError::NothingFits(_)) => exit::NOTHING_FITS.into(),
                 _ => ExitCode::FAILURE,

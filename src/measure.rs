@@ -80,8 +80,11 @@ pub fn measure(choice: &Choice, models: &Path, threads: usize, stop: &AtomicBool
     }
     if !said.status.success() {
         let stderr = String::from_utf8_lossy(&said.stderr);
-        let last = stderr.lines().last().unwrap_or("it said nothing").to_string();
-        return Err(failed(format!("{}: {last}", said.status)));
+        let last = stderr.lines().last().map(|last| last.strip_prefix("phicam: ").unwrap_or(last));
+        return Err(failed(match (said.status.code(), last) {
+            (Some(1), Some(last)) => last.into(), // an error like any other
+            (_, last) => format!("{}: {}", said.status, last.unwrap_or("it said nothing")),
+        }));
     }
     serde_json::from_slice(&said.stdout).map_err(|error| failed(format!("its answer is not understood: {error}")))
 }

@@ -97,12 +97,14 @@ impl Overlay {
         let (area, capital) = (layout.label, layout.label_capital);
         let room = area.width.saturating_sub(capital);
         let at = (area.left + capital / 2, area.top + area.height * 3 / 4);
-        let shown = self.text.first_line(label, capital, room);
-        self.text.draw(picture, at, shown, capital, colour);
-        if shown.len() < label.len() {
-            let end = at.0 + self.text.width(shown, capital);
-            self.text.draw(picture, (end, at.1), "…", capital, colour);
+        if self.text.width(label, capital) <= room {
+            return self.text.draw(picture, at, label, capital, colour);
         }
+        let dots = self.text.width("…", capital);
+        let shown = self.text.first_line(label, capital, room.saturating_sub(dots));
+        let end = at.0 + self.text.width(shown, capital);
+        self.text.draw(picture, at, shown, capital, colour);
+        self.text.draw(picture, (end, at.1), "…", capital, colour);
     }
 
     /// The guesses with their bars, then what answered and how long it took; as much as there is room for.

@@ -73,6 +73,9 @@ pub struct Pick {
 pub enum PickError {
     #[error("{0}")]
     NothingFits(String),
+    /// Not one of them could be measured.
+    #[error("no model can be run: {0}")]
+    NothingRuns(String),
     #[error(transparent)]
     Measure(#[from] MeasureError),
 }
@@ -123,7 +126,7 @@ where
         }
     }
     let Some(picked) = largest_fitting else {
-        return Err(PickError::NothingFits(reason::nothing_fits(&candidates, &budget)));
+        return Err(reason::nothing_fits(&candidates, &budget));
     };
     Ok(conclude(candidates, picked, budget))
 }

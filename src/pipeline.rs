@@ -9,7 +9,7 @@ use log::{error, info, warn};
 
 use crate::camera::{Camera, CameraError, Next};
 use crate::classifier::{Answer, AnswerError, Classifier};
-use crate::display::Display;
+use crate::display::{Display, DisplayError};
 use crate::frame::Frame;
 use crate::mailbox::{Mailbox, Taken};
 use crate::screen::Screen;
@@ -19,6 +19,9 @@ use crate::stats::Stage;
 const LIMIT: Duration = Duration::from_millis(100);
 /// While models are being timed the line answers at most this often, so as not to spoil the times.
 const WHILE_MEASURING: Duration = Duration::from_millis(250);
+
+/// A display that goes on failing is told of no oftener than this: the log may go to the same full disk.
+const TELL_AGAIN: Duration = Duration::from_secs(60);
 
 /// Why a line ended that nobody stopped.
 #[derive(Debug, thiserror::Error)]
@@ -212,9 +215,9 @@ impl<'a> Line<'a> {
     /// Screen → overlay → displays: the newest frame with the newest answer, as often as either changes.
     fn show(&self, displays: &mut [Box<dyn Display>]) {
         let mut drawing = crate::screen::Drawing::default();
-        let mut lost = vec![false; displays.len()];
+        let mut told = vec![None; displays.len()];
         while let Some(scene) = self.screen.wait(LIMIT) {
-            for (display, lost) in displays.iter_mut().zip(&mut lost) {
+            for (display, told) in displays.iter_mut().zip(&mut told) {
                 let start = Instant::now();
                 let shown = drawing.draw(&scene, display.size());
                 let drawn = Instant::now();
@@ -223,13 +226,15 @@ impl<'a> Line<'a> {
                 counts.draw.record(drawn - start);
                 counts.show.record(drawn.elapsed());
                 match result {
-                    Ok(()) => *lost = false,
+                    Ok(()) => {}
+                    // As with any program in a pipe: whoever read has seen enough.
+                    Err(DisplayError::Closed) => self.stop.store(true, Ordering::Relaxed),
                     Err(error) => {
                         counts.not_shown += 1;
-                        if !*lost {
+                        if told.is_none_or(|told: Instant| told.elapsed() >= TELL_AGAIN) {
                             error!("display {} failed, trying again at each picture: {error}", display.name());
+                            *told = Some(Instant::now());
                         }
-                        *lost = true;
                     }
                 }
             }

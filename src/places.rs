@@ -19,7 +19,7 @@ fn list(paths: &[PathBuf]) -> String {
 
 /// The folder of models: what the user named, `PHICAM_MODELS`, or the first of the usual places.
 pub fn models(named: Option<&Path>) -> Result<PathBuf, NotFound> {
-    let named = named.map(Path::to_path_buf).or_else(|| env::var_os("PHICAM_MODELS").map(PathBuf::from));
+    let named = named.map(Path::to_path_buf).or_else(|| folder_of("PHICAM_MODELS"));
     let remedy = "name it with --models DIR or PHICAM_MODELS";
     find("models", "catalog.toml", named, remedy)
 }
@@ -57,11 +57,16 @@ fn usual(what: &str) -> Vec<PathBuf> {
     places
 }
 
+/// The folder in an environment variable; an empty one counts as not set.
+fn folder_of(variable: &str) -> Option<PathBuf> {
+    env::var_os(variable).filter(|value| !value.is_empty()).map(PathBuf::from)
+}
+
 /// Where the program remembers (measurements): `PHICAM_STATE`, systemd's state folder, or XDG's.
 pub fn state() -> PathBuf {
-    let named = ["PHICAM_STATE", "STATE_DIRECTORY"].iter().find_map(env::var_os).map(PathBuf::from);
-    let xdg = || env::var_os("XDG_STATE_HOME").map(|home| PathBuf::from(home).join("phicam"));
-    let home = || env::var_os("HOME").map(|home| PathBuf::from(home).join(".local/state/phicam"));
+    let named = ["PHICAM_STATE", "STATE_DIRECTORY"].into_iter().find_map(folder_of);
+    let xdg = || folder_of("XDG_STATE_HOME").map(|home| home.join("phicam"));
+    let home = || folder_of("HOME").map(|home| home.join(".local/state/phicam"));
     named.or_else(xdg).or_else(home).unwrap_or_else(|| env::temp_dir().join("phicam"))
 }
 

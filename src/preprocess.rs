@@ -15,7 +15,8 @@ use resize::Resize;
 /// A frame that could not be made into a model's input.
 #[derive(Debug, thiserror::Error)]
 pub enum PreprocessError {
-    #[error("the view selects {area:?} of a frame of {size}: nothing is left to see; widen it with --view")]
+    #[error("of a frame of {size} the view selects {}, nothing to see; widen it with --view",
+            Size::new(area.width, area.height))]
     Nothing { area: Area, size: Size },
     #[error("a frame of {size} could not be resized: {cause}")]
     Resize { size: Size, cause: String },

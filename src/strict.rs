@@ -7,7 +7,7 @@ use serde::de::DeserializeOwned;
 /// A TOML file that could not be read.
 #[derive(Debug, thiserror::Error)]
 pub enum StrictError {
-    #[error("{}: {cause}", path.display())]
+    #[error("{} cannot be read: {cause}", path.display())]
     Unreadable { path: PathBuf, cause: std::io::Error },
     #[error("{}:{line}: {message}{hint}", path.display())]
     Malformed { path: PathBuf, line: usize, message: String, hint: String },
@@ -41,7 +41,12 @@ fn hint(message: &str) -> String {
 
 /// "; did you mean `x`?" for the known name nearest to `unknown`, or nothing where none is near.
 pub fn did_you_mean<'a>(unknown: &str, known: impl IntoIterator<Item = &'a str>) -> String {
-    let score = |name: &str| strsim::jaro_winkler(&unknown.to_lowercase(), &name.to_lowercase());
+    let unknown = unknown.to_lowercase();
+    let score = |name: &str| match (strsim::jaro_winkler(&unknown, &name.to_lowercase()), name) {
+        // In a short name one slip weighs much.
+        (score, name) if name.len() > 2 && strsim::osa_distance(&unknown, name) == 1 => score.max(0.9),
+        (score, _) => score,
+    };
     let best = known.into_iter().map(|name| (score(name), name)).max_by(|a, b| a.0.total_cmp(&b.0));
     match best {
         Some((score, name)) if score > 0.75 => format!("; did you mean `{name}`?"),

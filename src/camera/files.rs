@@ -26,6 +26,7 @@ pub struct Files {
     pace: Pace,
     next: usize,
     sequence: u64,
+    good_in_round: bool,
     due: Option<Instant>,
     file: Vec<u8>,
     pool: FramePool,
@@ -70,7 +71,8 @@ impl Files {
             let what = missing.map_or(what.into(), |missing| missing.path.display().to_string());
             return Err(CameraError::NoPictures { what });
         }
-        Ok(Files { pictures, pace, next: 0, sequence: 0, due: None, file: Vec::new(), pool: FramePool::default() })
+        let (file, pool) = (Vec::new(), FramePool::default());
+        Ok(Files { pictures, pace, next: 0, sequence: 0, good_in_round: false, due: None, file, pool })
     }
 }
 
@@ -108,11 +110,15 @@ impl Camera for Files {
         if wait > limit {
             return Ok(Next::Nothing);
         }
-        if self.next == self.pictures.len() && self.pace.repeat && self.sequence > 0 {
+        // A round of nothing but bad pictures would be over at once, and so would the next.
+        if self.next == self.pictures.len() && self.pace.repeat && std::mem::take(&mut self.good_in_round) {
             self.next = 0;
         }
         let Some(picture) = self.pictures.get(self.next) else { return Ok(Next::Finished) };
         self.next += 1;
+        if picture.path.metadata().is_ok_and(|found| !found.is_file()) {
+            return Err(CameraError::NotAFile { path: picture.path.clone() }); // reading a pipe might never end
+        }
         let (file, sequence) = (&mut self.file, self.sequence);
         let frame = self.pool.fill(|pixels| {
             decode::read_file(&picture.path, file)?;
@@ -127,6 +133,7 @@ impl Camera for Files {
         let frame = frame.map_err(|cause| CameraError::BadPicture { path: picture.path.clone(), cause })?;
         self.due = Some(frame.captured + if picture.in_film { self.pace.film } else { self.pace.picture });
         self.sequence += 1;
+        self.good_in_round = true;
         Ok(Next::Frame(frame))
     }
 }
@@ -196,6 +203,10 @@ mod tests {
         assert_eq!(play(&mut Files::open(good.path().to_str().unwrap(), repeat).unwrap(), 3), ["a.png"; 3]);
         let bad = folder(&["a.jpg"]);
         assert_eq!(play(&mut Files::open(bad.path().to_str().unwrap(), repeat).unwrap(), 3).len(), 1);
+        let mut camera = Files::open(good.path().to_str().unwrap(), repeat).unwrap();
+        assert_eq!(play(&mut camera, 1), ["a.png"]);
+        fs::remove_file(good.path().join("a.png")).unwrap();
+        assert_eq!(play(&mut camera, 9).len(), 1, "the picture went away after it was shown once");
     }
 
     #[test]

@@ -58,13 +58,13 @@ fn measure(mut classifier: Classifier, load_ms: f64, frames: Option<u64>) -> any
     let [mut infer, mut draw, mut total] = ["infer", "draw", "total"].map(Stage::new);
     let (frames_box, screen, mut drawing) = (Mailbox::default(), Screen::default(), Drawing::default());
     let mut started = Instant::now();
-    let mut count = 0;
+    let mut count: u64 = 0;
     let enough = |counted: u64, started: Instant| match frames {
         Some(frames) => counted >= frames,
         None => counted >= LEAST_FRAMES && started.elapsed() >= ENOUGH,
     };
     loop {
-        let counted = (count as u64).saturating_sub(WARM_UP);
+        let counted = count.saturating_sub(WARM_UP);
         if count > WARM_UP && enough(counted, started) {
             break;
         }

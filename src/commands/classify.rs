@@ -1,11 +1,12 @@
 //! `phicam classify`: what is on pictures.
 
-use std::io::{Read, Write};
-use std::path::Path;
+use std::collections::BTreeSet;
+use std::io::Write;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::time::Instant;
 
-use anyhow::Context;
+use anyhow::{Context, bail};
 use log::warn;
 use serde_json::json;
 
@@ -19,14 +20,15 @@ use crate::json::guesses;
 
 /// Answers for each file in the order given; one that fails does not keep the others from an answer.
 pub fn classify(args: ClassifyArgs, out: &mut dyn Write) -> anyhow::Result<ExitCode> {
+    if let Some(folder) = &args.dump {
+        differ(&args.files)?;
+        make_folder(folder)?;
+    }
     let board = board(&args.board)?;
     let mut setup = Setup::new(&board, &args.budget, &args.choice)?;
     let choice = setup.choose()?;
     let settings = classifier_settings(&args.guess, board.view, 0, setup.threads);
     let mut classifier = Classifier::open(&choice, &settings)?;
-    if let Some(folder) = &args.dump {
-        make_folder(folder)?;
-    }
     let mut pool = FramePool::default();
     let mut failed = 0;
     for file in &args.files {
@@ -41,9 +43,9 @@ pub fn classify(args: ClassifyArgs, out: &mut dyn Write) -> anyhow::Result<ExitC
             }
             Err(error) => {
                 failed += 1;
-                warn!("{}: {error:#}", file.display());
+                warn!("{}: {error}", file.display());
                 if args.json {
-                    write_json(out, &json!({ "file": file.display().to_string(), "error": format!("{error:#}") }))?;
+                    write_json(out, &json!({ "file": file.display().to_string(), "error": error.to_string() }))?;
                 }
             }
         }
@@ -59,7 +61,7 @@ fn read(file: &Path, pool: &mut FramePool) -> Result<Frame, ReadError> {
     pool.fill(|pixels| {
         let mut bytes = Vec::new();
         match file.as_os_str() == "-" {
-            true => std::io::stdin().take(decode::MAX_FILE_BYTES).read_to_end(&mut bytes).map(|_| ())?,
+            true => decode::read(std::io::stdin(), &mut bytes)?,
             false => decode::read_file(file, &mut bytes)?,
         }
         let size = decode::decode(&bytes, pixels)?;
@@ -82,14 +84,31 @@ fn tell(answer: &Answer, file: &Path, as_json: bool, out: &mut dyn Write) -> any
     Ok(())
 }
 
+/// Two files of one name would be dumped over each other.
+fn differ(files: &[PathBuf]) -> anyhow::Result<()> {
+    let mut names = BTreeSet::new();
+    match files.iter().find(|file| !names.insert(file.file_stem())) {
+        None => Ok(()),
+        Some(file) => bail!(
+            "{}: another file is called {} too, and --dump names what it writes by that; give one of them another name",
+            file.display(),
+            file.file_stem().unwrap_or_default().display()
+        ),
+    }
+}
+
 fn dump(classifier: &mut Classifier, file: &Path, folder: &Path) -> anyhow::Result<()> {
     let side = classifier.model().choice.side;
-    let name = file.file_stem().unwrap_or_default();
+    let named = |extension: &str| {
+        let mut name = file.file_stem().unwrap_or_default().to_os_string();
+        name.push(extension); // not `with_extension`: a name may have more dots
+        folder.join(name)
+    };
     let (scores, square) = classifier.evidence()?;
-    let path = folder.join(name).with_extension("png");
+    let path = named(".png");
     image::save_buffer(&path, square, side, side, image::ExtendedColorType::Rgb8)
         .with_context(|| format!("{} cannot be written", path.display()))?;
     let bytes: Vec<u8> = scores.iter().flat_map(|score| score.to_le_bytes()).collect();
-    let path = path.with_extension("f32");
+    let path = named(".f32");
     std::fs::write(&path, bytes).with_context(|| format!("{} cannot be written", path.display()))
 }

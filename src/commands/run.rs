@@ -33,8 +33,8 @@ pub fn run(args: RunArgs, out: &mut dyn Write) -> anyhow::Result<ExitCode> {
     let mut camera = camera::open(camera_settings, places::samples).context("camera")?;
     let mut displays = open_displays(&args, &board)?;
     info!("board {}: {}", board.name, board.summary);
-    let (choice, undecided) = first_choice(&setup)?;
-    let first = Classifier::open(&choice, &settings)?;
+    let (first, undecided) = first_to_answer(&setup, &settings)?;
+    let choice = first.model().choice.clone();
     let line = Line::new(&stop);
     let mut write_error = None;
     let (ended, picked) = std::thread::scope(|scope| {
@@ -76,18 +76,25 @@ fn stop_on_signals() -> anyhow::Result<Arc<AtomicBool>> {
 }
 
 /// What answers the first picture, and whether a better choice is still to be found.
-fn first_choice(setup: &Setup) -> anyhow::Result<(Choice, bool)> {
+fn first_to_answer(setup: &Setup, settings: &classifier::Settings) -> anyhow::Result<(Classifier, bool)> {
     if let Some(pinned) = &setup.pinned {
         info!("{} (φ {:.2}), as named by --model: no limit is checked", pinned.name, pinned.phi);
-        return Ok((pinned.clone(), false));
+        return Ok((Classifier::open(pinned, settings)?, false));
     }
     if let Some(pick) = setup.pick_remembered()? {
         info!("{}", reason(&pick));
-        return Ok((pick.choice, false));
+        return Ok((Classifier::open(&pick.choice, settings)?, false));
     }
-    let Some(smallest) = setup.admitted.first() else { bail!("the catalog has no model to choose from") };
-    info!("{} (φ {:.2}) answers until this machine is measured", smallest.name, smallest.phi);
-    Ok((smallest.clone(), true))
+    for choice in &setup.admitted {
+        match Classifier::open(choice, settings) {
+            Ok(classifier) => {
+                info!("{} (φ {:.2}) answers until this machine is measured", choice.name, choice.phi);
+                return Ok((classifier, true));
+            }
+            Err(error) => warn!("passed over {}: {error}", choice.name),
+        }
+    }
+    bail!("no model can be run; `phicam models verify` checks all of them")
 }
 
 /// Measures, picks, loads the pick beside the running line, and hands it over.

@@ -1,6 +1,6 @@
 //! The terminal: the picture redrawn in place where it is a terminal, a line an answer where it is a pipe.
 
-use std::io::{IsTerminal, Write};
+use std::io::{ErrorKind, IsTerminal, Write};
 
 use image::{DynamicImage, RgbImage};
 
@@ -76,6 +76,10 @@ impl Display for Terminal {
             return Ok(());
         }
         let mut out = std::io::stdout().lock();
-        writeln!(out, "{}", shown.caption).and_then(|()| out.flush()).map_err(|e| DisplayError::Terminal(e.to_string()))
+        let written = writeln!(out, "{}", shown.caption).and_then(|()| out.flush());
+        written.map_err(|error| match error.kind() {
+            ErrorKind::BrokenPipe => DisplayError::Closed,
+            _ => DisplayError::Terminal(error.to_string()),
+        })
     }
 }

@@ -1,1 +1,124 @@
+use std::sync::Arc;
 
+use super::*;
+use crate::classifier::{Model, Times};
+use crate::frame::{FrameInfo, FramePool, Size};
+use crate::guess::{Guesser, Settings};
+use crate::labels::Labels;
+
+const SIZES: [(u32, u32); 7] = [(128, 32), (128, 64), (320, 240), (240, 320), (800, 480), (1280, 720), (1920, 1080)];
+
+fn frame() -> Frame {
+    let (size, now) = (Size::new(640, 480), Instant::now());
+    let grey = |bytes: &mut Vec<u8>| {
+        bytes.resize(640 * 480 * 3, 100);
+        Ok::<_, ()>(FrameInfo { size, sequence: 0, captured: now, source: None })
+    };
+    FramePool::default().fill(grey).unwrap()
+}
+
+/// An answer of `label`, sure of it or not.
+fn answer(frame: &Frame, label: &str, sure: bool) -> Answer {
+    let labels = Labels::parse(format!("{label}\nhen\ncastle\n").as_bytes(), "l".as_ref()).unwrap();
+    let settings = Settings { unsure_below: 0.9, ..Settings::default() };
+    let scores = if sure { [9.0, 0.0, 0.0] } else { [0.1, 0.0, 0.0] };
+    let choice = crate::pick::tests::choice("lite2", 320, 1175.2, 77.8);
+    Answer {
+        frame: 0,
+        source: None,
+        captured: frame.captured,
+        guesses: Guesser::new(settings, 3).guess(&scores, frame.captured),
+        frame_size: frame.size,
+        seen: Area { left: 110, top: 30, width: 420, height: 420 },
+        model: Arc::new(Model { choice, engine: "tract", threads: 2, labels }),
+        times: Times::default(),
+    }
+}
+
+fn drawn(size: (u32, u32), frame: Option<&Frame>, answer: Option<&Answer>, notice: Option<&str>) -> Picture {
+    let mut picture = Picture::new(Size::new(size.0, size.1));
+    Overlay::default().draw(&mut picture, &Scene { frame, answer, notice, now: Instant::now() });
+    picture
+}
+
+/// Rows and columns of an area that hold bright, grey ink.
+fn inked(picture: &Picture, area: Area) -> (Vec<u32>, Vec<u32>) {
+    let width = picture.size().width;
+    let is_ink = |x: u32, y: u32| picture.pixels()[(y * width + x) as usize] & 0xff > 0x90;
+    let (columns, rows) = (area.left..area.left + area.width, area.top..area.top + area.height);
+    let inked_rows = rows.clone().filter(|&y| columns.clone().any(|x| is_ink(x, y))).collect();
+    let inked_columns = columns.filter(|&x| rows.clone().any(|y| is_ink(x, y))).collect();
+    (inked_rows, inked_columns)
+}
+
+#[test]
+fn the_labels_capitals_have_a_twelfth_of_the_height_at_every_size() {
+    let frame = frame();
+    let answer = answer(&frame, "HIEN", true);
+    for size in SIZES {
+        let picture = drawn(size, Some(&frame), Some(&answer), None);
+        let area = Layout::new(picture.size(), frame.size).label;
+        let (rows, _) = inked(&picture, area);
+        assert!(rows.len() as u32 * 12 >= size.1, "{size:?}: {} rows", rows.len());
+        assert!(rows[rows.len() - 1] < size.1 - 1, "{size:?}: cut off below");
+    }
+}
+
+#[test]
+fn the_longest_label_stays_inside() {
+    let frame = frame();
+    let answer = answer(&frame, "soft-coated wheaten terrier of the longest name there is", true);
+    for size in SIZES {
+        let picture = drawn(size, Some(&frame), Some(&answer), None);
+        let area = Layout::new(picture.size(), frame.size).label;
+        let (_, columns) = inked(&picture, area);
+        assert!(columns[0] > 0 && columns[columns.len() - 1] < size.0 - 1, "{size:?}");
+    }
+}
+
+#[test]
+fn what_the_model_saw_is_bright_and_boxed_and_the_rest_is_dark() {
+    let frame = frame();
+    let answer = answer(&frame, "hen of the north", true);
+    let picture = drawn((1280, 720), Some(&frame), Some(&answer), None);
+    let area = Layout::new(picture.size(), frame.size).frame;
+    let at = |share_x: f64, share_y: f64| {
+        let x = area.left + (share_x * f64::from(area.width)) as u32;
+        let y = area.top + (share_y * f64::from(area.height)) as u32;
+        picture.pixels()[(y * 1280 + x) as usize]
+    };
+    assert_eq!(at(0.5, 0.5), 0x646464, "inside, the frame as it is");
+    assert!(at(0.05, 0.5) < 0x646464 && at(0.5, 0.02) < 0x646464, "outside, darker");
+    let edge = (area.left..area.left + area.width)
+        .map(|x| picture.pixels()[((area.top + area.height / 2) * 1280 + x) as usize])
+        .filter(|&pixel| pixel == 0xffc400)
+        .count();
+    assert!(edge >= 4, "a box of at least two pixels on both sides: {edge}");
+}
+
+#[test]
+fn an_unsure_answer_is_drawn_otherwise_than_a_sure_one() {
+    let frame = frame();
+    let label = |answer: &Answer| {
+        let picture = drawn((320, 240), Some(&frame), Some(answer), None);
+        let area = Layout::new(picture.size(), frame.size).label;
+        let rows = area.top..area.top + area.height;
+        rows.flat_map(|y| picture.pixels()[(y * 320) as usize..][..320].to_vec()).collect::<Vec<u32>>()
+    };
+    let (sure, unsure) = (label(&answer(&frame, "unsure", true)), label(&answer(&frame, "unsure", false)));
+    assert!(sure != unsure, "the same word, but quiet");
+    let other = label(&answer(&frame, "hen of the south", false));
+    assert!(unsure == other, "whatever the best guess is, the label says unsure");
+}
+
+#[test]
+fn a_notice_is_drawn_and_a_screen_without_anything_is_no_error() {
+    let frame = frame();
+    let quiet = drawn((800, 480), Some(&frame), None, None);
+    let said = drawn((800, 480), Some(&frame), None, Some("no camera: plug one in"));
+    assert!(quiet.pixels() != said.pixels());
+    for size in SIZES {
+        drawn(size, None, None, Some("a notice that is longer than the column is wide"));
+    }
+    drawn((1, 1), Some(&frame), Some(&answer(&frame, "hen of the west", true)), Some("x"));
+}

@@ -1,7 +1,8 @@
 //! The pick in one line, for people.
 
-use super::{Bound, Candidate, Pick, Verdict};
+use super::{Bound, Candidate, Pick, PickError, Verdict};
 use crate::budget::Budget;
+use crate::catalog::Choice;
 use crate::scaling::phi_of_macs;
 
 /// `budget 66 ms a frame, 512 MiB → lite2@260 (φ 1.03): 56.9 ms at p95, 71 MiB; the next, lite2@288, takes 71.0 ms`
@@ -40,22 +41,29 @@ fn bound(pick: &Pick) -> String {
     }
 }
 
-/// What the smallest would need, where even that is too much.
-pub fn nothing_fits(candidates: &[Candidate], budget: &Budget) -> String {
-    let Some(smallest) = candidates.first() else {
-        return "no model to choose from".into();
+/// What the smallest that runs would need, where even that is too much.
+pub fn nothing_fits(candidates: &[Candidate], budget: &Budget) -> PickError {
+    let too_much = |candidate: &&Candidate| {
+        use Verdict::{TooMuchMemory, TooMuchWork, TooSlow};
+        matches!(candidate.verdict, TooSlow { .. } | TooMuchMemory { .. } | TooMuchWork)
     };
-    let needs = match (&smallest.verdict, &smallest.measurement) {
-        (Verdict::Failed(cause), _) => format!("cannot be run: {cause}"),
-        (_, Some(found)) => {
+    let Some(smallest) = candidates.iter().find(too_much) else {
+        let cause = candidates.iter().find_map(|candidate| match &candidate.verdict {
+            Verdict::Failed(cause) => Some(cause.clone()),
+            _ => None,
+        });
+        return PickError::NothingRuns(cause.unwrap_or_else(|| "there is none to choose from".into()));
+    };
+    let needs = match &smallest.measurement {
+        Some(found) => {
             let (ms, mib) = (found.total_ms.p95.ceil(), found.rss_mib.ceil());
             format!("needs {ms:.0} ms a frame at p95, {:.0} M MACs and {mib:.0} MiB", smallest.choice.million_macs)
         }
-        (_, None) => format!("needs {:.1} M MACs", smallest.choice.million_macs),
+        None => format!("needs {:.1} M MACs", smallest.choice.million_macs),
     };
-    format!(
-        "no model fits the budget of {budget}: the smallest, {} (φ {:.2}), {needs}; allow that much with \
-         --frame-ms, --flops or --memory",
-        smallest.choice.name, smallest.choice.phi
-    )
+    let Choice { name, phi, .. } = &smallest.choice;
+    PickError::NothingFits(format!(
+        "no model fits the budget of {budget}: the smallest, {name} (φ {phi:.2}), {needs}; allow that much with \
+         --frame-ms, --flops or --memory"
+    ))
 }

@@ -122,6 +122,16 @@ fn nothing_fits_says_what_the_smallest_needs() {
 }
 
 #[test]
+fn what_cannot_run_at_all_is_not_told_as_a_matter_of_the_budget() {
+    let choices = catalog();
+    let choices: Vec<&Choice> = choices.iter().collect();
+    let broken =
+        |choice: &Choice| Err(MeasureError::Failed { choice: choice.name.clone(), cause: "file is gone".into() });
+    let error = pick(&choices, ms(66.0), broken).unwrap_err();
+    assert!(matches!(&error, PickError::NothingRuns(cause) if cause == "file is gone"), "{error}");
+}
+
+#[test]
 fn without_any_limit_it_is_the_largest_after_two_measurements() {
     let pick = picked(Budget::default()).unwrap();
     assert_eq!((pick.choice.name.as_str(), pick.bound), ("lite2@320", Bound::Catalog));

@@ -6,6 +6,8 @@ use std::time::Instant;
 
 use phicam::frame::{Frame, FrameInfo, FramePool, Size};
 
+pub mod program;
+
 pub fn root() -> PathBuf {
     PathBuf::from(env!("CARGO_MANIFEST_DIR"))
 }

@@ -1,0 +1,41 @@
+# What developers run. The two commands that users need are cargo's own: cargo run --release, cargo test --release.
+
+# List these recipes
+default:
+    @just --list
+
+# What CI runs
+ci:
+    bash .ci/run
+
+# Formatting, lints, licences, documentation
+check:
+    cargo fmt --all --check
+    cargo clippy --all-targets -- -D warnings
+    cargo deny check licenses bans sources
+    RUSTDOCFLAGS="-D warnings" cargo doc --no-deps
+
+# Rebuild the models from the published weights and compare with the ones here (needs Python 3.11 and a network)
+check-models:
+    python3 -m venv target/models-venv
+    target/models-venv/bin/python -m pip install --quiet -r models/imagenet/requirements.txt
+    target/models-venv/bin/python models/imagenet/build.py --check
+
+# Every choice on every sample against ONNX Runtime on the same input (needs Python 3.11 and a network)
+check-onnxruntime:
+    cargo build --release
+    python3 -m venv target/reference-venv
+    target/reference-venv/bin/python -m pip install --quiet -r tests/reference/requirements.txt
+    target/reference-venv/bin/python tests/reference/check.py target/release/phicam
+
+# The small, slow-to-build binary for boards
+dist:
+    cargo build --profile dist
+    ls -l target/dist/phicam
+
+# Time every stage of the named choice on this machine
+bench model="lite0@224":
+    cargo run --release -- bench --model {{model}}
+
+# Slower checks, before an issue is called done
+ci-heavy: ci check-models check-onnxruntime dist

@@ -1,0 +1,138 @@
+//! The program as a user starts it.
+
+use std::ffi::OsStr;
+use std::path::PathBuf;
+use std::process::{Command, Output, Stdio};
+
+use super::{root, sample};
+
+/// The program, started in a folder of its own that also holds what it remembers.
+pub struct Program {
+    folder: tempfile::TempDir,
+}
+
+/// How a start of the program ended.
+#[derive(Debug)]
+pub struct Ended {
+    pub code: Option<i32>,
+    pub stdout: String,
+    pub stderr: String,
+}
+
+impl Program {
+    pub fn new() -> Program {
+        Program { folder: tempfile::tempdir().unwrap() }
+    }
+
+    /// A place in its folder.
+    pub fn path(&self, name: &str) -> PathBuf {
+        self.folder.path().join(name)
+    }
+
+    /// Writes a file into its folder, and the folders above it.
+    pub fn write(&self, name: &str, bytes: impl AsRef<[u8]>) {
+        std::fs::create_dir_all(self.path(name).parent().unwrap()).unwrap();
+        std::fs::write(self.path(name), bytes).unwrap();
+    }
+
+    /// Copies a sample photograph into its folder.
+    pub fn take(&self, photograph: &str, name: &str) {
+        self.write(name, std::fs::read(sample(photograph)).unwrap());
+    }
+
+    /// Puts the shipped models into its folder `models`: catalog and labels to change, networks only to read.
+    pub fn take_models(&self) {
+        for file in ["catalog.toml", "imagenet/labels.txt"] {
+            self.write(&format!("models/{file}"), std::fs::read(root().join("models").join(file)).unwrap());
+        }
+        for network in ["lite0.onnx", "lite1.onnx", "lite2.onnx"] {
+            let shipped = root().join("models/imagenet").join(network);
+            std::os::unix::fs::symlink(shipped, self.path(&format!("models/imagenet/{network}"))).unwrap();
+        }
+    }
+
+    /// Replaces a file under `models`, never the shipped one that a link leads to.
+    pub fn replace_model(&self, file: &str, bytes: impl AsRef<[u8]>) {
+        let path = self.path(&format!("models/{file}"));
+        std::fs::remove_file(&path).unwrap();
+        std::fs::write(path, bytes).unwrap();
+    }
+
+    /// Puts `new` in place of every `old` in the catalog.
+    pub fn change_catalog(&self, old: &str, new: &str) {
+        let path = self.path("models/catalog.toml");
+        let catalog = std::fs::read_to_string(&path).unwrap();
+        assert!(catalog.contains(old), "the shipped catalog has no `{old}`");
+        std::fs::write(path, catalog.replace(old, new)).unwrap();
+    }
+
+    /// Replaces a file under `models`, and its hash in the catalog.
+    pub fn replace_model_and_hash(&self, file: &str, bytes: impl AsRef<[u8]>) {
+        let shipped = std::fs::read(root().join("models").join(file)).unwrap();
+        self.change_catalog(&sha256(&shipped), &sha256(bytes.as_ref()));
+        self.replace_model(file, bytes);
+    }
+
+    /// The program with `arguments`, not started yet.
+    pub fn command(&self, arguments: impl IntoIterator<Item = impl AsRef<OsStr>>) -> Command {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_phicam"));
+        command.args(arguments).current_dir(self.folder.path()).env("PHICAM_STATE", self.path("state"));
+        for variable in ["PHICAM_MODELS", "RUST_LOG", "RUST_BACKTRACE"] {
+            command.env_remove(variable);
+        }
+        command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
+        command
+    }
+
+    /// Starts the program with the words of `arguments` and waits for its end.
+    pub fn run(&self, arguments: &str) -> Ended {
+        self.command(arguments.split_whitespace()).output().unwrap().into()
+    }
+}
+
+impl From<Output> for Ended {
+    fn from(output: Output) -> Ended {
+        let text = |bytes| String::from_utf8(bytes).expect("what it prints is UTF-8");
+        let ended = Ended { code: output.status.code(), stdout: text(output.stdout), stderr: text(output.stderr) };
+        for panic in ["panicked", "RUST_BACKTRACE"] {
+            assert!(!ended.stderr.contains(panic), "{ended:?}");
+        }
+        ended
+    }
+}
+
+impl Ended {
+    /// The same, once the exit code is `code`.
+    #[track_caller]
+    pub fn with(self, code: i32) -> Ended {
+        assert_eq!(self.code, Some(code), "{self:?}");
+        self
+    }
+
+    /// The same, once standard error has each of `words`.
+    #[track_caller]
+    pub fn saying(self, words: &[&str]) -> Ended {
+        for word in words {
+            assert!(self.stderr.contains(word), "`{word}` is missing in: {}", self.stderr);
+        }
+        self
+    }
+
+    /// The JSON objects on standard output, one a line.
+    pub fn json(&self) -> Vec<serde_json::Value> {
+        let parse = |line| serde_json::from_str(line).unwrap_or_else(|error| panic!("{error}: {line}"));
+        self.stdout.lines().map(parse).collect()
+    }
+}
+
+/// The names of an object's fields, by the alphabet.
+pub fn names(object: &serde_json::Value) -> Vec<&str> {
+    let mut names: Vec<&str> = object.as_object().expect("an object").keys().map(String::as_str).collect();
+    names.sort_unstable();
+    names
+}
+
+fn sha256(bytes: &[u8]) -> String {
+    use sha2::{Digest, Sha256};
+    Sha256::digest(bytes).iter().map(|byte| format!("{byte:02x}")).collect()
+}
