@@ -8,7 +8,7 @@ use crate::picture::Picture;
 mod png;
 mod terminal;
 pub use png::Png;
-pub use terminal::Terminal;
+pub use terminal::{LogLines, Terminal};
 
 /// A display that cannot be opened, or did not take a picture.
 #[derive(Debug, thiserror::Error)]

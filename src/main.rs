@@ -6,6 +6,7 @@ use std::process::ExitCode;
 use clap::Parser;
 use phicam::cli::Cli;
 use phicam::commands::{self, exit};
+use phicam::display::LogLines;
 use phicam::pick::PickError;
 
 fn main() -> ExitCode {
@@ -37,11 +38,8 @@ fn start_log(verbose: u8) {
     };
     let environment = env_logger::Env::default().default_filter_or(level);
     let mut builder = env_logger::Builder::from_env(environment);
-    builder.format(|buffer, record| {
-        let style = buffer.default_level_style(record.level());
-        let level = record.level().as_str().to_lowercase();
-        writeln!(buffer, "{style}{level}{style:#}: {}", record.args())
-    });
+    builder.target(env_logger::Target::Pipe(Box::new(LogLines)));
+    builder.format(|buffer, record| writeln!(buffer, "{}: {}", record.level().as_str().to_lowercase(), record.args()));
     builder.init();
 }
 

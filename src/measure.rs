@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use log::warn;
 use serde::{Deserialize, Serialize};
@@ -37,6 +37,8 @@ pub struct Measurement {
     pub stages_ms: BTreeMap<String, Percentiles>,
 }
 
+/// A choice that is not done by then hangs: the slowest board needs a few minutes for the largest one.
+const LIMIT: Duration = Duration::from_secs(900);
 /// How often a measurement is asked whether it is done.
 const POLL: Duration = Duration::from_millis(20);
 
@@ -66,11 +68,16 @@ pub fn measure(choice: &Choice, models: &Path, threads: usize, stop: &AtomicBool
         .spawn()
         .map_err(io_failed)?;
     // What it prints fits into the pipes, so it can be waited for first and read afterwards.
+    let started = Instant::now();
     while child.try_wait().map_err(io_failed)?.is_none() {
-        if stop.load(Ordering::Relaxed) {
+        let (stopped, late) = (stop.load(Ordering::Relaxed), started.elapsed() > LIMIT);
+        if stopped || late {
             let _ = child.kill(); // it may have ended this very moment
             let _ = child.wait();
-            return Err(MeasureError::NotYet(choice.name.clone()));
+            return Err(match stopped {
+                true => MeasureError::NotYet(choice.name.clone()),
+                false => failed(format!("it did not end within {} s", LIMIT.as_secs())),
+            });
         }
         std::thread::sleep(POLL);
     }

@@ -175,7 +175,7 @@ fn displays() -> Finding {
 fn terminal() -> Finding {
     match std::io::stdout().is_terminal() {
         true => {
-            let (columns, rows) = viuer::terminal_size();
+            let (columns, rows) = ratatui::crossterm::terminal::size().unwrap_or((0, 0)); // 0: it does not tell
             good("terminal", format!("{columns} × {rows}, pictures are drawn in it"))
         }
         false => good("terminal", "standard output is none: answers are lines of text".into()),

@@ -11,7 +11,7 @@ use signal_hook::consts::{SIGINT, SIGTERM};
 use signal_hook::flag;
 
 use super::setup::{Setup, board, classifier_settings};
-use super::write_json;
+use super::{exit, write_json};
 use crate::board::Board;
 use crate::catalog::Choice;
 use crate::classifier::{self, Classifier};
@@ -62,7 +62,9 @@ pub fn run(args: RunArgs, out: &mut dyn Write) -> anyhow::Result<ExitCode> {
     }
     ended?;
     picked?;
-    Ok(ExitCode::SUCCESS)
+    let counts = line.counts();
+    let all_bad = counts.answers == 0 && counts.bad_pictures > 0;
+    Ok(if all_bad { exit::SOME_FAILED.into() } else { ExitCode::SUCCESS })
 }
 
 /// A flag that Ctrl-C and SIGTERM set; a second one ends the program at once.
