@@ -8,8 +8,9 @@ use embedded_graphics::geometry::{Point, Size as Extent};
 use embedded_graphics::pixelcolor::Rgb888;
 use embedded_graphics::prelude::*;
 use embedded_graphics::primitives::{PrimitiveStyle, Rectangle, StyledDrawable};
-use fast_image_resize::images::{Image, ImageRef};
-use fast_image_resize::{FilterType, PixelType, ResizeAlg, ResizeOptions, Resizer};
+use fast_image_resize::images::{TypedImage, TypedImageRef};
+use fast_image_resize::pixels::U8x3;
+use fast_image_resize::{FilterType, ResizeAlg, ResizeOptions, Resizer};
 
 use crate::classifier::Answer;
 use crate::frame::Frame;
@@ -43,7 +44,7 @@ const UNSEEN_SHARE: u32 = 140;
 pub struct Overlay {
     text: Text,
     resizer: Resizer,
-    scaled: Vec<u8>,
+    scaled: Vec<U8x3>,
     line: String,
 }
 
@@ -70,19 +71,19 @@ impl Overlay {
     }
 
     fn draw_frame(&mut self, picture: &mut Picture, frame: &Frame, area: Area) {
-        let bytes = area.width as usize * area.height as usize * 3;
-        self.scaled.resize(bytes, 0);
+        self.scaled.resize(area.width as usize * area.height as usize, U8x3::new([0; 3]));
         let options = ResizeOptions::new().resize_alg(ResizeAlg::Convolution(FilterType::Bilinear));
-        let from = ImageRef::new(frame.size.width, frame.size.height, frame.bytes(), PixelType::U8x3);
-        let to = Image::from_slice_u8(area.width, area.height, &mut self.scaled, PixelType::U8x3);
+        let from = TypedImageRef::from_buffer(frame.size.width, frame.size.height, frame.bytes());
+        let to = TypedImage::from_pixels_slice(area.width, area.height, &mut self.scaled);
         let (Ok(from), Ok(mut to)) = (from, to) else { return };
-        if self.resizer.resize(&from, &mut to, &options).is_err() {
+        if self.resizer.resize_typed::<U8x3>(&from, &mut to, &options).is_err() {
             return; // only a frame or an area without pixels: there is nothing to draw
         }
-        for (row, y) in self.scaled.chunks_exact(area.width as usize * 3).zip(area.top..) {
+        for (row, y) in self.scaled.chunks_exact(area.width as usize).zip(area.top..) {
             let pixels = picture.row_mut(area.left, y, area.width);
-            for (pixel, rgb) in pixels.iter_mut().zip(row.chunks_exact(3)) {
-                *pixel = u32::from(rgb[0]) << 16 | u32::from(rgb[1]) << 8 | u32::from(rgb[2]);
+            for (pixel, rgb) in pixels.iter_mut().zip(row) {
+                let [red, green, blue] = rgb.0.map(u32::from);
+                *pixel = red << 16 | green << 8 | blue;
             }
         }
     }

@@ -15,6 +15,8 @@ pub struct Layout {
     pub small_capital: u32,
 }
 
+/// Screens lower than this get a wider column.
+const SMALL: u32 = 120;
 /// Capitals lower than this are not legible.
 const LEAST_CAPITAL: u32 = 6;
 
@@ -26,7 +28,8 @@ impl Layout {
         let small_capital = (height / 36).max(LEAST_CAPITAL);
         let band = (label_capital * 2).min(height);
         let above = Size::new(width, height - band);
-        let column = width * 3 / 10;
+        // On a small screen letters are a larger part of it: `lite2@260` must fit into the column.
+        let column = if height < SMALL { width * 9 / 20 } else { width * 3 / 10 };
         // The frame keeps the column free, and stands at the left so that the column gets all that is over.
         let room = fit(frame, Size::new(width - column, above.height.max(1)));
         let frame = Area { left: 0, top: (above.height.saturating_sub(room.height)) / 2, ..room };
