@@ -25,7 +25,7 @@ pub struct Cli {
 
 #[derive(Debug, Subcommand)]
 pub enum Command {
-    /// Camera to screen, until the camera ends or Ctrl-C [default]
+    /// Camera to screen, until the camera ends or Ctrl-C (this without a command)
     Run(RunArgs),
     /// Say what is on pictures, one line each
     Classify(ClassifyArgs),
