@@ -229,7 +229,7 @@ pub struct GuessArgs {
           value_parser = clap::value_parser!(u8).range(1..=guess::MAX_GUESSES as i64))]
     pub top: u8,
     /// Probability (0 to 1) below which it is unsure
-    #[arg(long, value_name = "P", default_value_t = 0.15, value_parser = parse_probability)]
+    #[arg(long, value_name = "P", default_value_t = 0.10, value_parser = parse_probability)]
     pub unsure_below: f32,
 }
 

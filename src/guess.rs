@@ -42,7 +42,7 @@ pub struct Settings {
 
 impl Default for Settings {
     fn default() -> Settings {
-        Settings { top: 5, unsure_below: 0.15, smoothing: Duration::from_millis(300) }
+        Settings { top: 5, unsure_below: 0.10, smoothing: Duration::from_millis(300) }
     }
 }
 
