@@ -172,7 +172,7 @@ impl Choice {
             return Err(format!("the name should be network@side, `{expected}`"));
         }
         let scale = Scale { depth: self.network.depth, width: self.network.width, side };
-        if (scale.phi() - phi).abs() > 0.011 {
+        if !phi.is_finite() || (scale.phi() - phi).abs() > 0.011 {
             return Err(format!("phi is {phi}, depth, width and side give {:.2}", scale.phi()));
         }
         if !(million_macs > 0.0 && million_macs < 1e6) {

@@ -117,7 +117,7 @@ impl Classifier {
         let preprocessed = Instant::now();
         let scores = self.engine.infer()?;
         let inferred = Instant::now();
-        let guesses = self.guesser.guess(scores, frame.captured);
+        let guesses = self.guesser.guess(scores, frame.captured, frame.scene);
         let ms = |from: Instant, to: Instant| (to - from).as_secs_f64() * 1e3;
         let times = Times {
             preprocess_ms: ms(start, preprocessed),

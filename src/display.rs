@@ -48,6 +48,10 @@ pub trait Display: Send {
     fn size(&self) -> Size;
     /// Shows it, or keeps it for [`Display::close`] where it comes too soon after the last.
     fn show(&mut self, shown: &Shown) -> Result<(), DisplayError>;
+    /// Is called a few times a second while nothing changes: time to show what it kept.
+    fn idle(&mut self) -> Result<(), DisplayError> {
+        Ok(())
+    }
     /// Shows what it kept, and leaves the device as it was found.
     fn close(&mut self) -> Result<(), DisplayError> {
         Ok(())

@@ -68,6 +68,8 @@ pub struct Frame {
     pub captured: Instant,
     /// The file it came from, where it came from one.
     pub source: Option<Arc<str>>,
+    /// Another number is another scene: what was seen before says nothing of it.
+    pub scene: u64,
 }
 
 impl Frame {
@@ -84,6 +86,7 @@ pub struct FrameInfo {
     pub sequence: u64,
     pub captured: Instant,
     pub source: Option<Arc<str>>,
+    pub scene: u64,
 }
 
 /// Buffers for frames, used again once every lease on them is dropped.
@@ -117,6 +120,7 @@ impl FramePool {
             sequence: info.sequence,
             captured: info.captured,
             source: info.source,
+            scene: info.scene,
         })
     }
 
@@ -139,7 +143,7 @@ mod tests {
         let size = Size::new(2, 1);
         pool.fill(|bytes| {
             bytes.resize(6, sequence as u8);
-            Ok::<_, ()>(FrameInfo { size, sequence, captured: Instant::now(), source: None })
+            Ok::<_, ()>(FrameInfo { size, sequence, captured: Instant::now(), source: None, scene: 0 })
         })
         .unwrap()
     }

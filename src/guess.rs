@@ -52,19 +52,23 @@ pub struct Guesser {
     probabilities: Vec<f32>,
     smoothed: Vec<f32>,
     last: Option<Instant>,
+    scene: Option<u64>,
 }
 
 impl Guesser {
     /// For a model of `classes` classes.
     pub fn new(settings: Settings, classes: usize) -> Guesser {
-        Guesser { settings, probabilities: vec![0.0; classes], smoothed: vec![0.0; classes], last: None }
+        Guesser { settings, probabilities: vec![0.0; classes], smoothed: vec![0.0; classes], last: None, scene: None }
     }
 
     /// The best guesses after a frame of `captured` gave `scores` (one a class, before softmax).
     ///
     /// Smoothing follows time, not frames: p ← p + (softmax − p)·(1 − e^(−Δt/τ)), so that a slow camera is not slowed
-    /// further and a fast one does not flicker.
-    pub fn guess(&mut self, scores: &[f32], captured: Instant) -> Guesses {
+    /// further and a fast one does not flicker. Another `scene` begins anew.
+    pub fn guess(&mut self, scores: &[f32], captured: Instant, scene: u64) -> Guesses {
+        if self.scene.replace(scene) != Some(scene) {
+            self.last = None;
+        }
         softmax(scores, &mut self.probabilities);
         let tau = self.settings.smoothing.as_secs_f32();
         let weight = match self.last {
@@ -73,7 +77,7 @@ impl Guesser {
         };
         self.last = Some(captured);
         for (smoothed, new) in self.smoothed.iter_mut().zip(&self.probabilities) {
-            *smoothed += (new - *smoothed) * weight;
+            *smoothed = new + (*smoothed - new) * (1.0 - weight); // exactly the new one where its weight is 1
         }
         let mut guesses = best(&self.smoothed, self.settings.top);
         guesses.unsure = guesses.best().first().is_none_or(|first| first.probability < self.settings.unsure_below);
@@ -139,8 +143,8 @@ mod tests {
     #[test]
     fn below_the_threshold_it_is_unsure() {
         let now = Instant::now();
-        assert!(guesser(0).guess(&[0.0, 0.1, 0.0, 0.0, 0.0], now).unsure);
-        assert!(!guesser(0).guess(&[0.0, 9.0, 0.0, 0.0, 0.0], now).unsure);
+        assert!(guesser(0).guess(&[0.0, 0.1, 0.0, 0.0, 0.0], now, 0).unsure);
+        assert!(!guesser(0).guess(&[0.0, 9.0, 0.0, 0.0, 0.0], now, 0).unsure);
     }
 
     #[test]
@@ -148,11 +152,20 @@ mod tests {
         let (cat, dog) = ([9.0, 0.0, 0.0, 0.0, 0.0], [0.0, 9.0, 0.0, 0.0, 0.0]);
         let start = Instant::now();
         let mut guesser = guesser(300);
-        guesser.guess(&cat, start);
-        let odd = guesser.guess(&dog, start + Duration::from_millis(33));
+        guesser.guess(&cat, start, 0);
+        let odd = guesser.guess(&dog, start + Duration::from_millis(33), 0);
         assert_eq!(odd.best()[0].class, 0, "a single frame at 30 a second is not enough");
-        let later = guesser.guess(&dog, start + Duration::from_millis(1500));
+        let later = guesser.guess(&dog, start + Duration::from_millis(1500), 0);
         assert_eq!(later.best()[0].class, 1);
         assert!(later.best()[0].probability > 0.98);
+    }
+
+    #[test]
+    fn another_scene_begins_anew_however_soon_it_comes() {
+        let start = Instant::now();
+        let mut guesser = guesser(300);
+        let alone = guesser.guess(&[0.0, 9.0, 0.0, 0.0, 0.0], start, 1);
+        guesser.guess(&[9.0, 0.0, 0.0, 0.0, 0.0], start, 2);
+        assert_eq!(guesser.guess(&[0.0, 9.0, 0.0, 0.0, 0.0], start + Duration::from_millis(1), 3), alone);
     }
 }

@@ -1,4 +1,4 @@
-//! Answers as JSON, by the names that scripts rely on (README, "JSON").
+//! Answers as JSON, by the names that scripts rely on (README, "For scripts").
 
 use serde_json::{Value, json};
 

@@ -23,6 +23,13 @@ pub fn processor() -> String {
     value("model name").or(part).unwrap_or_else(|| std::env::consts::ARCH.into())
 }
 
+/// What tells this machine from others that a memory card may have been in: board, processor, memory.
+pub fn identity() -> String {
+    let board = device_tree_compatible().into_iter().next().unwrap_or_default();
+    let mib = memory_mib().map_or(0.0, |(all, _)| (all / 64.0).round() * 64.0); // the kernel's share differs by version
+    format!("{board} {}, {mib:.0} MiB", processor())
+}
+
 /// Cores that this process may use.
 pub fn cores() -> usize {
     std::thread::available_parallelism().map_or(1, usize::from)
@@ -43,11 +50,6 @@ pub fn memory_mib() -> Option<(f64, f64)> {
 /// The most memory that this process has had resident, in MiB.
 pub fn peak_rss_mib() -> Option<f64> {
     kib_line("/proc/self/status", "VmHWM")
-}
-
-/// Memory that this process has resident now, in MiB.
-pub fn rss_mib() -> Option<f64> {
-    kib_line("/proc/self/status", "VmRSS")
 }
 
 /// What the device tree says this board is compatible with, nearest first; nothing on a PC.

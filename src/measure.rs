@@ -96,7 +96,7 @@ pub fn measure(choice: &Choice, models: &Path, threads: usize, stop: &AtomicBool
     serde_json::from_slice(&said.stdout).map_err(|error| failed(format!("its answer is not understood: {error}")))
 }
 
-/// Measurements that outlive the program, by model hash, side, engine, threads, program version and processor.
+/// Measurements that outlive the program, by model hash, side, engine, threads, program version and machine.
 pub struct Remembered {
     path: PathBuf,
     by_key: BTreeMap<String, Measurement>,
@@ -156,8 +156,7 @@ impl Remembered {
 
 fn key(choice: &Choice, engine: &str, threads: usize) -> String {
     let (hash, side, version) = (&choice.network.sha256, choice.side, env!("CARGO_PKG_VERSION"));
-    let processor = crate::machine::processor();
-    format!("{hash}@{side} {engine} {threads} threads, phicam {version}, {processor}")
+    format!("{hash}@{side} {engine} {threads} threads, phicam {version}, {}", crate::machine::identity())
 }
 
 #[cfg(test)]

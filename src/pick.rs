@@ -137,6 +137,9 @@ fn next_probe(candidates: &[Candidate], undecided: &[usize], budget: &Budget, kn
     if known == 0 || undecided.len() < 2 {
         return 0;
     }
+    if candidates.iter().any(|candidate| matches!(candidate.verdict, Verdict::TooMuchMemory { .. })) {
+        return undecided.len() / 2; // the line tells times, and memory is what binds
+    }
     let line = Line::through(candidates.iter().filter_map(|c| Some((&c.choice, c.measurement.as_ref()?))));
     match (line, budget.frame_ms) {
         (Some(line), Some(frame_ms)) if known >= 2 => {
@@ -177,7 +180,10 @@ fn conclude(mut candidates: Vec<Candidate>, picked: usize, budget: Budget) -> Pi
         Some(_) => Bound::Time,
     };
     let line = Line::through(candidates.iter().filter_map(|c| Some((&c.choice, c.measurement.as_ref()?))));
-    let affordable = line.zip(budget.frame_ms).map(|(line, frame_ms)| line.million_macs_in(frame_ms));
+    let measured = candidates.iter().filter(|candidate| candidate.measurement.is_some()).count();
+    let affordable = line.filter(|_| measured > 1).zip(budget.frame_ms); // one point makes no line
+    let affordable = affordable.map(|(line, frame_ms)| line.million_macs_in(frame_ms));
+    let affordable = affordable.map(|macs| macs.min(budget.million_macs.unwrap_or(f64::INFINITY)));
     let Candidate { choice, measurement, .. } = candidates[picked].clone();
     let measurement = measurement.expect("what is picked was measured: only that makes it fit");
     Pick { choice, measurement, budget, bound, affordable_million_macs: affordable, candidates }

@@ -88,7 +88,21 @@ pub struct Told<'a> {
     pub dropped: u64,
 }
 
+/// Ends the line when the thread that holds it panics: the others would wait for it for ever.
+struct Ends<'a, 'b>(&'a Line<'b>);
+
+impl Drop for Ends<'_, '_> {
+    fn drop(&mut self) {
+        if std::thread::panicking() {
+            self.0.stop.store(true, Ordering::Relaxed);
+            self.0.frames.close();
+            self.0.screen.close();
+        }
+    }
+}
+
 impl<'a> Line<'a> {
+    /// A line that ends when `stop` is set, by whomever.
     pub fn new(stop: &'a AtomicBool) -> Line<'a> {
         Line {
             frames: Mailbox::default(),
@@ -110,8 +124,15 @@ impl<'a> Line<'a> {
         tell: &mut dyn FnMut(Told),
     ) -> Result<(), LineError> {
         std::thread::scope(|scope| {
-            let capture = scope.spawn(|| self.capture(camera));
-            let show = scope.spawn(|| self.show(displays));
+            let _ends = Ends(self);
+            let capture = scope.spawn(|| {
+                let _ends = Ends(self);
+                self.capture(camera)
+            });
+            let show = scope.spawn(|| {
+                let _ends = Ends(self);
+                self.show(displays)
+            });
             let answered = self.answer(classifier, most, tell);
             self.stop.store(true, Ordering::Relaxed);
             self.screen.close();
@@ -119,8 +140,18 @@ impl<'a> Line<'a> {
             let (Ok(captured), Ok(())) = joined else {
                 std::panic::resume_unwind(Box::new("a thread of the line died"))
             };
+            let unseen = matches!(self.frames.take(Duration::ZERO), Taken::Newest(_));
+            self.counts().dropped = self.frames.replaced() + u64::from(unseen);
             answered.and(captured)
         })
+    }
+
+    /// Counts and announces what a display did not take.
+    fn count_shown(&self, result: Result<(), DisplayError>) {
+        if let Err(error) = result {
+            self.counts().not_shown += 1;
+            error!("{error}");
+        }
     }
 
     /// What was done so far.
@@ -217,6 +248,10 @@ impl<'a> Line<'a> {
         let mut drawing = crate::screen::Drawing::default();
         let mut told = vec![None; displays.len()];
         while let Some(scene) = self.screen.wait(LIMIT) {
+            if !scene.is_new() {
+                displays.iter_mut().for_each(|display| self.count_shown(display.idle()));
+                continue;
+            }
             for (display, told) in displays.iter_mut().zip(&mut told) {
                 let start = Instant::now();
                 let shown = drawing.draw(&scene, display.size());
@@ -225,12 +260,13 @@ impl<'a> Line<'a> {
                 let mut counts = self.counts();
                 counts.draw.record(drawn - start);
                 counts.show.record(drawn.elapsed());
+                counts.not_shown += u64::from(result.is_err());
+                drop(counts); // the log may be slow, and the other threads count too
                 match result {
                     Ok(()) => {}
                     // As with any program in a pipe: whoever read has seen enough.
                     Err(DisplayError::Closed) => self.stop.store(true, Ordering::Relaxed),
                     Err(error) => {
-                        counts.not_shown += 1;
                         if told.is_none_or(|told: Instant| told.elapsed() >= TELL_AGAIN) {
                             error!("display {} failed, trying again at each picture: {error}", display.name());
                             *told = Some(Instant::now());
@@ -238,12 +274,10 @@ impl<'a> Line<'a> {
                     }
                 }
             }
-        }
-        for display in displays {
-            if let Err(error) = display.close() {
-                self.counts().not_shown += 1;
-                error!("display {} failed: {error}", display.name());
+            if self.measuring.load(Ordering::Relaxed) {
+                std::thread::sleep(WHILE_MEASURING);
             }
         }
+        displays.iter_mut().for_each(|display| self.count_shown(display.close()));
     }
 }

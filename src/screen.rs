@@ -21,6 +21,15 @@ pub struct Seen {
     notice: Option<(Instant, std::sync::Arc<str>)>,
     /// Whether no picture was drawn of this answer yet.
     new_answer: bool,
+    /// Whether anything is new.
+    changed: bool,
+}
+
+impl Seen {
+    /// Whether there is anything new in it.
+    pub fn is_new(&self) -> bool {
+        self.changed
+    }
 }
 
 #[derive(Default)]
@@ -60,27 +69,30 @@ impl Screen {
         self.wake.notify_all();
     }
 
-    /// Waits for a change and gives what is to be seen; nothing once it is closed and all was given.
+    /// Waits for a change up to `limit` and gives what is to be seen, changed or not; nothing once it is closed and all
+    /// was given.
     pub fn wait(&self, limit: Duration) -> Option<Seen> {
-        loop {
-            let state = self.lock();
-            let waited = self.wake.wait_timeout_while(state, limit, |state| !state.changed && !state.closed);
-            let (mut state, _) = waited.unwrap_or_else(PoisonError::into_inner);
-            if state.changed {
-                state.changed = false;
-                let seen = state.seen.clone();
-                state.seen.new_answer = false;
-                return Some(seen);
-            }
-            if state.closed {
-                return None;
-            }
+        let state = self.lock();
+        let waited = self.wake.wait_timeout_while(state, limit, |state| !state.changed && !state.closed);
+        let (mut state, _) = waited.unwrap_or_else(PoisonError::into_inner);
+        if state.closed && !state.changed {
+            return None;
         }
+        state.changed = false;
+        if state.seen.notice.as_ref().is_some_and(|(since, _)| since.elapsed() >= NOTICE) {
+            state.seen.notice = None;
+            state.seen.changed = true; // it has to go from the screen
+        }
+        let seen = state.seen.clone();
+        state.seen.new_answer = false;
+        state.seen.changed = false;
+        Some(seen)
     }
 
     fn change(&self, change: impl FnOnce(&mut Seen)) {
         let mut state = self.lock();
         change(&mut state.seen);
+        state.seen.changed = true;
         state.changed = true;
         drop(state);
         self.wake.notify_all();
@@ -108,8 +120,7 @@ impl Drawing {
             self.pictures.len() - 1
         });
         let now = Instant::now();
-        let notice = seen.notice.as_ref().filter(|(since, _)| now.saturating_duration_since(*since) < NOTICE);
-        let notice = notice.map(|(_, text)| &**text);
+        let notice = seen.notice.as_ref().map(|(_, text)| &**text);
         let scene = Scene { frame: seen.frame.as_ref(), answer: seen.answer.as_ref(), notice, now };
         self.overlay.draw(&mut self.pictures[index], &scene);
         self.caption.clear();
@@ -135,4 +146,20 @@ fn caption(caption: &mut String, answer: &Answer) {
     }
     let (choice, total_ms) = (&model.choice, answer.times.total_ms());
     let _ = write!(caption, " · {} φ {:.2}, {total_ms:.1} ms", choice.name, choice.phi);
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_change_before_closing_is_still_given_and_then_no_more() {
+        let screen = Screen::default();
+        assert!(!screen.wait(Duration::ZERO).unwrap().is_new(), "nothing happened");
+        screen.notice("no camera".into());
+        screen.close();
+        let seen = screen.wait(Duration::from_secs(600)).unwrap();
+        assert!(seen.is_new() && seen.notice.is_some());
+        assert!(screen.wait(Duration::from_secs(600)).is_none());
+    }
 }

@@ -52,7 +52,7 @@ fn a_file_that_is_no_whole_picture_is_named_with_the_reason() {
     program.write("broken.webp", [b"RIFF\x40\0\0\0WEBPVP8L", &[0x5a; 60][..]].concat());
     for (file, reason) in [
         ("short.jpg", "is cut short"),
-        ("huge.png", "claims 60000×60000 pixels, 3600 million, the limit is 50 million; make it smaller"),
+        ("huge.png", "claims 60000×60000 pixels, 3600 million, the limit is 24 million; make it smaller"),
         ("empty.jpg", "is empty"),
         ("text.jpg", "not a JPEG, PNG or WebP picture"),
         ("folder.jpg", "Is a directory"),

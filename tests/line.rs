@@ -112,7 +112,7 @@ fn capture_does_not_wait_for_a_slow_model_and_every_dropped_frame_is_counted() {
     assert!(last >= 20, "at a thousand frames a second and 20 ms an answer, frames must be passed over: {sequence:?}");
     // What came before the last answered frame was either answered or dropped.
     assert!(counts.dropped >= last - 9, "{} dropped up to frame {last}", counts.dropped);
-    assert!(counts.frames >= counts.answers + counts.dropped, "{} frames", counts.frames);
+    assert_eq!(counts.frames, counts.answers + counts.dropped, "every frame is in one count");
 }
 
 #[test]
@@ -156,10 +156,11 @@ fn a_better_model_takes_over_between_two_frames() {
 }
 
 /// A camera that ends, gives nothing for ever, or breaks.
-struct Scripted(Vec<Result<Next, CameraError>>);
+struct Scripted(Vec<Result<Next, CameraError>>, &'static AtomicU64Holder);
 
 impl Camera for Scripted {
     fn next_frame(&mut self, _: Duration) -> Result<Next, CameraError> {
+        self.1.0.fetch_add(1, Ordering::Relaxed);
         if self.0.is_empty() { Ok(Next::Nothing) } else { self.0.remove(0) }
     }
 }
@@ -169,7 +170,7 @@ fn the_last_frame_is_answered_before_the_line_ends_with_its_camera() {
     let stop = AtomicBool::new(false);
     let line = Line::new(&stop);
     let frame = common::frame(Size::new(4, 4), &[9; 48]);
-    let mut camera = Scripted(vec![Ok(Next::Frame(frame)), Ok(Next::Finished)]);
+    let mut camera = Scripted(vec![Ok(Next::Frame(frame)), Ok(Next::Finished)], Default::default());
     let slow = classifier("lite0@96", Duration::from_millis(30), u64::MAX);
     line.run(&mut camera, slow, &mut [], None, &mut |_| {}).unwrap();
     assert_eq!(line.counts().answers, 1);
@@ -185,7 +186,7 @@ fn a_bad_picture_is_skipped_and_counted_but_a_lost_camera_ends_the_line() {
     };
     let lost = CameraError::NoPictures { what: "camera".into() };
     let frame = common::frame(Size::new(4, 4), &[9; 48]);
-    let mut camera = Scripted(vec![Err(bad), Ok(Next::Frame(frame)), Err(lost)]);
+    let mut camera = Scripted(vec![Err(bad), Ok(Next::Frame(frame)), Err(lost)], Default::default());
     let ended = line.run(&mut camera, classifier("lite0@96", Duration::ZERO, u64::MAX), &mut [], None, &mut |_| {});
     assert!(matches!(ended, Err(LineError::Camera(_))), "{ended:?}");
     let counts = line.counts();
@@ -196,15 +197,37 @@ fn a_bad_picture_is_skipped_and_counted_but_a_lost_camera_ends_the_line() {
 fn a_camera_that_gives_nothing_does_not_keep_the_line_from_being_stopped() {
     let stop = AtomicBool::new(false);
     let line = Line::new(&stop);
+    let calls = <&AtomicU64Holder>::default();
     std::thread::scope(|scope| {
         let running = scope.spawn(|| {
             let model = classifier("lite0@96", Duration::ZERO, u64::MAX);
-            line.run(&mut Scripted(Vec::new()), model, &mut [], None, &mut |_| {})
+            line.run(&mut Scripted(Vec::new(), calls), model, &mut [], None, &mut |_| {})
         });
+        while calls.0.load(Ordering::Relaxed) < 3 {
+            std::thread::yield_now();
+        }
         stop.store(true, Ordering::Relaxed);
         running.join().unwrap().unwrap();
     });
     assert_eq!(line.counts().answers, 0);
+}
+
+/// A camera whose driver has a fault.
+struct Panicking;
+
+impl Camera for Panicking {
+    fn next_frame(&mut self, _: Duration) -> Result<Next, CameraError> {
+        panic!("on purpose")
+    }
+}
+
+#[test]
+fn a_panic_in_one_thread_ends_the_line_instead_of_leaving_the_others_waiting() {
+    let stop = AtomicBool::new(false);
+    let line = Line::new(&stop);
+    let model = classifier("lite0@96", Duration::ZERO, u64::MAX);
+    let run = || line.run(&mut Panicking, model, &mut [], None, &mut |_| {});
+    assert!(std::panic::catch_unwind(std::panic::AssertUnwindSafe(run)).is_err());
 }
 
 /// Allocations of `work` on this thread.

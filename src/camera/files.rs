@@ -5,6 +5,8 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use log::warn;
+
 use super::{Camera, CameraError, Next};
 use crate::decode::{self, ReadError};
 use crate::frame::{FrameInfo, FramePool};
@@ -26,6 +28,8 @@ pub struct Files {
     pace: Pace,
     next: usize,
     sequence: u64,
+    scene: u64,
+    last_film: Option<usize>,
     good_in_round: bool,
     due: Option<Instant>,
     file: Vec<u8>,
@@ -35,7 +39,8 @@ pub struct Files {
 struct Picture {
     path: PathBuf,
     name: Arc<str>,
-    in_film: bool,
+    /// Which film it belongs to, if any.
+    film: Option<usize>,
 }
 
 impl Files {
@@ -47,9 +52,12 @@ impl Files {
         let folder = Path::new(what);
         let pictures = if folder.is_dir() {
             let (mut pictures, folders) = list(folder)?;
-            for film in folders {
-                let name = film.file_name().unwrap_or_default().to_string_lossy().into_owned();
-                pictures.extend(list(&film)?.0.into_iter().map(|picture| picture.into_film(&name)));
+            for (film, folder) in folders.iter().enumerate() {
+                let name = folder.file_name().unwrap_or_default().to_string_lossy().into_owned();
+                match list(folder) {
+                    Ok((frames, _)) => pictures.extend(frames.into_iter().map(|frame| frame.into_film(film, &name))),
+                    Err(error) => warn!("passed over a folder: {error}"),
+                }
             }
             pictures
         } else if what.contains(['*', '?', '[']) && !folder.exists() {
@@ -57,7 +65,7 @@ impl Files {
                 |cause: glob::PatternError| CameraError::BadPattern { what: what.into(), cause: cause.to_string() };
             glob::glob(what)
                 .map_err(bad)?
-                .filter_map(Result::ok)
+                .filter_map(|found| found.map_err(|error| warn!("passed over a file: {error}")).ok())
                 .filter(|path| path.is_file())
                 .map(Picture::new)
                 .collect()
@@ -72,18 +80,20 @@ impl Files {
             return Err(CameraError::NoPictures { what });
         }
         let (file, pool) = (Vec::new(), FramePool::default());
-        Ok(Files { pictures, pace, next: 0, sequence: 0, good_in_round: false, due: None, file, pool })
+        let (next, sequence, scene) = (0, 0, 0);
+        let (last_film, good_in_round, due) = (None, false, None);
+        Ok(Files { pictures, pace, next, sequence, scene, last_film, good_in_round, due, file, pool })
     }
 }
 
 impl Picture {
     fn new(path: PathBuf) -> Picture {
         let name = path.file_name().unwrap_or_default().to_string_lossy().into();
-        Picture { path, name, in_film: false }
+        Picture { path, name, film: None }
     }
 
-    fn into_film(self, film: &str) -> Picture {
-        Picture { name: format!("{film}/{}", self.name).into(), in_film: true, ..self }
+    fn into_film(self, film: usize, name: &str) -> Picture {
+        Picture { name: format!("{name}/{}", self.name).into(), film: Some(film), ..self }
     }
 }
 
@@ -119,7 +129,11 @@ impl Camera for Files {
         if picture.path.metadata().is_ok_and(|found| !found.is_file()) {
             return Err(CameraError::NotAFile { path: picture.path.clone() }); // reading a pipe might never end
         }
-        let (file, sequence) = (&mut self.file, self.sequence);
+        // Each photograph is a scene of its own, and so is a whole film.
+        let same = picture.film.is_some() && picture.film == self.last_film && self.next > 1;
+        self.scene += u64::from(!same);
+        self.last_film = picture.film;
+        let (file, sequence, scene) = (&mut self.file, self.sequence, self.scene);
         let frame = self.pool.fill(|pixels| {
             decode::read_file(&picture.path, file)?;
             let size = decode::decode(file, pixels)?;
@@ -128,10 +142,11 @@ impl Camera for Files {
                 sequence,
                 captured: Instant::now(),
                 source: Some(picture.name.clone()),
+                scene,
             })
         });
         let frame = frame.map_err(|cause| CameraError::BadPicture { path: picture.path.clone(), cause })?;
-        self.due = Some(frame.captured + if picture.in_film { self.pace.film } else { self.pace.picture });
+        self.due = Some(frame.captured + if picture.film.is_some() { self.pace.film } else { self.pace.picture });
         self.sequence += 1;
         self.good_in_round = true;
         Ok(Next::Frame(frame))
@@ -176,6 +191,19 @@ mod tests {
         let folder = folder(&["b.png", "a.png", "walk/2.png", "walk/1.png", "notes.txt"]);
         let mut camera = Files::open(folder.path().to_str().unwrap(), FAST).unwrap();
         assert_eq!(play(&mut camera, 99), ["a.png", "b.png", "walk/1.png", "walk/2.png"]);
+    }
+
+    #[test]
+    fn every_photograph_and_every_film_is_a_scene_of_its_own() {
+        let folder = folder(&["a.png", "b.png", "run/1.png", "run/2.png", "walk/1.png"]);
+        let mut camera = Files::open(folder.path().to_str().unwrap(), Pace { repeat: true, ..FAST }).unwrap();
+        let mut scenes = Vec::new();
+        while scenes.len() < 7 {
+            if let Ok(Next::Frame(frame)) = camera.next_frame(Duration::from_secs(60)) {
+                scenes.push(frame.scene);
+            }
+        }
+        assert_eq!(scenes, [1, 2, 3, 3, 4, 5, 6]);
     }
 
     #[test]

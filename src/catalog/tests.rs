@@ -59,6 +59,7 @@ fn a_slip_in_any_table_is_named() {
         ("network = \"lite0\"", "network = \"lite8\"", "did you mean `lite0`?"),
         ("input = \"lite\"", "input = \"lit\"", "did you mean `lite`?"),
         ("phi = -0.47", "phi = 0.47", "depth, width and side give -0.47"),
+        ("phi = -0.47", "phi = nan", "depth, width and side give -0.47"),
         ("side = 192", "side = 193", "the name should be network@side"),
         ("side = 192", "side = 9", "side is 9, expected 32 to 2048"),
         ("million_macs = 283.3", "million_macs = nan", "million_macs is NaN"),

@@ -21,8 +21,8 @@ use crate::json::guesses;
 /// Answers for each file in the order given; one that fails does not keep the others from an answer.
 pub fn classify(args: ClassifyArgs, out: &mut dyn Write) -> anyhow::Result<ExitCode> {
     if let Some(folder) = &args.dump {
-        differ(&args.files)?;
         make_folder(folder)?;
+        check_dump(&args.files, folder)?;
     }
     let board = board(&args.board)?;
     let mut setup = Setup::new(&board, &args.budget, &args.choice)?;
@@ -65,7 +65,7 @@ fn read(file: &Path, pool: &mut FramePool) -> Result<Frame, ReadError> {
             false => decode::read_file(file, &mut bytes)?,
         }
         let size = decode::decode(&bytes, pixels)?;
-        Ok(FrameInfo { size, sequence: 0, captured: Instant::now(), source: None })
+        Ok(FrameInfo { size, sequence: 0, captured: Instant::now(), source: None, scene: 0 })
     })
 }
 
@@ -84,8 +84,16 @@ fn tell(answer: &Answer, file: &Path, as_json: bool, out: &mut dyn Write) -> any
     Ok(())
 }
 
-/// Two files of one name would be dumped over each other.
-fn differ(files: &[PathBuf]) -> anyhow::Result<()> {
+/// Two files of one name would be dumped over each other, and a PNG in the very folder over itself.
+fn check_dump(files: &[PathBuf], folder: &Path) -> anyhow::Result<()> {
+    let here = folder.canonicalize().with_context(|| format!("{} cannot be found", folder.display()))?;
+    let written = |file: &PathBuf| ["png", "f32"].map(|extension| dumped(file, &here, extension));
+    let overwritten = files
+        .iter()
+        .find(|file| file.canonicalize().is_ok_and(|path| files.iter().any(|f| written(f).contains(&path))));
+    if let Some(file) = overwritten {
+        bail!("--dump {} would write over {}; name another folder", folder.display(), file.display());
+    }
     let mut names = BTreeSet::new();
     match files.iter().find(|file| !names.insert(file.file_stem())) {
         None => Ok(()),
@@ -97,18 +105,21 @@ fn differ(files: &[PathBuf]) -> anyhow::Result<()> {
     }
 }
 
+/// Where the dump of `file` goes.
+fn dumped(file: &Path, folder: &Path, extension: &str) -> PathBuf {
+    let mut name = file.file_stem().unwrap_or_default().to_os_string();
+    name.push("."); // not `with_extension`: a name may have more dots
+    name.push(extension);
+    folder.join(name)
+}
+
 fn dump(classifier: &mut Classifier, file: &Path, folder: &Path) -> anyhow::Result<()> {
     let side = classifier.model().choice.side;
-    let named = |extension: &str| {
-        let mut name = file.file_stem().unwrap_or_default().to_os_string();
-        name.push(extension); // not `with_extension`: a name may have more dots
-        folder.join(name)
-    };
     let (scores, square) = classifier.evidence()?;
-    let path = named(".png");
+    let path = dumped(file, folder, "png");
     image::save_buffer(&path, square, side, side, image::ExtendedColorType::Rgb8)
         .with_context(|| format!("{} cannot be written", path.display()))?;
     let bytes: Vec<u8> = scores.iter().flat_map(|score| score.to_le_bytes()).collect();
-    let path = named(".f32");
+    let path = dumped(file, folder, "f32");
     std::fs::write(&path, bytes).with_context(|| format!("{} cannot be written", path.display()))
 }

@@ -17,7 +17,7 @@ use crate::catalog::Choice;
 use crate::classifier::{self, Classifier};
 use crate::cli::RunArgs;
 use crate::display::Display;
-use crate::pick::{PickError, reason};
+use crate::pick::{Candidate, Pick, PickError, Verdict, reason};
 use crate::pipeline::{Counts, Line};
 use crate::{camera, display, json, places};
 
@@ -53,15 +53,16 @@ pub fn run(args: RunArgs, out: &mut dyn Write) -> anyhow::Result<ExitCode> {
         (ended, picked.unwrap_or(Ok(())))
     });
     drop(displays);
-    match args.json {
-        true => summary(&line.counts(), &mut std::io::stderr())?,
-        false => summary(&line.counts(), out)?,
-    }
+    let summarised = match args.json {
+        true => summary(&line.counts(), &mut std::io::stderr()),
+        false => summary(&line.counts(), out),
+    };
     if let Some(error) = write_error {
         return Err(error);
     }
     ended?;
     picked?;
+    summarised?;
     let counts = line.counts();
     let all_bad = counts.answers == 0 && counts.bad_pictures > 0;
     Ok(if all_bad { exit::SOME_FAILED.into() } else { ExitCode::SUCCESS })
@@ -85,7 +86,10 @@ fn first_to_answer(setup: &Setup, settings: &classifier::Settings) -> anyhow::Re
     }
     if let Some(pick) = setup.pick_remembered()? {
         info!("{}", reason(&pick));
-        return Ok((Classifier::open(&pick.choice, settings)?, false));
+        match open_largest(&pick, settings) {
+            Some(classifier) => return Ok((classifier, false)),
+            None => warn!("none that fits can be run: beginning anew with the smallest"),
+        }
     }
     for choice in &setup.admitted {
         match Classifier::open(choice, settings) {
@@ -124,11 +128,20 @@ fn decide(
     if pick.choice.name == current.name {
         return Ok(());
     }
-    match Classifier::open(&pick.choice, settings) {
-        Ok(classifier) => line.next_model.put(classifier),
-        Err(error) => error!("{} goes on answering: {error}", current.name),
+    match open_largest(&pick, settings) {
+        Some(classifier) => line.next_model.put(classifier),
+        None => error!("{} goes on answering", current.name),
     }
     Ok(())
+}
+
+/// The largest that fits and can be loaded: a file may be damaged since it was measured.
+fn open_largest(pick: &Pick, settings: &classifier::Settings) -> Option<Classifier> {
+    let fits = |candidate: &&Candidate| matches!(candidate.verdict, Verdict::Picked | Verdict::Fits);
+    pick.candidates.iter().rev().filter(fits).find_map(|candidate| {
+        let opened = Classifier::open(&candidate.choice, settings);
+        opened.map_err(|error| warn!("passed over {}: {error}", candidate.choice.name)).ok()
+    })
 }
 
 /// What the user named must open; what only the board file names may be missing, announced.

@@ -84,6 +84,13 @@ impl Display for Png {
         self.write(shown.picture)
     }
 
+    fn idle(&mut self) -> Result<(), DisplayError> {
+        match self.last.is_none_or(|last| last.elapsed() >= LEAST_INTERVAL) {
+            true => self.close(),
+            false => Ok(()),
+        }
+    }
+
     fn close(&mut self) -> Result<(), DisplayError> {
         match self.waiting.take() {
             Some(picture) => self.write(&picture),
@@ -109,11 +116,11 @@ mod tests {
         show(&mut display, false);
         assert!(!path.exists(), "without an answer there is nothing to keep");
         show(&mut display, true);
-        show(&mut display, true);
-        assert_eq!(display.written, 1);
+        let mut last = Picture::new(display.size());
+        last.blend(0, 0, embedded_graphics::pixelcolor::Rgb888::new(255, 0, 0), 255);
+        display.show(&Shown { picture: &last, caption: "", new_answer: true }).unwrap();
         display.close().unwrap();
-        assert_eq!(display.written, 2);
-        assert_eq!(image::open(&path).unwrap().width(), 40);
+        assert_eq!(image::open(&path).unwrap().into_rgb8().get_pixel(0, 0).0, [255, 0, 0]);
     }
 
     #[test]

@@ -57,6 +57,10 @@ impl Display for Terminal {
         })
     }
 
+    fn idle(&mut self) -> Result<(), DisplayError> {
+        self.window.as_mut().map_or(Ok(()), |window| window.write_log().map_err(DisplayError::Terminal))
+    }
+
     fn close(&mut self) -> Result<(), DisplayError> {
         self.window.take().map_or(Ok(()), |window| window.close().map_err(DisplayError::Terminal))
     }

@@ -12,7 +12,7 @@ fn frame() -> Frame {
     let (size, now) = (Size::new(640, 480), Instant::now());
     let grey = |bytes: &mut Vec<u8>| {
         bytes.resize(640 * 480 * 3, 100);
-        Ok::<_, ()>(FrameInfo { size, sequence: 0, captured: now, source: None })
+        Ok::<_, ()>(FrameInfo { size, sequence: 0, captured: now, source: None, scene: 0 })
     };
     FramePool::default().fill(grey).unwrap()
 }
@@ -27,7 +27,7 @@ fn answer(frame: &Frame, label: &str, sure: bool) -> Answer {
         frame: 0,
         source: None,
         captured: frame.captured,
-        guesses: Guesser::new(settings, 3).guess(&scores, frame.captured),
+        guesses: Guesser::new(settings, 3).guess(&scores, frame.captured, 0),
         frame_size: frame.size,
         seen: Area { left: 110, top: 30, width: 420, height: 420 },
         model: Arc::new(Model { choice, engine: "tract", threads: 2, labels }),

@@ -43,7 +43,7 @@ pub fn decoded(path: &Path) -> (Size, Vec<u8>) {
 pub fn frame(size: Size, pixels: &[u8]) -> Frame {
     let fill = |bytes: &mut Vec<u8>| {
         bytes.extend_from_slice(pixels);
-        Ok::<_, ()>(FrameInfo { size, sequence: 0, captured: Instant::now(), source: None })
+        Ok::<_, ()>(FrameInfo { size, sequence: 0, captured: Instant::now(), source: None, scene: 0 })
     };
     FramePool::default().fill(fill).unwrap()
 }

@@ -1,6 +1,6 @@
 //! Log lines while a picture stands in the terminal: kept for a moment, then written above it instead of into it.
 
-use std::io::{self, Write};
+use std::io::{self, IsTerminal, Write};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 /// Lines that wait; nothing while there is no picture, so that lines go to standard error at once.
@@ -31,8 +31,9 @@ impl Write for LogLines {
 pub struct Hold;
 
 impl Hold {
+    /// Lines wait only where they would stand in the picture's way: a file that standard error goes to gets them at once.
     pub fn new() -> Hold {
-        *waiting() = Some(Vec::new());
+        *waiting() = io::stderr().is_terminal().then(Vec::new);
         Hold
     }
 
@@ -44,7 +45,8 @@ impl Hold {
 
 impl Drop for Hold {
     fn drop(&mut self) {
-        for line in waiting().take().unwrap_or_default() {
+        let lines = waiting().take(); // not held while writing, which may be slow
+        for line in lines.unwrap_or_default() {
             let _ = writeln!(io::stderr(), "{line}"); // standard error is the last place there is
         }
     }

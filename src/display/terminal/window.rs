@@ -44,6 +44,7 @@ impl Window {
         Ok(Window { terminal, picker, hold: Hold::new(), rgb: Vec::new() })
     }
 
+    /// Draws the picture with its caption, and above them what was logged since the last time.
     pub fn show(&mut self, shown: &Shown) -> Result<(), String> {
         self.write_log()?;
         shown.picture.to_rgb(&mut self.rgb);
@@ -67,7 +68,7 @@ impl Window {
     }
 
     /// Writes the log's new lines above the window.
-    fn write_log(&mut self) -> Result<(), String> {
+    pub fn write_log(&mut self) -> Result<(), String> {
         let width = usize::from(self.terminal.get_frame().area().width.max(1));
         for line in self.hold.take() {
             // Words that wrap leave gaps at the ends of lines: one line more than the letters alone would need.
