@@ -37,19 +37,26 @@ pub enum CatalogError {
 /// Weights of one network, good for any side.
 #[derive(Debug)]
 pub struct Network {
+    /// As choices call it: `lite0`.
     pub name: String,
     /// The ONNX file.
     pub file: PathBuf,
+    /// Of the ONNX file, in hexadecimal.
     pub sha256: String,
     /// One label a line; the line's number, from 0, is the class.
     pub labels: PathBuf,
+    /// Of the label file, in hexadecimal.
     pub labels_sha256: String,
+    /// Which blocks it is made of.
     pub family: Family,
     /// Layers and channels as multiples of the base network's.
     pub depth: f64,
     pub width: f64,
+    /// Weights and biases with batch norm folded, in millions.
     pub million_parameters: f64,
+    /// SPDX name of the weights' licence.
     pub licence: String,
+    /// Where the weights come from.
     pub source: String,
 }
 
@@ -70,10 +77,13 @@ impl Network {
 pub struct Choice {
     /// `network@side`.
     pub name: String,
+    /// Its weights.
     pub network: Arc<Network>,
+    /// What its pictures must be made like.
     pub input: Arc<Contract>,
     /// Pixels along each side of the model's square input.
     pub side: u32,
+    /// Steps of compound scaling from the base network, by d·w²·r²; negative below it.
     pub phi: f64,
     /// Multiply-accumulates of one picture, in millions.
     pub million_macs: f64,

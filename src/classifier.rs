@@ -45,21 +45,30 @@ pub struct Settings {
 pub struct Answer {
     /// The frame's sequence number.
     pub frame: u64,
+    /// The file that the frame came from, where it came from one.
     pub source: Option<Arc<str>>,
+    /// Monotonic time of the frame's capture; the answer's age counts from it.
     pub captured: Instant,
+    /// Best first, smoothed over the scene.
     pub guesses: Guesses,
+    /// Of the frame, in pixels.
     pub frame_size: Size,
     /// The part of the frame that the model saw, in the frame's pixels.
     pub seen: Area,
+    /// What gave the answer.
     pub model: Arc<Model>,
+    /// What it took.
     pub times: Times,
 }
 
 /// Milliseconds that an answer took, by stage.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Times {
+    /// View, crop, resize, normalise.
     pub preprocess_ms: f64,
+    /// The engine.
     pub infer_ms: f64,
+    /// Softmax, smoothing, the best few.
     pub guess_ms: f64,
 }
 
@@ -74,8 +83,11 @@ impl Times {
 #[derive(Debug)]
 pub struct Model {
     pub choice: Choice,
+    /// Name of the engine that runs it.
     pub engine: &'static str,
+    /// Threads that one picture may use.
     pub threads: usize,
+    /// One a class.
     pub labels: Labels,
 }
 

@@ -140,7 +140,7 @@ fn ends(bytes: &[u8]) -> bool {
 
 fn decode_other(mut decoder: impl ImageDecoder, pixels: &mut Vec<u8>) -> Result<Size, DecodeError> {
     let (width, height) = decoder.dimensions();
-    let size = check(width.into(), height.into())?;
+    check(width.into(), height.into())?;
     let orientation = decoder.orientation().unwrap_or(Orientation::NoTransforms);
     let mut picture = DynamicImage::from_decoder(decoder).map_err(|error| match &error {
         image::ImageError::IoError(cause) if cause.kind() == std::io::ErrorKind::UnexpectedEof => {
@@ -150,10 +150,6 @@ fn decode_other(mut decoder: impl ImageDecoder, pixels: &mut Vec<u8>) -> Result<
     })?;
     picture.apply_orientation(orientation);
     let upright = Size::new(picture.width(), picture.height());
-    debug_assert_eq!(
-        u64::from(upright.width) * u64::from(upright.height),
-        u64::from(size.width) * u64::from(size.height)
-    );
     *pixels = picture.into_rgb8().into_raw();
     Ok(upright)
 }

@@ -11,6 +11,7 @@ pub struct Size {
 }
 
 impl Size {
+    /// `width` by `height` pixels.
     pub const fn new(width: u32, height: u32) -> Size {
         Size { width, height }
     }

@@ -38,8 +38,11 @@ pub enum Verdict {
 /// A choice with what was found out about it.
 #[derive(Clone, Debug)]
 pub struct Candidate {
+    /// What was considered.
     pub choice: Choice,
+    /// What was found, where it was measured.
     pub measurement: Option<Measurement>,
+    /// What became of it.
     pub verdict: Verdict,
 }
 
@@ -58,14 +61,20 @@ pub enum Bound {
 /// The choice, and why it is that.
 #[derive(Clone, Debug)]
 pub struct Pick {
+    /// What was picked.
     pub choice: Choice,
+    /// What was found of it on this machine.
     pub measurement: Measurement,
+    /// What it keeps.
     pub budget: Budget,
+    /// What kept it from being larger.
     pub bound: Bound,
     /// Work in million multiply-accumulates that this machine could do in the budget's time.
     pub affordable_million_macs: Option<f64>,
     /// Everything that was considered, by work.
     pub candidates: Vec<Candidate>,
+    /// What the choices came from, for the reason: the catalog, or the network that the user named.
+    pub offer: String,
 }
 
 /// Why nothing was picked.
@@ -186,7 +195,15 @@ fn conclude(mut candidates: Vec<Candidate>, picked: usize, budget: Budget) -> Pi
     let affordable = affordable.map(|macs| macs.min(budget.million_macs.unwrap_or(f64::INFINITY)));
     let Candidate { choice, measurement, .. } = candidates[picked].clone();
     let measurement = measurement.expect("what is picked was measured: only that makes it fit");
-    Pick { choice, measurement, budget, bound, affordable_million_macs: affordable, candidates }
+    Pick {
+        choice,
+        measurement,
+        budget,
+        bound,
+        affordable_million_macs: affordable,
+        candidates,
+        offer: "the catalog".into(),
+    }
 }
 
 /// All choices by work; those that are dominated marked as such, the others as [`Verdict::Larger`] (nothing known yet).

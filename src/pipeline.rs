@@ -49,7 +49,9 @@ pub struct Line<'a> {
 
 /// What a line has done.
 pub struct Counts {
+    /// Frames that the camera gave.
     pub frames: u64,
+    /// Frames that were answered.
     pub answers: u64,
     /// Frames that no one took, because a newer one came first.
     pub dropped: u64,
@@ -59,10 +61,15 @@ pub struct Counts {
     pub not_shown: u64,
     /// From capture (for files: decoded) until the frame was taken.
     pub wait: Stage,
+    /// View, crop, resize, normalise.
     pub preprocess: Stage,
+    /// The engine.
     pub infer: Stage,
+    /// Softmax, smoothing, the best few.
     pub guess: Stage,
+    /// One picture for one display.
     pub draw: Stage,
+    /// Until that display has taken it.
     pub show: Stage,
 }
 
@@ -84,7 +91,9 @@ impl Counts {
 /// What is told of each answer, besides the answer.
 pub struct Told<'a> {
     pub answer: &'a Answer,
+    /// Since the frame was captured.
     pub age_ms: f64,
+    /// Frames dropped so far.
     pub dropped: u64,
 }
 
@@ -144,14 +153,6 @@ impl<'a> Line<'a> {
             self.counts().dropped = self.frames.replaced() + u64::from(unseen);
             answered.and(captured)
         })
-    }
-
-    /// Counts and announces what a display did not take.
-    fn count_shown(&self, result: Result<(), DisplayError>) {
-        if let Err(error) = result {
-            self.counts().not_shown += 1;
-            error!("{error}");
-        }
     }
 
     /// What was done so far.
@@ -248,11 +249,12 @@ impl<'a> Line<'a> {
         let mut drawing = crate::screen::Drawing::default();
         let mut told = vec![None; displays.len()];
         while let Some(scene) = self.screen.wait(LIMIT) {
-            if !scene.is_new() {
-                displays.iter_mut().for_each(|display| self.count_shown(display.idle()));
-                continue;
-            }
             for (display, told) in displays.iter_mut().zip(&mut told) {
+                if !scene.is_new() {
+                    let result = display.idle();
+                    self.settle(&display.name(), result, told);
+                    continue;
+                }
                 let start = Instant::now();
                 let shown = drawing.draw(&scene, display.size());
                 let drawn = Instant::now();
@@ -260,24 +262,30 @@ impl<'a> Line<'a> {
                 let mut counts = self.counts();
                 counts.draw.record(drawn - start);
                 counts.show.record(drawn.elapsed());
-                counts.not_shown += u64::from(result.is_err());
                 drop(counts); // the log may be slow, and the other threads count too
-                match result {
-                    Ok(()) => {}
-                    // As with any program in a pipe: whoever read has seen enough.
-                    Err(DisplayError::Closed) => self.stop.store(true, Ordering::Relaxed),
-                    Err(error) => {
-                        if told.is_none_or(|told: Instant| told.elapsed() >= TELL_AGAIN) {
-                            error!("display {} failed, trying again at each picture: {error}", display.name());
-                            *told = Some(Instant::now());
-                        }
-                    }
-                }
+                self.settle(&display.name(), result, told);
             }
             if self.measuring.load(Ordering::Relaxed) {
                 std::thread::sleep(WHILE_MEASURING);
             }
         }
-        displays.iter_mut().for_each(|display| self.count_shown(display.close()));
+        for (display, told) in displays.iter_mut().zip(&mut told) {
+            let result = display.close();
+            self.settle(&display.name(), result, told);
+        }
+    }
+
+    /// Counts what a display did not take, and announces it now and then.
+    fn settle(&self, display: &str, result: Result<(), DisplayError>, told: &mut Option<Instant>) {
+        let Err(error) = result else { return };
+        if matches!(error, DisplayError::Closed) {
+            // As with any program in a pipe: whoever read has seen enough.
+            return self.stop.store(true, Ordering::Relaxed);
+        }
+        self.counts().not_shown += 1;
+        if told.is_none_or(|told| told.elapsed() >= TELL_AGAIN) {
+            error!("display {display} failed, trying again at each picture: {error}");
+            *told = Some(Instant::now());
+        }
     }
 }

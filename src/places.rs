@@ -41,7 +41,7 @@ fn find(
         None => usual(what),
     };
     match tried.iter().find(|folder| folder.join(needs).is_file()) {
-        Some(found) => Ok(found.clone()),
+        Some(found) => Ok(found.canonicalize().unwrap_or(found.clone())), // without ../.. for the messages
         None => Err(NotFound { what, needs, tried, remedy }),
     }
 }

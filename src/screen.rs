@@ -47,10 +47,12 @@ pub struct Screen {
 }
 
 impl Screen {
+    /// Shows `frame` from now on.
     pub fn set_frame(&self, frame: Frame) {
         self.change(|seen| seen.frame = Some(frame));
     }
 
+    /// Shows `answer` from now on.
     pub fn set_answer(&self, answer: Answer) {
         self.change(|seen| {
             seen.answer = Some(answer);

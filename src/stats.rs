@@ -16,19 +16,25 @@ pub struct Stage {
 /// What a stage's times come to, in milliseconds.
 #[derive(Clone, Copy, Debug, PartialEq, serde::Serialize, serde::Deserialize)]
 pub struct Percentiles {
+    /// The median.
     pub p50: f64,
+    /// What 95 of 100 frames stay below.
     pub p95: f64,
+    /// What 99 of 100 frames stay below.
     pub p99: f64,
+    /// The quickest.
     pub min: f64,
 }
 
 impl Stage {
+    /// An empty one; `name` is for tables.
     pub fn new(name: &'static str) -> Stage {
         // Three digits, so that percentiles are right within 0.1 %.
         let microseconds = Histogram::new_with_bounds(1, LONGEST_US, 3).expect("the bounds and digits are in range");
         Stage { name, microseconds }
     }
 
+    /// For tables.
     pub fn name(&self) -> &'static str {
         self.name
     }
@@ -38,6 +44,7 @@ impl Stage {
         self.microseconds.saturating_record((ms * 1e3).round().max(0.0) as u64);
     }
 
+    /// The same for a span of time.
     pub fn record(&mut self, time: Duration) {
         self.record_ms(time.as_secs_f64() * 1e3);
     }

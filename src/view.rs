@@ -6,9 +6,13 @@ use crate::frame::Size;
 /// A rectangle of whole pixels.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Area {
+    /// Columns to its left.
     pub left: u32,
+    /// Rows above it.
     pub top: u32,
+    /// Its columns.
     pub width: u32,
+    /// Its rows.
     pub height: u32,
 }
 

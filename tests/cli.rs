@@ -103,7 +103,7 @@ fn a_limit_of_work_alone_decides_where_time_is_plenty() {
 #[test]
 fn pick_shows_every_choice_and_why() {
     let ended = Program::new().run("pick --model lite0@96 --frame-ms 60000").with(0);
-    for word in ["lite0@96", "← picked", "the catalog is the limit", "board "] {
+    for word in ["lite0@96", "← picked", "lite0@96 is the limit", "board "] {
         assert!(ended.stdout.contains(word), "{ended:?}");
     }
 }
@@ -148,6 +148,7 @@ fn models_are_listed_and_verified() {
         "phi",
         "sha256",
         "side",
+        "source",
         "top1_percent",
         "top1_source",
     ];

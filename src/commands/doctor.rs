@@ -69,7 +69,7 @@ fn bad(what: &'static str, state: State, value: String, remedy: &'static str) ->
 fn machine() -> Vec<Finding> {
     let board = match Board::recognised(&machine::device_tree_compatible()) {
         Ok(board) if board.name == GENERIC => good("board", "not recognised, so generic; --board names another".into()),
-        Ok(board) => good("board", format!("{}: {}", board.name, board.summary)),
+        Ok(board) => good("board", format!("{}: {}", board.name, board.in_words())),
         Err(error) => bad("board", State::Wrong, error.to_string(), "name one with --board"),
     };
     let cores = match machine::cores() {

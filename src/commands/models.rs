@@ -41,6 +41,7 @@ fn list(catalog: &Catalog, as_json: bool, out: &mut dyn Write) -> anyhow::Result
                     "top1_percent": choice.top1_percent,
                     "top1_source": source,
                     "licence": network.licence,
+                    "source": network.source,
                     "sha256": network.sha256,
                 }),
             )?;

@@ -25,7 +25,7 @@ pub fn pick(args: PickArgs, out: &mut dyn Write) -> anyhow::Result<ExitCode> {
         return Ok(ExitCode::SUCCESS);
     }
     table(&pick, out)?;
-    writeln!(out, "\nboard {}: {}", board.name, board.summary)?;
+    writeln!(out, "\nboard {}: {}", board.name, board.in_words())?;
     writeln!(out, "{}", reason(&pick))?;
     Ok(ExitCode::SUCCESS)
 }
@@ -56,7 +56,8 @@ fn table(pick: &Pick, out: &mut dyn Write) -> std::io::Result<()> {
 
 fn in_words(candidate: &Candidate, pick: &Pick) -> String {
     let budget = &pick.budget;
-    let limit = |limit: Option<f64>| limit.map_or_else(String::new, |limit| format!("{:.0}", limit));
+    let limit =
+        |limit: Option<f64>| limit.map_or_else(String::new, |limit| ((limit * 10.0).round() / 10.0).to_string());
     match &candidate.verdict {
         Verdict::Picked => "← picked".into(),
         Verdict::Fits => "fits".into(),

@@ -34,6 +34,8 @@ pub struct Setup {
     pub pinned: Option<Choice>,
     /// What the user admits, by work.
     pub admitted: Vec<Choice>,
+    /// The network or choice that the user named.
+    named: Option<String>,
     pub remembered: Remembered,
 }
 
@@ -54,6 +56,7 @@ impl Setup {
             threads: choice.threads.map_or_else(machine::cores, usize::from),
             pinned: admitted.iter().find(named).cloned(),
             admitted,
+            named: choice.model.clone(),
             remembered: Remembered::read(&places::state()),
         })
     }
@@ -62,7 +65,7 @@ impl Setup {
     pub fn pick_remembered(&self) -> anyhow::Result<Option<Pick>> {
         let known = |choice: &Choice| self.recall(choice).ok_or_else(|| MeasureError::NotYet(choice.name.clone()));
         match pick(&self.admitted.iter().collect::<Vec<_>>(), self.budget, known) {
-            Ok(pick) => Ok(Some(pick)),
+            Ok(pick) => Ok(Some(self.offered(pick))),
             Err(PickError::Measure(_)) => Ok(None),
             Err(error) => Err(error.into()),
         }
@@ -71,7 +74,7 @@ impl Setup {
     /// The pick, measuring what is not remembered, announced. `stop` ends it early, with an error.
     pub fn pick(&mut self, stop: &AtomicBool) -> Result<Pick, PickError> {
         let admitted = self.admitted.clone();
-        pick(&admitted.iter().collect::<Vec<_>>(), self.budget, |choice| match self.recall(choice) {
+        let picked = pick(&admitted.iter().collect::<Vec<_>>(), self.budget, |choice| match self.recall(choice) {
             Some(known) => Ok(known),
             None => {
                 info!("measuring {} on {} threads", choice.name, self.threads);
@@ -79,7 +82,13 @@ impl Setup {
                 self.remembered.put(choice, measured.clone());
                 Ok(measured)
             }
-        })
+        });
+        Ok(self.offered(picked?))
+    }
+
+    /// The pick, with what it was picked from.
+    fn offered(&self, pick: Pick) -> Pick {
+        Pick { offer: self.named.clone().unwrap_or(pick.offer), ..pick }
     }
 
     /// The choice that the user named, else the pick.

@@ -25,14 +25,14 @@ fn bound(pick: &Pick) -> String {
     match (pick.bound, next) {
         (Bound::Catalog, _) | (_, None) => {
             let afford = affordable.map(|phi| format!(", this machine could afford about {phi}"));
-            format!("the catalog is the limit{}", afford.unwrap_or_default())
+            format!("{} is the limit{}", pick.offer, afford.unwrap_or_default())
         }
         (_, Some(next)) => {
             let name = &next.choice.name;
             let next_is = match &next.verdict {
                 Verdict::TooSlow { p95_ms } => format!("takes {p95_ms:.1} ms"),
-                Verdict::TooMuchMemory { rss_mib } => format!("needs {rss_mib:.0} MiB"),
-                Verdict::TooMuchWork => format!("needs {:.0} M MACs", next.choice.million_macs),
+                Verdict::TooMuchMemory { rss_mib } => format!("needs {rss_mib:.1} MiB"),
+                Verdict::TooMuchWork => format!("needs {:.1} M MACs", next.choice.million_macs),
                 Verdict::Failed(cause) => format!("cannot be run ({cause})"),
                 _ => "would take longer".into(),
             };
@@ -57,7 +57,8 @@ pub fn nothing_fits(candidates: &[Candidate], budget: &Budget) -> PickError {
     let needs = match &smallest.measurement {
         Some(found) => {
             let (ms, mib) = (found.total_ms.p95.ceil(), found.rss_mib.ceil());
-            format!("needs {ms:.0} ms a frame at p95, {:.0} M MACs and {mib:.0} MiB", smallest.choice.million_macs)
+            let macs = smallest.choice.million_macs.ceil(); // rounded up, all three: allowing that much must do
+            format!("needs {ms:.0} ms a frame at p95, {macs:.0} M MACs and {mib:.0} MiB")
         }
         None => format!("needs {:.1} M MACs", smallest.choice.million_macs),
     };

@@ -86,9 +86,9 @@ fn the_reason_names_the_limit_that_bound_and_what_the_next_one_needs() {
     let time = said(ms(36.0));
     assert!(time.contains("lite1@240 (φ 0.68): 35.2 ms at p95, 80 MiB; the next, lite2@260, takes 49.5 ms"), "{time}");
     let memory = said(Budget { memory_mib: Some(90.0), ..ms(500.0) });
-    assert!(memory.contains("lite1@240") && memory.contains("the next, lite2@260, needs 93 MiB"), "{memory}");
+    assert!(memory.contains("lite1@240") && memory.contains("the next, lite2@260, needs 93.0 MiB"), "{memory}");
     let work = said(Budget { million_macs: Some(800.0), ..ms(500.0) });
-    assert!(work.contains("lite1@240") && work.contains("the next, lite2@260, needs 860 M MACs"), "{work}");
+    assert!(work.contains("lite1@240") && work.contains("the next, lite2@260, needs 860.0 M MACs"), "{work}");
     let catalog = said(ms(110.0));
     assert!(catalog.contains("lite2@320") && catalog.contains("the catalog is the limit"), "{catalog}");
     // (110 / 1.1 − 2) / 0.05 = 1960 M
