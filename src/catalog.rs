@@ -4,13 +4,13 @@ use std::collections::BTreeMap;
 use std::path::{Component, Path, PathBuf};
 use std::sync::Arc;
 
+use crate::efficientnet::Family;
 use crate::scaling::Scale;
 use crate::strict::{StrictError, did_you_mean};
 
 mod contract;
 mod file;
 pub use contract::{Colour, Contract, Crop, Filter, Layout};
-pub use file::Family;
 use file::{CatalogFile, NetworkEntry};
 
 /// Sides that a picture may have at the model; beyond them a typo is likelier than a wish.

@@ -21,6 +21,7 @@ pub mod strict;
 // What there is to choose from, and what it may cost.
 pub mod budget;
 pub mod catalog;
+pub mod efficientnet;
 pub mod labels;
 pub mod view;
 

@@ -6,6 +6,7 @@ use std::path::PathBuf;
 use serde::Deserialize;
 
 use super::Contract;
+use crate::efficientnet::Family;
 
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -32,14 +33,6 @@ pub struct NetworkEntry {
     pub million_parameters: f64,
     pub licence: String,
     pub source: String,
-}
-
-/// Which of the two EfficientNet families: B has squeeze-excite and SiLU, Lite has neither.
-#[derive(Clone, Copy, Debug, Deserialize, PartialEq, Eq)]
-#[serde(rename_all = "lowercase")]
-pub enum Family {
-    B,
-    Lite,
 }
 
 #[derive(Deserialize)]

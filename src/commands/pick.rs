@@ -11,7 +11,7 @@ use super::write_json;
 use crate::cli::PickArgs;
 use crate::measure::Measurement;
 use crate::pick::{Bound, Candidate, Pick, Verdict, reason};
-use crate::scaling::{objective, phi_of_macs};
+use crate::scaling::{TARGET_MILLION_MACS, objective, phi_of_macs};
 
 pub fn pick(args: PickArgs, out: &mut dyn Write) -> anyhow::Result<ExitCode> {
     let board = board(&args.board)?;
@@ -44,7 +44,7 @@ fn table(pick: &Pick, out: &mut dyn Write) -> std::io::Result<()> {
             choice.phi,
             choice.million_macs,
             choice.top1_percent,
-            objective(choice.top1_percent, choice.million_macs),
+            objective(choice.top1_percent, choice.million_macs, TARGET_MILLION_MACS),
             measured(|m| m.total_ms.p50, 1),
             measured(|m| m.total_ms.p95, 1),
             measured(|m| m.rss_mib, 0),
@@ -84,7 +84,7 @@ fn as_json(pick: &Pick) -> Value {
                 "phi": choice.phi,
                 "million_macs": choice.million_macs,
                 "top1_percent": choice.top1_percent,
-                "objective": objective(choice.top1_percent, choice.million_macs),
+                "objective": objective(choice.top1_percent, choice.million_macs, TARGET_MILLION_MACS),
                 "total_ms": candidate.measurement.as_ref().map(|m| m.total_ms),
                 "rss_mib": candidate.measurement.as_ref().map(|m| m.rss_mib),
                 "verdict": in_words(candidate, pick),
