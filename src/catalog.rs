@@ -5,13 +5,16 @@ use std::path::{Component, Path, PathBuf};
 use std::sync::Arc;
 
 use crate::efficientnet::Family;
-use crate::scaling::Scale;
+use crate::scaling::{Phi, Scale};
 use crate::strict::{StrictError, did_you_mean};
 
 mod contract;
 mod file;
 pub use contract::{Colour, Contract, Crop, Filter, Layout};
 use file::{CatalogFile, NetworkEntry};
+
+/// Folder below the state folder for networks that the user added, with a catalog.toml of its own.
+pub const ADDED: &str = "models";
 
 /// Sides that a picture may have at the model; beyond them a typo is likelier than a wish.
 const SIDES: std::ops::RangeInclusive<u32> = 32..=2048;
@@ -47,17 +50,24 @@ pub struct Network {
     pub labels: PathBuf,
     /// Of the label file, in hexadecimal.
     pub labels_sha256: String,
-    /// Which blocks it is made of.
-    pub family: Family,
-    /// Layers and channels as multiples of the base network's.
-    pub depth: f64,
-    pub width: f64,
+    /// Which blocks it is made of; nothing where it is no EfficientNet.
+    pub scaled: Option<Scaled>,
     /// Weights and biases with batch norm folded, in millions.
     pub million_parameters: f64,
     /// SPDX name of the weights' licence.
     pub licence: String,
     /// Where the weights come from.
     pub source: String,
+}
+
+/// Which EfficientNet a network is.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Scaled {
+    pub family: Family,
+    /// Channels as a multiple of the base network's.
+    pub width: f64,
+    /// Blocks as a multiple of the base network's.
+    pub depth: f64,
 }
 
 impl Network {
@@ -83,14 +93,16 @@ pub struct Choice {
     pub input: Arc<Contract>,
     /// Pixels along each side of the model's square input.
     pub side: u32,
-    /// Steps of compound scaling from the base network, by d·w²·r²; negative below it.
-    pub phi: f64,
+    /// Steps of compound scaling from the base network, by d·w²·r²; negative below it. Not known outside the family.
+    pub phi: Option<f64>,
     /// Multiply-accumulates of one picture, in millions.
     pub million_macs: f64,
-    /// Accuracy on the ImageNet validation set.
-    pub top1_percent: f64,
-    /// Who published that accuracy, or how it was estimated.
+    /// Accuracy, on the ImageNet validation set where the source says nothing else; nothing where nobody measured it.
+    pub top1_percent: Option<f64>,
+    /// Who published that accuracy, or how it was found.
     pub top1_source: String,
+    /// By the user, beyond what is shipped.
+    pub added: bool,
 }
 
 /// Every choice, in the order of the file.
@@ -105,6 +117,23 @@ impl Catalog {
         let path = folder.join("catalog.toml");
         Self::assemble(crate::strict::read(&path)?, folder)
             .map_err(|message| CatalogError::Inconsistent { path, message })
+    }
+
+    /// The same with what was added to it (see [`ADDED`]) in the state folder `state`; nothing is there at first.
+    pub fn with_added(mut self, state: &Path) -> Result<Catalog, CatalogError> {
+        let folder = state.join(ADDED);
+        if !folder.join("catalog.toml").exists() {
+            return Ok(self);
+        }
+        let added = Catalog::read(&folder)?;
+        for choice in added.choices {
+            if self.choices.iter().any(|other| other.network.name == choice.network.name && !other.added) {
+                let message = format!("`{}` is a shipped network as well; remove it there", choice.network.name);
+                return Err(CatalogError::Inconsistent { path: folder.join("catalog.toml"), message });
+            }
+            self.choices.push(Choice { added: true, ..choice });
+        }
+        Ok(self)
     }
 
     fn assemble(file: CatalogFile, folder: &Path) -> Result<Catalog, String> {
@@ -141,6 +170,7 @@ impl Catalog {
                 million_macs: entry.million_macs,
                 top1_percent: entry.top1_percent,
                 top1_source: entry.top1_source,
+                added: false,
             };
             choice.check().map_err(|message| format!("`{}`: {message}", choice.name))?;
             choices.push(choice);
@@ -154,6 +184,14 @@ impl Catalog {
     /// The choice of that very name (`lite0@192`).
     pub fn choice(&self, name: &str) -> Result<&Choice, CatalogError> {
         self.choices.iter().find(|choice| choice.name == name).ok_or_else(|| self.unknown(name))
+    }
+
+    /// What can be compared by accuracy: all with the first choice's labels whose accuracy is known; and the rest.
+    pub fn comparable(&self) -> (Vec<&Choice>, Vec<&Choice>) {
+        let labels = self.choices.first().map(|choice| &choice.network.labels_sha256);
+        let comparable =
+            |choice: &&Choice| choice.top1_percent.is_some() && Some(&choice.network.labels_sha256) == labels;
+        self.choices.iter().partition(comparable)
     }
 
     /// What a name admits: one choice (`lite0@192`), or a network at all its sides (`lite0`).
@@ -171,6 +209,11 @@ impl Catalog {
 }
 
 impl Choice {
+    /// `φ 1.03`, or `φ unknown`.
+    pub fn phi_in_words(&self) -> Phi {
+        Phi(self.phi)
+    }
+
     /// φ and the name follow from depth, width and side: a catalog that says otherwise has a slip in it.
     fn check(&self) -> Result<(), String> {
         let Choice { side, phi, million_macs, top1_percent, .. } = *self;
@@ -181,15 +224,23 @@ impl Choice {
         if self.name != expected {
             return Err(format!("the name should be network@side, `{expected}`"));
         }
-        let scale = Scale { depth: self.network.depth, width: self.network.width, side };
-        if !phi.is_finite() || (scale.phi() - phi).abs() > 0.011 {
-            return Err(format!("phi is {phi}, depth, width and side give {:.2}", scale.phi()));
+        let computed = self.network.scaled.map(|s| Scale { depth: s.depth, width: s.width, side }.phi());
+        match (phi, computed) {
+            (Some(phi), Some(computed)) if (computed - phi).abs() <= 0.011 => {}
+            (None, None) => {}
+            (Some(phi), Some(computed)) => {
+                return Err(format!("phi is {phi}, depth, width and side give {computed:.2}"));
+            }
+            (None, Some(computed)) => return Err(format!("phi is missing, depth, width and side give {computed:.2}")),
+            (Some(phi), None) => {
+                return Err(format!("phi is {phi}, but its network has no family, width and depth to have one by"));
+            }
         }
         if !(million_macs > 0.0 && million_macs < 1e6) {
             return Err(format!("million_macs is {million_macs}, expected more than 0 and less than 1000000"));
         }
-        if !(top1_percent > 0.0 && top1_percent <= 100.0) {
-            return Err(format!("top1_percent is {top1_percent}, expected more than 0 and at most 100"));
+        if let Some(top1_percent) = top1_percent.filter(|percent| !(0.0..=100.0).contains(percent)) {
+            return Err(format!("top1_percent is {top1_percent}, expected 0 to 100"));
         }
         Ok(())
     }
@@ -203,8 +254,13 @@ fn assemble_network(name: &str, entry: NetworkEntry, folder: &Path) -> Result<Ne
             false => Err(format!("network `{name}` names {}, which lies outside this folder", relative.display())),
         }
     };
+    let scaled = match (entry.family, entry.width, entry.depth) {
+        (Some(family), Some(width), Some(depth)) => Some(Scaled { family, width, depth }),
+        (None, None, None) => None,
+        _ => return Err(format!("network `{name}`: family, width and depth go together; give all three or none")),
+    };
     for (what, scale) in [("depth", entry.depth), ("width", entry.width)] {
-        if !(0.1..=20.0).contains(&scale) {
+        if let Some(scale) = scale.filter(|scale| !(0.1..=20.0).contains(scale)) {
             return Err(format!("network `{name}`: {what} is {scale}, expected 0.1 to 20"));
         }
     }
@@ -214,9 +270,7 @@ fn assemble_network(name: &str, entry: NetworkEntry, folder: &Path) -> Result<Ne
         sha256: entry.sha256,
         labels: inside(&entry.labels)?,
         labels_sha256: entry.labels_sha256,
-        family: entry.family,
-        depth: entry.depth,
-        width: entry.width,
+        scaled,
         million_parameters: entry.million_parameters,
         licence: entry.licence,
         source: entry.source,

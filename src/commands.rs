@@ -42,6 +42,11 @@ pub fn execute(cli: Cli, out: &mut dyn Write) -> anyhow::Result<ExitCode> {
     }
 }
 
+/// A number for a table, with that many digits, or a dash where it is not known.
+fn known(value: Option<f64>, digits: usize) -> String {
+    value.map_or("–".into(), |value| format!("{value:.digits$}"))
+}
+
 /// One JSON object on a line of its own.
 fn write_json(out: &mut dyn Write, object: &impl serde::Serialize) -> anyhow::Result<()> {
     let mut line = serde_json::to_vec(object)?;

@@ -2,6 +2,7 @@
 
 use crate::catalog::Choice;
 
+mod logits;
 mod tract;
 mod widen;
 pub use tract::Tract;
@@ -29,7 +30,7 @@ pub trait Engine: Send {
     fn name(&self) -> &'static str;
     /// How many scores it gives.
     fn classes(&self) -> usize;
-    /// The input to fill: 3 × side × side values, channels apart.
+    /// The input to fill: 3 × side × side values, in the order of the contract's layout.
     fn input(&mut self) -> &mut [f32];
     /// One score a class, before softmax, for what [`Engine::input`] was filled with.
     fn infer(&mut self) -> Result<&[f32], EngineError>;
@@ -37,5 +38,5 @@ pub trait Engine: Send {
 
 /// Loads `choice` from the bytes of its file, to run on `threads` threads.
 pub fn open(choice: &Choice, onnx: &[u8], threads: usize) -> Result<Box<dyn Engine>, EngineError> {
-    Ok(Box::new(Tract::load(&choice.name, onnx, choice.side, threads)?))
+    Ok(Box::new(Tract::load(&choice.name, onnx, choice.side, choice.input.layout, threads)?))
 }

@@ -17,7 +17,8 @@ use crate::stats::Percentiles;
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Measurement {
     pub model: String,
-    pub phi: f64,
+    /// Steps of compound scaling, where it is an EfficientNet.
+    pub phi: Option<f64>,
     pub engine: String,
     pub precision: String,
     pub threads: usize,

@@ -131,7 +131,7 @@ impl Overlay {
         let age_ms = scene.now.saturating_duration_since(answer.captured).as_millis();
         self.say(|line| write!(line, "{}", model.choice.name));
         column.line(&mut self.text, picture, &self.line, ACCENT);
-        self.say(|line| write!(line, "φ {:.2}", model.choice.phi));
+        self.say(|line| write!(line, "{}", model.choice.phi_in_words()));
         column.line(&mut self.text, picture, &self.line, ACCENT);
         self.say(|line| write!(line, "{:.1} ms", answer.times.total_ms()));
         column.line(&mut self.text, picture, &self.line, QUIET);

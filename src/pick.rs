@@ -206,15 +206,22 @@ fn conclude(mut candidates: Vec<Candidate>, picked: usize, budget: Budget) -> Pi
     }
 }
 
+/// The more accurate first, what is not known last.
+fn better(a: Option<f64>, b: Option<f64>) -> std::cmp::Ordering {
+    b.unwrap_or(-1.0).total_cmp(&a.unwrap_or(-1.0))
+}
+
 /// All choices by work; those that are dominated marked as such, the others as [`Verdict::Larger`] (nothing known yet).
 fn undominated(choices: &[&Choice]) -> Vec<Candidate> {
     let mut sorted: Vec<&Choice> = choices.to_vec();
     // Of equal work the most accurate first, so that it dominates the others.
-    sorted.sort_by(|a, b| a.million_macs.total_cmp(&b.million_macs).then(b.top1_percent.total_cmp(&a.top1_percent)));
+    sorted.sort_by(|a, b| a.million_macs.total_cmp(&b.million_macs).then(better(a.top1_percent, b.top1_percent)));
     let mut best: Option<&Choice> = None;
     let mut candidates = Vec::with_capacity(sorted.len());
     for choice in sorted {
         let verdict = match best {
+            // What nobody measured is neither better nor worse than another.
+            _ if choice.top1_percent.is_none() => Verdict::Larger,
             Some(best) if best.top1_percent >= choice.top1_percent => Verdict::Dominated { by: best.name.clone() },
             _ => {
                 best = Some(choice);

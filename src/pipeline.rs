@@ -212,7 +212,7 @@ impl<'a> Line<'a> {
             if let Taken::Newest(next) = self.next_model.take(Duration::ZERO) {
                 classifier = next;
                 let choice = &classifier.model().choice;
-                info!("{} (φ {:.2}) takes over", choice.name, choice.phi);
+                info!("{} ({}) takes over", choice.name, choice.phi_in_words());
                 self.screen.notice(format!("now {}", choice.name));
             }
             let waited = frame.captured.elapsed();

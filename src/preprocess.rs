@@ -5,7 +5,7 @@ use std::sync::Arc;
 use fast_image_resize::pixels::U8x3;
 use fast_image_resize::{FilterType, ResizeAlg, ResizeOptions};
 
-use crate::catalog::{Colour, Contract, Filter};
+use crate::catalog::{Colour, Contract, Filter, Layout};
 use crate::frame::{Frame, Size};
 use crate::view::{Area, View};
 
@@ -65,7 +65,7 @@ impl Preprocess {
         &self.square
     }
 
-    /// Fills `input` (3 × side × side values, channels apart) from `frame`; gives the part of the frame it used.
+    /// Fills `input` (3 × side × side values, in the contract's order) from `frame`; gives the part of the frame it used.
     pub fn run(&mut self, frame: &Frame, input: &mut [f32]) -> Result<Area, PreprocessError> {
         let area = self.seen(frame.size);
         self.resize(frame, area)?;
@@ -98,11 +98,20 @@ impl Preprocess {
 
     fn normalise(&self, input: &mut [f32]) {
         let plane = self.side as usize * self.side as usize;
+        let level = |channel: usize| match self.contract.colour {
+            Colour::Rgb => channel,
+            Colour::Bgr => 2 - channel,
+        };
+        if self.contract.layout == Layout::Nhwc {
+            for (values, pixel) in input.chunks_exact_mut(3).zip(self.square.chunks_exact(3)) {
+                for (channel, value) in values.iter_mut().enumerate() {
+                    *value = self.values[channel][usize::from(pixel[level(channel)])];
+                }
+            }
+            return;
+        }
         for (channel, (plane, values)) in input.chunks_exact_mut(plane).zip(&self.values).enumerate() {
-            let level = match self.contract.colour {
-                Colour::Rgb => channel,
-                Colour::Bgr => 2 - channel,
-            };
+            let level = level(channel);
             for (value, pixel) in plane.iter_mut().zip(self.square.chunks_exact(3)) {
                 *value = values[usize::from(pixel[level])];
             }

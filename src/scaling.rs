@@ -3,6 +3,19 @@
 //! Tan & Le, "EfficientNet: Rethinking Model Scaling for Convolutional Neural Networks", ICML 2019:
 //! depth d = α^φ, width w = β^φ, resolution r = γ^φ with α·β²·γ² ≈ 2, so that work grows as about 2^φ.
 
+/// φ in words: `φ 1.03`, or `φ unknown` outside the family.
+#[derive(Clone, Copy, Debug)]
+pub struct Phi(pub Option<f64>);
+
+impl std::fmt::Display for Phi {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self.0 {
+            Some(phi) => write!(f, "φ {phi:.2}"),
+            None => f.write_str("φ unknown"),
+        }
+    }
+}
+
 /// What one step of φ multiplies depth, width and resolution by.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Coefficients {

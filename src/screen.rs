@@ -147,7 +147,7 @@ fn caption(caption: &mut String, answer: &Answer) {
         let _ = write!(caption, "{comma}{} {:.0} %", model.labels.of(guess.class), guess.probability * 100.0);
     }
     let (choice, total_ms) = (&model.choice, answer.times.total_ms());
-    let _ = write!(caption, " · {} φ {:.2}, {total_ms:.1} ms", choice.name, choice.phi);
+    let _ = write!(caption, " · {} {}, {total_ms:.1} ms", choice.name, choice.phi_in_words());
 }
 
 #[cfg(test)]

@@ -7,7 +7,7 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use common::{apart, best, catalog, json, png, reference, scores};
-use phicam::catalog::Choice;
+use phicam::catalog::{Choice, Layout};
 use phicam::engine::{Engine, Tract};
 use phicam::preprocess::Preprocess;
 use phicam::view::View;
@@ -27,7 +27,7 @@ fn input(choice: &Choice, levels: &[u8]) -> Vec<f32> {
 }
 
 fn run(choice: &Choice, onnx: &[u8], input: &[f32], threads: usize) -> Vec<f32> {
-    let mut engine = Tract::load(&choice.name, onnx, choice.side, threads).unwrap();
+    let mut engine = Tract::load(&choice.name, onnx, choice.side, choice.input.layout, threads).unwrap();
     engine.input().copy_from_slice(input);
     engine.infer().unwrap().to_vec()
 }
@@ -70,7 +70,7 @@ fn the_scores_do_not_depend_on_how_often_or_on_how_many_threads_it_runs() {
     let (onnx, input) = (choice.network.read().unwrap(), input(choice, &levels));
     let one = run(choice, &onnx, &input, 1);
     assert!(apart(&one, &run(choice, &onnx, &input, 3)) < 1e-4);
-    let mut engine = Tract::load("lite0@96", &onnx, 96, 1).unwrap();
+    let mut engine = Tract::load("lite0@96", &onnx, 96, Layout::Nchw, 1).unwrap();
     for _ in 0..3 {
         engine.input().copy_from_slice(&input);
         assert_eq!(engine.infer().unwrap(), one);

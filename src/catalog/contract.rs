@@ -1,10 +1,10 @@
 //! What a model expects of the picture that it is given.
 
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
 
 /// From a frame to a model's input: crop, resize, normalise. Get one wrong and accuracy falls by up to ten points
 /// without any error, so each is stated by the catalog and tested.
-#[derive(Clone, Debug, Deserialize, PartialEq)]
+#[derive(Clone, Debug, Deserialize, PartialEq, Serialize)]
 #[serde(deny_unknown_fields)]
 pub struct Contract {
     pub colour: Colour,
@@ -18,7 +18,7 @@ pub struct Contract {
 }
 
 /// Order of the colour channels.
-#[derive(Clone, Copy, Debug, Deserialize, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Deserialize, Eq, PartialEq, Serialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Colour {
     Rgb,
@@ -26,15 +26,17 @@ pub enum Colour {
 }
 
 /// Order of the input's axes.
-#[derive(Clone, Copy, Debug, Deserialize, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Deserialize, Eq, PartialEq, Serialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Layout {
-    /// Batch, channel, row, column.
+    /// Batch, channel, row, column: as PyTorch's.
     Nchw,
+    /// Batch, row, column, channel: as TensorFlow's.
+    Nhwc,
 }
 
 /// Resampling filter, with antialiasing when it makes smaller.
-#[derive(Clone, Copy, Debug, Deserialize, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Deserialize, Eq, PartialEq, Serialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Filter {
     Bilinear,
@@ -43,8 +45,8 @@ pub enum Filter {
 }
 
 /// How much of the frame's shorter side the classic centre crop keeps.
-#[derive(Clone, Copy, Debug, Deserialize, PartialEq)]
-#[serde(try_from = "CropText")]
+#[derive(Clone, Copy, Debug, Deserialize, PartialEq, Serialize)]
+#[serde(try_from = "CropText", into = "CropText")]
 pub enum Crop {
     /// side / (side + border): `"side/(side+32)"`.
     Border(u32),
@@ -52,11 +54,20 @@ pub enum Crop {
     Share(f64),
 }
 
-#[derive(Deserialize)]
+#[derive(Deserialize, Serialize)]
 #[serde(untagged)]
 enum CropText {
     Share(f64),
     Formula(String),
+}
+
+impl From<Crop> for CropText {
+    fn from(crop: Crop) -> CropText {
+        match crop {
+            Crop::Border(border) => CropText::Formula(format!("side/(side+{border})")),
+            Crop::Share(share) => CropText::Share(share),
+        }
+    }
 }
 
 impl TryFrom<CropText> for Crop {

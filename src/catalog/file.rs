@@ -3,12 +3,12 @@
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
 
 use super::Contract;
 use crate::efficientnet::Family;
 
-#[derive(Deserialize)]
+#[derive(Clone, Debug, Default, Deserialize, Serialize)]
 #[serde(deny_unknown_fields)]
 pub struct CatalogFile {
     #[serde(default)]
@@ -19,7 +19,7 @@ pub struct CatalogFile {
     pub choice: Vec<ChoiceEntry>,
 }
 
-#[derive(Deserialize)]
+#[derive(Clone, Debug, Deserialize, Serialize)]
 #[serde(deny_unknown_fields)]
 pub struct NetworkEntry {
     pub file: PathBuf,
@@ -27,23 +27,31 @@ pub struct NetworkEntry {
     pub labels: PathBuf,
     pub labels_sha256: String,
 
-    pub family: Family,
-    pub width: f64,
-    pub depth: f64,
+    /// These three are left out where a network is of neither family.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub family: Option<Family>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub width: Option<f64>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub depth: Option<f64>,
     pub million_parameters: f64,
     pub licence: String,
     pub source: String,
 }
 
-#[derive(Deserialize)]
+#[derive(Clone, Debug, Deserialize, Serialize)]
 #[serde(deny_unknown_fields)]
 pub struct ChoiceEntry {
     pub name: String,
     pub network: String,
     pub input: String,
     pub side: u32,
-    pub phi: f64,
+    /// Left out where the network is of neither family.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub phi: Option<f64>,
     pub million_macs: f64,
-    pub top1_percent: f64,
+    /// Left out where nobody measured it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub top1_percent: Option<f64>,
     pub top1_source: String,
 }

@@ -16,6 +16,7 @@ use crate::frame::{Frame, Size};
 use crate::guess;
 use crate::mailbox::{Mailbox, Taken};
 use crate::measure::Measurement;
+use crate::scaling::Phi;
 use crate::screen::{Drawing, Screen};
 use crate::stats::{Percentiles, Stage};
 use crate::{machine, places};
@@ -129,9 +130,9 @@ fn next(camera: &mut Pattern) -> anyhow::Result<Frame> {
 fn table(found: &Measurement, out: &mut dyn Write) -> std::io::Result<()> {
     writeln!(
         out,
-        "{} (φ {:.2}), {} {}, {} threads, {}: {} frames",
+        "{} ({}), {} {}, {} threads, {}: {} frames",
         found.model,
-        found.phi,
+        Phi(found.phi),
         found.engine,
         found.precision,
         found.threads,

@@ -90,7 +90,9 @@ fn machine() -> Vec<Finding> {
 
 fn models(named: Option<&Path>) -> Vec<Finding> {
     const REMEDY: &str = "copy the folder models from the source beside the program, or name it with --models";
-    let catalog = places::models(named).map_err(anyhow::Error::from).and_then(|folder| Ok(Catalog::read(&folder)?));
+    let catalog = places::models(named)
+        .map_err(anyhow::Error::from)
+        .and_then(|folder| Ok(Catalog::read(&folder)?.with_added(&places::state())?));
     let catalog = match catalog {
         Ok(catalog) => catalog,
         Err(error) => return vec![bad("models", State::Wrong, error.to_string(), REMEDY)],

@@ -5,7 +5,7 @@ use std::process::ExitCode;
 
 use serde_json::json;
 
-use super::{exit, write_json};
+use super::{exit, known, write_json};
 use crate::catalog::{Catalog, Choice};
 use crate::classifier::Classifier;
 use crate::cli::{ModelsArgs, ModelsCommand};
@@ -19,7 +19,7 @@ pub fn models(args: ModelsArgs, out: &mut dyn Write) -> anyhow::Result<ExitCode>
 }
 
 fn read(folder: Option<&std::path::Path>) -> anyhow::Result<Catalog> {
-    Ok(Catalog::read(&places::models(folder)?)?)
+    Ok(Catalog::read(&places::models(folder)?)?.with_added(&places::state())?)
 }
 
 fn list(catalog: &Catalog, as_json: bool, out: &mut dyn Write) -> anyhow::Result<ExitCode> {
@@ -49,12 +49,12 @@ fn list(catalog: &Catalog, as_json: bool, out: &mut dyn Write) -> anyhow::Result
         }
         writeln!(
             out,
-            "{:<12} {:>5.2}   {:>6.1}   {:>12.2}   {:>7.2}   {:<10}   {source}",
+            "{:<12} {:>5}   {:>6.1}   {:>12.2}   {:>7}   {:<10}   {source}",
             choice.name,
-            choice.phi,
+            known(choice.phi, 2),
             choice.million_macs,
             network.million_parameters,
-            choice.top1_percent,
+            known(choice.top1_percent, 2),
             network.licence,
         )?;
     }

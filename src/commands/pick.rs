@@ -7,7 +7,8 @@ use std::sync::atomic::AtomicBool;
 use serde_json::{Value, json};
 
 use super::setup::{Setup, board};
-use super::write_json;
+use super::{known, write_json};
+use crate::catalog::Choice;
 use crate::cli::PickArgs;
 use crate::measure::Measurement;
 use crate::pick::{Bound, Candidate, Pick, Verdict, reason};
@@ -39,12 +40,12 @@ fn table(pick: &Pick, out: &mut dyn Write) -> std::io::Result<()> {
         };
         writeln!(
             out,
-            "{:<12} {:>5.2}   {:>6.1}   {:>7.2}   {:>9.1}   {:>6}   {:>6}   {:>3}   {}",
+            "{:<12} {:>5}   {:>6.1}   {:>7}   {:>9}   {:>6}   {:>6}   {:>3}   {}",
             choice.name,
-            choice.phi,
+            known(choice.phi, 2),
             choice.million_macs,
-            choice.top1_percent,
-            objective(choice.top1_percent, choice.million_macs, TARGET_MILLION_MACS),
+            known(choice.top1_percent, 2),
+            known(worth(choice), 1),
             measured(|m| m.total_ms.p50, 1),
             measured(|m| m.total_ms.p95, 1),
             measured(|m| m.rss_mib, 0),
@@ -52,6 +53,11 @@ fn table(pick: &Pick, out: &mut dyn Write) -> std::io::Result<()> {
         )?;
     }
     Ok(())
+}
+
+/// ACC(m) × [FLOPS(m)/T]^w, where the accuracy is known.
+fn worth(choice: &Choice) -> Option<f64> {
+    choice.top1_percent.map(|top1| objective(top1, choice.million_macs, TARGET_MILLION_MACS))
 }
 
 fn in_words(candidate: &Candidate, pick: &Pick) -> String {
@@ -84,7 +90,7 @@ fn as_json(pick: &Pick) -> Value {
                 "phi": choice.phi,
                 "million_macs": choice.million_macs,
                 "top1_percent": choice.top1_percent,
-                "objective": objective(choice.top1_percent, choice.million_macs, TARGET_MILLION_MACS),
+                "objective": worth(choice),
                 "total_ms": candidate.measurement.as_ref().map(|m| m.total_ms),
                 "rss_mib": candidate.measurement.as_ref().map(|m| m.rss_mib),
                 "verdict": in_words(candidate, pick),

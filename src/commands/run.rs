@@ -81,7 +81,7 @@ fn stop_on_signals() -> anyhow::Result<Arc<AtomicBool>> {
 /// What answers the first picture, and whether a better choice is still to be found.
 fn first_to_answer(setup: &Setup, settings: &classifier::Settings) -> anyhow::Result<(Classifier, bool)> {
     if let Some(pinned) = &setup.pinned {
-        info!("{} (φ {:.2}), as named by --model: no limit is checked", pinned.name, pinned.phi);
+        info!("{} ({}), as named by --model: no limit is checked", pinned.name, pinned.phi_in_words());
         return Ok((Classifier::open(pinned, settings)?, false));
     }
     if let Some(pick) = setup.pick_remembered()? {
@@ -94,7 +94,7 @@ fn first_to_answer(setup: &Setup, settings: &classifier::Settings) -> anyhow::Re
     for choice in &setup.admitted {
         match Classifier::open(choice, settings) {
             Ok(classifier) => {
-                info!("{} (φ {:.2}) answers until this machine is measured", choice.name, choice.phi);
+                info!("{} ({}) answers until this machine is measured", choice.name, choice.phi_in_words());
                 return Ok((classifier, true));
             }
             Err(error) => warn!("passed over {}: {error}", choice.name),

@@ -1,10 +1,10 @@
 //! What several commands need: the board, the catalog, the budget, and a choice for them.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::atomic::AtomicBool;
 
 use anyhow::Context;
-use log::info;
+use log::{info, warn};
 
 use crate::board::Board;
 use crate::budget::Budget;
@@ -25,6 +25,15 @@ pub fn board(args: &BoardArgs) -> anyhow::Result<Board> {
     })
 }
 
+/// What is shipped in `folder`, and what was added to it. Damage to what was added does not stop what was shipped.
+pub fn catalog(folder: &Path) -> anyhow::Result<Catalog> {
+    let with_added = Catalog::read(folder)?.with_added(&places::state());
+    with_added.or_else(|error| {
+        warn!("what was added is left out: {error}; `phicam models verify` says more");
+        Ok(Catalog::read(folder)?)
+    })
+}
+
 /// What the user admits of the catalog, and what it may cost.
 pub struct Setup {
     pub folder: PathBuf,
@@ -42,10 +51,18 @@ pub struct Setup {
 impl Setup {
     pub fn new(board: &Board, budget: &BudgetArgs, choice: &ChoiceArgs) -> anyhow::Result<Setup> {
         let folder = places::models(choice.folder.models.as_deref())?;
-        let catalog = Catalog::read(&folder)?;
+        let catalog = catalog(&folder)?;
         let admitted = match &choice.model {
             Some(name) => catalog.named(name)?,
-            None => catalog.choices.iter().collect(),
+            None => {
+                let (comparable, left_out) = catalog.comparable();
+                for choice in left_out {
+                    let why =
+                        if choice.top1_percent.is_some() { "has other labels" } else { "its accuracy is not known" };
+                    info!("{} is not in the pick, {why}: --model {} runs it", choice.name, choice.network.name);
+                }
+                comparable
+            }
         };
         let mut admitted: Vec<Choice> = admitted.into_iter().cloned().collect();
         admitted.sort_by(|a, b| a.million_macs.total_cmp(&b.million_macs));
@@ -114,6 +131,6 @@ pub fn classifier_settings(guess: &GuessArgs, view: View, smoothing_ms: u64, thr
 }
 
 /// A folder that the user named, made if need be.
-pub fn make_folder(folder: &std::path::Path) -> anyhow::Result<()> {
+pub fn make_folder(folder: &Path) -> anyhow::Result<()> {
     std::fs::create_dir_all(folder).with_context(|| format!("{} cannot be made", folder.display()))
 }

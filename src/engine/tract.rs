@@ -6,8 +6,10 @@ use tract_linalg::multithread::{Executor, multithread_tract_scope};
 use tract_onnx::pb::ModelProto;
 use tract_onnx::prelude::*;
 
+use super::logits::before_softmax;
 use super::widen::widen;
 use super::{Engine, EngineError};
+use crate::catalog::Layout;
 
 /// One network at one side, optimised for this machine, with its input and its state.
 pub struct Tract {
@@ -22,10 +24,14 @@ pub struct Tract {
 impl Tract {
     /// Loads the ONNX model in `onnx` for square pictures of `side` pixels, to run on `threads` threads.
     ///
-    /// `model` is its name for messages. One input (1 × 3 × side × side) and one output (1 × classes) are expected.
-    pub fn load(model: &str, onnx: &[u8], side: u32, threads: usize) -> Result<Tract, EngineError> {
+    /// `model` is its name for messages. One input (1 × 3 × side × side, or as `layout` says) and one output (1 × classes) are expected.
+    pub fn load(model: &str, onnx: &[u8], side: u32, layout: Layout, threads: usize) -> Result<Tract, EngineError> {
         let failed = |cause: TractError| EngineError::Load { model: model.into(), cause: format!("{cause:#}") };
-        let shape = [1, 3, side as usize, side as usize];
+        let side = side as usize;
+        let shape = match layout {
+            Layout::Nchw => [1, 3, side, side],
+            Layout::Nhwc => [1, side, side, 3],
+        };
         let optimised = optimise(onnx, &shape).map_err(failed)?;
         let refused = |what, found: String, expected: &str| {
             Err(EngineError::Shape { model: model.into(), what, found, expected: expected.into() })
@@ -52,6 +58,7 @@ fn optimise(onnx: &[u8], shape: &[usize]) -> TractResult<TypedModel> {
     let mut proto: ModelProto = framework.proto_model_for_read(&mut &onnx[..])?;
     if let Some(graph) = &mut proto.graph {
         widen(graph);
+        before_softmax(graph);
     }
     let parsed = framework.parse(&proto, None)?;
     drop(proto); // as large as the weights

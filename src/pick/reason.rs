@@ -10,10 +10,10 @@ pub fn reason(pick: &Pick) -> String {
     let (choice, found) = (&pick.choice, &pick.measurement);
     let (p95_ms, rss_mib) = (found.total_ms.p95, found.rss_mib);
     format!(
-        "budget {} → {} (φ {:.2}): {p95_ms:.1} ms at p95, {rss_mib:.0} MiB; {}",
+        "budget {} → {} ({}): {p95_ms:.1} ms at p95, {rss_mib:.0} MiB; {}",
         pick.budget,
         choice.name,
-        choice.phi,
+        choice.phi_in_words(),
         bound(pick)
     )
 }
@@ -62,9 +62,10 @@ pub fn nothing_fits(candidates: &[Candidate], budget: &Budget) -> PickError {
         }
         None => format!("needs {:.1} M MACs", smallest.choice.million_macs),
     };
-    let Choice { name, phi, .. } = &smallest.choice;
+    let Choice { name, .. } = &smallest.choice;
     PickError::NothingFits(format!(
-        "no model fits the budget of {budget}: the smallest, {name} (φ {phi:.2}), {needs}; allow that much with \
-         --frame-ms, --flops or --memory"
+        "no model fits the budget of {budget}: the smallest, {name} ({}), {needs}; allow that much with \
+         --frame-ms, --flops or --memory",
+        smallest.choice.phi_in_words()
     ))
 }

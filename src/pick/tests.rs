@@ -2,7 +2,7 @@ use std::cell::RefCell;
 use std::sync::Arc;
 
 use super::*;
-use crate::catalog::{Colour, Contract, Crop, Filter, Layout, Network};
+use crate::catalog::{Colour, Contract, Crop, Filter, Layout, Network, Scaled};
 use crate::efficientnet::Family;
 use crate::measure::tests::measurement;
 
@@ -13,9 +13,7 @@ pub fn choice(network: &str, side: u32, million_macs: f64, top1_percent: f64) ->
         sha256: "00".into(),
         labels: "l.txt".into(),
         labels_sha256: "00".into(),
-        family: Family::Lite,
-        depth: 1.0,
-        width: 1.0,
+        scaled: Some(Scaled { family: Family::Lite, depth: 1.0, width: 1.0 }),
         million_parameters: 4.6,
         licence: "Apache-2.0".into(),
         source: "test".into(),
@@ -33,10 +31,11 @@ pub fn choice(network: &str, side: u32, million_macs: f64, top1_percent: f64) ->
         network: Arc::new(network),
         input: Arc::new(input),
         side,
-        phi: crate::scaling::phi_of_macs(million_macs),
+        phi: Some(crate::scaling::phi_of_macs(million_macs)),
         million_macs,
-        top1_percent,
+        top1_percent: Some(top1_percent),
         top1_source: "test".into(),
+        added: false,
     }
 }
 
