@@ -22,8 +22,11 @@ pub mod strict;
 pub mod budget;
 pub mod catalog;
 pub mod efficientnet;
+pub mod import;
 pub mod labels;
+pub mod published;
 pub mod view;
+pub mod weights;
 
 // Camera to guess.
 pub mod camera;

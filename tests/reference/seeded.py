@@ -14,7 +14,7 @@ MIX = [(30, 0xBF58476D1CE4E5B9), (27, 0x94D049BB133111EB)]  # splitmix64's: shif
 WORD = 2**64
 
 # Keeps every network from B0 to B7 in a sane range: batch norm here divides by variances that nothing measured.
-CONVOLUTION_GAIN = 0.5
+CONVOLUTION_GAIN = 0.65
 LINEAR_GAIN = 9.0  # large against the biases
 INPUT = "input"
 

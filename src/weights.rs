@@ -1,0 +1,174 @@
+//! Weights that others trained, out of safetensors and PyTorch files that may have been made to do harm.
+//!
+//! Nothing in such a file is run, unpacked or believed: only what a state dict needs is understood, every claim is held
+//! against the file's size, and what else is there is refused by name. The file is read once; a tensor is a view of it.
+
+use std::io::Read;
+use std::path::Path;
+
+mod budget;
+mod bytes;
+mod dtype;
+mod error;
+mod globals;
+mod heap;
+mod json;
+mod legacy;
+mod limits;
+mod opcodes;
+mod pickle;
+mod safetensors;
+mod state_dict;
+mod tensor;
+mod torch;
+mod zip;
+
+#[cfg(test)]
+mod tests;
+
+pub use error::WeightsError;
+pub use limits::*;
+
+use bytes::to_u64;
+use error::clip;
+use tensor::Tensor;
+
+/// The tensors of a file by name, as views of its bytes.
+pub struct Weights {
+    bytes: Vec<u8>,
+    what: String,
+    form: &'static str,
+    taken: Option<&'static str>,
+    /// In the order of their names.
+    tensors: Vec<Tensor>,
+    dims: Vec<usize>,
+}
+
+impl Weights {
+    /// Reads a .safetensors or .pth/.pt/.bin file, told apart by content, not by name.
+    pub fn open(path: &Path) -> Result<Weights, WeightsError> {
+        let what = path.display().to_string();
+        let bytes = read_file(path).map_err(|trouble| trouble.in_file(&what))?;
+        Weights::parse(bytes, &what)
+    }
+
+    /// Reads what such a file holds; `what` names it in messages.
+    pub fn parse(bytes: Vec<u8>, what: &str) -> Result<Weights, WeightsError> {
+        let mut weights = Weights { bytes, what: what.into(), form: "", taken: None, tensors: vec![], dims: vec![] };
+        match weights.read() {
+            Ok(()) => Ok(weights),
+            Err(trouble) => Err(trouble.in_file(what)),
+        }
+    }
+
+    fn read(&mut self) -> Result<(), WeightsError> {
+        let bytes = self.bytes.as_slice();
+        let length = to_u64(bytes.len());
+        if length > MAX_FILE_BYTES {
+            return Err(WeightsError::TooLarge { bytes: length });
+        }
+        let (form, taken, table) = if zip::is(bytes) {
+            let (taken, table) = torch::read_zip(bytes)?;
+            ("torch (zip)", taken, table)
+        } else if safetensors::is(bytes) {
+            ("safetensors", None, safetensors::read(bytes)?)
+        } else if legacy::is(bytes) {
+            let (taken, table) = legacy::read(bytes)?;
+            ("torch (legacy)", taken, table)
+        } else {
+            return Err(WeightsError::UnknownForm { start: bytes.iter().copied().take(8).collect() });
+        };
+        if table.tensors.is_empty() {
+            return Err(WeightsError::NoTensors);
+        }
+        (self.form, self.taken, self.tensors, self.dims) = (form, taken, table.tensors, table.dims);
+        self.strip_common_prefix();
+        self.sort_by_name()
+    }
+
+    /// `torch.nn.DataParallel` puts `module.` before every name.
+    fn strip_common_prefix(&mut self) {
+        const PREFIX: &[u8] = b"module.";
+        let has = |tensor: &Tensor| {
+            let name = tensor.name.of(&self.bytes);
+            name.starts_with(PREFIX) && name.len() > PREFIX.len()
+        };
+        if self.tensors.iter().all(has) {
+            self.tensors.iter_mut().for_each(|tensor| tensor.name = tensor.name.without(7));
+        }
+    }
+
+    fn sort_by_name(&mut self) -> Result<(), WeightsError> {
+        let bytes = self.bytes.as_slice();
+        self.tensors.sort_unstable_by_key(|tensor| tensor.name.of(bytes));
+        for pair in self.tensors.windows(2) {
+            if let [a, b] = pair
+                && a.name.of(bytes) == b.name.of(bytes)
+            {
+                return Err(WeightsError::NameTwice { name: clip(a.name.of(bytes)) });
+            }
+        }
+        Ok(())
+    }
+
+    /// What the file is: `safetensors`, `torch (zip)` or `torch (legacy)`.
+    pub fn form(&self) -> &'static str {
+        self.form
+    }
+
+    /// The entry of a checkpoint that the tensors were taken from; nothing where the file is the state dict itself.
+    pub fn taken(&self) -> Option<&str> {
+        self.taken
+    }
+
+    /// The names of the tensors, sorted, without a `module.` that all of them have.
+    pub fn names(&self) -> impl Iterator<Item = &str> {
+        self.tensors.iter().map(|tensor| tensor.name.text(&self.bytes))
+    }
+
+    /// The lengths of a tensor's dimensions; none for a scalar.
+    pub fn shape(&self, name: &str) -> Option<&[usize]> {
+        self.find(name).map(|tensor| tensor.shape(&self.dims))
+    }
+
+    /// Row-major, contiguous, as f32; strides honoured; f16, bf16, f32 and f64 accepted.
+    pub fn values(&self, name: &str) -> Result<Vec<f32>, WeightsError> {
+        let missing = || WeightsError::NoSuchTensor { name: clip(name.as_bytes()) }.in_file(&self.what);
+        let tensor = self.find(name).ok_or_else(missing)?;
+        tensor.floats(&self.bytes, &self.dims).ok_or_else(|| {
+            let (name, dtype) = (clip(name.as_bytes()), tensor.dtype.name());
+            WeightsError::NotFloats { name, dtype }.in_file(&self.what)
+        })
+    }
+
+    fn find(&self, name: &str) -> Option<&Tensor> {
+        let found = self.tensors.binary_search_by_key(&name.as_bytes(), |tensor| tensor.name.of(&self.bytes));
+        found.ok().and_then(|index| self.tensors.get(index))
+    }
+}
+
+impl std::fmt::Debug for Weights {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "{}: {} tensors, {}", self.what, self.tensors.len(), self.form)
+    }
+}
+
+fn read_file(path: &Path) -> Result<Vec<u8>, WeightsError> {
+    // Asked before it is opened: opening a pipe would wait for someone to write into it.
+    if !std::fs::metadata(path)?.is_file() {
+        return Err(WeightsError::NotAFile);
+    }
+    let file = std::fs::File::open(path)?;
+    let length = file.metadata()?.len();
+    if length > MAX_FILE_BYTES {
+        return Err(WeightsError::TooLarge { bytes: length });
+    }
+    let mut bytes = Vec::new();
+    let room = usize::try_from(length).ok().filter(|&room| bytes.try_reserve_exact(room).is_ok());
+    room.ok_or(WeightsError::NoMemory { bytes: length })?;
+    file.take(length).read_to_end(&mut bytes)?;
+    match to_u64(bytes.len()) {
+        left if left < length => Err(WeightsError::Truncated { part: "the file", needed: length, left }),
+        _ => Ok(bytes),
+    }
+}

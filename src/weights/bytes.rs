@@ -1,0 +1,128 @@
+//! Stretches of a file's bytes, and a cursor that says what it was reading when they run out.
+
+use std::ops::Range;
+
+use super::error::WeightsError;
+use super::limits::MAX_FILE_BYTES;
+
+/// A stretch of the file: what would be a string or a slice elsewhere, without a copy. A file is below 4 GiB.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Span {
+    at: u32,
+    len: u32,
+}
+
+impl Span {
+    pub fn new(range: Range<usize>) -> Result<Span, WeightsError> {
+        match (u32::try_from(range.start), u32::try_from(range.len())) {
+            (Ok(at), Ok(len)) => Ok(Span { at, len }),
+            _ => Err(WeightsError::TooLarge { bytes: MAX_FILE_BYTES + 1 }),
+        }
+    }
+
+    pub fn range(self) -> Range<usize> {
+        let (at, len) = (to_usize(self.at), to_usize(self.len));
+        at..at.saturating_add(len)
+    }
+
+    pub fn of(self, bytes: &[u8]) -> &[u8] {
+        bytes.get(self.range()).unwrap_or_default()
+    }
+
+    pub fn text(self, bytes: &[u8]) -> &str {
+        std::str::from_utf8(self.of(bytes)).unwrap_or_default()
+    }
+
+    /// The span less its first `count` bytes.
+    pub fn without(self, count: u32) -> Span {
+        let count = count.min(self.len);
+        Span { at: self.at.saturating_add(count), len: self.len.saturating_sub(count) }
+    }
+}
+
+/// An index that was made from a `usize` below 4 Gi; no machine that runs this has a smaller `usize`.
+pub(super) fn to_usize(index: u32) -> usize {
+    usize::try_from(index).unwrap_or(usize::MAX)
+}
+
+/// Reads a stretch of a file from its start to its end, never past it.
+pub(super) struct Cursor<'a> {
+    bytes: &'a [u8],
+    at: usize,
+    end: usize,
+}
+
+impl<'a> Cursor<'a> {
+    pub fn new(bytes: &'a [u8], range: Range<usize>) -> Cursor<'a> {
+        let end = range.end.min(bytes.len());
+        Cursor { bytes, at: range.start.min(end), end }
+    }
+
+    /// The whole file.
+    pub fn bytes(&self) -> &'a [u8] {
+        self.bytes
+    }
+
+    /// Where the next byte is, counted from the start of the file.
+    pub fn at(&self) -> usize {
+        self.at
+    }
+
+    pub fn left(&self) -> usize {
+        self.end.saturating_sub(self.at)
+    }
+
+    /// The next byte, which stays the next one.
+    pub fn peek(&self) -> Option<u8> {
+        self.rest().first().copied()
+    }
+
+    /// All that is left, which stays there.
+    pub fn rest(&self) -> &'a [u8] {
+        self.bytes.get(self.at..self.end).unwrap_or_default()
+    }
+
+    /// The next `count` bytes; `part` says what they are.
+    pub fn span(&mut self, count: u64, part: &'static str) -> Result<Span, WeightsError> {
+        let left = self.left();
+        match usize::try_from(count) {
+            Ok(bytes) if bytes <= left => {
+                let start = self.at;
+                self.at = start.saturating_add(bytes);
+                Span::new(start..self.at)
+            }
+            _ => Err(WeightsError::Truncated { part, needed: count, left: to_u64(left) }),
+        }
+    }
+
+    pub fn array<const N: usize>(&mut self, part: &'static str) -> Result<[u8; N], WeightsError> {
+        match self.rest().first_chunk::<N>() {
+            Some(chunk) => {
+                self.at = self.at.saturating_add(N);
+                Ok(*chunk)
+            }
+            None => Err(WeightsError::Truncated { part, needed: to_u64(N), left: to_u64(self.left()) }),
+        }
+    }
+
+    pub fn u8(&mut self, part: &'static str) -> Result<u8, WeightsError> {
+        self.array(part).map(u8::from_le_bytes)
+    }
+
+    pub fn u16(&mut self, part: &'static str) -> Result<u16, WeightsError> {
+        self.array(part).map(u16::from_le_bytes)
+    }
+
+    pub fn u32(&mut self, part: &'static str) -> Result<u32, WeightsError> {
+        self.array(part).map(u32::from_le_bytes)
+    }
+
+    pub fn u64(&mut self, part: &'static str) -> Result<u64, WeightsError> {
+        self.array(part).map(u64::from_le_bytes)
+    }
+}
+
+/// A length in memory as a number in a file; no machine that runs this has a larger `usize`.
+pub(super) fn to_u64(length: usize) -> u64 {
+    u64::try_from(length).unwrap_or(u64::MAX)
+}
