@@ -23,6 +23,7 @@ pub mod budget;
 pub mod catalog;
 pub mod efficientnet;
 pub mod import;
+pub mod inspect;
 pub mod labels;
 pub mod published;
 pub mod view;

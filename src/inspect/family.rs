@@ -1,0 +1,47 @@
+//! Which EfficientNet a list of convolutions is.
+
+use super::Scaled;
+use super::shapes::Seen;
+use crate::efficientnet::{Family, Kind, Layer, Network, RELEASED, Released};
+use crate::scaling::Coefficients;
+
+/// The network whose layers are `seen`: a released one, or one of compound scaling by the formula. A width and a depth
+/// are what rounding leaves of them: where several φ give the same layers, the middle one is told.
+pub fn recognise(seen: &[Seen], classes: usize) -> Option<Scaled> {
+    let is = |network: &Network| {
+        let layers = Network { classes, ..*network }.layers(32); // shapes of weights do not depend on the side
+        layers.len() == seen.len() && layers.iter().zip(seen).all(|(layer, seen)| *seen == Seen::of(layer))
+    };
+    let released = |released: &'static Released| Scaled {
+        family: released.family,
+        width: released.width,
+        depth: released.depth,
+        released: Some(released),
+    };
+    if let Some(found) = RELEASED.iter().find(|released| is(&released.network())) {
+        return Some(released(found));
+    }
+    [Family::B, Family::Lite].into_iter().find_map(|family| {
+        let scale = |hundredths: i32| Coefficients::PAPER.scale(f64::from(hundredths) / 100.0);
+        let fits = |hundredths: &i32| {
+            let scale = scale(*hundredths);
+            is(&Network::new(family, scale.width, scale.depth))
+        };
+        let fitting: Vec<i32> = (-800..=1200).filter(fits).collect();
+        let middle = scale(*fitting.get(fitting.len() / 2)?);
+        Some(Scaled { family, width: middle.width, depth: middle.depth, released: None })
+    })
+}
+
+impl Seen {
+    fn of(layer: &Layer) -> Seen {
+        Seen {
+            out_channels: layer.out_channels,
+            in_channels: layer.in_channels / layer.groups,
+            kernel: layer.kernel,
+            stride: layer.stride,
+            groups: layer.groups,
+            convolution: layer.kind != Kind::Classifier,
+        }
+    }
+}
