@@ -7,7 +7,7 @@ use crate::frame::Frame;
 
 mod files;
 mod pattern;
-pub use files::Files;
+pub use files::{Files, is_picture};
 pub use pattern::Pattern;
 
 /// What a camera answered within the time it was given.

@@ -5,19 +5,18 @@ use std::path::{Component, Path, PathBuf};
 use std::sync::Arc;
 
 use crate::efficientnet::Family;
-use crate::scaling::{Phi, Scale};
 use crate::strict::{StrictError, did_you_mean};
 
+pub mod added;
+mod choice;
 mod contract;
 mod file;
 pub use contract::{Colour, Contract, Crop, Filter, Layout};
-use file::{CatalogFile, NetworkEntry};
+use file::CatalogFile;
+pub use file::{ChoiceEntry, NetworkEntry};
 
 /// Folder below the state folder for networks that the user added, with a catalog.toml of its own.
 pub const ADDED: &str = "models";
-
-/// Sides that a picture may have at the model; beyond them a typo is likelier than a wish.
-const SIDES: std::ops::RangeInclusive<u32> = 32..=2048;
 
 /// A catalog, or something it names, that cannot be used.
 #[derive(Debug, thiserror::Error)]
@@ -30,6 +29,8 @@ pub enum CatalogError {
     Unknown { name: String, hint: String, known: String },
     #[error("{} cannot be read: {cause}; `phicam models verify` checks all of them", path.display())]
     Missing { path: PathBuf, cause: std::io::Error },
+    #[error("{} cannot be written: {cause}; is there space left, and may this user write there?", path.display())]
+    Unwritable { path: PathBuf, cause: std::io::Error },
     #[error(
         "{}: SHA-256 is {found}, the catalog says {expected}: the file is damaged or another one; \
          fetch it again, or rebuild it with models/imagenet/build.py", path.display()
@@ -208,44 +209,6 @@ impl Catalog {
     }
 }
 
-impl Choice {
-    /// `φ 1.03`, or `φ unknown`.
-    pub fn phi_in_words(&self) -> Phi {
-        Phi(self.phi)
-    }
-
-    /// φ and the name follow from depth, width and side: a catalog that says otherwise has a slip in it.
-    fn check(&self) -> Result<(), String> {
-        let Choice { side, phi, million_macs, top1_percent, .. } = *self;
-        if !SIDES.contains(&side) {
-            return Err(format!("side is {side}, expected {} to {}", SIDES.start(), SIDES.end()));
-        }
-        let expected = format!("{}@{side}", self.network.name);
-        if self.name != expected {
-            return Err(format!("the name should be network@side, `{expected}`"));
-        }
-        let computed = self.network.scaled.map(|s| Scale { depth: s.depth, width: s.width, side }.phi());
-        match (phi, computed) {
-            (Some(phi), Some(computed)) if (computed - phi).abs() <= 0.011 => {}
-            (None, None) => {}
-            (Some(phi), Some(computed)) => {
-                return Err(format!("phi is {phi}, depth, width and side give {computed:.2}"));
-            }
-            (None, Some(computed)) => return Err(format!("phi is missing, depth, width and side give {computed:.2}")),
-            (Some(phi), None) => {
-                return Err(format!("phi is {phi}, but its network has no family, width and depth to have one by"));
-            }
-        }
-        if !(million_macs > 0.0 && million_macs < 1e6) {
-            return Err(format!("million_macs is {million_macs}, expected more than 0 and less than 1000000"));
-        }
-        if let Some(top1_percent) = top1_percent.filter(|percent| !(0.0..=100.0).contains(percent)) {
-            return Err(format!("top1_percent is {top1_percent}, expected 0 to 100"));
-        }
-        Ok(())
-    }
-}
-
 fn assemble_network(name: &str, entry: NetworkEntry, folder: &Path) -> Result<Network, String> {
     let inside = |relative: &Path| {
         let plain = relative.components().all(|part| matches!(part, Component::Normal(_)));
@@ -277,10 +240,15 @@ fn assemble_network(name: &str, entry: NetworkEntry, folder: &Path) -> Result<Ne
     })
 }
 
-fn read_checked(path: &Path, expected: &str) -> Result<Vec<u8>, CatalogError> {
+/// In hexadecimal.
+pub fn sha256(bytes: &[u8]) -> String {
     use sha2::{Digest, Sha256};
+    Sha256::digest(bytes).iter().map(|byte| format!("{byte:02x}")).collect()
+}
+
+fn read_checked(path: &Path, expected: &str) -> Result<Vec<u8>, CatalogError> {
     let bytes = std::fs::read(path).map_err(|cause| CatalogError::Missing { path: path.into(), cause })?;
-    let found: String = Sha256::digest(&bytes).iter().map(|byte| format!("{byte:02x}")).collect();
+    let found = sha256(&bytes);
     if found != expected {
         return Err(CatalogError::WrongHash { path: path.into(), found, expected: expected.into() });
     }

@@ -4,6 +4,9 @@ use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
+mod models;
+pub use models::{AddArgs, ModelsArgs, ModelsCommand, Normalisation};
+
 use crate::budget::{Budget, parse_macs, parse_positive};
 use crate::view::View;
 use crate::{camera, display, guess};
@@ -33,7 +36,7 @@ pub enum Command {
     Pick(PickArgs),
     /// Time each stage with one model
     Bench(BenchArgs),
-    /// List the models, or check their files
+    /// List the models, check their files, add one, take one out
     Models(ModelsArgs),
     /// Look at this machine: what is here, what is missing, what to do
     Doctor(DoctorArgs),
@@ -113,37 +116,18 @@ pub struct PickArgs {
 
 #[derive(Debug, Args)]
 pub struct BenchArgs {
+    /// --model FILE times any ONNX classifier as it is
     #[command(flatten)]
     pub choice: ChoiceArgs,
+    /// Pixels along a side, for a FILE that takes any
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(32..=2048))]
+    pub side: Option<u32>,
     /// Frames to time [default: at least 20, for about a second and a half]
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..))]
     pub frames: Option<u64>,
     /// One JSON object on standard output
     #[arg(long)]
     pub json: bool,
-}
-
-#[derive(Debug, Args)]
-pub struct ModelsArgs {
-    #[command(subcommand)]
-    pub command: ModelsCommand,
-}
-
-#[derive(Debug, Subcommand)]
-pub enum ModelsCommand {
-    /// Every choice with its φ, work and accuracy
-    List {
-        #[command(flatten)]
-        folder: ModelsFolder,
-        /// One JSON object a choice on standard output
-        #[arg(long)]
-        json: bool,
-    },
-    /// Check each file's hash, load each choice, compare classes and labels
-    Verify {
-        #[command(flatten)]
-        folder: ModelsFolder,
-    },
 }
 
 #[derive(Debug, Args)]

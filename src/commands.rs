@@ -12,6 +12,7 @@ mod classify;
 mod doctor;
 mod models;
 mod pick;
+mod pictures;
 mod run;
 mod setup;
 

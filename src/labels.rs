@@ -41,6 +41,11 @@ impl Labels {
         Ok(Labels(labels))
     }
 
+    /// `class 0`, `class 1`, … for a model that came without labels.
+    pub fn numbered(classes: usize) -> Labels {
+        Labels((0..classes).map(|class| format!("class {class}").into()).collect())
+    }
+
     /// The same labels, once there are as many as `model` has classes.
     pub fn for_classes(self, classes: usize, model: &str, path: &Path) -> Result<Labels, LabelError> {
         let (found, expected) = (self.0.len(), classes);

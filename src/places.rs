@@ -70,21 +70,31 @@ pub fn state() -> PathBuf {
     named.or_else(xdg).or_else(home).unwrap_or_else(|| env::temp_dir().join("phicam"))
 }
 
-/// Writes `bytes` to `path` so that a power cut leaves the old file or the new one, never half of one.
-pub fn replace_file(path: &Path, bytes: &[u8]) -> std::io::Result<()> {
-    use std::io::Write;
+/// Writes what `write` gives to `path` so that a power cut leaves the old file or the new one, never half of one.
+pub fn replace_with<T, E: From<std::io::Error>>(
+    path: &Path,
+    write: impl FnOnce(&mut dyn std::io::Write) -> Result<T, E>,
+) -> Result<T, E> {
     let mut name = path.file_name().unwrap_or_default().to_os_string();
     name.push(format!(".{}.new", std::process::id()));
     let new = path.with_file_name(name);
-    let written = std::fs::File::create(&new).and_then(|mut file| {
-        file.write_all(bytes)?;
-        file.sync_data()
-    });
-    let replaced = written.and_then(|()| std::fs::rename(&new, path));
-    if replaced.is_err() {
+    let written = (|| {
+        let mut file = std::io::BufWriter::new(std::fs::File::create(&new)?);
+        let written = write(&mut file)?;
+        let file = file.into_inner().map_err(std::io::IntoInnerError::into_error)?;
+        file.sync_data()?;
+        std::fs::rename(&new, path)?;
+        Ok(written)
+    })();
+    if written.is_err() {
         let _ = std::fs::remove_file(&new); // the first error is the one to tell
     }
-    replaced
+    written
+}
+
+/// Writes `bytes` to `path` so that a power cut leaves the old file or the new one, never half of one.
+pub fn replace_file(path: &Path, bytes: &[u8]) -> std::io::Result<()> {
+    replace_with(path, |file| file.write_all(bytes))
 }
 
 #[cfg(test)]

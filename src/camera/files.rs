@@ -108,7 +108,8 @@ fn list(folder: &Path) -> Result<(Vec<Picture>, Vec<PathBuf>), CameraError> {
     Ok((files.into_iter().filter(|path| is_picture(path)).map(Picture::new).collect(), folders))
 }
 
-fn is_picture(path: &Path) -> bool {
+/// Whether its name ends as a picture's does.
+pub fn is_picture(path: &Path) -> bool {
     let extension = path.extension().and_then(|extension| extension.to_str()).unwrap_or("");
     ["jpg", "jpeg", "png", "webp"].iter().any(|known| extension.eq_ignore_ascii_case(known))
 }

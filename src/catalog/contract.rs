@@ -36,7 +36,7 @@ pub enum Layout {
 }
 
 /// Resampling filter, with antialiasing when it makes smaller.
-#[derive(Clone, Copy, Debug, Deserialize, Eq, PartialEq, Serialize)]
+#[derive(Clone, Copy, Debug, Deserialize, Eq, PartialEq, Serialize, clap::ValueEnum)]
 #[serde(rename_all = "lowercase")]
 pub enum Filter {
     Bilinear,

@@ -2,24 +2,27 @@
 
 use std::collections::BTreeMap;
 use std::io::Write;
+use std::path::Path;
 use std::process::ExitCode;
 use std::time::{Duration, Instant};
 
-use anyhow::Context;
+use anyhow::{Context, bail};
 
-use super::setup::{Setup, board};
+use super::models::file::ModelFile;
+use super::setup::{Setup, board, is_file_name};
 use super::write_json;
 use crate::camera::{Camera, Next, Pattern};
+use crate::catalog::Choice;
 use crate::classifier::{self, Classifier};
 use crate::cli::{BenchArgs, BoardArgs, BudgetArgs};
 use crate::frame::{Frame, Size};
-use crate::guess;
+use crate::labels::Labels;
 use crate::mailbox::{Mailbox, Taken};
 use crate::measure::Measurement;
 use crate::scaling::Phi;
 use crate::screen::{Drawing, Screen};
 use crate::stats::{Percentiles, Stage};
-use crate::{machine, places};
+use crate::{engine, guess, machine, places};
 
 /// Frames that are not counted: caches and clocks settle.
 const WARM_UP: u64 = 3;
@@ -29,13 +32,17 @@ const ENOUGH: Duration = Duration::from_millis(1500);
 const SCREEN: Size = Size::new(1280, 720);
 
 pub fn bench(args: BenchArgs, out: &mut dyn Write) -> anyhow::Result<ExitCode> {
+    if let Some(path) = args.choice.model.as_deref().filter(|model| is_file_name(model)) {
+        return bench_file(Path::new(path), &args, out);
+    }
+    if args.side.is_some() {
+        bail!("--side is for --model FILE; a choice has its side in its name, such as lite0@192");
+    }
     let board = board(&BoardArgs::default())?;
     let mut setup = Setup::new(&board, &BudgetArgs::default(), &args.choice)?;
     let choice = setup.choose()?;
-    let settings =
-        classifier::Settings { view: Default::default(), guess: guess::Settings::default(), threads: setup.threads };
     let start = Instant::now();
-    let classifier = Classifier::open(&choice, &settings)?;
+    let classifier = Classifier::open(&choice, &settings(setup.threads))?;
     let load_ms = start.elapsed().as_secs_f64() * 1e3;
     let measurement = measure(classifier, load_ms, args.frames)?;
     if args.json {
@@ -47,6 +54,38 @@ pub fn bench(args: BenchArgs, out: &mut dyn Write) -> anyhow::Result<ExitCode> {
     if let Some(remembered) = remembered {
         let (p95, path) = (remembered.total_ms.p95, places::state());
         writeln!(out, "remembered in {} of this machine: {p95:.2} ms at p95", path.display())?;
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
+fn settings(threads: usize) -> classifier::Settings {
+    classifier::Settings { view: Default::default(), guess: guess::Settings::default(), threads }
+}
+
+/// Times an ONNX file that is in no catalog, with pictures that it need not understand.
+fn bench_file(path: &Path, args: &BenchArgs, out: &mut dyn Write) -> anyhow::Result<ExitCode> {
+    let file = ModelFile::open(path)?;
+    let ModelFile::Onnx { bytes, .. } = &file else {
+        bail!("{} has weights only: `phicam models add` makes a model of them", path.display());
+    };
+    let side = args.side.or(file.side());
+    let side = side.with_context(|| format!("{} takes any side: say --side N, in pixels", path.display()))?;
+    let choice = Choice::of_file(path, bytes, side, file.layout(), file.scaled(), file.million_macs(side)?);
+    let threads = args.choice.threads.map_or_else(machine::cores, usize::from);
+    let start = Instant::now();
+    let engine = engine::open(&choice, bytes, threads)?;
+    let labels = Labels::numbered(engine.classes());
+    let classifier = Classifier::with_engine(&choice, labels, engine, &settings(threads));
+    let load_ms = start.elapsed().as_secs_f64() * 1e3;
+    if !args.json {
+        writeln!(out, "{}: {}, {:.1} M MACs", path.display(), file.in_words(), choice.million_macs)?;
+    }
+    drop(file);
+    let measurement = measure(classifier, load_ms, args.frames)?;
+    if args.json {
+        write_json(out, &measurement)?;
+    } else {
+        table(&measurement, out)?;
     }
     Ok(ExitCode::SUCCESS)
 }

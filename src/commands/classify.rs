@@ -4,18 +4,17 @@ use std::collections::BTreeSet;
 use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
-use std::time::Instant;
 
 use anyhow::{Context, bail};
 use log::warn;
 use serde_json::json;
 
+use super::pictures::read;
 use super::setup::{Setup, board, classifier_settings, make_folder};
 use super::{exit, write_json};
 use crate::classifier::{Answer, Classifier};
 use crate::cli::ClassifyArgs;
-use crate::decode::{self, ReadError};
-use crate::frame::{Frame, FrameInfo, FramePool};
+use crate::frame::FramePool;
 use crate::json::guesses;
 
 /// Answers for each file in the order given; one that fails does not keep the others from an answer.
@@ -55,18 +54,6 @@ pub fn classify(args: ClassifyArgs, out: &mut dyn Write) -> anyhow::Result<ExitC
         return Ok(exit::SOME_FAILED.into());
     }
     Ok(ExitCode::SUCCESS)
-}
-
-fn read(file: &Path, pool: &mut FramePool) -> Result<Frame, ReadError> {
-    pool.fill(|pixels| {
-        let mut bytes = Vec::new();
-        match file.as_os_str() == "-" {
-            true => decode::read(std::io::stdin(), &mut bytes)?,
-            false => decode::read_file(file, &mut bytes)?,
-        }
-        let size = decode::decode(&bytes, pixels)?;
-        Ok(FrameInfo { size, sequence: 0, captured: Instant::now(), source: None, scene: 0 })
-    })
 }
 
 fn tell(answer: &Answer, file: &Path, as_json: bool, out: &mut dyn Write) -> anyhow::Result<()> {

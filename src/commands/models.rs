@@ -6,15 +6,23 @@ use std::process::ExitCode;
 use serde_json::json;
 
 use super::{exit, known, write_json};
+
 use crate::catalog::{Catalog, Choice};
 use crate::classifier::Classifier;
 use crate::cli::{ModelsArgs, ModelsCommand};
 use crate::{classifier, guess, machine, places};
 
+mod add;
+mod evaluate;
+pub mod file;
+
 pub fn models(args: ModelsArgs, out: &mut dyn Write) -> anyhow::Result<ExitCode> {
     match args.command {
         ModelsCommand::List { folder, json } => list(&read(folder.models.as_deref())?, json, out),
         ModelsCommand::Verify { folder } => verify(&read(folder.models.as_deref())?, out),
+        ModelsCommand::Add(args) => add::add(*args, out),
+        ModelsCommand::Remove { name } => add::remove(&name, out),
+        ModelsCommand::Evaluate { dir, choice, json } => evaluate::evaluate(&dir, &choice, json, out),
     }
 }
 

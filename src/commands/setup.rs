@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 use std::sync::atomic::AtomicBool;
 
-use anyhow::Context;
+use anyhow::{Context, bail};
 use log::{info, warn};
 
 use crate::board::Board;
@@ -53,6 +53,10 @@ impl Setup {
         let folder = places::models(choice.folder.models.as_deref())?;
         let catalog = catalog(&folder)?;
         let admitted = match &choice.model {
+            Some(name) if is_file_name(name) => bail!(
+                "{name} is a file, and how its pictures are to be made is not known: `phicam models add {name}` makes it \
+                 a choice, `phicam bench --model {name}` times it as it is"
+            ),
             Some(name) => catalog.named(name)?,
             None => {
                 let (comparable, left_out) = catalog.comparable();
@@ -121,6 +125,11 @@ impl Setup {
     fn recall(&self, choice: &Choice) -> Option<Measurement> {
         self.remembered.get(choice, crate::engine::TRACT, self.threads).cloned()
     }
+}
+
+/// Whether what `--model` says is a file and no choice: choices have no dot-onnx at their ends, and no slashes.
+pub fn is_file_name(model: &str) -> bool {
+    model.contains('/') || Path::new(model).extension().is_some_and(|extension| extension == "onnx")
 }
 
 /// What a classifier needs beside its choice.

@@ -15,7 +15,7 @@ use super::{Activation, Layer, Network};
 pub const ONNX_INPUT: &str = "image";
 
 /// How a convolution with a stride meets the edge.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
 pub enum Padding {
     /// TensorFlow's: as little as needed, the odd pixel at the bottom right.
     Same,

@@ -1,0 +1,141 @@
+//! `phicam models evaluate`, and `models add --try`: accuracy on the user's own photographs.
+
+use std::io::Write;
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+
+use anyhow::{Context, bail};
+use log::warn;
+use serde_json::json;
+
+use super::super::pictures::read;
+use super::super::setup::{Setup, board};
+use super::super::{exit, write_json};
+use crate::camera::is_picture;
+use crate::catalog::Choice;
+use crate::classifier::{self, Classifier};
+use crate::cli::{BoardArgs, BudgetArgs, ChoiceArgs};
+use crate::frame::FramePool;
+use crate::guess;
+use crate::labels::Labels;
+use crate::strict::did_you_mean;
+
+/// How often a model was right.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Score {
+    pub pictures: u32,
+    /// The best guess was right.
+    pub first: u32,
+    /// One of the best five was.
+    pub among_five: u32,
+    /// Files that could not be read.
+    pub unreadable: u32,
+}
+
+impl Score {
+    pub fn top1_percent(&self) -> f64 {
+        100.0 * f64::from(self.first) / f64::from(self.pictures.max(1))
+    }
+
+    pub fn top5_percent(&self) -> f64 {
+        100.0 * f64::from(self.among_five) / f64::from(self.pictures.max(1))
+    }
+
+    /// Half the width of the interval that holds the true accuracy 19 times in 20 (normal approximation).
+    pub fn margin_percent(&self) -> f64 {
+        let share = self.top1_percent() / 100.0;
+        196.0 * (share * (1.0 - share) / f64::from(self.pictures.max(1))).sqrt()
+    }
+}
+
+pub fn evaluate(dir: &Path, args: &ChoiceArgs, as_json: bool, out: &mut dyn Write) -> anyhow::Result<ExitCode> {
+    let board = board(&BoardArgs::default())?;
+    let mut setup = Setup::new(&board, &BudgetArgs::default(), args)?;
+    let choice = setup.choose()?;
+    let score = score(&choice, dir, setup.threads)?;
+    if as_json {
+        write_json(
+            out,
+            &json!({
+                "model": choice.name,
+                "pictures": score.pictures,
+                "top1_percent": score.top1_percent(),
+                "top5_percent": score.top5_percent(),
+                "margin_percent": score.margin_percent(),
+                "unreadable": score.unreadable,
+            }),
+        )?;
+    } else {
+        writeln!(out, "{}: {}", choice.name, in_words(&score))?;
+    }
+    Ok(if score.unreadable > 0 { exit::SOME_FAILED.into() } else { ExitCode::SUCCESS })
+}
+
+/// `17 of 18 right (94.4 %, give or take 10.6), 18 among the best five (100.0 %)`
+pub fn in_words(score: &Score) -> String {
+    let Score { pictures, first, among_five, unreadable } = *score;
+    let (top1, margin, top5) = (score.top1_percent(), score.margin_percent(), score.top5_percent());
+    let mut words = format!(
+        "{first} of {pictures} right ({top1:.1} %, give or take {margin:.1}), {among_five} among the best five ({top5:.1} %)"
+    );
+    if unreadable > 0 {
+        words.push_str(&format!(", {unreadable} files could not be read"));
+    }
+    words
+}
+
+/// Classifies every picture in the folders of `dir`, whose names are labels.
+pub fn score(choice: &Choice, dir: &Path, threads: usize) -> anyhow::Result<Score> {
+    let guess = guess::Settings { smoothing: std::time::Duration::ZERO, ..guess::Settings::default() };
+    let mut classifier = Classifier::open(choice, &classifier::Settings { view: Default::default(), guess, threads })?;
+    let folders = folders(dir, &classifier.model().labels)?;
+    let (mut pool, mut score) = (FramePool::default(), Score::default());
+    for (class, folder) in folders {
+        for file in entries(&folder)?.into_iter().filter(|path| is_picture(path)) {
+            let answer =
+                read(&file, &mut pool).map_err(anyhow::Error::from).and_then(|frame| Ok(classifier.answer(&frame)?));
+            match answer {
+                Ok(answer) => {
+                    let best = answer.guesses.best();
+                    score.pictures += 1;
+                    score.first += u32::from(best.first().is_some_and(|guess| guess.class == class));
+                    score.among_five += u32::from(best.iter().take(5).any(|guess| guess.class == class));
+                }
+                Err(error) => {
+                    score.unreadable += 1;
+                    warn!("{}: {error}", file.display());
+                }
+            }
+        }
+    }
+    match score.pictures {
+        0 => bail!("{} has no pictures in its folders; put JPEG, PNG or WebP files there", dir.display()),
+        _ => Ok(score),
+    }
+}
+
+/// Each folder in `dir` with the class that its name is the label of; `_` stands for a space.
+fn folders(dir: &Path, labels: &Labels) -> anyhow::Result<Vec<(u32, PathBuf)>> {
+    let plain = |text: &str| text.replace('_', " ").to_lowercase();
+    let known: Vec<String> = (0..labels.len()).map(|class| plain(labels.of(class as u32))).collect();
+    let mut found = Vec::new();
+    for folder in entries(dir)?.into_iter().filter(|path| path.is_dir()) {
+        let name = plain(&folder.file_name().unwrap_or_default().to_string_lossy());
+        let Some(class) = known.iter().position(|label| *label == name) else {
+            let hint = did_you_mean(&name, known.iter().map(String::as_str));
+            bail!("{}: the model has no label `{name}`{hint}; name each folder by its label", folder.display());
+        };
+        found.push((class as u32, folder));
+    }
+    match found.is_empty() {
+        true => bail!("{} has no folders; put the pictures of each label into a folder of that name", dir.display()),
+        false => Ok(found),
+    }
+}
+
+fn entries(folder: &Path) -> anyhow::Result<Vec<PathBuf>> {
+    let read = std::fs::read_dir(folder).with_context(|| format!("{} cannot be read", folder.display()))?;
+    let mut paths: Vec<PathBuf> = read.map(|entry| Ok(entry?.path())).collect::<std::io::Result<_>>()?;
+    paths.sort();
+    Ok(paths)
+}

@@ -1,0 +1,155 @@
+//! What a model file is: weights of another library, or ONNX; and what it tells of itself.
+
+use std::io::Read;
+use std::path::Path;
+
+use anyhow::{Context, bail};
+
+use crate::catalog::Layout;
+use crate::efficientnet::{Family, write_onnx};
+use crate::import::{Folding, Habits, Naming, Recognised, recognise};
+use crate::inspect::{self, Facts};
+use crate::places::replace_with;
+use crate::weights::Weights;
+
+/// A file that was read and understood.
+pub enum ModelFile {
+    Weights { weights: Weights, recognised: Recognised },
+    Onnx { bytes: Vec<u8>, facts: Box<Facts> },
+}
+
+/// Family, width and depth.
+pub type Scaled = (Family, f64, f64);
+
+impl ModelFile {
+    /// Reads `path` once; whether it is ONNX tells its name, or its first byte (which is that of the format's version).
+    pub fn open(path: &Path) -> anyhow::Result<ModelFile> {
+        let mut start = [0; 1];
+        let mut file = std::fs::File::open(path).with_context(|| format!("{} cannot be read", path.display()))?;
+        let there = file.read(&mut start).with_context(|| format!("{} cannot be read", path.display()))?;
+        if there == 0 {
+            bail!("{} is empty: it was not copied whole", path.display());
+        }
+        if start == [8] || path.extension().is_some_and(|extension| extension == "onnx") {
+            let bytes = read_onnx(path)?;
+            let facts = Facts::of(&bytes).with_context(|| path.display().to_string())?;
+            return Ok(ModelFile::Onnx { bytes, facts: Box::new(facts) });
+        }
+        let weights = Weights::open(path)?;
+        let recognised = recognise(&weights).with_context(|| path.display().to_string())?;
+        Ok(ModelFile::Weights { weights, recognised })
+    }
+
+    /// What it is, in words.
+    pub fn in_words(&self) -> String {
+        match self {
+            ModelFile::Weights { weights, recognised: Recognised { naming, released, network } } => {
+                let taken = weights.taken().map_or(String::new(), |taken| format!(", its entry `{taken}`"));
+                let (form, classes) = (weights.form(), network.classes);
+                format!("{} with the tensors of {naming}, {classes} classes ({form}{taken})", released.name)
+            }
+            ModelFile::Onnx { facts, .. } => {
+                let network = match facts.scaled {
+                    Some(inspect::Scaled { released: Some(released), .. }) => released.name.to_string(),
+                    Some(inspect::Scaled { family, width, depth, .. }) => {
+                        format!("EfficientNet {family:?} of width {width:.3} and depth {depth:.3}")
+                    }
+                    None => "a classifier outside the family, φ unknown, its work counted".into(),
+                };
+                format!("{network}, {} classes (ONNX, {})", facts.classes, facts.precision)
+            }
+        }
+    }
+
+    pub fn classes(&self) -> usize {
+        match self {
+            ModelFile::Weights { recognised, .. } => recognised.network.classes,
+            ModelFile::Onnx { facts, .. } => facts.classes,
+        }
+    }
+
+    pub fn layout(&self) -> Layout {
+        match self {
+            ModelFile::Weights { .. } => Layout::Nchw,
+            ModelFile::Onnx { facts, .. } => facts.layout,
+        }
+    }
+
+    /// Which EfficientNet it is; nothing where it is none.
+    pub fn scaled(&self) -> Option<Scaled> {
+        match self {
+            ModelFile::Weights { recognised: Recognised { network, .. }, .. } => {
+                Some((network.family, network.width, network.depth))
+            }
+            ModelFile::Onnx { facts, .. } => facts.scaled.map(|scaled| (scaled.family, scaled.width, scaled.depth)),
+        }
+    }
+
+    /// `b3`, where it is a released network, and whether its tensors are torchvision's.
+    pub fn released(&self) -> Option<(&'static str, bool)> {
+        match self {
+            ModelFile::Weights { recognised: Recognised { naming, released, .. }, .. } => {
+                Some((released.name, *naming == Naming::Torchvision))
+            }
+            ModelFile::Onnx { facts, .. } => Some((facts.scaled?.released?.name, false)),
+        }
+    }
+
+    /// The side that it is for, as far as it tells: fixed, remarked, or the released network's.
+    pub fn side(&self) -> Option<u32> {
+        match self {
+            ModelFile::Weights { recognised, .. } => Some(recognised.released.side),
+            ModelFile::Onnx { facts, .. } => {
+                let released = facts.scaled.and_then(|scaled| scaled.released).map(|released| released.side);
+                facts.fixed_side.or(facts.remarked_side).or(released)
+            }
+        }
+    }
+
+    pub fn million_parameters(&self) -> f64 {
+        match self {
+            ModelFile::Weights { recognised, .. } => recognised.network.cost(32).folded_parameters as f64 / 1e6,
+            ModelFile::Onnx { facts, .. } => facts.million_parameters,
+        }
+    }
+
+    pub fn million_macs(&self, side: u32) -> anyhow::Result<f64> {
+        match self {
+            ModelFile::Weights { recognised, .. } => Ok(recognised.network.cost(side).million_macs()),
+            ModelFile::Onnx { facts, .. } => Ok(facts.million_macs(side)?),
+        }
+    }
+
+    /// Writes it to `path` as ONNX, whole or not at all. `habits` are those of the library that trained the weights.
+    pub fn write(&self, path: &Path, side: u32, habits: Option<Habits>) -> anyhow::Result<()> {
+        let written: Result<(), anyhow::Error> = replace_with(path, |out| match self {
+            ModelFile::Onnx { bytes, .. } => Ok(out.write_all(bytes)?),
+            ModelFile::Weights { weights, recognised } => {
+                let habits = habits.context("weights without the habits of their library")?;
+                let folding = Folding::new(weights, recognised, habits);
+                let layer = |layer: &_, _| folding.layer(layer);
+                write_onnx(&recognised.network, side, habits.padding, layer, out)?;
+                Ok(())
+            }
+        });
+        written.with_context(|| format!("{} cannot be written", path.display()))
+    }
+}
+
+/// An ONNX file's bytes, once they are no more than a model may have.
+pub fn read_onnx(path: &Path) -> anyhow::Result<Vec<u8>> {
+    let file = std::fs::File::open(path).with_context(|| format!("{} cannot be read", path.display()))?;
+    let metadata = file.metadata().with_context(|| format!("{} cannot be read", path.display()))?;
+    if !metadata.is_file() || metadata.len() > inspect::MAX_BYTES {
+        let (bytes, limit) = (metadata.len(), inspect::MAX_BYTES);
+        bail!(
+            "{} is no file, or a larger one than a model may be ({bytes} bytes, the limit is {limit})",
+            path.display()
+        );
+    }
+    let mut bytes = Vec::with_capacity(usize::try_from(metadata.len()).unwrap_or(0));
+    file.take(inspect::MAX_BYTES)
+        .read_to_end(&mut bytes)
+        .with_context(|| format!("{} cannot be read", path.display()))?;
+    Ok(bytes)
+}
