@@ -12,7 +12,7 @@ mod graph;
 mod layer;
 mod released;
 mod seeded;
-pub use graph::{GraphError, ONNX_INPUT, Padding, write_onnx};
+pub use graph::{Form, GraphError, ONNX_INPUT, Padding, Storage, write_onnx};
 pub use layer::{Activation, Kind, Layer};
 pub use released::{RELEASED, Released};
 pub use seeded::Seeded;

@@ -7,7 +7,7 @@ use std::collections::HashMap;
 
 use common::{apart, json, reference, scores};
 use phicam::catalog::Layout;
-use phicam::efficientnet::{Network, Padding, Released, Seeded, write_onnx};
+use phicam::efficientnet::{Form, Network, Padding, Released, Seeded, Storage, write_onnx};
 use phicam::engine::{Engine, Tract};
 use phicam::import::{Folding, Habits, ImportError, Naming, recognise, tensors};
 use phicam::weights::Weights;
@@ -74,11 +74,12 @@ fn weights(tensors: &Tensors) -> Weights {
 }
 
 /// The case's scores by our network with its tensors, at its side.
-fn ours(weights: &Weights, habits: Habits, side: u32) -> Vec<f32> {
+fn ours(weights: &Weights, habits: Habits, side: u32, storage: Storage) -> Vec<f32> {
     let recognised = recognise(weights).unwrap();
     let folding = Folding::new(weights, &recognised, habits);
     let mut onnx = Vec::new();
-    write_onnx(&recognised.network, side, habits.padding, |layer, _| folding.layer(layer), &mut onnx).unwrap();
+    let form = Form { side, padding: habits.padding, storage };
+    write_onnx(&recognised.network, form, |layer, _| folding.layer(layer), &mut onnx).unwrap();
     let mut engine = Tract::load("seeded", &onnx, side, Layout::Nchw, 2).unwrap();
     let side = side as usize;
     engine.input().copy_from_slice(&seeded("input", &[1, 3, side, side], false));
@@ -122,7 +123,7 @@ fn case(name: &str) -> Case {
 
 /// The largest difference from the library's scores, as a share of their range.
 fn error(case: &Case, weights: &Weights, habits: Habits) -> f32 {
-    apart(&ours(weights, habits, case.side), &case.reference) / case.range
+    apart(&ours(weights, habits, case.side, Storage::Single), &case.reference) / case.range
 }
 
 fn habits(case: &Case, weights: &Weights) -> Habits {
@@ -139,6 +140,9 @@ fn every_library_gives_the_same_scores_with_the_same_tensors() {
         assert_eq!((recognised.naming, recognised.network), (case.naming, case.network), "{}", case.name);
         let error = error(&case, &weights, habits(&case, &weights));
         assert!(error < 2e-5, "{}: {error:.1e} of the range", case.name);
+        let half = ours(&weights, habits(&case, &weights), case.side, Storage::Half);
+        let error = apart(&half, &case.reference) / case.range;
+        assert!(error > 1e-6 && error < 1e-2, "{} in half precision: {error:.1e} of the range", case.name);
     }
 }
 

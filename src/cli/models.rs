@@ -86,6 +86,9 @@ pub struct AddArgs {
     /// Photographs in folders named by label: gives an accuracy at once
     #[arg(long, value_name = "DIR")]
     pub r#try: Option<PathBuf>,
+    /// Keep weights in single precision: twice the file, scores nearer to the original's by thousandths
+    #[arg(long)]
+    pub full_precision: bool,
     /// Put it in place of one of the same name
     #[arg(long)]
     pub replace: bool,

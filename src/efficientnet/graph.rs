@@ -2,14 +2,17 @@
 
 use std::io::{self, Write};
 
+use half::f16;
 use prost::Message;
 use tract_onnx::pb::tensor_proto::DataType;
 use tract_onnx::pb::{
     AttributeProto, GraphProto, ModelProto, NodeProto, OperatorSetIdProto, StringStringEntryProto, TensorProto,
-    TensorShapeProto, TypeProto, ValueInfoProto, attribute_proto::AttributeType, tensor_shape_proto, type_proto,
 };
 
 use super::{Activation, Layer, Network};
+
+mod parts;
+use parts::{int, ints, tensor, text, value};
 
 /// Name of the graph's input.
 pub const ONNX_INPUT: &str = "image";
@@ -23,54 +26,78 @@ pub enum Padding {
     Symmetric,
 }
 
+/// How weights are stored. Biases are always in single precision: half would save nothing worth the rounding.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Storage {
+    Single,
+    /// Half precision behind a `Cast` to single: half the file; scores move by some thousandths of their range.
+    Half,
+}
+
+/// How a network is to be written.
+#[derive(Clone, Copy, Debug)]
+pub struct Form {
+    /// The side that it is for: a remark in the file, no limit.
+    pub side: u32,
+    pub padding: Padding,
+    pub storage: Storage,
+}
+
 /// A network that could not be written.
 #[derive(Debug, thiserror::Error)]
 pub enum GraphError<E: std::error::Error + 'static> {
     /// Weights could not be had.
     #[error(transparent)]
     Weights(E),
+    #[error("{name} has weights beyond ±65504, the limit of half precision; store it in full precision")]
+    Overflow { name: String },
     #[error("the ONNX file cannot be written: {0}; is there space left?")]
     Write(#[from] io::Error),
 }
 
-/// Writes `network` to `out` as ONNX (opset 17, any side, f32) and gives the number of bytes.
+/// Writes `network` to `out` as ONNX (opset 17, any side) and gives the number of bytes.
 ///
 /// `weights` is asked for each layer's weights and biases (batch norm folded), in the order of [`Network::layers`]; its
 /// second argument says whether the layer is the last of a block whose entry is added.
-/// `side` is the one it was made for: a remark in the file, no limit. The same input gives the same bytes.
+/// The same input gives the same bytes.
 pub fn write_onnx<E: std::error::Error + 'static>(
     network: &Network,
-    side: u32,
-    padding: Padding,
+    form: Form,
     mut weights: impl FnMut(&Layer, bool) -> Result<(Vec<f32>, Vec<f32>), E>,
     out: &mut dyn Write,
 ) -> Result<u64, GraphError<E>> {
-    let mut graph = Graph { padding, nodes: Vec::new() };
+    let Form { side, storage, .. } = form;
+    let mut graph = Graph { form, nodes: Vec::new() };
     graph.network(network, side);
     let graph = graph_without_constants(network, graph.nodes);
     let layers = layers(network, side);
-    let mut constants: Vec<(String, Vec<usize>)> = Vec::new();
+    let mut constants: Vec<(String, Vec<usize>, Storage)> = Vec::new();
     if network.activation() == Activation::Relu6 {
-        constants.extend(["zero", "six"].map(|name| (name.into(), vec![])));
+        constants.extend(["zero", "six"].map(|name| (name.into(), vec![], Storage::Single)));
     }
     for (layer, _) in &layers {
-        constants.push((format!("{}_weight", layer.name), layer.shape()));
-        constants.push((format!("{}_bias", layer.name), vec![layer.out_channels]));
+        constants.push((weight_name(layer, storage), layer.shape(), storage));
+        constants.push((format!("{}_bias", layer.name), vec![layer.out_channels], Storage::Single));
     }
-    let constants: usize = constants.iter().map(|(name, shape)| 1 + delimited(tensor_bytes(name, shape))).sum();
+    let length =
+        |(name, shape, storage): &(String, Vec<usize>, Storage)| 1 + delimited(tensor_bytes(name, shape, *storage));
+    let constants: usize = constants.iter().map(length).sum();
     let mut written = Counted { out, bytes: 0 };
     written.write_all(&model_without_graph(side).encode_to_vec())?;
     // Constants one by one: so only one layer's weights are in memory at a time.
     written.begin(MODEL_GRAPH, graph.encoded_len() + constants)?;
     written.write_all(&graph.encode_to_vec())?;
     if network.activation() == Activation::Relu6 {
-        written.tensor(&tensor("zero", &[], &[0.0]))?;
-        written.tensor(&tensor("six", &[], &[6.0]))?;
+        written.tensor(&tensor("zero", &[], &[0.0], Storage::Single))?;
+        written.tensor(&tensor("six", &[], &[6.0], Storage::Single))?;
     }
     for (layer, residual) in layers {
         let (values, biases) = weights(&layer, residual).map_err(GraphError::Weights)?;
-        written.tensor(&tensor(&format!("{}_weight", layer.name), &layer.shape(), &values))?;
-        written.tensor(&tensor(&format!("{}_bias", layer.name), &[layer.out_channels], &biases))?;
+        if storage == Storage::Half && values.iter().any(|value| f16::from_f32(*value).is_infinite()) {
+            return Err(GraphError::Overflow { name: layer.name });
+        }
+        written.tensor(&tensor(&weight_name(&layer, storage), &layer.shape(), &values, storage))?;
+        written.tensor(&tensor(&format!("{}_bias", layer.name), &[layer.out_channels], &biases, Storage::Single))?;
     }
     Ok(written.bytes)
 }
@@ -85,9 +112,18 @@ fn delimited(bytes: usize) -> usize {
 }
 
 /// Bytes of a [`tensor`] of that shape.
-fn tensor_bytes(name: &str, shape: &[usize]) -> usize {
-    let values = 4 * shape.iter().product::<usize>();
-    tensor(name, shape, &[]).encoded_len() + 1 + delimited(values)
+fn tensor_bytes(name: &str, shape: &[usize], storage: Storage) -> usize {
+    let width = if storage == Storage::Half { 2 } else { 4 };
+    let values = width * shape.iter().product::<usize>();
+    tensor(name, shape, &[], storage).encoded_len() + 1 + delimited(values)
+}
+
+/// What the constant with a layer's weights is called.
+fn weight_name(layer: &Layer, storage: Storage) -> String {
+    match storage {
+        Storage::Single => format!("{}_weight", layer.name),
+        Storage::Half => format!("{}_weight_half", layer.name),
+    }
 }
 
 /// Every layer, and whether it ends a block whose entry is added.
@@ -125,7 +161,7 @@ impl Counted<'_> {
 
 /// Nodes in the order that data flows, each named as what it gives.
 struct Graph {
-    padding: Padding,
+    form: Form,
     nodes: Vec<NodeProto>,
 }
 
@@ -152,12 +188,21 @@ impl Graph {
             }
             (side, channels) = (block.project.output_side, block.project.out_channels);
         }
-        let (head, _) = network.tail(side, channels);
+        let (head, classifier) = network.tail(side, channels);
         x = self.layer(&x, &head);
         x = self.node("GlobalAveragePool", &[&x], "mean".into(), vec![]);
         x = self.node("Flatten", &[&x], "features".into(), vec![int("axis", 1)]);
+        self.widened(&classifier);
         let classifier = [&x, "classifier_weight", "classifier_bias"];
         self.node("Gemm", &classifier, "scores".into(), vec![int("transB", 1)]);
+    }
+
+    /// The cast of stored half-precision weights to single precision.
+    fn widened(&mut self, layer: &Layer) {
+        if self.form.storage == Storage::Half {
+            let float = int("to", DataType::Float as usize);
+            self.node("Cast", &[&weight_name(layer, Storage::Half)], weight_name(layer, Storage::Single), vec![float]);
+        }
     }
 
     /// A convolution and its activation; gives the name of the result.
@@ -165,13 +210,14 @@ impl Graph {
         let Layer { name, kernel, stride, groups, .. } = layer;
         let mut attributes =
             vec![ints("kernel_shape", &[*kernel; 2]), ints("strides", &[*stride; 2]), int("group", *groups)];
-        match self.padding {
+        match self.form.padding {
             _ if *kernel == 1 => {}
             // Not numbers: SAME depends on the side, and one file is to serve every side.
             Padding::Same => attributes.push(text("auto_pad", "SAME_UPPER")),
             Padding::Symmetric => attributes.push(ints("pads", &[(kernel - 1) / 2; 4])),
         }
-        let inputs = [x, &format!("{name}_weight"), &format!("{name}_bias")];
+        self.widened(layer);
+        let inputs = [x, &weight_name(layer, Storage::Single), &format!("{name}_bias")];
         let x = self.node("Conv", &inputs, name.clone(), attributes);
         match layer.activation {
             Activation::None => x,
@@ -214,45 +260,4 @@ fn model_without_graph(side: u32) -> ModelProto {
         metadata_props: vec![remark("side", side.to_string())],
         ..ModelProto::default()
     }
-}
-
-/// An f32 value; each dimension a number, or the name of one that is not fixed.
-fn value(name: &str, dimensions: &[Result<usize, &str>]) -> ValueInfoProto {
-    use tensor_shape_proto::{Dimension, dimension::Value};
-    let dimension = |size: &Result<usize, &str>| Dimension {
-        denotation: String::new(),
-        value: Some(match size {
-            Ok(size) => Value::DimValue(*size as i64),
-            Err(name) => Value::DimParam((*name).into()),
-        }),
-    };
-    let shape = TensorShapeProto { dim: dimensions.iter().map(dimension).collect() };
-    let tensor = type_proto::Tensor { elem_type: DataType::Float as i32, shape: Some(shape) };
-    let kind = TypeProto { denotation: String::new(), value: Some(type_proto::Value::TensorType(tensor)) };
-    ValueInfoProto { name: name.into(), r#type: Some(kind), doc_string: String::new() }
-}
-
-fn tensor(name: &str, shape: &[usize], values: &[f32]) -> TensorProto {
-    TensorProto {
-        name: name.into(),
-        dims: shape.iter().map(|&size| size as i64).collect(),
-        data_type: DataType::Float as i32,
-        raw_data: values.iter().flat_map(|value| value.to_le_bytes()).collect(),
-        ..TensorProto::default()
-    }
-}
-
-fn int(name: &str, value: usize) -> AttributeProto {
-    let i = value as i64;
-    AttributeProto { name: name.into(), r#type: AttributeType::Int as i32, i, ..AttributeProto::default() }
-}
-
-fn ints(name: &str, values: &[usize]) -> AttributeProto {
-    let ints = values.iter().map(|&value| value as i64).collect();
-    AttributeProto { name: name.into(), r#type: AttributeType::Ints as i32, ints, ..AttributeProto::default() }
-}
-
-fn text(name: &str, value: &str) -> AttributeProto {
-    let s = value.as_bytes().to_vec();
-    AttributeProto { name: name.into(), r#type: AttributeType::String as i32, s, ..AttributeProto::default() }
 }

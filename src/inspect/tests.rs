@@ -5,12 +5,13 @@ use tract_onnx::pb::{
 };
 
 use super::*;
-use crate::efficientnet::{Network, Padding, RELEASED, Seeded, write_onnx};
+use crate::efficientnet::{Form, Network, Padding, RELEASED, Seeded, Storage, write_onnx};
 
 fn onnx(network: &Network, side: u32) -> Vec<u8> {
     let mut bytes = Vec::new();
+    let form = Form { side, padding: Padding::Same, storage: Storage::Single };
     let weights = |layer: &_, residual| Ok::<_, std::io::Error>(Seeded { seed: 1 }.weights(layer, residual));
-    let written = write_onnx(network, side, Padding::Same, weights, &mut bytes).unwrap();
+    let written = write_onnx(network, form, weights, &mut bytes).unwrap();
     assert_eq!(written, bytes.len() as u64);
     bytes
 }

@@ -13,6 +13,7 @@ use super::file::ModelFile;
 use crate::catalog::added::{self, Addition};
 use crate::catalog::{Catalog, Choice, ChoiceEntry, Colour, Contract, Crop, Filter, NetworkEntry, sha256};
 use crate::cli::{AddArgs, Normalisation};
+use crate::efficientnet::Storage;
 use crate::labels::Labels;
 use crate::measure::measure;
 use crate::published::{self, Published};
@@ -43,6 +44,10 @@ pub fn add(args: AddArgs, out: &mut dyn Write) -> anyhow::Result<ExitCode> {
         None => writeln!(out, "no published weights are known by that name")?,
     }
     let plan = Plan::new(&args, &name, &file, published, &shipped)?;
+    if let Some(dir) = &args.r#try {
+        let labels = Labels::parse(&plan.labels, dir)?;
+        evaluate::folders(dir, &labels)?; // a wrong folder is told before anything is written
+    }
     std::fs::create_dir_all(&folder).with_context(|| format!("{} cannot be made", folder.display()))?;
     let choices = plan.carry_out(&file, &state)?;
     drop(file); // as large as the weights
@@ -124,6 +129,7 @@ fn published_as(args: &AddArgs, file: &ModelFile) -> Vec<Published> {
 struct Plan {
     name: String,
     habits: Option<crate::import::Habits>,
+    storage: Storage,
     labels: Vec<u8>,
     input: (String, Contract),
     /// Side, accuracy where it is known, and who says so.
@@ -155,6 +161,7 @@ impl Plan {
         Ok(Plan {
             name: name.into(),
             habits,
+            storage: if args.full_precision { Storage::Single } else { Storage::Half },
             labels: labels(args, file.classes(), row, shipped)?,
             input: input(args, file, row)?,
             sides: sides(args, file, &published)?,
@@ -168,7 +175,7 @@ impl Plan {
         let folder = added::folder(state);
         let (onnx, labels) = (format!("{}.onnx", self.name), format!("{}.labels.txt", self.name));
         let largest = self.sides.last().map_or(224, |side| side.0);
-        file.write(&folder.join(&onnx), largest, self.habits)?;
+        file.write(&folder.join(&onnx), largest, self.habits, self.storage)?;
         let hash = |path: &Path| -> anyhow::Result<String> {
             Ok(sha256(&std::fs::read(path).with_context(|| format!("{} cannot be read", path.display()))?))
         };

@@ -115,7 +115,7 @@ pub fn score(choice: &Choice, dir: &Path, threads: usize) -> anyhow::Result<Scor
 }
 
 /// Each folder in `dir` with the class that its name is the label of; `_` stands for a space.
-fn folders(dir: &Path, labels: &Labels) -> anyhow::Result<Vec<(u32, PathBuf)>> {
+pub fn folders(dir: &Path, labels: &Labels) -> anyhow::Result<Vec<(u32, PathBuf)>> {
     let plain = |text: &str| text.replace('_', " ").to_lowercase();
     let known: Vec<String> = (0..labels.len()).map(|class| plain(labels.of(class as u32))).collect();
     let mut found = Vec::new();

@@ -6,7 +6,7 @@ use std::path::Path;
 use anyhow::{Context, bail};
 
 use crate::catalog::Layout;
-use crate::efficientnet::{Family, write_onnx};
+use crate::efficientnet::{Family, Form, Storage, write_onnx};
 use crate::import::{Folding, Habits, Naming, Recognised, recognise};
 use crate::inspect::{self, Facts};
 use crate::places::replace_with;
@@ -121,14 +121,15 @@ impl ModelFile {
     }
 
     /// Writes it to `path` as ONNX, whole or not at all. `habits` are those of the library that trained the weights.
-    pub fn write(&self, path: &Path, side: u32, habits: Option<Habits>) -> anyhow::Result<()> {
+    pub fn write(&self, path: &Path, side: u32, habits: Option<Habits>, storage: Storage) -> anyhow::Result<()> {
         let written: Result<(), anyhow::Error> = replace_with(path, |out| match self {
             ModelFile::Onnx { bytes, .. } => Ok(out.write_all(bytes)?),
             ModelFile::Weights { weights, recognised } => {
                 let habits = habits.context("weights without the habits of their library")?;
                 let folding = Folding::new(weights, recognised, habits);
                 let layer = |layer: &_, _| folding.layer(layer);
-                write_onnx(&recognised.network, side, habits.padding, layer, out)?;
+                let form = Form { side, padding: habits.padding, storage };
+                write_onnx(&recognised.network, form, layer, out)?;
                 Ok(())
             }
         });
