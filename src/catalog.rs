@@ -39,7 +39,7 @@ pub enum CatalogError {
 }
 
 /// Weights of one network, good for any side.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub struct Network {
     /// As choices call it: `lite0`.
     pub name: String,

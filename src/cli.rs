@@ -109,6 +109,9 @@ pub struct PickArgs {
     /// Forget what was measured, and measure again
     #[arg(long)]
     pub fresh: bool,
+    /// Time released networks that are not in the catalog as well, with weights from a seed
+    #[arg(long)]
+    pub what_if: bool,
     /// One JSON object on standard output
     #[arg(long)]
     pub json: bool,

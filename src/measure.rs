@@ -59,7 +59,8 @@ pub fn measure(choice: &Choice, models: &Path, threads: usize, stop: &AtomicBool
     let io_failed = |error: std::io::Error| failed(error.to_string());
     let program = std::env::current_exe().map_err(io_failed)?;
     let mut child = Command::new(program)
-        .args(["bench", "--json", "--model", &choice.name, "--threads", &threads.to_string()])
+        .args(["bench", "--json", "--threads", &threads.to_string()])
+        .args(choice.as_arguments())
         .arg("--models")
         .arg(models)
         .env("RUST_LOG", "error")

@@ -161,7 +161,8 @@ fn next_probe(candidates: &[Candidate], undecided: &[usize], budget: &Budget, kn
     }
 }
 
-fn judge(measurement: &Measurement, budget: &Budget) -> Verdict {
+/// Whether what was measured keeps `budget`.
+pub fn judge(measurement: &Measurement, budget: &Budget) -> Verdict {
     let over = |value: f64, limit: Option<f64>| limit.is_some_and(|limit| value > limit);
     let (p95_ms, rss_mib) = (measurement.total_ms.p95, measurement.rss_mib);
     if over(p95_ms, budget.frame_ms) {

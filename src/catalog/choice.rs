@@ -1,5 +1,6 @@
 //! What a choice says of itself, and whether it agrees with itself.
 
+use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -11,6 +12,24 @@ use crate::scaling::{Phi, Scale};
 const SIDES: std::ops::RangeInclusive<u32> = 32..=2048;
 
 impl Choice {
+    /// What tells another process of this program which it is.
+    pub fn as_arguments(&self) -> Vec<OsString> {
+        if !self.in_catalog() {
+            return vec![
+                "--model".into(),
+                self.network.file.clone().into(),
+                "--side".into(),
+                self.side.to_string().into(),
+            ];
+        }
+        vec!["--model".into(), self.name.clone().into()]
+    }
+
+    /// Whether it is of a catalog, and not [`Choice::of_file`].
+    fn in_catalog(&self) -> bool {
+        !self.network.labels.as_os_str().is_empty()
+    }
+
     /// `φ 1.03`, or `φ unknown`.
     pub fn phi_in_words(&self) -> Phi {
         Phi(self.phi)

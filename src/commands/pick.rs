@@ -14,6 +14,8 @@ use crate::measure::Measurement;
 use crate::pick::{Bound, Candidate, Pick, Verdict, reason};
 use crate::scaling::{TARGET_MILLION_MACS, objective, phi_of_macs};
 
+mod what_if;
+
 pub fn pick(args: PickArgs, out: &mut dyn Write) -> anyhow::Result<ExitCode> {
     let board = board(&args.board)?;
     let mut setup = Setup::new(&board, &args.budget, &args.choice)?;
@@ -21,13 +23,29 @@ pub fn pick(args: PickArgs, out: &mut dyn Write) -> anyhow::Result<ExitCode> {
         setup.remembered.forget();
     }
     let pick = setup.pick(&AtomicBool::new(false))?;
+    let beyond = if args.what_if { what_if::time(&mut setup)? } else { what_if::beyond(&setup) };
+    let best = what_if::best(&beyond, pick.choice.top1_percent);
     if args.json {
-        write_json(out, &as_json(&pick))?;
+        let mut object = as_json(&pick);
+        object["beyond"] = best.map(what_if::as_json).into();
+        if args.what_if {
+            object["what_if"] = beyond.iter().map(what_if::as_json).collect();
+        }
+        write_json(out, &object)?;
         return Ok(ExitCode::SUCCESS);
     }
     table(&pick, out)?;
+    if args.what_if {
+        what_if::table(&beyond, out)?;
+    }
     writeln!(out, "\nboard {}: {}", board.name, board.in_words())?;
     writeln!(out, "{}", reason(&pick))?;
+    match best {
+        Some(best) => writeln!(out, "{}", what_if::advice(best))?,
+        None if args.what_if => writeln!(out, "nothing more accurate than the pick fits, of what is published")?,
+        None if pick.bound == Bound::Catalog => writeln!(out, "`phicam pick --what-if` times larger networks")?,
+        None => {}
+    }
     Ok(ExitCode::SUCCESS)
 }
 

@@ -1,0 +1,177 @@
+//! What larger networks would take on this machine: timed with weights from a seed, before anyone fetches real ones.
+
+use std::io::Write;
+use std::path::Path;
+use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
+
+use anyhow::Context;
+use log::info;
+use serde_json::{Value, json};
+
+use super::super::setup::Setup;
+use crate::catalog::{Choice, Layout};
+use crate::efficientnet::{Family, Form, Padding, RELEASED, Seeded, Storage, write_onnx};
+use crate::engine::TRACT;
+use crate::measure::{MeasureError, Measurement, measure};
+use crate::pick::{Verdict, judge};
+use crate::places;
+use crate::published::{self, Published};
+
+/// A released network that is not in the catalog, at the side of its most accurate published weights.
+pub struct Beyond {
+    /// As it would be there, with seeded weights.
+    pub choice: Choice,
+    pub family: Family,
+    /// The most accurate published weights of that network.
+    pub published: Published,
+    pub measurement: Option<Measurement>,
+    /// Nothing where it was not timed: a smaller one of its family does not fit.
+    pub fits: Option<Result<(), String>>,
+}
+
+/// All of them by work, with what is remembered of each.
+pub fn beyond(setup: &Setup) -> Vec<Beyond> {
+    let known = |name: &str| setup.admitted.iter().any(|choice| choice.network.name == name);
+    let mut all: Vec<Beyond> = RELEASED
+        .iter()
+        .filter(|released| !known(released.name))
+        .filter_map(|released| {
+            let published = published::best(released.name)?;
+            let side = published.side;
+            let scaled = Some((released.family, released.width, released.depth));
+            let file = places::state().join(format!("what-if/{}.onnx", released.name));
+            let macs = released.network().cost(side).million_macs();
+            let mut choice = Choice::of_file(&file, &[], side, Layout::Nchw, scaled, macs);
+            // The same seed gives the same weights, so the name is as good as a hash; and no file is needed to recall it.
+            Arc::make_mut(&mut choice.network).sha256 = format!("seeded {}", released.name);
+            choice.top1_percent = Some(published.top1_percent);
+            choice.top1_source = format!("published: {}", published.model);
+            let measurement = setup.remembered.get(&choice, TRACT, setup.threads).cloned();
+            let fits = measurement.as_ref().map(|measurement| verdict(measurement, setup));
+            Some(Beyond { choice, family: released.family, published, measurement, fits })
+        })
+        .collect();
+    all.sort_by(|a, b| a.choice.million_macs.total_cmp(&b.choice.million_macs));
+    all
+}
+
+fn verdict(measurement: &Measurement, setup: &Setup) -> Result<(), String> {
+    match judge(measurement, &setup.budget) {
+        Verdict::TooSlow { .. } => Err(format!("over {:.1} ms", setup.budget.frame_ms.unwrap_or_default())),
+        Verdict::TooMuchMemory { .. } => Err(format!("over {} MiB", setup.budget.memory_mib.unwrap_or_default())),
+        _ => Ok(()),
+    }
+}
+
+/// Times them, smallest first, each family until one does not fit.
+pub fn time(setup: &mut Setup) -> anyhow::Result<Vec<Beyond>> {
+    let mut all = beyond(setup);
+    let folder = places::state().join("what-if");
+    std::fs::create_dir_all(&folder).with_context(|| format!("{} cannot be made", folder.display()))?;
+    let timed = time_in(&mut all, setup);
+    std::fs::remove_dir_all(&folder).with_context(|| format!("{} cannot be removed", folder.display()))?;
+    timed.map(|()| all)
+}
+
+fn time_in(all: &mut [Beyond], setup: &mut Setup) -> anyhow::Result<()> {
+    for family in [Family::Lite, Family::B] {
+        for one in all.iter_mut().filter(|one| one.family == family) {
+            if setup.budget.million_macs.is_some_and(|limit| one.choice.million_macs > limit) {
+                one.fits = Some(Err("over the limit of work".into()));
+                break;
+            }
+            if one.measurement.is_none() {
+                info!("timing {} with weights from a seed, on {} threads", one.choice.name, setup.threads);
+                write(one)?;
+                match measure(&one.choice, &setup.folder, setup.threads, &AtomicBool::new(false)) {
+                    Ok(measurement) => {
+                        setup.remembered.put(&one.choice, measurement.clone());
+                        one.measurement = Some(measurement);
+                    }
+                    Err(MeasureError::Failed { cause, .. }) => {
+                        one.fits = Some(Err(format!("failed: {cause}")));
+                        break;
+                    }
+                    Err(error) => return Err(error.into()),
+                }
+                let _ = std::fs::remove_file(&one.choice.network.file); // the folder goes as well, at the end
+            }
+            one.fits = one.measurement.as_ref().map(|measurement| verdict(measurement, setup));
+            if matches!(one.fits, Some(Err(_))) {
+                break;
+            }
+        }
+    }
+    Ok(())
+}
+
+/// Seeded weights in the form that `models add` would store real ones in.
+fn write(one: &Beyond) -> anyhow::Result<()> {
+    let network = one.choice.network.scaled.context("a released network without its scale")?;
+    let network = crate::efficientnet::Network::new(network.family, network.width, network.depth);
+    let path: &Path = &one.choice.network.file;
+    let form = Form { side: one.choice.side, padding: Padding::Same, storage: Storage::Half };
+    let weights = |layer: &_, residual| Ok::<_, std::io::Error>(Seeded { seed: 1 }.weights(layer, residual));
+    let written: anyhow::Result<u64> = places::replace_with(path, |out| Ok(write_onnx(&network, form, weights, out)?));
+    written.with_context(|| format!("{} cannot be written", path.display())).map(drop)
+}
+
+/// The most accurate that is known to fit, where it is more accurate than `top1_percent`.
+pub fn best(all: &[Beyond], top1_percent: Option<f64>) -> Option<&Beyond> {
+    let better =
+        |one: &&Beyond| matches!(one.fits, Some(Ok(()))) && one.published.top1_percent > top1_percent.unwrap_or(0.0);
+    all.iter().filter(better).max_by(|a, b| a.published.top1_percent.total_cmp(&b.published.top1_percent))
+}
+
+/// `b3@300 would fit (84.1 %, 96.2 ms at p95): phicam models add tf_efficientnet_b3.ns_jft_in1k.safetensors`
+pub fn advice(one: &Beyond) -> String {
+    let ms = one.measurement.as_ref().map_or(f64::NAN, |measurement| measurement.total_ms.p95);
+    let (name, top1, model) = (&one.choice.name, one.published.top1_percent, &one.published.model);
+    let from = match model.strip_prefix("torchvision_") {
+        Some(_) => format!("torchvision's {}.pth", one.published.checkpoint),
+        None => format!("{model}.safetensors (Hugging Face, timm/{model})"),
+    };
+    format!("{name} would fit ({top1:.1} %, {ms:.1} ms at p95): phicam models add {from}")
+}
+
+pub fn table(all: &[Beyond], out: &mut dyn Write) -> std::io::Result<()> {
+    writeln!(out, "\nbeyond the catalog, with weights from a seed (top-1 as published for real ones)")?;
+    writeln!(out, "network         φ   M MACs   top-1 %   p50 ms   p95 ms   MiB")?;
+    for one in all {
+        let measured = |value: fn(&Measurement) -> f64, digits: usize| {
+            one.measurement.as_ref().map_or("–".into(), |m| format!("{:.digits$}", value(m)))
+        };
+        let fits = match &one.fits {
+            Some(Ok(())) => "fits",
+            Some(Err(why)) => why,
+            None => "larger than one that does not fit",
+        };
+        writeln!(
+            out,
+            "{:<12} {:>4.2}   {:>6.0}   {:>7.2}   {:>6}   {:>6}   {:>3}   {fits}",
+            one.choice.name,
+            one.choice.phi.unwrap_or_default(),
+            one.choice.million_macs,
+            one.published.top1_percent,
+            measured(|m| m.total_ms.p50, 1),
+            measured(|m| m.total_ms.p95, 1),
+            measured(|m| m.rss_mib, 0),
+        )?;
+    }
+    Ok(())
+}
+
+/// For `pick --json`.
+pub fn as_json(one: &Beyond) -> Value {
+    json!({
+        "network": one.choice.name,
+        "phi": one.choice.phi,
+        "million_macs": one.choice.million_macs,
+        "top1_percent": one.published.top1_percent,
+        "weights": one.published.model,
+        "total_ms": one.measurement.as_ref().map(|m| m.total_ms),
+        "rss_mib": one.measurement.as_ref().map(|m| m.rss_mib),
+        "fits": one.fits.as_ref().map(Result::is_ok),
+    })
+}
