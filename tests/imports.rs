@@ -3,18 +3,15 @@
 
 mod common;
 
-use std::collections::HashMap;
-
+use common::seeded::{Tensors, safetensors, seeded, state_dict};
 use common::{apart, json, reference, scores};
 use phicam::catalog::Layout;
-use phicam::efficientnet::{Form, Network, Padding, Released, Seeded, Storage, write_onnx};
+use phicam::efficientnet::{Form, Network, Padding, Released, Storage, write_onnx};
 use phicam::engine::{Engine, Tract};
 use phicam::import::{Folding, Habits, ImportError, Naming, recognise, tensors};
 use phicam::weights::Weights;
-use safetensors::tensor::{Dtype, TensorView};
 use sha2::{Digest, Sha256};
 
-type Tensors = HashMap<String, (Vec<usize>, Vec<f32>)>;
 /// What is misread, and how.
 type Misreading = (&'static str, fn(&mut Tensors));
 
@@ -27,50 +24,8 @@ fn naming(name: &str) -> Naming {
     }
 }
 
-/// The values of tests/reference/seeded.py, by the same rules.
-fn seeded(name: &str, shape: &[usize], normalised: bool) -> Vec<f32> {
-    let numbers = Seeded { seed: 0 };
-    let fan_in = shape[1.min(shape.len())..].iter().product::<usize>() as f64;
-    let last = name.rsplit('.').next().unwrap();
-    (0..shape.iter().product())
-        .map(|index| {
-            let u = numbers.unit(name, index);
-            let signed = 2.0 * u - 1.0;
-            let value = match (shape.len(), normalised, last) {
-                (4, ..) if name == "input" => 4.0 * u - 2.0,
-                (4, ..) => signed * (3.0 * 0.65 / fan_in).sqrt(),
-                (2, ..) => signed * (3.0 * 9.0 / fan_in).sqrt(),
-                (_, true, "weight") => 0.5 + u,
-                (_, true, "bias" | "running_mean") => 0.4 * signed,
-                (_, true, "running_var") => 0.02 + 1.5 * u,
-                _ => 0.2 * signed,
-            };
-            value as f32
-        })
-        .collect()
-}
-
-/// A whole state dict.
-fn state_dict(naming: Naming, network: &Network) -> Tensors {
-    let shapes: HashMap<String, Vec<usize>> = tensors(naming, network).into_iter().collect();
-    let of = |(name, shape): (&String, &Vec<usize>)| {
-        let prefix = name.rsplit_once('.').unwrap().0;
-        let normalised = shapes.contains_key(&format!("{prefix}.running_var"));
-        (name.clone(), (shape.clone(), seeded(name, shape, normalised)))
-    };
-    shapes.iter().map(of).collect()
-}
-
 fn weights(tensors: &Tensors) -> Weights {
-    let bytes: Vec<(String, Vec<usize>, Vec<u8>)> = tensors
-        .iter()
-        .map(|(name, (shape, values))| {
-            (name.clone(), shape.clone(), values.iter().flat_map(|v| v.to_le_bytes()).collect())
-        })
-        .collect();
-    let views =
-        bytes.iter().map(|(name, shape, bytes)| (name, TensorView::new(Dtype::F32, shape.clone(), bytes).unwrap()));
-    Weights::parse(safetensors::serialize(views, None).unwrap(), "seeded.safetensors").unwrap()
+    Weights::parse(safetensors(tensors), "seeded.safetensors").unwrap()
 }
 
 /// The case's scores by our network with its tensors, at its side.

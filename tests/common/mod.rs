@@ -7,6 +7,7 @@ use std::time::Instant;
 use phicam::frame::{Frame, FrameInfo, FramePool, Size};
 
 pub mod program;
+pub mod seeded;
 
 pub fn root() -> PathBuf {
     PathBuf::from(env!("CARGO_MANIFEST_DIR"))

@@ -1,0 +1,201 @@
+//! Models that users add: what is known of a file is used, what is not is asked for, and what was added answers.
+
+mod common;
+
+use std::path::Path;
+
+use common::program::Program;
+use common::seeded::{safetensors, state_dict};
+use common::{root, sample};
+use phicam::efficientnet::{Network, Released};
+use phicam::import::Naming;
+use prost::Message;
+use tract_onnx::pb::{AttributeProto, ModelProto, NodeProto, tensor_shape_proto, type_proto};
+
+/// A state dict with seeded values, as a file of safetensors.
+fn weights(naming: Naming, name: &str, classes: usize) -> Vec<u8> {
+    let network = Network { classes, ..Released::named(name).unwrap().network() };
+    safetensors(&state_dict(naming, &network))
+}
+
+fn seven_birds() -> String {
+    ["wren", "robin", "great tit", "magpie", "heron", "swift", "owl"].join("\n")
+}
+
+/// The names of what was added and what is known of it, by `models list --json`.
+fn added(program: &Program) -> Vec<serde_json::Value> {
+    let shipped = |choice: &serde_json::Value| choice["source"].as_str().unwrap().starts_with("package ");
+    program.run("models list --json").with(0).json().into_iter().filter(|choice| !shipped(choice)).collect()
+}
+
+fn files(program: &Program) -> Vec<String> {
+    let Ok(entries) = std::fs::read_dir(program.path("state/models")) else { return Vec::new() };
+    entries.map(|entry| entry.unwrap().file_name().into_string().unwrap()).collect()
+}
+
+#[test]
+fn published_weights_are_added_with_their_accuracy_and_input_without_being_asked() {
+    let program = Program::new();
+    program.write("tf_efficientnet_b0_ns-c0e6a31c.safetensors", weights(Naming::Timm, "b0", 1000));
+    let said = program.run("models add tf_efficientnet_b0_ns-c0e6a31c.safetensors").with(0).stdout;
+    assert!(said.contains("published as tf_efficientnet_b0.ns_jft_in1k"), "{said}");
+    let [choice] = &added(&program)[..] else { panic!("one choice") };
+    assert_eq!(choice["choice"], "tf_efficientnet_b0_ns@224");
+    assert_eq!((choice["top1_percent"].as_f64(), choice["phi"].as_f64()), (Some(78.68), Some(0.0)));
+    assert_eq!(choice["licence"], "Apache-2.0");
+    let catalog = std::fs::read_to_string(program.path("state/models/catalog.toml")).unwrap();
+    assert!(catalog.contains("crop = 0.875") && catalog.contains("123.67"), "{catalog}");
+    // It is as accurate as nothing shipped is: whatever time allows, the pick is between it and smaller ones.
+    let pick = program.run("pick --json --frame-ms 100000").with(0).json();
+    assert_eq!(pick[0]["choice"], "tf_efficientnet_b0_ns@224");
+}
+
+#[test]
+fn what_neither_the_name_nor_the_tensors_tell_is_asked_for() {
+    let program = Program::new();
+    program.write("birds.safetensors", weights(Naming::Timm, "b0", 7));
+    program.write("birds.txt", seven_birds());
+    program.run("models add birds.safetensors").with(1).saying(&["--padding same", "--padding symmetric"]);
+    program.run("models add birds.safetensors --padding same").with(1).saying(&["7 classes", "--labels"]);
+    let labelled = "models add birds.safetensors --padding same --labels birds.txt";
+    program.run(labelled).with(1).saying(&["--input", "imagenet", "raw"]);
+    program.run(&format!("{labelled} --input imagenet --labels imagenet")).with(2);
+    let wrong = "models add birds.safetensors --padding same --input imagenet --labels imagenet";
+    program.run(wrong).with(1).saying(&["1000 labels for the 7 classes"]);
+    assert_eq!(added(&program), [] as [serde_json::Value; 0]);
+    assert_eq!(files(&program), [] as [String; 0], "nothing is written before all is known");
+    program.run(&format!("{labelled} --input imagenet")).with(0);
+    assert_eq!(added(&program)[0]["top1_percent"], serde_json::Value::Null);
+}
+
+#[test]
+fn a_model_of_the_users_own_answers_by_name_and_stays_out_of_the_pick() {
+    let program = Program::new();
+    program.write("birds.safetensors", weights(Naming::Torchvision, "b0", 7));
+    program.write("birds.txt", seven_birds());
+    program.take("dog.jpg", "dog.jpg");
+    program.run("models add birds.safetensors --labels birds.txt --input imagenet --side 128 --side 96").with(0);
+    let names: Vec<_> = added(&program).iter().map(|choice| choice["choice"].as_str().unwrap().to_string()).collect();
+    assert_eq!(names, ["birds@96", "birds@128"]);
+    let answer = program.run("classify --json --model birds@128 dog.jpg --unsure-below 0").with(0).json();
+    let label = answer[0]["guesses"][0]["label"].as_str().unwrap();
+    assert!(seven_birds().contains(label), "{label}");
+    let pick = program.run("pick --json").with(0).saying(&["birds@96 is not in the pick"]);
+    assert!(!pick.stdout.contains("birds"), "{}", pick.stdout);
+    program.run("models verify").with(0);
+    program.run("models add birds.safetensors --labels birds.txt --input tf").with(1).saying(&["--replace"]);
+    program.run("models add birds.safetensors --labels birds.txt --input tf --replace").with(0);
+    assert_eq!(added(&program).len(), 1, "the two sides before are gone");
+    program.run("models remove birds").with(0);
+    assert_eq!((added(&program).len(), files(&program).len()), (0, 0));
+    program.run("models remove birds").with(1).saying(&["no network `birds` was added"]);
+}
+
+#[test]
+fn photographs_in_folders_named_by_label_give_an_accuracy_at_once() {
+    let program = Program::new();
+    let copy = |from: &str, to: &str| program.take(from, to);
+    copy("dog.jpg", "photos/German_shepherd/1.jpg");
+    copy("koala.jpg", "photos/German_shepherd/2.jpg");
+    program.write("photos/German_shepherd/broken.jpg", b"\xff\xd8\xff\xe0 no picture");
+    let shipped = root().join("models/imagenet/lite0.onnx");
+    let add = format!("models add {} --name mine --input lite --labels imagenet --try photos", shipped.display());
+    let said = program.run(&add).with(0).saying(&["broken.jpg"]).stdout;
+    assert!(said.contains("1 of 2 right (50.0 %") && said.contains("1 files could not be read"), "{said}");
+    assert_eq!(added(&program)[0]["top1_percent"], 50.0);
+    let again = program.run("models evaluate photos --model mine --json").with(4).json();
+    assert_eq!((&again[0]["pictures"], &again[0]["top1_percent"]), (&2.into(), &50.0.into()));
+    std::fs::rename(program.path("photos/German_shepherd"), program.path("photos/German_sheperd")).unwrap();
+    program.run("models evaluate photos --model mine").with(1).saying(&["did you mean `german shepherd`?"]);
+}
+
+/// The shipped Lite0 with another order of axes at its input, and a softmax at its end.
+fn turned() -> Vec<u8> {
+    let mut model = ModelProto::decode(&*std::fs::read(root().join("models/imagenet/lite0.onnx")).unwrap()).unwrap();
+    let graph = model.graph.as_mut().unwrap();
+    let order = AttributeProto { name: "perm".into(), r#type: 7, ints: vec![0, 3, 1, 2], ..Default::default() };
+    let node = |op: &str, from: &str, to: &str, attribute| NodeProto {
+        op_type: op.into(),
+        name: to.into(),
+        input: vec![from.into()],
+        output: vec![to.into()],
+        attribute,
+        ..NodeProto::default()
+    };
+    graph.node.insert(0, node("Transpose", "picture", "image", vec![order]));
+    graph.node.push(node("Softmax", "scores", "probabilities", vec![]));
+    graph.input[0].name = "picture".into();
+    graph.output[0].name = "probabilities".into();
+    let Some(type_proto::Value::TensorType(tensor)) = graph.input[0].r#type.as_mut().unwrap().value.as_mut() else {
+        panic!("no tensor")
+    };
+    let dimension = |size: i64| tensor_shape_proto::Dimension {
+        value: Some(tensor_shape_proto::dimension::Value::DimValue(size)),
+        ..Default::default()
+    };
+    tensor.shape.as_mut().unwrap().dim = [1, 224, 224, 3].map(dimension).into();
+    model.encode_to_vec()
+}
+
+#[test]
+fn an_onnx_file_with_tensorflows_axes_and_a_softmax_gives_the_same_guesses() {
+    let program = Program::new();
+    program.write("turned.onnx", turned());
+    program.take("red_panda.jpg", "panda.jpg");
+    program.run("models add turned.onnx --input lite").with(1).saying(&["--labels"]);
+    let said = program.run("models add turned.onnx --input lite --labels imagenet --top1 74.85").with(0).stdout;
+    assert!(said.contains("lite0, 1000 classes (ONNX, f16)") && said.contains("385.2 M MACs"), "{said}");
+    let probability = |model: &str| {
+        let answer = program.run(&format!("classify --json panda.jpg --model {model}")).with(0).json();
+        let best = &answer[0]["guesses"][0];
+        (best["label"].as_str().unwrap().to_string(), best["probability"].as_f64().unwrap())
+    };
+    let (ours, theirs) = (probability("lite0@224"), probability("turned@224"));
+    assert_eq!(ours.0, theirs.0);
+    assert!((ours.1 - theirs.1).abs() < 1e-4, "{ours:?} {theirs:?}");
+    program
+        .run("models add turned.onnx --name other --input lite --labels imagenet --side 192")
+        .with(1)
+        .saying(&["224 pixels alone"]);
+}
+
+#[test]
+fn a_bare_file_can_be_timed_and_not_believed() {
+    let program = Program::new();
+    let shipped = root().join("models/imagenet/lite0.onnx");
+    std::os::unix::fs::symlink(&shipped, program.path("some.onnx")).unwrap();
+    let timed = program.run("bench --json --model some.onnx --side 96 --frames 2").with(0).json();
+    assert_eq!((&timed[0]["model"], &timed[0]["frames"]), (&"some@96".into(), &2.into()));
+    assert!((timed[0]["phi"].as_f64().unwrap() + 2.60).abs() < 0.01);
+    program.run("classify --model some.onnx x.jpg").with(1).saying(&["models add some.onnx"]);
+    program.run("bench --model lite0@96 --side 96").with(1).saying(&["--model FILE"]);
+}
+
+#[test]
+fn names_that_would_clash_or_lead_astray_are_refused() {
+    let program = Program::new();
+    let shipped = root().join("models/imagenet/lite0.onnx");
+    let add = |name: &str| {
+        program.run(&format!("models add {} --input lite --labels imagenet --name {name}", shipped.display()))
+    };
+    add("lite0").with(1).saying(&["`lite0` is a shipped network"]);
+    add("../escape").with(1).saying(&["cannot be its name"]);
+    add(".hidden").with(1).saying(&["cannot be its name"]);
+    program.run("models add missing.pth").with(1).saying(&["missing.pth cannot be read"]);
+    program.write("empty.pth", b"");
+    program.run("models add empty.pth").with(1).saying(&["is empty"]);
+    program.write("text.pth", b"these are no weights at all");
+    program.run("models add text.pth").with(1).saying(&["text.pth"]);
+    let photograph = sample("dog.jpg");
+    program.run(&format!("models add {}", photograph.display())).with(1).saying(&["dog.jpg"]);
+    assert!(!Path::new(&program.path("state/models/catalog.toml")).exists());
+}
+
+#[test]
+fn damage_to_what_was_added_does_not_stop_what_was_shipped() {
+    let program = Program::new();
+    program.take("dog.jpg", "dog.jpg");
+    program.write("state/models/catalog.toml", "[network.x]\nfile = 3\n");
+    program.run("classify dog.jpg --model lite0@96").with(0).saying(&["what was added is left out"]);
+    program.run("models list").with(1).saying(&["catalog.toml"]);
+}
