@@ -83,3 +83,10 @@ fn devices(class: &str) -> Vec<PathBuf> {
 fn node(device: &Path) -> PathBuf {
     Path::new("/dev").join(device.file_name().unwrap_or_default())
 }
+
+/// Lets this process have at most `bytes` of memory of its own from now on; what asks for more ends it.
+pub fn limit_memory(bytes: u64) -> std::io::Result<()> {
+    use rustix::process::{Resource, Rlimit, setrlimit};
+    let limit = Rlimit { current: Some(bytes), maximum: Some(bytes) };
+    Ok(setrlimit(Resource::Data, limit)?)
+}

@@ -62,8 +62,14 @@ fn settings(threads: usize) -> classifier::Settings {
     classifier::Settings { view: Default::default(), guess: guess::Settings::default(), threads }
 }
 
+/// What a file that nobody vouches for may take, beyond a multiple of its size. B7, the largest here, takes 1.2 GiB.
+const FILE_LIMIT_BYTES: u64 = 2 << 30;
+
 /// Times an ONNX file that is in no catalog, with pictures that it need not understand.
 fn bench_file(path: &Path, args: &BenchArgs, out: &mut dyn Write) -> anyhow::Result<ExitCode> {
+    let size = std::fs::metadata(path).map_or(0, |metadata| metadata.len());
+    machine::limit_memory(FILE_LIMIT_BYTES.saturating_add(size.saturating_mul(8)))
+        .context("the memory of this process cannot be limited")?;
     let file = ModelFile::open(path)?;
     let ModelFile::Onnx { bytes, .. } = &file else {
         bail!("{} has weights only: `phicam models add` makes a model of them", path.display());

@@ -15,6 +15,7 @@ use crate::{classifier, guess, machine, places};
 mod add;
 mod evaluate;
 pub mod file;
+mod plan;
 
 pub fn models(args: ModelsArgs, out: &mut dyn Write) -> anyhow::Result<ExitCode> {
     match args.command {
@@ -31,8 +32,9 @@ fn read(folder: Option<&std::path::Path>) -> anyhow::Result<Catalog> {
 }
 
 fn list(catalog: &Catalog, as_json: bool, out: &mut dyn Write) -> anyhow::Result<ExitCode> {
+    let wide = catalog.choices.iter().map(|choice| choice.name.len()).max().unwrap_or(0).max(12);
     if !as_json {
-        writeln!(out, "choice          φ   M MACs   M parameters   top-1 %   licence      accuracy from")?;
+        writeln!(out, "{:<wide$}     φ   M MACs   M parameters   top-1 %   licence      accuracy from", "choice")?;
     }
     for choice in &catalog.choices {
         let (network, source) = (&choice.network, &choice.top1_source);
@@ -57,7 +59,7 @@ fn list(catalog: &Catalog, as_json: bool, out: &mut dyn Write) -> anyhow::Result
         }
         writeln!(
             out,
-            "{:<12} {:>5}   {:>6.1}   {:>12.2}   {:>7}   {:<10}   {source}",
+            "{:<wide$} {:>5}   {:>6.1}   {:>12.2}   {:>7}   {:<10}   {source}",
             choice.name,
             known(choice.phi, 2),
             choice.million_macs,

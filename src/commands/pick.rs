@@ -50,7 +50,8 @@ pub fn pick(args: PickArgs, out: &mut dyn Write) -> anyhow::Result<ExitCode> {
 }
 
 fn table(pick: &Pick, out: &mut dyn Write) -> std::io::Result<()> {
-    writeln!(out, "choice          φ   M MACs   top-1 %   objective   p50 ms   p95 ms   MiB")?;
+    let wide = pick.candidates.iter().map(|candidate| candidate.choice.name.len()).max().unwrap_or(0).max(12);
+    writeln!(out, "{:<wide$}     φ   M MACs   top-1 %   objective   p50 ms   p95 ms   MiB", "choice")?;
     for candidate in &pick.candidates {
         let choice = &candidate.choice;
         let measured = |value: fn(&Measurement) -> f64, digits: usize| {
@@ -58,7 +59,7 @@ fn table(pick: &Pick, out: &mut dyn Write) -> std::io::Result<()> {
         };
         writeln!(
             out,
-            "{:<12} {:>5}   {:>6.1}   {:>7}   {:>9}   {:>6}   {:>6}   {:>3}   {}",
+            "{:<wide$} {:>5}   {:>6.1}   {:>7}   {:>9}   {:>6}   {:>6}   {:>3}   {}",
             choice.name,
             known(choice.phi, 2),
             choice.million_macs,
