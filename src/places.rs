@@ -112,6 +112,20 @@ mod tests {
     }
 
     #[test]
+    fn a_file_stays_as_it_was_when_writing_the_new_one_fails() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("a.onnx");
+        replace_file(&path, b"old").unwrap();
+        let failed: std::io::Result<()> = replace_with(&path, |file| {
+            file.write_all(b"half")?;
+            Err(std::io::Error::other("no weights"))
+        });
+        assert_eq!(failed.unwrap_err().to_string(), "no weights");
+        assert_eq!(std::fs::read(&path).unwrap(), b"old");
+        assert_eq!(std::fs::read_dir(folder.path()).unwrap().count(), 1);
+    }
+
+    #[test]
     fn a_named_folder_without_models_is_an_error_that_names_it() {
         let error = models(Some(Path::new("/nowhere"))).unwrap_err().to_string();
         assert!(error.contains("/nowhere") && error.contains("--models"), "{error}");
