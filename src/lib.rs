@@ -41,6 +41,7 @@ pub mod preprocess;
 pub mod display;
 pub mod overlay;
 pub mod picture;
+pub mod plot;
 pub mod screen;
 
 // The pick.

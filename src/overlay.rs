@@ -20,7 +20,7 @@ use crate::view::Area;
 mod layout;
 mod text;
 pub use layout::Layout;
-pub use text::Text;
+pub use text::{NOTO_SANS, Text};
 
 /// What there is to draw.
 #[derive(Clone, Copy)]

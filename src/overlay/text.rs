@@ -7,7 +7,8 @@ use embedded_graphics::pixelcolor::Rgb888;
 
 use crate::picture::Picture;
 
-static NOTO_SANS: &[u8] = include_bytes!("NotoSans-Regular.ttf");
+/// The font file.
+pub static NOTO_SANS: &[u8] = include_bytes!("NotoSans-Regular.ttf");
 
 /// Draws text and remembers each glyph, so that text it has drawn before costs no allocation.
 pub struct Text {
