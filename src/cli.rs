@@ -5,7 +5,9 @@ use std::path::PathBuf;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
 mod models;
+mod scale;
 pub use models::{AddArgs, ModelsArgs, ModelsCommand, Normalisation};
+pub use scale::{PHIS, ScaleArgs, Which};
 
 use crate::budget::{Budget, parse_macs, parse_positive};
 use crate::view::View;
@@ -36,6 +38,8 @@ pub enum Command {
     Pick(PickArgs),
     /// Time each stage with one model
     Bench(BenchArgs),
+    /// Depth, width, side and work of EfficientNets at any φ; compare, search, write and draw them
+    Scale(ScaleArgs),
     /// List the models, check their files, add one, take one out
     Models(ModelsArgs),
     /// Look at this machine: what is here, what is missing, what to do

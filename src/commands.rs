@@ -14,7 +14,10 @@ mod models;
 mod pick;
 mod pictures;
 mod run;
+mod scale;
 mod setup;
+
+pub use scale::Unaffordable;
 
 /// How the program ends, besides 0 (well), 1 (an error) and 2 (a command line that is not understood).
 pub mod exit {
@@ -32,6 +35,7 @@ pub fn execute(cli: Cli, out: &mut dyn Write) -> anyhow::Result<ExitCode> {
         Some(Command::Classify(args)) => classify::classify(args, out),
         Some(Command::Pick(args)) => pick::pick(args, out),
         Some(Command::Bench(args)) => bench::bench(args, out),
+        Some(Command::Scale(args)) => scale::scale(args, out),
         Some(Command::Models(args)) => models::models(args, out),
         Some(Command::Doctor(args)) => doctor::doctor(args, out),
         Some(Command::Completions { shell }) => {

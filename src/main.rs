@@ -5,7 +5,7 @@ use std::process::ExitCode;
 
 use clap::Parser;
 use phicam::cli::Cli;
-use phicam::commands::{self, exit};
+use phicam::commands::{self, Unaffordable, exit};
 use phicam::display::LogLines;
 use phicam::pick::PickError;
 
@@ -23,6 +23,7 @@ fn main() -> ExitCode {
             let _ = writeln!(io::stderr(), "phicam: {what}{error:#}"); // with standard error gone, only the code is left
             match error.downcast_ref::<PickError>() {
                 Some(PickError::NothingFits(_)) => exit::NOTHING_FITS.into(),
+                _ if error.is::<Unaffordable>() => exit::NOTHING_FITS.into(),
                 _ => ExitCode::FAILURE,
             }
         }

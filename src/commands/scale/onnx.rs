@@ -1,0 +1,61 @@
+//! `phicam scale … --onnx FILE`: a network with seeded weights, to time at a size that nobody has trained.
+
+use std::convert::Infallible;
+use std::io::Write;
+use std::path::{Path, PathBuf};
+
+use anyhow::Context;
+use serde_json::{Value, json};
+
+use super::Sized;
+use crate::efficientnet::{Form, GraphError, Padding, Seeded, Storage, write_onnx};
+use crate::places::replace_with;
+
+/// Protocol buffers, and so ONNX files, hold no more.
+const MOST_BYTES: u64 = (1 << 31) - 1;
+/// Bytes beside the weights: names, shapes, nodes.
+const ROOM_FOR_GRAPH: u64 = 8 << 20;
+
+/// A file that was written.
+pub struct Written {
+    file: PathBuf,
+    bytes: u64,
+    seed: u64,
+}
+
+/// ONNX of `sized` with the weights of `seed` into `out`; the number of bytes.
+pub fn write_seeded(sized: &Sized, seed: u64, out: &mut dyn Write) -> Result<u64, GraphError<Infallible>> {
+    let seeded = Seeded { seed };
+    let form = Form { side: sized.side, padding: Padding::Same, storage: Storage::Single };
+    write_onnx(&sized.network, form, |layer, residual| Ok(seeded.weights(layer, residual)), out)
+}
+
+/// Writes the network into `path`, whole or not at all.
+pub fn write(path: &Path, sized: &Sized, seed: u64) -> anyhow::Result<Written> {
+    let weights = 4 * sized.cost.folded_parameters;
+    anyhow::ensure!(
+        weights + ROOM_FOR_GRAPH <= MOST_BYTES,
+        "{}: the weights have {weights} bytes, an ONNX file holds at most {MOST_BYTES}: choose a smaller φ or fewer classes",
+        path.display()
+    );
+    let written = replace_with(path, |file| {
+        write_seeded(sized, seed, file).map_err(|error| match error {
+            GraphError::Write(cause) => cause,
+            other => std::io::Error::other(other),
+        })
+    });
+    let bytes = written.with_context(|| format!("{} cannot be written", path.display()))?;
+    Ok(Written { file: path.into(), bytes, seed })
+}
+
+impl Written {
+    pub fn as_json(&self) -> Value {
+        json!({ "file": self.file, "bytes": self.bytes, "seed": self.seed })
+    }
+
+    pub fn tell(&self, sized: &Sized, out: &mut dyn Write) -> std::io::Result<()> {
+        let (file, side) = (self.file.display(), sized.side);
+        writeln!(out, "\n{file}: {} bytes, weights of seed {}, for {side} × {side} pixels", self.bytes, self.seed)?;
+        writeln!(out, "time it with: phicam bench --model {file}")
+    }
+}

@@ -1,0 +1,36 @@
+//! How long a network takes on this machine, with seeded weights, in this process.
+
+use std::time::{Duration, Instant};
+
+use anyhow::Context;
+
+use super::Sized;
+use super::onnx::write_seeded;
+use crate::catalog::Layout;
+use crate::engine::{Engine, Tract};
+use crate::stats::Stage;
+
+/// Runs that are not counted: caches and clocks settle.
+const WARM_UP: u32 = 2;
+const LEAST_RUNS: u64 = 5;
+const ENOUGH: Duration = Duration::from_millis(1000);
+
+/// Milliseconds of the engine alone for one picture, the median.
+pub fn median_ms(name: &str, sized: &Sized, threads: usize) -> anyhow::Result<f64> {
+    let mut onnx = Vec::new();
+    write_seeded(sized, 0, &mut onnx)?;
+    let mut engine = Tract::load(name, &onnx, sized.side, Layout::Nchw, threads)?;
+    drop(onnx); // the engine has its own copy
+    engine.input().iter_mut().zip(0u32..).for_each(|(value, at)| *value = (at % 255) as f32 / 127.5 - 1.0);
+    for _ in 0..WARM_UP {
+        engine.infer()?;
+    }
+    let mut stage = Stage::new("infer");
+    let started = Instant::now();
+    while stage.count() < LEAST_RUNS || started.elapsed() < ENOUGH {
+        let at = Instant::now();
+        engine.infer()?;
+        stage.record(at.elapsed());
+    }
+    Ok(stage.percentiles().context("no picture was timed")?.p50)
+}
