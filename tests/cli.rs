@@ -199,7 +199,7 @@ fn each_shell_gets_completions() {
 #[test]
 fn help_names_each_command_and_version_the_version() {
     let help = Program::new().run("--help").with(0).stdout;
-    for command in ["run", "classify", "pick", "bench", "models", "doctor", "completions"] {
+    for command in ["run", "classify", "pick", "bench", "scale", "models", "doctor", "completions"] {
         assert!(help.lines().any(|line| line.trim_start().starts_with(command)), "{command}: {help}");
     }
     let version = Program::new().run("--version").with(0).stdout;
