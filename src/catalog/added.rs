@@ -63,7 +63,7 @@ fn take_out(catalog: &mut CatalogFile, name: &str) -> Option<NetworkEntry> {
     catalog.choice.retain(|choice| choice.network != name);
     let used = |input: &String| catalog.choice.iter().any(|choice| choice.input == *input);
     let inputs: Vec<String> = catalog.input.keys().filter(|input| !used(input)).cloned().collect();
-    inputs.iter().for_each(|input| drop(catalog.input.remove(input)));
+    catalog.input.retain(|input, _| !inputs.contains(input));
     catalog.network.remove(name)
 }
 

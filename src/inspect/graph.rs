@@ -181,7 +181,7 @@ fn constant(tensor: &TensorProto) -> Result<Constant, InspectError> {
         _ => return Err(fault(format!("is of ONNX type {}, which no weights here have", tensor.data_type))),
     };
     let held = if tensor.raw_data.is_empty() { typed } else { tensor.raw_data.len() / width };
-    let whole = tensor.raw_data.len() % width == 0;
+    let whole = tensor.raw_data.len().is_multiple_of(width);
     if held != elements || !whole {
         let bytes = tensor.raw_data.len();
         return Err(fault(format!("has the shape {shape:?}, but holds {held} values ({bytes} bytes)")));

@@ -1,7 +1,7 @@
 //! How much memory an ONNX file would take when decoded, told from its bytes before anything is allocated for it.
 //!
 //! Two bytes can stand for a structure of a thousand, and one for a number of eight: a small file could fill the memory.
-//! So its parts are walked through first, by the field numbers of onnx.proto (https://github.com/onnx/onnx), and what
+//! So its parts are walked through first, by the field numbers of onnx.proto (<https://github.com/onnx/onnx>), and what
 //! no classifier needs is refused: weights in other files, subgraphs, functions, sparse tensors.
 
 use std::mem::size_of;

@@ -1,4 +1,4 @@
-//! How each operator's output is shaped, by the operators' specification (https://onnx.ai/onnx/operators).
+//! How each operator's output is shaped, by the operators' specification (<https://onnx.ai/onnx/operators>).
 
 use tract_onnx::pb::NodeProto;
 
