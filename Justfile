@@ -27,6 +27,7 @@ check-onnxruntime:
     python3 -m venv target/reference-venv
     target/reference-venv/bin/python -m pip install --quiet -r tests/reference/requirements.txt
     target/reference-venv/bin/python tests/reference/check.py target/release/phicam
+    target/reference-venv/bin/python tests/reference/check_scale.py target/release/phicam
 
 # The small binary for boards: 22 MiB, as fast as `release`, eight minutes to build
 dist:
@@ -39,3 +40,7 @@ bench model="lite0@224":
 
 # Slower checks, before an issue is called done
 ci-heavy: ci check-models check-onnxruntime dist
+
+# Fuzz the readers of model files, ten minutes each (needs a C++ compiler; `just fuzz 60 onnx` for one of them)
+fuzz seconds="600" *targets:
+    fuzz/run {{seconds}} {{targets}}

@@ -227,6 +227,15 @@ impl Network {
         layers
     }
 
+    /// How many there are in [`Network::layers`].
+    pub fn layer_count(&self) -> usize {
+        let in_block = if self.family == Family::B { 5 } else { 3 };
+        let of_stage = |(at, stage): (usize, &Stage)| {
+            self.repeats(at) * (if stage.expansion > 1 { in_block } else { in_block - 1 })
+        };
+        3 + STAGES.iter().enumerate().map(of_stage).sum::<usize>()
+    }
+
     /// Of one picture of `side` pixels.
     pub fn cost(&self, side: u32) -> Cost {
         self.layers(side).iter().map(Layer::cost).fold(Cost::default(), |sum, cost| sum + cost)

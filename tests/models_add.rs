@@ -83,6 +83,9 @@ fn a_model_of_the_users_own_answers_by_name_and_stays_out_of_the_pick() {
     let pick = program.run("pick --json").with(0).saying(&["birds@96 is not in the pick"]);
     assert!(!pick.stdout.contains("birds"), "{}", pick.stdout);
     program.run("models verify").with(0);
+    program.run("models remove birds").with(0);
+    program.run("models add birds.safetensors --labels birds.txt --input imagenet --side 96").with(0);
+    program.run("classify --model birds dog.jpg --frame-ms 0.01").with(0); // pinned: no limit is checked
     program.run("models add birds.safetensors --labels birds.txt --input tf").with(1).saying(&["--replace"]);
     program.run("models add birds.safetensors --labels birds.txt --input tf --replace").with(0);
     assert_eq!(added(&program).len(), 1, "the two sides before are gone");

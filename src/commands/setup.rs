@@ -70,7 +70,9 @@ impl Setup {
         };
         let mut admitted: Vec<Choice> = admitted.into_iter().cloned().collect();
         admitted.sort_by(|a, b| a.million_macs.total_cmp(&b.million_macs));
-        let named = |pinned: &&Choice| choice.model.as_ref() == Some(&pinned.name);
+        // A network that has one side is that choice.
+        let only = choice.model.is_some() && admitted.len() == 1;
+        let named = |pinned: &&Choice| only || choice.model.as_ref() == Some(&pinned.name);
         Ok(Setup {
             folder,
             budget: budget.budget().or(board.budget),

@@ -135,6 +135,7 @@ fn blocks_follow_each_other_without_a_gap_at_any_phi() {
                 channels = layer.out_channels;
             }
             assert_eq!(channels, IMAGENET_CLASSES);
+            assert_eq!(layers.len(), network.layer_count());
             let last = network.blocks(side).last().unwrap().project.output_side;
             assert_eq!(last, side.div_ceil(32), "five halvings");
         }

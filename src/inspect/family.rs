@@ -9,8 +9,11 @@ use crate::scaling::Coefficients;
 /// are what rounding leaves of them: where several φ give the same layers, the middle one is told.
 pub fn recognise(seen: &[Seen], classes: usize) -> Option<Scaled> {
     let is = |network: &Network| {
+        if network.layer_count() != seen.len() {
+            return false; // most of the thousands of scales below, without building them
+        }
         let layers = Network { classes, ..*network }.layers(32); // shapes of weights do not depend on the side
-        layers.len() == seen.len() && layers.iter().zip(seen).all(|(layer, seen)| *seen == Seen::of(layer))
+        layers.iter().zip(seen).all(|(layer, seen)| *seen == Seen::of(layer))
     };
     let released = |released: &'static Released| Scaled {
         family: released.family,

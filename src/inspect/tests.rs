@@ -234,3 +234,28 @@ fn looking_at_a_file_takes_no_more_than_its_size_once_more() {
     let memory = allocation_counter::measure(|| drop(Facts::of(&bytes).unwrap()));
     assert!(memory.bytes_max < bytes.len() as u64 + SLACK_BYTES, "{} for {}", memory.bytes_max, bytes.len());
 }
+
+#[test]
+fn what_exporters_write_is_counted_as_onnxs_own_shapes_say() {
+    let folder = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/inspect");
+    let expected: serde_json::Value =
+        serde_json::from_slice(&std::fs::read(folder.join("expected.json")).unwrap()).unwrap();
+    let expected = expected.as_object().unwrap();
+    assert!(expected.len() >= 5);
+    for (name, expected) in expected {
+        let bytes = std::fs::read(folder.join(format!("{name}.onnx"))).unwrap();
+        let facts = Facts::of(&bytes).unwrap_or_else(|error| panic!("{name}: {error}"));
+        let macs = (facts.million_macs(facts.fixed_side.unwrap()).unwrap() * 1e6).round() as u64;
+        assert_eq!(
+            (facts.classes as u64, macs),
+            (expected["classes"].as_u64().unwrap(), expected["macs"].as_u64().unwrap()),
+            "{name}"
+        );
+        assert!(facts.scaled.is_none(), "{name}");
+        // And it runs.
+        let side = facts.fixed_side.unwrap();
+        let mut engine = crate::engine::Tract::load(name, &bytes, side, facts.layout, 1).unwrap();
+        let scores = crate::engine::Engine::infer(&mut engine).unwrap();
+        assert!(scores.len() == facts.classes && scores.iter().all(|score| score.is_finite()), "{name}: {scores:?}");
+    }
+}

@@ -60,8 +60,8 @@ def compare(program: Path, folder: Path, name: str, options: list[str]) -> float
 
     phicam("scale", "--onnx", str(file), *options)
     onnx.checker.check_model(str(file), full_check=True)
-    added = phicam("models", "add", str(file), "--name", name, "--input", "unit", "--labels", "imagenet")
-    phicam("classify", str(PHOTOGRAPH), "--model", name, "--dump", str(dumped))
+    added = phicam("models", "add", str(file), "--name", f"seeded-{name}", "--input", "unit", "--labels", "imagenet")
+    phicam("classify", str(PHOTOGRAPH), "--model", f"seeded-{name}", "--dump", str(dumped))
     scores = np.fromfile(dumped / f"{PHOTOGRAPH.stem}.f32", "<f4")
     levels = np.asarray(Image.open(dumped / f"{PHOTOGRAPH.stem}.png").convert("RGB"), np.float32)
     session = onnxruntime.InferenceSession(str(file), providers=["CPUExecutionProvider"])
@@ -74,7 +74,7 @@ def compare(program: Path, folder: Path, name: str, options: list[str]) -> float
     same = int(reference.argmax()) == int(scores.argmax())
     print(f"{name}@{side}: range {extent:.2f}, difference {difference:.1e}, same class {same}; {added.splitlines()[0]}")
     file.unlink()
-    phicam("models", "remove", name)
+    phicam("models", "remove", f"seeded-{name}")
     return difference if same else 1.0
 
 

@@ -95,12 +95,11 @@ pub fn network(args: &ScaleArgs, out: &mut dyn Write) -> anyhow::Result<()> {
         writeln!(out, "the largest φ within {} MACs is {phi}{end}", work(limit))?;
     }
     head(&asked, out)?;
-    stage_table(&stages, out)?;
-    layer_table(&layers, out)?;
     if let Some(written) = written {
-        written.tell(&asked.sized, out)?;
+        return Ok(written.tell(&asked.sized, out)?);
     }
-    Ok(())
+    stage_table(&stages, out)?;
+    Ok(layer_table(&layers, out)?)
 }
 
 fn head(asked: &Asked, out: &mut dyn Write) -> std::io::Result<()> {
