@@ -33,7 +33,7 @@ pub enum CatalogError {
     Unwritable { path: PathBuf, cause: std::io::Error },
     #[error(
         "{}: SHA-256 is {found}, the catalog says {expected}: the file is damaged or another one; \
-         fetch it again, or rebuild it with models/imagenet/build.py", path.display()
+         fetch it again (models/imagenet/build.py makes the shipped ones, `phicam models add --replace` others)", path.display()
     )]
     WrongHash { path: PathBuf, found: String, expected: String },
 }
@@ -123,7 +123,8 @@ impl Catalog {
     /// The same with what was added to it (see [`ADDED`]) in the state folder `state`; nothing is there at first.
     pub fn with_added(mut self, state: &Path) -> Result<Catalog, CatalogError> {
         let folder = state.join(ADDED);
-        if !folder.join("catalog.toml").exists() {
+        // Only what is not there is passed over in silence, not what may not be read.
+        if matches!(folder.join("catalog.toml").try_exists(), Ok(false)) {
             return Ok(self);
         }
         let added = Catalog::read(&folder)?;

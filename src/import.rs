@@ -25,8 +25,8 @@ pub enum ImportError {
     #[error("tensor {name} has values that are not finite, or a variance below 0: the file is damaged")]
     NotFinite { name: String },
     #[error(
-        "timm's tf_efficientnet_* and efficientnet_* have the same tensors, but pad and normalise differently, and the \
-         file's name does not begin with either: say which with --name, or with --padding same or --padding symmetric"
+        "timm's tf_efficientnet_* and efficientnet_* have the same tensors, but pad and normalise differently, and no \
+         published weights are known by its name: say --padding same (tf_efficientnet_*) or --padding symmetric"
     )]
     WhichPadding,
 }

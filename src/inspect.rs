@@ -34,7 +34,8 @@ pub enum InspectError {
     #[error("it has {0}")]
     Refused(&'static str),
     #[error(
-        "decoded it would take more than {limit_mib} MiB, far more than its size: it is damaged or made to do harm"
+        "decoded it would take more than {limit_mib} MiB, its size and {} more: it has too many small parts; simplify it \
+         (onnxsim does), or it is damaged", SLACK_BYTES >> 20
     )]
     Swells { limit_mib: u64 },
     #[error("it has {bytes} bytes, more than the {MAX_BYTES} that a model may have")]

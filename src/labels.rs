@@ -26,6 +26,7 @@ impl Labels {
     pub fn parse(bytes: &[u8], path: &Path) -> Result<Labels, LabelError> {
         let text = std::str::from_utf8(bytes)
             .map_err(|error| LabelError::NotUtf8 { path: path.into(), at: error.valid_up_to() })?;
+        let text = text.strip_prefix('\u{feff}').unwrap_or(text); // some editors begin files with it
         let mut seen = std::collections::HashMap::new();
         let mut labels = Vec::new();
         for (index, label) in text.lines().map(str::trim).enumerate() {
@@ -82,6 +83,7 @@ mod tests {
     #[test]
     fn a_label_twice_or_missing_is_refused_with_its_line() {
         assert!(refusal(b"crane\nhen\ncrane\n").starts_with("labels.txt:3: `crane` stands on line 1 too"));
+        assert_eq!(Labels::parse("\u{feff}hen\n".as_bytes(), Path::new("l")).unwrap().of(0), "hen");
         assert!(refusal(b"crane\n\nhen\n").starts_with("labels.txt:2: the label is empty"));
         assert!(refusal(b"crane\nh\xffn\n").contains("byte 7 is not UTF-8"));
     }

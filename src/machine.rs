@@ -84,9 +84,12 @@ fn node(device: &Path) -> PathBuf {
     Path::new("/dev").join(device.file_name().unwrap_or_default())
 }
 
-/// Lets this process have at most `bytes` of memory of its own from now on; what asks for more ends it.
+/// Lets this process have at most `bytes` of memory of its own from now on, or what it was allowed already where that
+/// is less; what asks for more ends it.
 pub fn limit_memory(bytes: u64) -> std::io::Result<()> {
-    use rustix::process::{Resource, Rlimit, setrlimit};
-    let limit = Rlimit { current: Some(bytes), maximum: Some(bytes) };
+    use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
+    let allowed = getrlimit(Resource::Data);
+    let lower = |before: Option<u64>| Some(before.map_or(bytes, |before| before.min(bytes)));
+    let limit = Rlimit { current: lower(allowed.current), maximum: lower(allowed.maximum) };
     Ok(setrlimit(Resource::Data, limit)?)
 }

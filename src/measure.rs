@@ -58,12 +58,17 @@ pub fn measure(choice: &Choice, models: &Path, threads: usize, stop: &AtomicBool
     let failed = |cause: String| MeasureError::Failed { choice: choice.name.clone(), cause };
     let io_failed = |error: std::io::Error| failed(error.to_string());
     let program = std::env::current_exe().map_err(io_failed)?;
-    let mut child = Command::new(program)
+    let mut command = Command::new(program);
+    if let Some(folder) = choice.own_folder() {
+        command.current_dir(folder); // so that the file can be named, whatever its folder is called
+    }
+    let mut child = command
         .args(["bench", "--json", "--threads", &threads.to_string()])
         .args(choice.as_arguments())
         .arg("--models")
         .arg(models)
         .env("RUST_LOG", "error")
+        .env_remove("RUST_BACKTRACE")
         .stdin(Stdio::null())
         .stdout(Stdio::piped())
         .stderr(Stdio::piped())
@@ -89,7 +94,9 @@ pub fn measure(choice: &Choice, models: &Path, threads: usize, stop: &AtomicBool
     }
     if !said.status.success() {
         let stderr = String::from_utf8_lossy(&said.stderr);
+        let said_first = stderr.lines().find_map(|line| line.strip_prefix("error: "));
         let last = stderr.lines().last().map(|last| last.strip_prefix("phicam: ").unwrap_or(last));
+        let last = said_first.or(last);
         return Err(failed(match (said.status.code(), last) {
             (Some(1), Some(last)) => last.into(), // an error like any other
             (_, last) => format!("{}: {}", said.status, last.unwrap_or("it said nothing")),

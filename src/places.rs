@@ -62,12 +62,18 @@ fn folder_of(variable: &str) -> Option<PathBuf> {
     env::var_os(variable).filter(|value| !value.is_empty()).map(PathBuf::from)
 }
 
-/// Where the program remembers (measurements): `PHICAM_STATE`, systemd's state folder, or XDG's.
+/// Where the program remembers (measurements, added models): `PHICAM_STATE`, systemd's state folder, or XDG's; without
+/// any of them a temporary folder.
 pub fn state() -> PathBuf {
+    kept_state().unwrap_or_else(|| env::temp_dir().join("phicam"))
+}
+
+/// The same, but no temporary folder: what lies there may be anybody's, and no model should be taken from it.
+pub fn kept_state() -> Option<PathBuf> {
     let named = ["PHICAM_STATE", "STATE_DIRECTORY"].into_iter().find_map(folder_of);
     let xdg = || folder_of("XDG_STATE_HOME").map(|home| home.join("phicam"));
     let home = || folder_of("HOME").map(|home| home.join(".local/state/phicam"));
-    named.or_else(xdg).or_else(home).unwrap_or_else(|| env::temp_dir().join("phicam"))
+    named.or_else(xdg).or_else(home)
 }
 
 /// Writes what `write` gives to `path` so that a power cut leaves the old file or the new one, never half of one.
@@ -75,6 +81,8 @@ pub fn replace_with<T, E: From<std::io::Error>>(
     path: &Path,
     write: impl FnOnce(&mut dyn std::io::Write) -> Result<T, E>,
 ) -> Result<T, E> {
+    let target = replaceable(path)?;
+    let path = target.as_path();
     let mut name = path.file_name().unwrap_or_default().to_os_string();
     name.push(format!(".{}.new", std::process::id()));
     let new = path.with_file_name(name);
@@ -90,6 +98,42 @@ pub fn replace_with<T, E: From<std::io::Error>>(
         let _ = std::fs::remove_file(&new); // the first error is the one to tell
     }
     written
+}
+
+/// What a link leads to, or `path` itself; an error where that is a device, a pipe or a folder, which must not be replaced.
+fn replaceable(path: &Path) -> std::io::Result<PathBuf> {
+    match std::fs::metadata(path) {
+        Ok(there) if there.is_file() => path.canonicalize(),
+        Ok(_) => Err(std::io::Error::other("it is no regular file but a folder, a device or a pipe; name a file")),
+        Err(_) => Ok(path.into()), // not there yet, or the attempt to write tells what is wrong
+    }
+}
+
+/// A file that could not be read whole.
+#[derive(Debug, thiserror::Error)]
+pub enum ReadError {
+    #[error("{} cannot be read: {cause}", path.display())]
+    Io { path: PathBuf, cause: std::io::Error },
+    #[error("{} is no regular file but a folder, a device or a pipe; name a file", path.display())]
+    NoFile { path: PathBuf },
+    #[error("{} has {bytes} bytes, the limit is {limit}", path.display())]
+    TooLarge { path: PathBuf, bytes: u64, limit: u64 },
+}
+
+/// Reads a regular file of at most `limit` bytes; does not wait for a pipe.
+pub fn read_regular(path: &Path, limit: u64) -> Result<Vec<u8>, ReadError> {
+    use std::io::Read;
+    let io = |cause| ReadError::Io { path: path.into(), cause };
+    let there = std::fs::metadata(path).map_err(io)?;
+    if !there.is_file() {
+        return Err(ReadError::NoFile { path: path.into() });
+    }
+    if there.len() > limit {
+        return Err(ReadError::TooLarge { path: path.into(), bytes: there.len(), limit });
+    }
+    let mut bytes = Vec::with_capacity(usize::try_from(there.len()).unwrap_or(0));
+    std::fs::File::open(path).and_then(|file| file.take(limit).read_to_end(&mut bytes)).map_err(io)?;
+    Ok(bytes)
 }
 
 /// Writes `bytes` to `path` so that a power cut leaves the old file or the new one, never half of one.

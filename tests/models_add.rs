@@ -2,36 +2,12 @@
 
 mod common;
 
-use std::path::Path;
-
+use common::added::{added, files, seven_birds, weights};
 use common::program::Program;
-use common::seeded::{safetensors, state_dict};
-use common::{root, sample};
-use phicam::efficientnet::{Network, Released};
+use common::root;
 use phicam::import::Naming;
 use prost::Message;
 use tract_onnx::pb::{AttributeProto, ModelProto, NodeProto, tensor_shape_proto, type_proto};
-
-/// A state dict with seeded values, as a file of safetensors.
-fn weights(naming: Naming, name: &str, classes: usize) -> Vec<u8> {
-    let network = Network { classes, ..Released::named(name).unwrap().network() };
-    safetensors(&state_dict(naming, &network))
-}
-
-fn seven_birds() -> String {
-    ["wren", "robin", "great tit", "magpie", "heron", "swift", "owl"].join("\n")
-}
-
-/// The names of what was added and what is known of it, by `models list --json`.
-fn added(program: &Program) -> Vec<serde_json::Value> {
-    let shipped = |choice: &serde_json::Value| choice["source"].as_str().unwrap().starts_with("package ");
-    program.run("models list --json").with(0).json().into_iter().filter(|choice| !shipped(choice)).collect()
-}
-
-fn files(program: &Program) -> Vec<String> {
-    let Ok(entries) = std::fs::read_dir(program.path("state/models")) else { return Vec::new() };
-    entries.map(|entry| entry.unwrap().file_name().into_string().unwrap()).collect()
-}
 
 #[test]
 fn published_weights_are_added_with_their_accuracy_and_input_without_being_asked() {
@@ -56,6 +32,11 @@ fn what_neither_the_name_nor_the_tensors_tell_is_asked_for() {
     program.write("birds.safetensors", weights(Naming::Timm, "b0", 7));
     program.write("birds.txt", seven_birds());
     program.run("models add birds.safetensors").with(1).saying(&["--padding same", "--padding symmetric"]);
+    std::fs::copy(program.path("birds.safetensors"), program.path("efficientnet_birds.safetensors")).unwrap();
+    program
+        .run("models add efficientnet_birds.safetensors")
+        .with(1)
+        .saying(&["no published weights", "--padding same"]);
     program.run("models add birds.safetensors --padding same").with(1).saying(&["7 classes", "--labels"]);
     let labelled = "models add birds.safetensors --padding same --labels birds.txt";
     program.run(labelled).with(1).saying(&["--input", "imagenet", "raw"]);
@@ -103,9 +84,14 @@ fn photographs_in_folders_named_by_label_give_an_accuracy_at_once() {
     program.write("photos/German_shepherd/broken.jpg", b"\xff\xd8\xff\xe0 no picture");
     let shipped = root().join("models/imagenet/lite0.onnx");
     let add = format!("models add {} --name mine --input lite --labels imagenet --try photos", shipped.display());
-    let said = program.run(&add).with(0).saying(&["broken.jpg"]).stdout;
-    assert!(said.contains("1 of 2 right (50.0 %") && said.contains("1 files could not be read"), "{said}");
-    assert_eq!(added(&program)[0]["top1_percent"], 50.0);
+    let said = program.run(&add).with(4).saying(&["broken.jpg"]).stdout;
+    assert!(
+        said.contains("1 of 2 right (50.0 %, truly 9 to 91)") && said.contains("1 files could not be read"),
+        "{said}"
+    );
+    let choice = &added(&program)[0];
+    assert_eq!(choice["top1_percent"], serde_json::Value::Null, "on other pictures than the others' it proves nothing");
+    assert!(choice["top1_source"].as_str().unwrap().contains("50.0 % of 2 photographs"), "{choice}");
     let again = program.run("models evaluate photos --model mine --json").with(4).json();
     assert_eq!((&again[0]["pictures"], &again[0]["top1_percent"]), (&2.into(), &50.0.into()));
     std::fs::rename(program.path("photos/German_shepherd"), program.path("photos/German_sheperd")).unwrap();
@@ -175,30 +161,34 @@ fn a_bare_file_can_be_timed_and_not_believed() {
 }
 
 #[test]
-fn names_that_would_clash_or_lead_astray_are_refused() {
+fn each_side_of_published_weights_has_its_own_crop_and_what_was_said_otherwise_is_not_their_accuracy() {
     let program = Program::new();
-    let shipped = root().join("models/imagenet/lite0.onnx");
-    let add = |name: &str| {
-        program.run(&format!("models add {} --input lite --labels imagenet --name {name}", shipped.display()))
-    };
-    add("lite0").with(1).saying(&["`lite0` is a shipped network"]);
-    add("../escape").with(1).saying(&["cannot be its name"]);
-    add(".hidden").with(1).saying(&["cannot be its name"]);
-    program.run("models add missing.pth").with(1).saying(&["missing.pth cannot be read"]);
-    program.write("empty.pth", b"");
-    program.run("models add empty.pth").with(1).saying(&["is empty"]);
-    program.write("text.pth", b"these are no weights at all");
-    program.run("models add text.pth").with(1).saying(&["text.pth"]);
-    let photograph = sample("dog.jpg");
-    program.run(&format!("models add {}", photograph.display())).with(1).saying(&["dog.jpg"]);
-    assert!(!Path::new(&program.path("state/models/catalog.toml")).exists());
+    program.write("efficientnet_b1.ft_in1k.safetensors", weights(Naming::Timm, "b1", 1000));
+    program.run("models add efficientnet_b1.ft_in1k.safetensors --name pretty").with(0);
+    let catalog = std::fs::read_to_string(program.path("state/models/catalog.toml")).unwrap();
+    let of = |side: u32| catalog.split("[[choice]]").find(|part| part.contains(&format!("pretty@{side}"))).unwrap();
+    assert!(of(224).contains("imagenet-0.875-bicubic") && of(224).contains("77.592"), "{catalog}");
+    assert!(of(256).contains("imagenet-1-bicubic") && of(256).contains("78.806"), "{catalog}");
+    let said = program.run("models add efficientnet_b1.ft_in1k.safetensors --replace --name pretty --side 224 --bgr");
+    assert!(said.with(0).stdout.contains("published with another input"));
+    assert_eq!(added(&program)[0]["top1_percent"], serde_json::Value::Null);
 }
 
 #[test]
-fn damage_to_what_was_added_does_not_stop_what_was_shipped() {
+fn what_is_over_the_limit_of_work_is_never_said_to_fit() {
     let program = Program::new();
-    program.take("dog.jpg", "dog.jpg");
-    program.write("state/models/catalog.toml", "[network.x]\nfile = 3\n");
-    program.run("classify dog.jpg --model lite0@96").with(0).saying(&["what was added is left out"]);
-    program.run("models list").with(1).saying(&["catalog.toml"]);
+    let pick = program.run("pick --what-if --json --flops 300M --model lite0").with(0).json();
+    let beyond = pick[0]["what_if"].as_array().unwrap();
+    assert!(beyond.len() >= 9 && beyond.iter().all(|one| one["fits"] == false), "{beyond:?}");
+    let named = |name: &str| beyond.iter().any(|one| one["network"].as_str().unwrap().starts_with(name));
+    assert!(
+        named("b0") && named("lite3") && !named("lite1") && !named("lite2"),
+        "shipped ones are not beyond the catalog"
+    );
+    assert_eq!(pick[0]["beyond"], serde_json::Value::Null);
+    assert!(
+        std::fs::read_dir(program.path("state"))
+            .unwrap()
+            .all(|entry| { !entry.unwrap().file_name().to_string_lossy().starts_with("what-if") })
+    );
 }

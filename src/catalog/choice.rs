@@ -14,20 +14,17 @@ const SIDES: std::ops::RangeInclusive<u32> = 32..=2048;
 impl Choice {
     /// What tells another process of this program which it is.
     pub fn as_arguments(&self) -> Vec<OsString> {
-        if !self.in_catalog() {
-            return vec![
-                "--model".into(),
-                self.network.file.clone().into(),
-                "--side".into(),
-                self.side.to_string().into(),
-            ];
+        if self.own_folder().is_some() {
+            let mut file = OsString::from("./");
+            file.push(self.network.file.file_name().unwrap_or_default());
+            return vec!["--model".into(), file, "--side".into(), self.side.to_string().into()];
         }
         vec!["--model".into(), self.name.clone().into()]
     }
 
-    /// Whether it is of a catalog, and not [`Choice::of_file`].
-    fn in_catalog(&self) -> bool {
-        !self.network.labels.as_os_str().is_empty()
+    /// The folder of a file that is in no catalog (see [`Choice::of_file`]); [`Choice::as_arguments`] names it from there.
+    pub fn own_folder(&self) -> Option<&Path> {
+        self.network.labels.as_os_str().is_empty().then(|| self.network.file.parent()).flatten()
     }
 
     /// `φ 1.03`, or `φ unknown`.

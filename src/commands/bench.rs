@@ -74,12 +74,15 @@ fn bench_file(path: &Path, args: &BenchArgs, out: &mut dyn Write) -> anyhow::Res
     let ModelFile::Onnx { bytes, .. } = &file else {
         bail!("{} has weights only: `phicam models add` makes a model of them", path.display());
     };
-    let side = args.side.or(file.side());
-    let side = side.with_context(|| format!("{} takes any side: say --side N, in pixels", path.display()))?;
+    let side = file.checked_side(args.side).with_context(|| path.display().to_string())?;
     let choice = Choice::of_file(path, bytes, side, file.layout(), file.scaled(), file.million_macs(side)?);
     let threads = args.choice.threads.map_or_else(machine::cores, usize::from);
     let start = Instant::now();
     let engine = engine::open(&choice, bytes, threads)?;
+    if engine.classes() != file.classes() {
+        let (found, told) = (engine.classes(), file.classes());
+        bail!("{} gives {found} scores, and its graph tells of {told} classes: it is damaged", path.display());
+    }
     let labels = Labels::numbered(engine.classes());
     let classifier = Classifier::with_engine(&choice, labels, engine, &settings(threads));
     let load_ms = start.elapsed().as_secs_f64() * 1e3;

@@ -9,7 +9,6 @@ use serde::Serialize;
 use super::models::fault;
 use super::{exit, write_json};
 use crate::board::{Board, GENERIC};
-use crate::catalog::Catalog;
 use crate::cli::DoctorArgs;
 use crate::decode::{decode, read_file};
 use crate::{machine, places};
@@ -90,9 +89,7 @@ fn machine() -> Vec<Finding> {
 
 fn models(named: Option<&Path>) -> Vec<Finding> {
     const REMEDY: &str = "copy the folder models from the source beside the program, or name it with --models";
-    let catalog = places::models(named)
-        .map_err(anyhow::Error::from)
-        .and_then(|folder| Ok(Catalog::read(&folder)?.with_added(&places::state())?));
+    let catalog = super::models::read(named);
     let catalog = match catalog {
         Ok(catalog) => catalog,
         Err(error) => return vec![bad("models", State::Wrong, error.to_string(), REMEDY)],

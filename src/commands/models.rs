@@ -1,6 +1,7 @@
 //! `phicam models`: what there is to choose from, and whether its files are whole.
 
 use std::io::Write;
+use std::path::Path;
 use std::process::ExitCode;
 
 use serde_json::json;
@@ -20,15 +21,20 @@ mod plan;
 pub fn models(args: ModelsArgs, out: &mut dyn Write) -> anyhow::Result<ExitCode> {
     match args.command {
         ModelsCommand::List { folder, json } => list(&read(folder.models.as_deref())?, json, out),
-        ModelsCommand::Verify { folder } => verify(&read(folder.models.as_deref())?, out),
+        ModelsCommand::Verify { folder } => verify(folder.models.as_deref(), out),
         ModelsCommand::Add(args) => add::add(*args, out),
         ModelsCommand::Remove { name } => add::remove(&name, out),
         ModelsCommand::Evaluate { dir, choice, json } => evaluate::evaluate(&dir, &choice, json, out),
     }
 }
 
-fn read(folder: Option<&std::path::Path>) -> anyhow::Result<Catalog> {
-    Ok(Catalog::read(&places::models(folder)?)?.with_added(&places::state())?)
+/// What is shipped and what was added; damage to either is an error.
+pub fn read(folder: Option<&Path>) -> anyhow::Result<Catalog> {
+    let catalog = Catalog::read(&places::models(folder)?)?;
+    Ok(match places::kept_state() {
+        Some(state) => catalog.with_added(&state)?,
+        None => catalog,
+    })
 }
 
 fn list(catalog: &Catalog, as_json: bool, out: &mut dyn Write) -> anyhow::Result<ExitCode> {
@@ -78,8 +84,17 @@ pub fn fault(choice: &Choice) -> Option<String> {
     Classifier::open(choice, &settings).err().map(|error| error.to_string())
 }
 
-fn verify(catalog: &Catalog, out: &mut dyn Write) -> anyhow::Result<ExitCode> {
+fn verify(folder: Option<&Path>, out: &mut dyn Write) -> anyhow::Result<ExitCode> {
     let mut failed = 0;
+    let catalog = match read(folder) {
+        Ok(catalog) => catalog,
+        Err(error) => {
+            let shipped = Catalog::read(&places::models(folder)?)?; // or that is the error
+            failed += 1;
+            writeln!(out, "what was added cannot be read, move its catalog aside or mend it: {error}")?;
+            shipped
+        }
+    };
     for choice in &catalog.choices {
         match fault(choice) {
             None => writeln!(out, "{:<12} good", choice.name)?,

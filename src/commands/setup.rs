@@ -8,7 +8,7 @@ use log::{info, warn};
 
 use crate::board::Board;
 use crate::budget::Budget;
-use crate::catalog::{Catalog, Choice};
+use crate::catalog::{Catalog, Choice, Scaled};
 use crate::classifier;
 use crate::cli::{BoardArgs, BudgetArgs, ChoiceArgs, GuessArgs};
 use crate::guess;
@@ -27,7 +27,8 @@ pub fn board(args: &BoardArgs) -> anyhow::Result<Board> {
 
 /// What is shipped in `folder`, and what was added to it. Damage to what was added does not stop what was shipped.
 pub fn catalog(folder: &Path) -> anyhow::Result<Catalog> {
-    let with_added = Catalog::read(folder)?.with_added(&places::state());
+    let Some(state) = places::kept_state() else { return Ok(Catalog::read(folder)?) };
+    let with_added = Catalog::read(folder)?.with_added(&state);
     with_added.or_else(|error| {
         warn!("what was added is left out: {error}; `phicam models verify` says more");
         Ok(Catalog::read(folder)?)
@@ -43,6 +44,8 @@ pub struct Setup {
     pub pinned: Option<Choice>,
     /// What the user admits, by work.
     pub admitted: Vec<Choice>,
+    /// Every EfficientNet of the catalog, admitted or not.
+    pub known: Vec<Scaled>,
     /// The network or choice that the user named.
     named: Option<String>,
     pub remembered: Remembered,
@@ -68,6 +71,7 @@ impl Setup {
                 comparable
             }
         };
+        let known = catalog.choices.iter().filter_map(|choice| choice.network.scaled).collect();
         let mut admitted: Vec<Choice> = admitted.into_iter().cloned().collect();
         admitted.sort_by(|a, b| a.million_macs.total_cmp(&b.million_macs));
         // A network that has one side is that choice.
@@ -79,6 +83,7 @@ impl Setup {
             threads: choice.threads.map_or_else(machine::cores, usize::from),
             pinned: admitted.iter().find(named).cloned(),
             admitted,
+            known,
             named: choice.model.clone(),
             remembered: Remembered::read(&places::state()),
         })
@@ -129,9 +134,10 @@ impl Setup {
     }
 }
 
-/// Whether what `--model` says is a file and no choice: choices have no dot-onnx at their ends, and no slashes.
+/// Whether what `--model` says is a file and no choice: choices do not end so, and have no slashes.
 pub fn is_file_name(model: &str) -> bool {
-    model.contains('/') || Path::new(model).extension().is_some_and(|extension| extension == "onnx")
+    let ends = [".onnx", ".safetensors", ".pth", ".pt", ".bin"];
+    model.contains('/') || ends.iter().any(|end| model.to_ascii_lowercase().ends_with(end))
 }
 
 /// What a classifier needs beside its choice.

@@ -56,11 +56,6 @@ impl Released {
         RELEASED.iter().find(|released| released.name == name)
     }
 
-    /// The one with that width and depth.
-    pub fn scaled(family: Family, width: f64, depth: f64) -> Option<&'static Released> {
-        RELEASED.iter().find(|r| r.family == family && r.width == width && r.depth == depth)
-    }
-
     /// For ImageNet's classes.
     pub fn network(&self) -> Network {
         Network::new(self.family, self.width, self.depth)

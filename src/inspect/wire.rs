@@ -13,8 +13,8 @@ use tract_onnx::pb::{
 
 use super::InspectError;
 
-/// What decoding may take beyond the file's own size: the structures of a few thousand nodes.
-pub const SLACK_BYTES: u64 = 8 << 20;
+/// What decoding may take beyond the file's own size: the structures of some thousand nodes, a kilobyte an attribute.
+pub const SLACK_BYTES: u64 = 32 << 20;
 
 /// A kind of message.
 #[derive(Clone, Copy, PartialEq)]

@@ -1,15 +1,16 @@
 //! `phicam models add`: weights that others trained, as choices.
 
 use std::io::Write;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::process::ExitCode;
 
 use anyhow::{Context, bail};
 
+use super::super::exit;
 use super::evaluate;
 use super::file::ModelFile;
 use super::plan::Plan;
-use crate::catalog::added;
+use crate::catalog::added::Lock;
 use crate::catalog::{Catalog, Choice};
 use crate::cli::AddArgs;
 use crate::labels::Labels;
@@ -18,17 +19,9 @@ use crate::{machine, places};
 
 pub fn add(args: AddArgs, out: &mut dyn Write) -> anyhow::Result<ExitCode> {
     let shipped = places::models(args.folder.models.as_deref())?;
-    let state = places::state();
-    let folder = added::folder(&state);
+    let state = places::kept_state().context(NO_STATE)?;
     let name = name(&args)?;
-    let catalog = Catalog::read(&shipped)?;
-    if catalog.choices.iter().any(|choice| choice.network.name == name) {
-        bail!("`{name}` is a shipped network; give another name with --name");
-    }
-    let catalog = catalog.with_added(&state)?;
-    if !args.replace && catalog.choices.iter().any(|choice| choice.network.name == name) {
-        bail!("`{name}` was added before; --replace puts this one in its place, --name gives it another name");
-    }
+    check_free(&name, &args, &shipped, &state)?;
     let file = ModelFile::open(&args.file)?;
     writeln!(out, "{}: {}", args.file.display(), file.in_words())?;
     let published = published_as(&args, &file);
@@ -36,24 +29,23 @@ pub fn add(args: AddArgs, out: &mut dyn Write) -> anyhow::Result<ExitCode> {
         Some(row) => writeln!(out, "published as {}", row.model)?,
         None => writeln!(out, "no published weights are known by that name")?,
     }
-    let plan = Plan::new(&args, &name, &file, published, &shipped)?;
+    let plan = Plan::new(&args, &name, &file, &published, &shipped)?;
     if let Some(dir) = &args.r#try {
         let labels = Labels::parse(&plan.labels, dir)?;
-        evaluate::folders(dir, &labels)?; // a wrong folder is told before anything is written
+        evaluate::pictures(dir, &labels)?; // a wrong folder is told before anything is written
     }
-    std::fs::create_dir_all(&folder).with_context(|| format!("{} cannot be made", folder.display()))?;
-    let candidate = folder.join(format!(".{name}.new.onnx"));
-    let done =
-        plan.prove(&file, &candidate, &shipped).and_then(|proof| Ok((proof, plan.enter(&file, &candidate, &state)?)));
-    if candidate.exists() {
-        let _ = std::fs::remove_file(&candidate); // what went wrong before is the error to tell
-    }
+    let lock = Lock::take(&state)?;
+    check_free(&name, &args, &shipped, &state)?; // another may have added it meanwhile
+    let candidate = lock.candidate(&name);
+    let proof = plan.prove(&file, &candidate, &shipped);
+    let done = proof.and_then(|proof| Ok((proof, plan.enter(&file, &candidate, &lock)?)));
+    lock.sweep(); // what no entry names: the old one's files, or this one's where it failed
     let (proof, choices) = done?;
     drop(file); // as large as the weights
     for choice in &choices {
         let accuracy = match choice.top1_percent {
             Some(top1) => format!("top-1 {top1:.2} % ({})", choice.top1_source),
-            None => "accuracy not known: --top1 or --try DIR tells it; until then only --model runs it".into(),
+            None => format!("accuracy {}; only --model runs it, --top1 PERCENT tells it", choice.top1_source),
         };
         writeln!(
             out,
@@ -66,42 +58,57 @@ pub fn add(args: AddArgs, out: &mut dyn Write) -> anyhow::Result<ExitCode> {
     writeln!(
         out,
         "{} takes {:.1} ms at p95 on this machine, {:.0} MiB; {}",
-        choices.first().map_or("it", |smallest| &smallest.name),
+        choices.last().map_or("it", |largest| &largest.name),
         proof.total_ms.p95,
         proof.rss_mib,
-        folder.display()
+        lock.folder().display()
     )?;
     if let Some(dir) = &args.r#try {
-        try_it(&state, &choices, dir, out)?;
+        return try_it(&lock, &choices, dir, out);
     }
     Ok(ExitCode::SUCCESS)
+}
+
+/// What is said where nothing can be kept.
+const NO_STATE: &str = "there is no folder to keep it in: name one with PHICAM_STATE, or set HOME";
+
+/// Whether the name may be taken.
+fn check_free(name: &str, args: &AddArgs, shipped: &Path, state: &Path) -> anyhow::Result<()> {
+    let catalog = Catalog::read(shipped)?;
+    if catalog.choices.iter().any(|choice| choice.network.name == name) {
+        bail!("`{name}` is a shipped network; give another name with --name");
+    }
+    let catalog = catalog.with_added(state)?;
+    if !args.replace && catalog.choices.iter().any(|choice| choice.network.name == name) {
+        bail!("`{name}` was added before; --replace puts this one in its place, --name gives it another name");
+    }
+    Ok(())
 }
 
 /// `phicam models remove`
 pub fn remove(name: &str, out: &mut dyn Write) -> anyhow::Result<ExitCode> {
-    match remove_from(&places::state(), name)? {
-        true => writeln!(out, "{name} was taken out")?,
-        false => bail!("no network `{name}` was added; `phicam models list` shows all, and shipped ones stay"),
+    let state = places::kept_state().context(NO_STATE)?;
+    let lock = Lock::take(&state)?;
+    if !lock.remove(name)? {
+        let network = name.split('@').next().unwrap_or(name);
+        let hint = if network == name { String::new() } else { format!("; all sides of `{network}` go together") };
+        bail!("no network `{name}` was added; `phicam models list` shows all, and shipped ones stay{hint}");
     }
+    lock.sweep();
+    writeln!(out, "{name} was taken out")?;
     Ok(ExitCode::SUCCESS)
-}
-
-fn remove_from(state: &Path, name: &str) -> anyhow::Result<bool> {
-    let Some(files) = added::remove(state, name)? else { return Ok(false) };
-    // By name alone: whatever a catalog that was tampered with says, nothing outside the folder is removed.
-    let inside = |file: &PathBuf| Some(added::folder(state).join(file.file_name()?)).filter(|file| file.exists());
-    for file in files.iter().filter_map(inside) {
-        std::fs::remove_file(&file).with_context(|| format!("{} cannot be removed", file.display()))?;
-    }
-    Ok(true)
 }
 
 /// What the user said, else the file's name; with characters that need no quotes anywhere.
 fn name(args: &AddArgs) -> anyhow::Result<String> {
     let name = args.name.clone().unwrap_or_else(|| published::stem(&args.file));
     let plain = |c: char| c.is_ascii_alphanumeric() || "._-".contains(c);
-    if name.is_empty() || name.len() > 64 || !name.chars().all(plain) || name.starts_with('.') {
-        bail!("`{name}` cannot be its name: 1 to 64 of a–z, 0–9, `.`, `_` and `-`; give one with --name");
+    let as_a_file = [".onnx", ".safetensors", ".pth", ".pt", ".bin"].iter().any(|end| name.ends_with(end));
+    if name.is_empty() || name.len() > 64 || !name.chars().all(plain) || name.starts_with(['.', '-']) || as_a_file {
+        bail!(
+            "`{name}` cannot be its name: 1 to 64 letters, digits, `.`, `_` and `-`, beginning with one of the first \
+             two and not ending as a file's; give one with --name"
+        );
     }
     Ok(name)
 }
@@ -112,19 +119,24 @@ fn published_as(args: &AddArgs, file: &ModelFile) -> Vec<Published> {
     if file.classes() != crate::efficientnet::IMAGENET_CLASSES {
         return Vec::new(); // trained further, for something else
     }
-    let path = args.name.as_ref().map_or(args.file.clone(), PathBuf::from);
-    published::of_file(&path, network, torchvision)
+    let by_name = args.name.as_ref().map(|name| published::of_file(Path::new(name), network, torchvision));
+    by_name.filter(|rows| !rows.is_empty()).unwrap_or_else(|| published::of_file(&args.file, network, torchvision))
 }
 
-/// Tells the accuracy on the user's photographs; where none was known, it becomes the choice's.
-fn try_it(state: &Path, choices: &[Choice], dir: &Path, out: &mut dyn Write) -> anyhow::Result<()> {
+/// Tells the accuracy on the user's photographs. It stays a remark: on other pictures than the others' it says nothing
+/// about who is the better one.
+fn try_it(lock: &Lock, choices: &[Choice], dir: &Path, out: &mut dyn Write) -> anyhow::Result<ExitCode> {
+    let mut code = ExitCode::SUCCESS;
     for choice in choices {
         let score = evaluate::score(choice, dir, machine::cores())?;
         writeln!(out, "{} on {}: {}", choice.name, dir.display(), evaluate::in_words(&score))?;
         if choice.top1_percent.is_none() {
-            let source = format!("measured on {} photographs of the user's", score.pictures);
-            added::set_accuracy(state, &choice.name, score.top1_percent(), &source)?;
+            let (top1, pictures) = (score.top1_percent(), score.pictures);
+            lock.remark(&choice.name, &format!("not known; {top1:.1} % of {pictures} photographs of the user's"))?;
+        }
+        if score.unreadable > 0 {
+            code = exit::SOME_FAILED.into();
         }
     }
-    Ok(())
+    Ok(code)
 }

@@ -1,6 +1,5 @@
 //! What a model file is: weights of another library, or ONNX; and what it tells of itself.
 
-use std::io::Read;
 use std::path::Path;
 
 use anyhow::{Context, bail};
@@ -9,7 +8,7 @@ use crate::catalog::Layout;
 use crate::efficientnet::{Family, Form, Storage, write_onnx};
 use crate::import::{Folding, Habits, Naming, Recognised, recognise};
 use crate::inspect::{self, Facts};
-use crate::places::replace_with;
+use crate::places::{self, replace_with};
 use crate::weights::Weights;
 
 /// A file that was read and understood.
@@ -22,20 +21,18 @@ pub enum ModelFile {
 pub type Scaled = (Family, f64, f64);
 
 impl ModelFile {
-    /// Reads `path` once; whether it is ONNX tells its name, or its first byte (which is that of the format's version).
+    /// Reads `path`, and tells by its name's end or its first bytes which of the two it is.
     pub fn open(path: &Path) -> anyhow::Result<ModelFile> {
-        let mut start = [0; 1];
-        let mut file = std::fs::File::open(path).with_context(|| format!("{} cannot be read", path.display()))?;
-        let there = file.read(&mut start).with_context(|| format!("{} cannot be read", path.display()))?;
-        if there == 0 {
+        let bytes = places::read_regular(path, inspect::MAX_BYTES)?;
+        if bytes.is_empty() {
             bail!("{} is empty: it was not copied whole", path.display());
         }
-        if start == [8] || path.extension().is_some_and(|extension| extension == "onnx") {
-            let bytes = read_onnx(path)?;
+        let named = path.extension().is_some_and(|extension| extension.eq_ignore_ascii_case("onnx"));
+        if named || looks_like_onnx(&bytes) {
             let facts = Facts::of(&bytes).with_context(|| path.display().to_string())?;
             return Ok(ModelFile::Onnx { bytes, facts: Box::new(facts) });
         }
-        let weights = Weights::open(path)?;
+        let weights = Weights::parse(bytes, &path.display().to_string())?;
         let recognised = recognise(&weights).with_context(|| path.display().to_string())?;
         Ok(ModelFile::Weights { weights, recognised })
     }
@@ -106,6 +103,19 @@ impl ModelFile {
         }
     }
 
+    /// The side that was said, else the one it is for, once it is one that a picture may have.
+    pub fn checked_side(&self, said: Option<u32>) -> anyhow::Result<u32> {
+        let side =
+            said.or(self.side()).context("it takes any side, and does not tell which it is for: say --side N")?;
+        let (least, most) = (inspect::SIDES.start(), inspect::SIDES.end());
+        match inspect::SIDES.contains(&(side as usize)) {
+            true => Ok(side),
+            false => {
+                bail!("it is for pictures of {side} pixels, {least} to {most} are possible; say another with --side")
+            }
+        }
+    }
+
     pub fn million_parameters(&self) -> f64 {
         match self {
             ModelFile::Weights { recognised, .. } => recognised.network.cost(32).folded_parameters as f64 / 1e6,
@@ -137,20 +147,24 @@ impl ModelFile {
     }
 }
 
-/// An ONNX file's bytes, once they are no more than a model may have.
-pub fn read_onnx(path: &Path) -> anyhow::Result<Vec<u8>> {
-    let file = std::fs::File::open(path).with_context(|| format!("{} cannot be read", path.display()))?;
-    let metadata = file.metadata().with_context(|| format!("{} cannot be read", path.display()))?;
-    if !metadata.is_file() || metadata.len() > inspect::MAX_BYTES {
-        let (bytes, limit) = (metadata.len(), inspect::MAX_BYTES);
-        bail!(
-            "{} is no file, or a larger one than a model may be ({bytes} bytes, the limit is {limit})",
-            path.display()
-        );
+/// ONNX begins with its version, field 1; so may a safetensors file, whose header's length comes first, but that has a
+/// brace behind it.
+fn looks_like_onnx(bytes: &[u8]) -> bool {
+    bytes.first() == Some(&8) && bytes.get(8) != Some(&b'{')
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn no_length_of_a_safetensors_header_makes_it_look_like_onnx() {
+        for length in (8u64..4096).step_by(8) {
+            let mut bytes = length.to_le_bytes().to_vec();
+            bytes.extend(br#"{"__metadata__""#);
+            assert!(!looks_like_onnx(&bytes), "{length}");
+        }
+        let onnx = std::fs::read(Path::new(env!("CARGO_MANIFEST_DIR")).join("models/imagenet/lite0.onnx")).unwrap();
+        assert!(looks_like_onnx(&onnx));
     }
-    let mut bytes = Vec::with_capacity(usize::try_from(metadata.len()).unwrap_or(0));
-    file.take(inspect::MAX_BYTES)
-        .read_to_end(&mut bytes)
-        .with_context(|| format!("{} cannot be read", path.display()))?;
-    Ok(bytes)
 }

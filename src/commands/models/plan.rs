@@ -6,13 +6,14 @@ use std::sync::atomic::AtomicBool;
 use anyhow::{Context, bail};
 use log::info;
 
-use super::file::ModelFile;
-use crate::catalog::added::{self, Addition};
+use super::file::{ModelFile, Scaled};
+use crate::catalog::added::{self, Addition, Lock};
 use crate::catalog::{Catalog, Choice, ChoiceEntry, Colour, Contract, Crop, Filter, NetworkEntry, sha256};
 use crate::cli::{AddArgs, Normalisation};
-use crate::efficientnet::Storage;
+use crate::efficientnet::{Padding, Storage};
+use crate::import::Habits;
 use crate::labels::Labels;
-use crate::measure::{Measurement, measure};
+use crate::measure::{MeasureError, Measurement, measure};
 use crate::published::Published;
 use crate::scaling::Scale;
 use crate::{machine, places};
@@ -20,18 +21,31 @@ use crate::{machine, places};
 /// The border that the family's own crop leaves: side/(side+32).
 const BORDER: u32 = 32;
 
+/// Labels may take this much: a hundred thousand long ones.
+const MAX_LABEL_BYTES: u64 = 16 << 20;
+
 /// Everything that is needed to add a file, known before anything is written.
 pub struct Plan {
     name: String,
-    habits: Option<crate::import::Habits>,
+    habits: Option<Habits>,
     storage: Storage,
     /// One label a line.
     pub labels: Vec<u8>,
-    input: (String, Contract),
-    /// Side, accuracy where it is known, and who says so.
-    sides: Vec<(u32, Option<f64>, String)>,
+    /// Smallest first.
+    sides: Vec<Side>,
     licence: String,
     source: String,
+}
+
+/// One side that it is to be added at.
+struct Side {
+    side: u32,
+    million_macs: f64,
+    /// What its pictures must be made like: a name for it, and itself.
+    input: (String, Contract),
+    /// Where it is known.
+    top1_percent: Option<f64>,
+    top1_source: String,
 }
 
 impl Plan {
@@ -39,14 +53,15 @@ impl Plan {
         args: &AddArgs,
         name: &str,
         file: &ModelFile,
-        published: Vec<Published>,
+        published: &[Published],
         shipped: &Path,
     ) -> anyhow::Result<Plan> {
         let row = published.first();
         let habits = match file {
             ModelFile::Weights { recognised, .. } => {
-                let known = row.map_or(name.to_string(), |row| row.model.clone());
-                Some(recognised.habits(&known, args.padding)?)
+                // A name alone proves nothing: `efficientnet_birds` may have been trained from a tf_efficientnet.
+                let known = row.map_or("", |row| row.model.as_str());
+                Some(recognised.habits(known, args.padding)?)
             }
             ModelFile::Onnx { .. } if args.padding.is_some() => {
                 bail!("--padding is for weights; an ONNX file says itself how it pads")
@@ -54,47 +69,47 @@ impl Plan {
             ModelFile::Onnx { .. } => None,
         };
         let licence = args.licence.clone().or(row.map(|row| row.licence.clone())).unwrap_or("unknown".into());
+        let labels = labels(args, file.classes(), row, shipped)?;
+        let sides = sides(args, file, published)?.into_iter().map(|side| Side::new(side, args, file, published));
         Ok(Plan {
             name: name.into(),
             habits,
             storage: if args.full_precision { Storage::Single } else { Storage::Half },
-            labels: labels(args, file.classes(), row, shipped)?,
-            input: input(args, file, row)?,
-            sides: sides(args, file, &published)?,
+            labels,
+            sides: sides.collect::<anyhow::Result<_>>()?,
             licence,
             source: format!("file {}", args.file.file_name().unwrap_or_default().to_string_lossy()),
         })
     }
 
-    /// Writes it to `candidate` and runs it there, at its smallest side, in a process of its own: only what runs is
+    /// Writes it to `candidate` and runs it there, at its largest side, in a process of its own: only what runs is
     /// added, and what it is to replace stays until then.
     pub fn prove(&self, file: &ModelFile, candidate: &Path, shipped: &Path) -> anyhow::Result<Measurement> {
-        let largest = self.sides.last().map_or(224, |side| side.0);
-        let smallest = self.sides.first().map_or(224, |side| side.0);
-        file.write(candidate, largest, self.habits, self.storage)?;
-        let macs = file.million_macs(smallest)?;
-        let choice = Choice::of_file(candidate, &[], smallest, file.layout(), file.scaled(), macs);
-        info!("timing it at {smallest} pixels, in a process of its own");
+        let Side { side, million_macs, .. } = self.sides.last().context("no side to add it at")?;
+        file.write(candidate, *side, self.habits, self.storage)?;
+        let choice = Choice::of_file(candidate, &[], *side, file.layout(), file.scaled(), *million_macs);
+        info!("timing it at {side} pixels, in a process of its own");
         let proof = measure(&choice, shipped, machine::cores(), &AtomicBool::new(false));
-        proof.map_err(|error| anyhow::anyhow!("it was not added, as it cannot be run: {error}"))
+        let refused = |cause| format!("{} was not added, as it cannot be run at {side} pixels: {cause}", self.name);
+        proof.map_err(|error| match error {
+            MeasureError::Failed { cause, .. } => anyhow::anyhow!(refused(cause)),
+            other => anyhow::anyhow!(refused(other.to_string())),
+        })
     }
 
-    /// Gives the file its name, and enters it into the catalog; gives the new choices, smallest side first.
-    pub fn enter(&self, file: &ModelFile, candidate: &Path, state: &Path) -> anyhow::Result<Vec<Choice>> {
-        let folder = added::folder(state);
-        let (onnx, labels) = (format!("{}.onnx", self.name), format!("{}.labels.txt", self.name));
-        let onnx_path = folder.join(&onnx);
-        std::fs::rename(candidate, &onnx_path).with_context(|| format!("{} cannot be written", onnx_path.display()))?;
-        let hash = |path: &Path| -> anyhow::Result<String> {
-            Ok(sha256(&std::fs::read(path).with_context(|| format!("{} cannot be read", path.display()))?))
-        };
-        let labels_path = folder.join(&labels);
-        places::replace_file(&labels_path, &self.labels)
-            .with_context(|| format!("{} cannot be written", labels_path.display()))?;
+    /// Enters it into the catalog, with files whose names tell what is in them: until the catalog is replaced, nothing
+    /// that is in use has changed. Gives the new choices, smallest side first.
+    pub fn enter(&self, file: &ModelFile, candidate: &Path, lock: &Lock) -> anyhow::Result<Vec<Choice>> {
+        let bytes = std::fs::read(candidate).with_context(|| format!("{} cannot be read", candidate.display()))?;
+        let (hash, labels_hash) = (sha256(&bytes), sha256(&self.labels));
+        drop(bytes);
+        let named = |hash: &str, extension: &str| format!("{}.{}.{extension}", self.name, &hash[..8]);
+        let (onnx, labels) = (named(&hash, "onnx"), named(&labels_hash, "labels.txt"));
+        let [onnx_path, labels_path] = [&onnx, &labels].map(|file| lock.folder().join(file));
         let scaled = file.scaled();
         let network = NetworkEntry {
-            sha256: hash(&folder.join(&onnx))?,
-            labels_sha256: sha256(&self.labels),
+            sha256: hash,
+            labels_sha256: labels_hash,
             file: onnx.into(),
             labels: labels.into(),
             family: scaled.map(|scaled| scaled.0),
@@ -104,24 +119,65 @@ impl Plan {
             licence: self.licence.clone(),
             source: self.source.clone(),
         };
-        let choices = self.sides.iter().map(|(side, top1_percent, top1_source)| {
-            let phi = scaled.map(|(_, width, depth)| Scale { width, depth, side: *side }.phi());
-            Ok(ChoiceEntry {
-                name: format!("{}@{side}", self.name),
-                network: self.name.clone(),
-                input: self.input.0.clone(),
-                side: *side,
-                phi: phi.map(|phi| (phi * 100.0).round() / 100.0),
-                million_macs: (file.million_macs(*side)? * 10.0).round().max(1.0) / 10.0,
-                top1_percent: *top1_percent,
-                top1_source: top1_source.clone(),
-            })
-        });
-        let choices = choices.collect::<anyhow::Result<Vec<_>>>()?;
-        added::add(state, Addition { name: self.name.clone(), network, input: self.input.clone(), choices })?;
-        let added = Catalog::read(&folder)?;
+        std::fs::rename(candidate, &onnx_path).with_context(|| format!("{} cannot be written", onnx_path.display()))?;
+        places::replace_file(&labels_path, &self.labels)
+            .with_context(|| format!("{} cannot be written", labels_path.display()))?;
+        let inputs = self.sides.iter().map(|side| side.input.clone()).collect();
+        let choices = self.sides.iter().map(|side| side.entry(&self.name, scaled)).collect();
+        lock.add(Addition { name: self.name.clone(), network, inputs, choices })?;
+        let added = Catalog::read(lock.folder())?;
         Ok(added.choices.into_iter().filter(|choice| choice.network.name == self.name).collect())
     }
+}
+
+impl Side {
+    fn new(side: u32, args: &AddArgs, file: &ModelFile, published: &[Published]) -> anyhow::Result<Side> {
+        let row = published.iter().find(|row| row.side == side);
+        let input = input(args, file, row.or(published.first()))?;
+        let (top1_percent, top1_source) = match (args.top1, row) {
+            (Some(top1), _) => (Some(top1), "as said when it was added".into()),
+            (None, Some(row)) if told_otherwise(args, row) => {
+                (None, format!("not known: {} was published with another input than was said", row.model))
+            }
+            (None, Some(row)) => {
+                let squashed = if row.crop_mode == "squash" { ", of pictures squashed, not cropped" } else { "" };
+                (Some(row.top1_percent), format!("published: {}, {side} px{squashed}", row.model))
+            }
+            (None, None) => (None, "not known".into()),
+        };
+        let million_macs = (file.million_macs(side)? * 10.0).round().max(1.0) / 10.0;
+        Ok(Side { side, million_macs, input, top1_percent, top1_source })
+    }
+
+    fn entry(&self, network: &str, scaled: Option<Scaled>) -> ChoiceEntry {
+        let phi = scaled.map(|(_, width, depth)| Scale { width, depth, side: self.side }.phi());
+        ChoiceEntry {
+            name: format!("{network}@{}", self.side),
+            network: network.into(),
+            input: self.input.0.clone(),
+            side: self.side,
+            phi: phi.map(|phi| (phi * 100.0).round() / 100.0),
+            million_macs: self.million_macs,
+            top1_percent: self.top1_percent,
+            top1_source: self.top1_source.clone(),
+        }
+    }
+}
+
+/// Whether a flag says something else than what the weights were published with.
+fn told_otherwise(args: &AddArgs, row: &Published) -> bool {
+    let padding = match args.padding {
+        Some(Padding::Same) => row.padding != "same",
+        Some(Padding::Symmetric) => row.padding != "symmetric",
+        None => false,
+    };
+    let input = args.input.is_some_and(|input| input.name() != row.input);
+    let crop = args.crop.is_some_and(|crop| (crop - row.crop).abs() > 1e-6);
+    padding || input || crop || args.bgr || args.filter.is_some_and(|filter| filter != published_filter(row))
+}
+
+fn published_filter(row: &Published) -> Filter {
+    if row.filter == "bilinear" { Filter::Bilinear } else { Filter::Bicubic }
 }
 
 fn labels(args: &AddArgs, classes: usize, row: Option<&Published>, shipped: &Path) -> anyhow::Result<Vec<u8>> {
@@ -135,7 +191,7 @@ fn labels(args: &AddArgs, classes: usize, row: Option<&Published>, shipped: &Pat
              in the model's order, and --labels imagenet stands for ImageNet's 1,000"
         ),
     };
-    let bytes = std::fs::read(&path).with_context(|| format!("{} cannot be read", path.display()))?;
+    let bytes = places::read_regular(&path, MAX_LABEL_BYTES)?;
     Labels::parse(&bytes, &path)?.for_classes(classes, "this model", &path)?;
     Ok(bytes)
 }
@@ -153,40 +209,31 @@ fn input(args: &AddArgs, file: &ModelFile, row: Option<&Published>) -> anyhow::R
         (None, Some(row)) => Crop::Share(row.crop),
         (None, None) => Crop::Border(BORDER),
     };
-    let published = |row: &Published| if row.filter == "bilinear" { Filter::Bilinear } else { Filter::Bicubic };
     let (mean, scale) = normalisation.mean_and_scale();
     let contract = Contract {
         colour: if args.bgr { Colour::Bgr } else { Colour::Rgb },
         layout: file.layout(),
         crop,
-        filter: args.filter.or(row.map(published)).unwrap_or(Filter::Bicubic),
+        filter: args.filter.or(row.map(published_filter)).unwrap_or(Filter::Bicubic),
         mean,
         scale,
     };
     Ok((added::input_name(&normalisation.name(), &contract), contract))
 }
 
-fn sides(args: &AddArgs, file: &ModelFile, published: &[Published]) -> anyhow::Result<Vec<(u32, Option<f64>, String)>> {
+/// The sides that the user said, else the published ones, else the one that the file tells; smallest first.
+fn sides(args: &AddArgs, file: &ModelFile, published: &[Published]) -> anyhow::Result<Vec<u32>> {
     let mut wanted = args.side.clone();
     if wanted.is_empty() {
         wanted = published.iter().map(|row| row.side).collect();
     }
     if wanted.is_empty() {
-        let side =
-            file.side().context("it takes any side, and does not tell which it was trained for: say --side N")?;
-        wanted = vec![side];
+        wanted = vec![file.checked_side(None)?];
     }
     wanted.sort_unstable();
     wanted.dedup();
-    Ok(wanted
-        .into_iter()
-        .map(|side| match (args.top1, published.iter().find(|row| row.side == side)) {
-            (Some(top1), _) => (side, Some(top1), "as said when it was added".into()),
-            (None, Some(row)) => {
-                let squashed = if row.crop_mode == "squash" { ", of pictures squashed, not cropped" } else { "" };
-                (side, Some(row.top1_percent), format!("published: {}, {side} px{squashed}", row.model))
-            }
-            (None, None) => (side, None, "not known".into()),
-        })
-        .collect())
+    if args.top1.is_some() && wanted.len() > 1 {
+        bail!("--top1 is the accuracy at one side, and it is to be added at {wanted:?}: add it at one, with --side");
+    }
+    Ok(wanted)
 }

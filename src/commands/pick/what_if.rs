@@ -1,7 +1,7 @@
 //! What larger networks would take on this machine: timed with weights from a seed, before anyone fetches real ones.
 
 use std::io::Write;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 
@@ -10,8 +10,8 @@ use log::info;
 use serde_json::{Value, json};
 
 use super::super::setup::Setup;
-use crate::catalog::{Choice, Layout};
-use crate::efficientnet::{Family, Form, Padding, RELEASED, Seeded, Storage, write_onnx};
+use crate::catalog::{Choice, Layout, Scaled};
+use crate::efficientnet::{Family, Form, Padding, RELEASED, Released, Seeded, Storage, write_onnx};
 use crate::engine::TRACT;
 use crate::measure::{MeasureError, Measurement, measure};
 use crate::pick::{Verdict, judge};
@@ -32,15 +32,20 @@ pub struct Beyond {
 
 /// All of them by work, with what is remembered of each.
 pub fn beyond(setup: &Setup) -> Vec<Beyond> {
-    let known = |name: &str| setup.admitted.iter().any(|choice| choice.network.name == name);
+    let known = |released: &Released| {
+        let same = |scaled: &Scaled| {
+            (scaled.family, scaled.width, scaled.depth) == (released.family, released.width, released.depth)
+        };
+        setup.known.iter().any(same)
+    };
     let mut all: Vec<Beyond> = RELEASED
         .iter()
-        .filter(|released| !known(released.name))
+        .filter(|released| !known(released))
         .filter_map(|released| {
             let published = published::best(released.name)?;
             let side = published.side;
             let scaled = Some((released.family, released.width, released.depth));
-            let file = places::state().join(format!("what-if/{}.onnx", released.name));
+            let file = folder().join(format!("{}.onnx", released.name));
             let macs = released.network().cost(side).million_macs();
             let mut choice = Choice::of_file(&file, &[], side, Layout::Nchw, scaled, macs);
             // The same seed gives the same weights, so the name is as good as a hash; and no file is needed to recall it.
@@ -48,7 +53,7 @@ pub fn beyond(setup: &Setup) -> Vec<Beyond> {
             choice.top1_percent = Some(published.top1_percent);
             choice.top1_source = format!("published: {}", published.model);
             let measurement = setup.remembered.get(&choice, TRACT, setup.threads).cloned();
-            let fits = measurement.as_ref().map(|measurement| verdict(measurement, setup));
+            let fits = verdict(&choice, measurement.as_ref(), setup);
             Some(Beyond { choice, family: released.family, published, measurement, fits })
         })
         .collect();
@@ -56,52 +61,53 @@ pub fn beyond(setup: &Setup) -> Vec<Beyond> {
     all
 }
 
-fn verdict(measurement: &Measurement, setup: &Setup) -> Result<(), String> {
-    match judge(measurement, &setup.budget) {
+/// Where networks are written to be timed; of this process alone.
+fn folder() -> PathBuf {
+    places::state().join(format!("what-if.{}", std::process::id()))
+}
+
+/// Whether it keeps the budget, as far as it is known.
+fn verdict(choice: &Choice, measurement: Option<&Measurement>, setup: &Setup) -> Option<Result<(), String>> {
+    if let Some(limit) = setup.budget.million_macs.filter(|limit| choice.million_macs > *limit) {
+        return Some(Err(format!("over {limit} M MACs")));
+    }
+    measurement.map(|measurement| match judge(measurement, &setup.budget) {
         Verdict::TooSlow { .. } => Err(format!("over {:.1} ms", setup.budget.frame_ms.unwrap_or_default())),
         Verdict::TooMuchMemory { .. } => Err(format!("over {} MiB", setup.budget.memory_mib.unwrap_or_default())),
         _ => Ok(()),
-    }
+    })
 }
 
 /// Times them, smallest first, each family until one does not fit.
 pub fn time(setup: &mut Setup) -> anyhow::Result<Vec<Beyond>> {
     let mut all = beyond(setup);
-    let folder = places::state().join("what-if");
-    std::fs::create_dir_all(&folder).with_context(|| format!("{} cannot be made", folder.display()))?;
-    let timed = time_in(&mut all, setup);
-    std::fs::remove_dir_all(&folder).with_context(|| format!("{} cannot be removed", folder.display()))?;
+    let timed = [Family::Lite, Family::B].into_iter().try_for_each(|family| time_family(&mut all, family, setup));
+    if folder().exists() {
+        std::fs::remove_dir_all(folder()).with_context(|| format!("{} cannot be removed", folder().display()))?;
+    }
     timed.map(|()| all)
 }
 
-fn time_in(all: &mut [Beyond], setup: &mut Setup) -> anyhow::Result<()> {
-    for family in [Family::Lite, Family::B] {
-        for one in all.iter_mut().filter(|one| one.family == family) {
-            if setup.budget.million_macs.is_some_and(|limit| one.choice.million_macs > limit) {
-                one.fits = Some(Err("over the limit of work".into()));
-                break;
-            }
-            if one.measurement.is_none() {
-                info!("timing {} with weights from a seed, on {} threads", one.choice.name, setup.threads);
-                write(one)?;
-                match measure(&one.choice, &setup.folder, setup.threads, &AtomicBool::new(false)) {
-                    Ok(measurement) => {
-                        setup.remembered.put(&one.choice, measurement.clone());
-                        one.measurement = Some(measurement);
-                    }
-                    Err(MeasureError::Failed { cause, .. }) => {
-                        one.fits = Some(Err(format!("failed: {cause}")));
-                        break;
-                    }
-                    Err(error) => return Err(error.into()),
+fn time_family(all: &mut [Beyond], family: Family, setup: &mut Setup) -> anyhow::Result<()> {
+    let mut fitting = true;
+    for one in all.iter_mut().filter(|one| one.family == family) {
+        if one.fits.is_none() && fitting {
+            info!("timing {} with weights from a seed, on {} threads", one.choice.name, setup.threads);
+            write(one)?;
+            let measured = measure(&one.choice, &setup.folder, setup.threads, &AtomicBool::new(false));
+            std::fs::remove_file(&one.choice.network.file)
+                .with_context(|| format!("{} cannot be removed", one.choice.network.file.display()))?;
+            match measured {
+                Ok(measurement) => {
+                    setup.remembered.put(&one.choice, measurement.clone());
+                    one.fits = verdict(&one.choice, Some(&measurement), setup);
+                    one.measurement = Some(measurement);
                 }
-                let _ = std::fs::remove_file(&one.choice.network.file); // the folder goes as well, at the end
-            }
-            one.fits = one.measurement.as_ref().map(|measurement| verdict(measurement, setup));
-            if matches!(one.fits, Some(Err(_))) {
-                break;
+                Err(MeasureError::Failed { cause, .. }) => one.fits = Some(Err(format!("failed: {cause}"))),
+                Err(error) => return Err(error.into()),
             }
         }
+        fitting &= matches!(one.fits, Some(Ok(())));
     }
     Ok(())
 }
@@ -111,6 +117,7 @@ fn write(one: &Beyond) -> anyhow::Result<()> {
     let network = one.choice.network.scaled.context("a released network without its scale")?;
     let network = crate::efficientnet::Network::new(network.family, network.width, network.depth);
     let path: &Path = &one.choice.network.file;
+    std::fs::create_dir_all(folder()).with_context(|| format!("{} cannot be made", folder().display()))?;
     let form = Form { side: one.choice.side, padding: Padding::Same, storage: Storage::Half };
     let weights = |layer: &_, residual| Ok::<_, std::io::Error>(Seeded { seed: 1 }.weights(layer, residual));
     let written: anyhow::Result<u64> = places::replace_with(path, |out| Ok(write_onnx(&network, form, weights, out)?));

@@ -30,14 +30,19 @@ pub fn write_seeded(sized: &Sized, seed: u64, out: &mut dyn Write) -> Result<u64
     write_onnx(&sized.network, form, |layer, residual| Ok(seeded.weights(layer, residual)), out)
 }
 
-/// Writes the network into `path`, whole or not at all.
-pub fn write(path: &Path, sized: &Sized, seed: u64) -> anyhow::Result<Written> {
+/// Whether its weights fit into a file at all.
+pub fn check_size(sized: &Sized) -> anyhow::Result<()> {
     let weights = 4 * sized.cost.folded_parameters;
     anyhow::ensure!(
         weights + ROOM_FOR_GRAPH <= MOST_BYTES,
-        "{}: the weights have {weights} bytes, an ONNX file holds at most {MOST_BYTES}: choose a smaller φ or fewer classes",
-        path.display()
+        "the weights have {weights} bytes, an ONNX file holds at most {MOST_BYTES}: choose a smaller φ or fewer classes"
     );
+    Ok(())
+}
+
+/// Writes the network into `path`, whole or not at all.
+pub fn write(path: &Path, sized: &Sized, seed: u64) -> anyhow::Result<Written> {
+    check_size(sized).with_context(|| path.display().to_string())?;
     let written = replace_with(path, |file| {
         write_seeded(sized, seed, file).map_err(|error| match error {
             GraphError::Write(cause) => cause,
@@ -56,6 +61,7 @@ impl Written {
     pub fn tell(&self, sized: &Sized, out: &mut dyn Write) -> std::io::Result<()> {
         let (file, side) = (self.file.display(), sized.side);
         writeln!(out, "\n{file}: {} bytes, weights of seed {}, for {side} × {side} pixels", self.bytes, self.seed)?;
-        writeln!(out, "time it with: phicam bench --model {file}")
+        let plain = self.file.components().count() == 1; // else a name without an ending would be taken for a choice's
+        writeln!(out, "time it with: phicam bench --model '{}{file}'", if plain { "./" } else { "" })
     }
 }

@@ -149,7 +149,7 @@ fn accuracy(choices: &[Shown]) -> Panel {
         series.push(Series { name: "shipped with Phicam (hollow: accuracy estimated)".into(), ..shipped });
     }
     let least = series.iter().flat_map(|series| &series.points).map(|point| point.y).fold(75.0, f64::min);
-    let from = (least / 10.0).floor() * 10.0 + 1.0;
+    let from = ((least - 1.0) / 10.0).floor() * 10.0 + 1.0; // a tick is nine above the axis
     Panel { y: Axis::linear("ImageNet top-1 accuracy (%)", (from, 89.0), 10.0), share: 2.3, series }
 }
 

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::path::Path;
 
-use anyhow::{Context, bail};
+use anyhow::bail;
 
 use super::search::Combination;
 use crate::scaling::Coefficients;
@@ -26,9 +26,12 @@ pub fn place(coefficients: &Coefficients) -> Option<[i64; 3]> {
     Some(place)
 }
 
+/// A score for each of the grid's combinations takes some kilobytes.
+const MAX_BYTES: u64 = 1 << 20;
+
 /// Gives each combination of `grid` its score, if the file at `path` has one.
 pub fn read(path: &Path, grid: &mut [Combination]) -> anyhow::Result<()> {
-    let bytes = std::fs::read(path).with_context(|| format!("{} cannot be read", path.display()))?;
+    let bytes = crate::places::read_regular(path, MAX_BYTES)?;
     let mut reader = csv::ReaderBuilder::new().flexible(true).trim(csv::Trim::All).from_reader(bytes.as_slice());
     let refused = |line: u64, message: String| anyhow::anyhow!("{}:{line}: {message}", path.display());
     let header = reader.headers().map_err(|error| refused(line_of(&error), not_text(&error)))?.clone();

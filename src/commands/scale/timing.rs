@@ -2,12 +2,13 @@
 
 use std::time::{Duration, Instant};
 
-use anyhow::Context;
+use anyhow::{Context, bail};
 
 use super::Sized;
-use super::onnx::write_seeded;
+use super::onnx::{check_size, write_seeded};
 use crate::catalog::Layout;
 use crate::engine::{Engine, Tract};
+use crate::machine;
 use crate::stats::Stage;
 
 /// Runs that are not counted: caches and clocks settle.
@@ -17,6 +18,11 @@ const ENOUGH: Duration = Duration::from_millis(1000);
 
 /// Milliseconds of the engine alone for one picture, the median.
 pub fn median_ms(name: &str, sized: &Sized, threads: usize) -> anyhow::Result<f64> {
+    check_size(sized).with_context(|| format!("{name} cannot be timed"))?;
+    let needed_mib = 3.0 * 4.0 * sized.cost.folded_parameters as f64 / (1 << 20) as f64;
+    if let Some((_, free_mib)) = machine::memory_mib().filter(|(_, free)| *free < needed_mib) {
+        bail!("{name} cannot be timed: loading it takes {needed_mib:.0} MiB, {free_mib:.0} are free; choose less work");
+    }
     let mut onnx = Vec::new();
     write_seeded(sized, 0, &mut onnx)?;
     let mut engine = Tract::load(name, &onnx, sized.side, Layout::Nchw, threads)?;

@@ -135,10 +135,13 @@ pub fn shape(
         }),
         "Unsqueeze" => from_first(&|mut shape| {
             let Some(mut axes) = ints(node, "axes").or_else(|| integers(1)) else { return Ok(None) };
+            let rank = shape.len() + axes.len(); // negative axes count from the end of the result
+            for axis in &mut axes {
+                *axis = place(*axis, rank)? as i64;
+            }
             axes.sort_unstable();
             for axis in axes {
-                let axis = place(axis, shape.len() + 1)?;
-                shape.insert(axis, 1);
+                shape.insert(place(axis, shape.len() + 1)?, 1);
             }
             Ok(Some(shape).filter(|shape| shape.len() <= 8))
         }),
@@ -170,7 +173,10 @@ pub fn shape(
             Ok(Some(shape))
         }
         "Shape" | "Gather" | "Slice" | "Size" => Ok(None), // numbers about the picture, not of it
-        _ => Err("is an operator that is not known here".into()),
+        _ => Err(
+            "is an operator that is not known here; simplify the model (onnxsim does), or export it with plain ones"
+                .into(),
+        ),
     }
 }
 
