@@ -34,12 +34,24 @@ dist:
     cargo build --profile dist
     ls -l target/dist/phicam
 
+# The program for boards, one file for glibc 2.27 and later (JetPack 4 to 6, Raspberry Pi OS of 64 bits), linked by zig
+build target="aarch64":
+    @test "{{target}}" = aarch64 || { echo "only aarch64 can be built for, 64-bit ARM; see README, Boards" >&2; exit 1; }
+    board/cross/setup.sh
+    PATH="$PWD/target/cross/venv/bin:$PATH" cargo zigbuild --locked --profile dist --target aarch64-unknown-linux-gnu.2.27
+    board/cross/check.sh target/aarch64-unknown-linux-gnu/dist/phicam
+
+# Run that program under qemu's user mode and compare its scores with this machine's
+test-arm: build
+    board/cross/setup.sh qemu
+    cargo test --locked --release --test arm -- --ignored
+
 # Time every stage of the named choice on this machine
 bench model="lite0@224":
     cargo run --release -- bench --model {{model}}
 
 # Slower checks, before an issue is called done
-ci-heavy: ci check-models check-onnxruntime dist
+ci-heavy: ci check-models check-onnxruntime dist test-arm
 
 # Fuzz the readers of model files, ten minutes each (needs a C++ compiler; `just fuzz 60 onnx` for one of them)
 fuzz seconds="600" *targets:
