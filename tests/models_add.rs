@@ -31,7 +31,7 @@ fn what_neither_the_name_nor_the_tensors_tell_is_asked_for() {
     let program = Program::new();
     program.write("birds.safetensors", weights(Naming::Timm, "b0", 7));
     program.write("birds.txt", seven_birds());
-    program.run("models add birds.safetensors").with(1).saying(&["--padding same", "--padding symmetric"]);
+    program.run("models add birds.safetensors").with(1).saying(&["3 things", "--padding same", "--labels", "--input"]);
     std::fs::copy(program.path("birds.safetensors"), program.path("efficientnet_birds.safetensors")).unwrap();
     program
         .run("models add efficientnet_birds.safetensors")

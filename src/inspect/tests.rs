@@ -170,6 +170,35 @@ fn graphs_that_are_wrong_are_refused_with_what_is_wrong() {
 }
 
 #[test]
+fn axes_that_count_from_the_end_are_placed_in_the_result() {
+    // 1 × 4 becomes 1 × 4 × 1 × 1, which goes with the values that it is to scale.
+    let mut model = other();
+    let graph = model.graph.as_mut().unwrap();
+    let node = |op: &str, input: &[&str], output: &str, axes: &[i64]| NodeProto {
+        op_type: op.into(),
+        name: output.into(),
+        input: input.iter().map(|&name| name.into()).collect(),
+        output: vec![output.into()],
+        attribute: vec![AttributeProto { name: "axes".into(), ints: axes.into(), ..AttributeProto::default() }],
+        ..NodeProto::default()
+    };
+    graph
+        .node
+        .splice(3..3, [node("Unsqueeze", &["d0"], "gate", &[-2, -1]), node("Mul", &["b", "gate"], "scaled", &[])]);
+    let mut flat = graph.node[5].clone();
+    (flat.input[0], flat.output[0]) = ("c".into(), "d0".into());
+    graph.node.insert(3, flat);
+    graph.node[6].input[0] = "scaled".into();
+    graph.node[7].input[0] = "e".into();
+    graph.node[6].op_type = "GlobalAveragePool".into();
+    graph.node[6].output[0] = "d1".into();
+    let mut flatten = graph.node[3].clone();
+    (flatten.input[0], flatten.output[0]) = ("d1".into(), "e".into());
+    graph.node.insert(7, flatten);
+    assert_eq!(facts(&model).unwrap().classes, 5);
+}
+
+#[test]
 fn an_outer_product_of_constants_is_refused_before_it_fills_the_memory() {
     let message = refusal(|graph| {
         let mut long = graph.initializer[0].clone();

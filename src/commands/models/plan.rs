@@ -57,12 +57,9 @@ impl Plan {
         shipped: &Path,
     ) -> anyhow::Result<Plan> {
         let row = published.first();
+        ask(args, file, row)?;
         let habits = match file {
-            ModelFile::Weights { recognised, .. } => {
-                // A name alone proves nothing: `efficientnet_birds` may have been trained from a tf_efficientnet.
-                let known = row.map_or("", |row| row.model.as_str());
-                Some(recognised.habits(known, args.padding)?)
-            }
+            ModelFile::Weights { recognised, .. } => Some(recognised.habits(known_name(row), args.padding)?),
             ModelFile::Onnx { .. } if args.padding.is_some() => {
                 bail!("--padding is for weights; an ONNX file says itself how it pads")
             }
@@ -164,6 +161,40 @@ impl Side {
     }
 }
 
+/// A name alone proves nothing: `efficientnet_birds` may have been trained from a tf_efficientnet. A published one does.
+fn known_name(row: Option<&Published>) -> &str {
+    row.map_or("", |row| row.model.as_str())
+}
+
+/// Asks for everything that is needed and not known, at once: a wrong guess would cost accuracy in silence.
+fn ask(args: &AddArgs, file: &ModelFile, row: Option<&Published>) -> anyhow::Result<()> {
+    let mut missing = Vec::new();
+    if let ModelFile::Weights { recognised, .. } = file
+        && let Err(unknown) = recognised.habits(known_name(row), args.padding)
+    {
+        missing.push(unknown.to_string());
+    }
+    if args.labels.is_none() && row.is_none() {
+        missing.push(format!(
+            "what its {} classes are called is not known: --labels FILE names a file with one label a line, in the \
+             model's order; --labels imagenet stands for ImageNet's 1,000",
+            file.classes()
+        ));
+    }
+    if args.input.is_none() && row.is_none() {
+        missing.push(
+            "what it wants done to a pixel's levels is not known: say it with --input imagenet (most of PyTorch's), tf \
+             (−1 to 1), lite (Google's Lite), unit (0 to 1) or raw (0 to 255)"
+                .into(),
+        );
+    }
+    match &missing[..] {
+        [] => Ok(()),
+        [one] => bail!("{one}"),
+        several => bail!("{} things are not known, and not guessed:\n  {}", several.len(), several.join("\n  ")),
+    }
+}
+
 /// Whether a flag says something else than what the weights were published with.
 fn told_otherwise(args: &AddArgs, row: &Published) -> bool {
     let padding = match args.padding {
@@ -186,10 +217,7 @@ fn labels(args: &AddArgs, classes: usize, row: Option<&Published>, shipped: &Pat
         Some(path) if path.as_os_str() == "imagenet" => imagenet,
         Some(path) => path.clone(),
         None if row.is_some() => imagenet,
-        None => bail!(
-            "what its {classes} classes are called is not known: --labels FILE names a file with one label a line, \
-             in the model's order, and --labels imagenet stands for ImageNet's 1,000"
-        ),
+        None => bail!("what its {classes} classes are called is not known: say it with --labels"), // asked for before
     };
     let bytes = places::read_regular(&path, MAX_LABEL_BYTES)?;
     Labels::parse(&bytes, &path)?.for_classes(classes, "this model", &path)?;
@@ -199,10 +227,7 @@ fn labels(args: &AddArgs, classes: usize, row: Option<&Published>, shipped: &Pat
 fn input(args: &AddArgs, file: &ModelFile, row: Option<&Published>) -> anyhow::Result<(String, Contract)> {
     let known = row.and_then(|row| <Normalisation as clap::ValueEnum>::from_str(&row.input, false).ok());
     let Some(normalisation) = args.input.or(known) else {
-        bail!(
-            "what it wants done to a pixel's levels is not known, and a wrong guess would cost accuracy in silence: say it \
-             with --input imagenet (most of PyTorch's), tf (−1 to 1), lite (Google's Lite), unit (0 to 1) or raw (0 to 255)"
-        );
+        bail!("what it wants done to a pixel's levels is not known: say it with --input"); // asked for before
     };
     let crop = match (args.crop, row) {
         (Some(share), _) => Crop::Share(share),

@@ -135,6 +135,9 @@ pub fn shape(
         }),
         "Unsqueeze" => from_first(&|mut shape| {
             let Some(mut axes) = ints(node, "axes").or_else(|| integers(1)) else { return Ok(None) };
+            if axes.len() > 8 {
+                return Err(format!("adds {} axes, 8 are allowed", axes.len()));
+            }
             let rank = shape.len() + axes.len(); // negative axes count from the end of the result
             for axis in &mut axes {
                 *axis = place(*axis, rank)? as i64;
