@@ -4,13 +4,14 @@ use std::collections::BTreeMap;
 use std::path::{Component, Path, PathBuf};
 use std::sync::Arc;
 
-use crate::efficientnet::Family;
+use crate::efficientnet::Scaled;
 use crate::strict::{StrictError, did_you_mean};
 
 pub mod added;
 mod choice;
 mod contract;
 mod file;
+pub use choice::{MOST_MILLION_MACS, SIDES};
 pub use contract::{Colour, Contract, Crop, Filter, Layout};
 use file::CatalogFile;
 pub use file::{ChoiceEntry, NetworkEntry};
@@ -59,16 +60,6 @@ pub struct Network {
     pub licence: String,
     /// Where the weights come from.
     pub source: String,
-}
-
-/// Which EfficientNet a network is.
-#[derive(Clone, Copy, Debug, PartialEq)]
-pub struct Scaled {
-    pub family: Family,
-    /// Channels as a multiple of the base network's.
-    pub width: f64,
-    /// Blocks as a multiple of the base network's.
-    pub depth: f64,
 }
 
 impl Network {

@@ -123,11 +123,10 @@ pub struct PickArgs {
 
 #[derive(Debug, Args)]
 pub struct BenchArgs {
-    /// --model FILE times any ONNX classifier as it is
     #[command(flatten)]
     pub choice: ChoiceArgs,
     /// Pixels along a side, for a FILE that takes any
-    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(32..=2048))]
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(sides()))]
     pub side: Option<u32>,
     /// Frames to time [default: at least 20, for about a second and a half]
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..))]
@@ -185,10 +184,16 @@ impl BudgetArgs {
     }
 }
 
+/// [`crate::catalog::SIDES`] as clap wants them.
+fn sides() -> std::ops::RangeInclusive<i64> {
+    i64::from(*crate::catalog::SIDES.start())..=i64::from(*crate::catalog::SIDES.end())
+}
+
 /// What runs.
 #[derive(Clone, Debug, Args)]
 pub struct ChoiceArgs {
-    /// lite0@192 for that very choice, lite0 for that network at any side [default: the largest that fits]
+    /// lite0@192 for that very choice, lite0 for that network at any side; `bench` also times an ONNX FILE that was not
+    /// added [default: the largest that fits]
     #[arg(long, value_name = "NAME")]
     pub model: Option<String>,
     /// What runs the model

@@ -12,10 +12,10 @@ mod graph;
 mod layer;
 mod released;
 mod seeded;
-pub use graph::{Form, GraphError, ONNX_INPUT, Padding, Storage, write_onnx};
+pub use graph::{Form, GraphError, Padding, Storage, write_onnx};
 pub use layer::{Activation, Kind, Layer};
-pub use released::{RELEASED, Released};
-pub use seeded::Seeded;
+pub use released::{RELEASED, Released, Scaled};
+pub use seeded::{Seeded, write_seeded};
 
 /// Which of the two families: B has squeeze-and-excitation and SiLU, Lite has neither.
 #[derive(Clone, Copy, Debug, Deserialize, Serialize, PartialEq, Eq, clap::ValueEnum)]

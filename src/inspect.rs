@@ -6,7 +6,8 @@ use prost::Message;
 use tract_onnx::pb::ModelProto;
 
 use crate::catalog::Layout;
-use crate::efficientnet::{Family, Released};
+use crate::efficientnet::Scaled;
+use crate::scaling::BASE_SIDE;
 
 mod constants;
 mod family;
@@ -14,16 +15,14 @@ mod graph;
 mod shapes;
 mod wire;
 use graph::Graph;
-pub use wire::{SLACK_BYTES, decoded_bytes};
+pub use wire::SLACK_BYTES;
+use wire::decoded_bytes;
 
 #[cfg(test)]
 mod tests;
 
 /// The largest file that is looked at, 1 GiB: B7 in single precision has a quarter of it.
 pub const MAX_BYTES: u64 = 1 << 30;
-/// Sides that a picture may have at the model.
-pub const SIDES: std::ops::RangeInclusive<usize> = 32..=2048;
-
 /// A file that is no usable ONNX classifier.
 #[derive(Debug, thiserror::Error)]
 pub enum InspectError {
@@ -46,16 +45,6 @@ pub enum InspectError {
     Input(String),
     #[error("its work cannot be counted: {0}")]
     Uncounted(String),
-}
-
-/// Which EfficientNet a graph is.
-#[derive(Clone, Copy, Debug)]
-pub struct Scaled {
-    pub family: Family,
-    pub width: f64,
-    pub depth: f64,
-    /// Where width and depth are a released network's.
-    pub released: Option<&'static Released>,
 }
 
 /// What a file tells of itself.
@@ -90,7 +79,8 @@ impl Facts {
         let proto = model.graph.ok_or(InspectError::Damaged("there is no graph in it".into()))?;
         let graph = Graph::read(proto)?;
         let (layout, fixed_side) = graph.input_layout()?;
-        let side = fixed_side.or(remarked_side).unwrap_or(224);
+        // Layers and classes are the same at any side; work is asked for with the side that is meant.
+        let side = fixed_side.or(remarked_side).unwrap_or(BASE_SIDE);
         let walked = shapes::walk(&graph, layout, side)?;
         Ok(Facts {
             scaled: family::recognise(&walked.layers, walked.classes),

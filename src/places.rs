@@ -131,7 +131,9 @@ pub fn read_regular(path: &Path, limit: u64) -> Result<Vec<u8>, ReadError> {
     if there.len() > limit {
         return Err(ReadError::TooLarge { path: path.into(), bytes: there.len(), limit });
     }
-    let mut bytes = Vec::with_capacity(usize::try_from(there.len()).unwrap_or(0));
+    let mut bytes = Vec::new();
+    let room = usize::try_from(there.len()).ok().filter(|&room| bytes.try_reserve_exact(room).is_ok());
+    room.ok_or(io(std::io::ErrorKind::OutOfMemory.into()))?; // an error, where allocating would end the program
     std::fs::File::open(path).and_then(|file| file.take(limit).read_to_end(&mut bytes)).map_err(io)?;
     Ok(bytes)
 }
@@ -167,6 +169,22 @@ mod tests {
         assert_eq!(failed.unwrap_err().to_string(), "no weights");
         assert_eq!(std::fs::read(&path).unwrap(), b"old");
         assert_eq!(std::fs::read_dir(folder.path()).unwrap().count(), 1);
+    }
+
+    #[test]
+    fn what_is_no_regular_file_or_too_large_is_refused_before_it_is_read() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("large");
+        std::fs::File::create(&path).unwrap().set_len(1 << 32).unwrap();
+        let mut said = String::new();
+        let memory = allocation_counter::measure(|| said = read_regular(&path, 1 << 20).unwrap_err().to_string());
+        assert!(said.contains("4294967296 bytes, the limit is 1048576"), "{said}");
+        assert!(memory.bytes_max < 10_000, "{memory:?}");
+        for path in [folder.path(), Path::new("/dev/zero")] {
+            assert!(matches!(read_regular(path, 9), Err(ReadError::NoFile { .. })), "{}", path.display());
+        }
+        assert!(matches!(read_regular(&folder.path().join("gone"), 9), Err(ReadError::Io { .. })));
+        assert!(replace_file(folder.path(), b"x").is_err());
     }
 
     #[test]

@@ -1,6 +1,7 @@
 //! What published weights reach on ImageNet, and how their pictures are made: models/accuracy.csv.
 
 use std::path::Path;
+use std::sync::LazyLock;
 
 use serde::Deserialize;
 
@@ -37,22 +38,21 @@ pub struct Published {
 }
 
 /// Every row.
-pub fn all() -> Vec<Published> {
+static ALL: LazyLock<Vec<Published>> = LazyLock::new(|| {
     let mut reader = csv::ReaderBuilder::new().comment(Some(b'#')).from_reader(TABLE.as_bytes());
     reader.deserialize().filter_map(Result::ok).collect() // compiled in, and read whole by a test
-}
+});
 
-/// The rows of the weights in a file of that name, `network` and `padding`, smallest side first; none where the name
-/// tells nothing.
+/// The rows of the weights in a file of that name that are of `network`, and `torchvision`'s or not; smallest side first,
+/// none where the name tells nothing.
 ///
 /// A name is looked for in the file's stem and in its folders' names, where hubs put it.
 pub fn of_file(path: &Path, network: &str, torchvision: bool) -> Vec<Published> {
     let names: Vec<String> = path.iter().rev().map(|part| part.to_string_lossy().into_owned()).collect();
-    let mut rows: Vec<Published> = all();
-    rows.retain(|row| row.network == network && row.model.starts_with("torchvision_") == torchvision);
+    let of_network = |row: &&Published| row.network == network && row.model.starts_with("torchvision_") == torchvision;
     let of_name = |name: &String| -> Vec<Published> {
         let stem = without_hash(without_extension(name.rsplit("--").next().unwrap_or(name)));
-        rows.iter().filter(|row| row.model == stem || row.checkpoint == stem).cloned().collect()
+        ALL.iter().filter(of_network).filter(|row| row.model == stem || row.checkpoint == stem).cloned().collect()
     };
     let mut found = names.iter().map(of_name).find(|rows| !rows.is_empty()).unwrap_or_default();
     found.sort_by_key(|row| row.side);
@@ -61,12 +61,21 @@ pub fn of_file(path: &Path, network: &str, torchvision: bool) -> Vec<Published> 
 
 /// The most accurate row of a network: what would be gained by having it.
 pub fn best(network: &str) -> Option<Published> {
-    all().into_iter().filter(|row| row.network == network).max_by(|a, b| a.top1_percent.total_cmp(&b.top1_percent))
+    let rows = ALL.iter().filter(|row| row.network == network);
+    rows.max_by(|a, b| a.top1_percent.total_cmp(&b.top1_percent)).cloned()
+}
+
+/// How the names of model files end.
+const ENDINGS: [&str; 5] = [".safetensors", ".pth", ".pt", ".bin", ".onnx"];
+
+/// Whether `name` ends as a model file's does.
+pub fn is_file_name(name: &str) -> bool {
+    let name = name.to_ascii_lowercase();
+    ENDINGS.iter().any(|ending| name.ends_with(ending))
 }
 
 fn without_extension(name: &str) -> &str {
-    let known = [".safetensors", ".pth", ".pt", ".bin", ".onnx"];
-    known.into_iter().find_map(|extension| name.strip_suffix(extension)).unwrap_or(name)
+    ENDINGS.into_iter().find_map(|ending| name.strip_suffix(ending)).unwrap_or(name)
 }
 
 /// `tf_efficientnet_b0_aa-827b6e33` → `tf_efficientnet_b0_aa`
@@ -91,9 +100,9 @@ mod tests {
     #[test]
     fn every_row_of_the_table_is_read_and_makes_sense() {
         let lines = TABLE.lines().filter(|line| !line.starts_with('#') && !line.is_empty()).count() - 1;
-        let rows = all();
+        let rows = &*ALL;
         assert_eq!((rows.len(), lines), (66, 66));
-        for row in &rows {
+        for row in rows {
             assert!((50.0..100.0).contains(&row.top1_percent) && row.top1_percent < row.top5_percent, "{row:?}");
             assert!(["imagenet", "tf"].contains(&row.input.as_str()), "{row:?}");
             assert!(["same", "symmetric"].contains(&row.padding.as_str()), "{row:?}");
@@ -103,7 +112,7 @@ mod tests {
 
     #[test]
     fn published_parameters_are_those_of_the_networks_they_are_said_to_be() {
-        for row in all() {
+        for row in ALL.iter() {
             let Some(released) = RELEASED.iter().find(|released| released.name == row.network) else { continue };
             let found = released.network().cost(row.side).million_parameters();
             assert!((found - row.million_parameters).abs() < 0.006, "{}: {found}", row.model);

@@ -3,9 +3,6 @@
 //! Nothing in such a file is run, unpacked or believed: only what a state dict needs is understood, every claim is held
 //! against the file's size, and what else is there is refused by name. The file is read once; a tensor is a view of it.
 
-use std::io::Read;
-use std::path::Path;
-
 mod budget;
 mod bytes;
 mod dtype;
@@ -45,14 +42,7 @@ pub struct Weights {
 }
 
 impl Weights {
-    /// Reads a .safetensors or .pth/.pt/.bin file, told apart by content, not by name.
-    pub fn open(path: &Path) -> Result<Weights, WeightsError> {
-        let what = path.display().to_string();
-        let bytes = read_file(path).map_err(|trouble| trouble.in_file(&what))?;
-        Weights::parse(bytes, &what)
-    }
-
-    /// Reads what such a file holds; `what` names it in messages.
+    /// Reads what a .safetensors or .pth/.pt/.bin file holds, told apart by content; `what` names it in messages.
     pub fn parse(bytes: Vec<u8>, what: &str) -> Result<Weights, WeightsError> {
         let mut weights = Weights { bytes, what: what.into(), form: "", taken: None, tensors: vec![], dims: vec![] };
         match weights.read() {
@@ -150,25 +140,5 @@ impl Weights {
 impl std::fmt::Debug for Weights {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         write!(f, "{}: {} tensors, {}", self.what, self.tensors.len(), self.form)
-    }
-}
-
-fn read_file(path: &Path) -> Result<Vec<u8>, WeightsError> {
-    // Asked before it is opened: opening a pipe would wait for someone to write into it.
-    if !std::fs::metadata(path)?.is_file() {
-        return Err(WeightsError::NotAFile);
-    }
-    let file = std::fs::File::open(path)?;
-    let length = file.metadata()?.len();
-    if length > MAX_FILE_BYTES {
-        return Err(WeightsError::TooLarge { bytes: length });
-    }
-    let mut bytes = Vec::new();
-    let room = usize::try_from(length).ok().filter(|&room| bytes.try_reserve_exact(room).is_ok());
-    room.ok_or(WeightsError::NoMemory { bytes: length })?;
-    file.take(length).read_to_end(&mut bytes)?;
-    match to_u64(bytes.len()) {
-        left if left < length => Err(WeightsError::Truncated { part: "the file", needed: length, left }),
-        _ => Ok(bytes),
     }
 }

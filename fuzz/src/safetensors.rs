@@ -1,15 +1,7 @@
 //! Fuzzes the reader of safetensors against the safetensors crate: what it accepts, the crate reads alike.
 #![no_main]
 
-mod check;
-#[path = "../../tests/weights/made.rs"]
-#[allow(dead_code)]
-mod made;
-#[path = "../../src"]
-#[allow(dead_code)]
-mod readers {
-    pub mod weights;
-}
+use phicam_fuzz::{check, made};
 
 use safetensors::{Dtype, SafeTensors};
 

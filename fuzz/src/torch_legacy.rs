@@ -1,15 +1,7 @@
 //! Fuzzes the reader of PyTorch's older form.
 #![no_main]
 
-mod check;
-#[path = "../../tests/weights/made.rs"]
-#[allow(dead_code)]
-mod made;
-#[path = "../../src"]
-#[allow(dead_code)]
-mod readers {
-    pub mod weights;
-}
+use phicam_fuzz::{check, made};
 
 libfuzzer_sys::fuzz_target!(|input: &[u8]| {
     // Without a pickle's first byte, the input is what follows a sound start: the magic number need not be guessed.

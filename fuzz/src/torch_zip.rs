@@ -1,15 +1,7 @@
 //! Fuzzes the reader of PyTorch's zip form: the zip as it is, or a pickle that is put into a sound one.
 #![no_main]
 
-mod check;
-#[path = "../../tests/weights/made.rs"]
-#[allow(dead_code)]
-mod made;
-#[path = "../../src"]
-#[allow(dead_code)]
-mod readers {
-    pub mod weights;
-}
+use phicam_fuzz::{check, made};
 
 libfuzzer_sys::fuzz_target!(|input: &[u8]| {
     let bytes = match input {

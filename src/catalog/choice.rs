@@ -4,12 +4,14 @@ use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use super::{Choice, Colour, Contract, Crop, Filter, Layout, Network, Scaled};
-use crate::efficientnet::Family;
-use crate::scaling::{Phi, Scale};
+use super::{Choice, Colour, Contract, Crop, Filter, Layout, Network};
+use crate::efficientnet::Scaled;
+use crate::scaling::Phi;
 
 /// Sides that a picture may have at the model; beyond them a typo is likelier than a wish.
-const SIDES: std::ops::RangeInclusive<u32> = 32..=2048;
+pub const SIDES: std::ops::RangeInclusive<u32> = 32..=2048;
+/// Work of one picture beyond which nothing here could run it, in million multiply-accumulates: 26 times B7's.
+pub const MOST_MILLION_MACS: f64 = 1e6;
 
 impl Choice {
     /// What tells another process of this program which it is.
@@ -38,11 +40,10 @@ impl Choice {
         onnx: &[u8],
         side: u32,
         layout: Layout,
-        scaled: Option<(Family, f64, f64)>,
+        scaled: Option<Scaled>,
         million_macs: f64,
     ) -> Choice {
         let name = path.file_stem().unwrap_or_default().to_string_lossy().into_owned();
-        let scaled = scaled.map(|(family, width, depth)| Scaled { family, width, depth });
         let network = Network {
             name: name.clone(),
             file: path.into(),
@@ -61,7 +62,7 @@ impl Choice {
             network: Arc::new(network),
             input: Arc::new(input),
             side,
-            phi: scaled.map(|s| Scale { depth: s.depth, width: s.width, side }.phi()),
+            phi: scaled.map(|scaled| scaled.at(side).phi()),
             million_macs,
             top1_percent: None,
             top1_source: String::new(),
@@ -79,7 +80,7 @@ impl Choice {
         if self.name != expected {
             return Err(format!("the name should be network@side, `{expected}`"));
         }
-        let computed = self.network.scaled.map(|s| Scale { depth: s.depth, width: s.width, side }.phi());
+        let computed = self.network.scaled.map(|scaled| scaled.at(side).phi());
         match (phi, computed) {
             (Some(phi), Some(computed)) if (computed - phi).abs() <= 0.011 => {}
             (None, None) => {}
@@ -91,8 +92,10 @@ impl Choice {
                 return Err(format!("phi is {phi}, but its network has no family, width and depth to have one by"));
             }
         }
-        if !(million_macs > 0.0 && million_macs < 1e6) {
-            return Err(format!("million_macs is {million_macs}, expected more than 0 and less than 1000000"));
+        if !(million_macs > 0.0 && million_macs < MOST_MILLION_MACS) {
+            return Err(format!(
+                "million_macs is {million_macs}, expected more than 0 and less than {MOST_MILLION_MACS}"
+            ));
         }
         if let Some(top1_percent) = top1_percent.filter(|percent| !(0.0..=100.0).contains(percent)) {
             return Err(format!("top1_percent is {top1_percent}, expected 0 to 100"));

@@ -40,7 +40,6 @@ pub enum ModelsCommand {
     Evaluate {
         /// One folder a label in it
         dir: PathBuf,
-        /// lite0@192, or the name of an added network [default: the largest that fits]
         #[command(flatten)]
         choice: super::ChoiceArgs,
         /// One JSON object on standard output
@@ -72,7 +71,7 @@ pub struct AddArgs {
     #[arg(long, value_enum)]
     pub filter: Option<Filter>,
     /// Pixels along a side; can be given several times [default: as published]
-    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(32..=2048))]
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(super::sides()))]
     pub side: Vec<u32>,
     /// One label a line, in the order of the classes; `imagenet` for ImageNet's [default: known for published weights]
     #[arg(long, value_name = "FILE")]

@@ -8,14 +8,15 @@ use log::{info, warn};
 
 use crate::board::Board;
 use crate::budget::Budget;
-use crate::catalog::{Catalog, Choice, Scaled};
+use crate::catalog::{Catalog, Choice};
 use crate::classifier;
 use crate::cli::{BoardArgs, BudgetArgs, ChoiceArgs, GuessArgs};
+use crate::efficientnet::Scaled;
 use crate::guess;
 use crate::measure::{MeasureError, Measurement, Remembered, measure};
 use crate::pick::{Pick, PickError, pick, reason};
 use crate::view::View;
-use crate::{machine, places};
+use crate::{machine, places, published};
 
 /// The board that the user named, or the one this is.
 pub fn board(args: &BoardArgs) -> anyhow::Result<Board> {
@@ -136,8 +137,7 @@ impl Setup {
 
 /// Whether what `--model` says is a file and no choice: choices do not end so, and have no slashes.
 pub fn is_file_name(model: &str) -> bool {
-    let ends = [".onnx", ".safetensors", ".pth", ".pt", ".bin"];
-    model.contains('/') || ends.iter().any(|end| model.to_ascii_lowercase().ends_with(end))
+    model.contains('/') || published::is_file_name(model)
 }
 
 /// What a classifier needs beside its choice.

@@ -15,7 +15,7 @@ mod parts;
 use parts::{int, ints, tensor, text, value};
 
 /// Name of the graph's input.
-pub const ONNX_INPUT: &str = "image";
+const ONNX_INPUT: &str = "image";
 
 /// How a convolution with a stride meets the edge.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]

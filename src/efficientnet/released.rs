@@ -13,12 +13,12 @@ pub struct Released {
     /// Pixels along a side.
     pub side: u32,
     /// As its authors state it.
-    pub published: Published,
+    pub published: Figures,
 }
 
 /// Figures of the paper (table 2, as last revised) and of the README of EfficientNet-Lite.
 #[derive(Clone, Copy, Debug)]
-pub struct Published {
+pub struct Figures {
     pub million_parameters: f64,
     /// The paper's "FLOPS", in thousand millions.
     pub giga_macs: f64,
@@ -29,7 +29,7 @@ pub struct Published {
 const fn released(name: &'static str, family: Family, scaled: (f64, f64, u32), published: (f64, f64, f64)) -> Released {
     let (width, depth, side) = scaled;
     let (million_parameters, giga_macs, top1_percent) = published;
-    Released { name, family, width, depth, side, published: Published { million_parameters, giga_macs, top1_percent } }
+    Released { name, family, width, depth, side, published: Figures { million_parameters, giga_macs, top1_percent } }
 }
 
 /// B0 to B7, then Lite0 to Lite4.
@@ -50,19 +50,51 @@ pub const RELEASED: [Released; 13] = [
     released("lite4", Family::Lite, (1.4, 1.8, 300), (13.0, 2.64 , 81.5)),
 ];
 
+/// Which EfficientNet something is: all that tells it from the base network but its side and its classes.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Scaled {
+    pub family: Family,
+    /// Channels, as a multiple of the base network's.
+    pub width: f64,
+    /// Blocks, as a multiple of the base network's.
+    pub depth: f64,
+}
+
+impl Scaled {
+    /// For ImageNet's classes.
+    pub fn network(&self) -> Network {
+        Network::new(self.family, self.width, self.depth)
+    }
+
+    /// Its place in compound scaling on pictures of `side` pixels.
+    pub fn at(&self, side: u32) -> Scale {
+        Scale { depth: self.depth, width: self.width, side }
+    }
+
+    /// The released network that it is, if it is one.
+    pub fn released(&self) -> Option<&'static Released> {
+        RELEASED.iter().find(|released| released.scaled() == *self)
+    }
+}
+
 impl Released {
     /// The one of that name.
     pub fn named(name: &str) -> Option<&'static Released> {
         RELEASED.iter().find(|released| released.name == name)
     }
 
+    /// Without its side.
+    pub fn scaled(&self) -> Scaled {
+        Scaled { family: self.family, width: self.width, depth: self.depth }
+    }
+
     /// For ImageNet's classes.
     pub fn network(&self) -> Network {
-        Network::new(self.family, self.width, self.depth)
+        self.scaled().network()
     }
 
     /// Its place in compound scaling, at its own side.
     pub fn scale(&self) -> Scale {
-        Scale { depth: self.depth, width: self.width, side: self.side }
+        self.scaled().at(self.side)
     }
 }

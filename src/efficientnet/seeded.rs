@@ -1,6 +1,9 @@
 //! Weights from a seed: the same on every machine, and scaled so that values neither vanish nor overflow.
 
-use super::{Activation, Kind, Layer};
+use std::convert::Infallible;
+use std::io;
+
+use super::{Activation, Form, GraphError, Kind, Layer, Network, write_onnx};
 
 /// A stream of numbers for each name, the same for the same seed on every machine.
 #[derive(Clone, Copy, Debug)]
@@ -26,6 +29,16 @@ impl Seeded {
         let weights = stream(&format!("{}_weight", layer.name), layer.weights(), spread);
         (weights, stream(&format!("{}_bias", layer.name), layer.out_channels, 0.05))
     }
+}
+
+/// [`write_onnx`] with the weights of `seed`: the same bytes each time.
+pub fn write_seeded(network: &Network, form: Form, seed: u64, out: &mut dyn io::Write) -> io::Result<u64> {
+    let seeded = Seeded { seed };
+    let weights = |layer: &Layer, residual| Ok::<_, Infallible>(seeded.weights(layer, residual));
+    write_onnx(network, form, weights, out).map_err(|error| match error {
+        GraphError::Write(cause) => cause,
+        other => io::Error::other(other),
+    })
 }
 
 /// What the variance is multiplied by, to make good for the activation before the layer.

@@ -1,28 +1,21 @@
 //! Which EfficientNet a list of convolutions is.
 
-use super::Scaled;
-use super::shapes::Seen;
-use crate::efficientnet::{Family, Kind, Layer, Network, RELEASED, Released};
+use super::shapes::LayerShape;
+use crate::efficientnet::{Family, Kind, Layer, Network, RELEASED, Scaled};
 use crate::scaling::Coefficients;
 
 /// The network whose layers are `seen`: a released one, or one of compound scaling by the formula. A width and a depth
 /// are what rounding leaves of them: where several φ give the same layers, the middle one is told.
-pub fn recognise(seen: &[Seen], classes: usize) -> Option<Scaled> {
+pub fn recognise(seen: &[LayerShape], classes: usize) -> Option<Scaled> {
     let is = |network: &Network| {
         if network.layer_count() != seen.len() {
             return false; // most of the thousands of scales below, without building them
         }
         let layers = Network { classes, ..*network }.layers(32); // shapes of weights do not depend on the side
-        layers.iter().zip(seen).all(|(layer, seen)| *seen == Seen::of(layer))
-    };
-    let released = |released: &'static Released| Scaled {
-        family: released.family,
-        width: released.width,
-        depth: released.depth,
-        released: Some(released),
+        layers.iter().zip(seen).all(|(layer, seen)| *seen == LayerShape::of(layer))
     };
     if let Some(found) = RELEASED.iter().find(|released| is(&released.network())) {
-        return Some(released(found));
+        return Some(found.scaled());
     }
     [Family::B, Family::Lite].into_iter().find_map(|family| {
         let scale = |hundredths: i32| Coefficients::PAPER.scale(f64::from(hundredths) / 100.0);
@@ -32,13 +25,13 @@ pub fn recognise(seen: &[Seen], classes: usize) -> Option<Scaled> {
         };
         let fitting: Vec<i32> = (-800..=1200).filter(fits).collect();
         let middle = scale(*fitting.get(fitting.len() / 2)?);
-        Some(Scaled { family, width: middle.width, depth: middle.depth, released: None })
+        Some(Scaled { family, width: middle.width, depth: middle.depth })
     })
 }
 
-impl Seen {
-    fn of(layer: &Layer) -> Seen {
-        Seen {
+impl LayerShape {
+    fn of(layer: &Layer) -> LayerShape {
+        LayerShape {
             out_channels: layer.out_channels,
             in_channels: layer.in_channels / layer.groups,
             kernel: layer.kernel,

@@ -8,8 +8,8 @@ use tract_onnx::pb::{
     tensor_shape_proto::dimension::Value as Dimension, type_proto,
 };
 
-use super::{InspectError, SIDES};
-use crate::catalog::Layout;
+use super::InspectError;
+use crate::catalog::{Layout, SIDES};
 
 /// What is kept of a constant: its shape, and its values where they are few whole numbers (shapes, axes, pads).
 #[derive(Clone, Debug)]
@@ -127,10 +127,10 @@ impl Graph {
             }
         };
         match (rows, columns) {
-            (Some(rows), Some(columns)) if rows == columns && SIDES.contains(&(rows as usize)) => {
+            (None, None) => Ok((layout, None)),
+            (Some(rows), Some(columns)) if rows == columns && u32::try_from(rows).is_ok_and(|r| SIDES.contains(&r)) => {
                 Ok((layout, u32::try_from(rows).ok()))
             }
-            (None, None) => Ok((layout, None)),
             _ => {
                 let side = |size: Option<u64>| size.map_or("any".into(), |size| size.to_string());
                 let range = format!("a square of {} to {} pixels is expected", SIDES.start(), SIDES.end());

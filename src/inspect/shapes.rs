@@ -7,14 +7,14 @@ use tract_onnx::pb::NodeProto;
 
 use super::graph::Graph;
 use super::{InspectError, constants};
-use crate::catalog::Layout;
+use crate::catalog::{Layout, MOST_MILLION_MACS};
 
 mod rules;
 use rules::{Shape, pooled};
 
 /// What of a layer tells which network it is from.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Seen {
+pub struct LayerShape {
     pub out_channels: usize,
     /// Of one group.
     pub in_channels: usize,
@@ -29,15 +29,13 @@ pub struct Seen {
 #[derive(Debug)]
 pub struct Walked {
     /// In the order of the file.
-    pub layers: Vec<Seen>,
+    pub layers: Vec<LayerShape>,
     pub macs: u64,
     pub classes: usize,
 }
 
 /// No value that is passed on inside a network may have more elements: 1 GiB in single precision.
 const MOST_ELEMENTS: u64 = 1 << 28;
-/// Multiply-accumulates of one picture beyond which nothing here could run it: a hundred B7.
-const MOST_MACS: u64 = 4_000_000_000_000;
 
 /// Goes through `graph` in its order, for a picture of `side` pixels.
 pub fn walk(graph: &Graph, layout: Layout, side: u32) -> Result<Walked, InspectError> {
@@ -74,9 +72,11 @@ pub fn walk(graph: &Graph, layout: Layout, side: u32) -> Result<Walked, InspectE
     if !(2..=100_000).contains(&classes) {
         return Err(InspectError::Input(format!("it has {classes} classes, expected 2 to 100000")));
     }
-    if walk.macs > MOST_MACS {
-        let what =
-            format!("{} million multiply-accumulates a picture are beyond any machine here", walk.macs / 1_000_000);
+    let million_macs = walk.macs as f64 / 1e6;
+    if million_macs >= MOST_MILLION_MACS {
+        let what = format!(
+            "it is {million_macs:.0} million multiply-accumulates a picture, less than {MOST_MILLION_MACS} are possible"
+        );
         return Err(InspectError::Uncounted(what));
     }
     Ok(Walked { layers: walk.layers, macs: walk.macs, classes })
@@ -85,7 +85,7 @@ pub fn walk(graph: &Graph, layout: Layout, side: u32) -> Result<Walked, InspectE
 struct Walk<'a> {
     graph: &'a Graph,
     shapes: HashMap<&'a str, Shape>,
-    layers: Vec<Seen>,
+    layers: Vec<LayerShape>,
     macs: u64,
 }
 
@@ -164,7 +164,7 @@ impl Walk<'_> {
         let stride = rules::ints(node, "strides").and_then(|strides| strides.first().copied()).unwrap_or(1);
         let sizes = [*out, *inside, *rows, *columns, square[0], square[1]];
         self.spend(sizes.iter().try_fold(1u64, |all, &size| all.checked_mul(size as u64)), node)?;
-        self.layers.push(Seen {
+        self.layers.push(LayerShape {
             out_channels: *out,
             in_channels: *inside,
             kernel: if rows == columns { *rows } else { 0 },
@@ -198,7 +198,8 @@ impl Walk<'_> {
             return Err(Self::uncounted(node, &what));
         }
         self.spend(shape.iter().try_fold((from * to) as u64, |all, &size| all.checked_mul(size as u64)), node)?;
-        let layer = Seen { out_channels: to, in_channels: from, kernel: 1, stride: 1, groups: 1, convolution: false };
+        let layer =
+            LayerShape { out_channels: to, in_channels: from, kernel: 1, stride: 1, groups: 1, convolution: false };
         self.layers.push(layer);
         shape.push(to);
         Ok(Some(shape))

@@ -5,13 +5,12 @@ use tract_onnx::pb::{
 };
 
 use super::*;
-use crate::efficientnet::{Form, Network, Padding, RELEASED, Seeded, Storage, write_onnx};
+use crate::efficientnet::{Family, Form, Network, Padding, RELEASED, Storage, write_seeded};
 
 fn onnx(network: &Network, side: u32) -> Vec<u8> {
     let mut bytes = Vec::new();
     let form = Form { side, padding: Padding::Same, storage: Storage::Single };
-    let weights = |layer: &_, residual| Ok::<_, std::io::Error>(Seeded { seed: 1 }.weights(layer, residual));
-    let written = write_onnx(network, form, weights, &mut bytes).unwrap();
+    let written = write_seeded(network, form, 1, &mut bytes).unwrap();
     assert_eq!(written, bytes.len() as u64);
     bytes
 }
@@ -26,7 +25,7 @@ fn the_shipped_files_are_known_for_what_they_are() {
     for (file, name) in [("lite0.onnx", "lite0"), ("lite2.onnx", "lite2")] {
         let facts = Facts::of(&shipped(file)).unwrap();
         let scaled = facts.scaled.unwrap();
-        assert_eq!(scaled.released.unwrap().name, name);
+        assert_eq!(scaled.released().unwrap().name, name);
         assert_eq!((facts.layout, facts.fixed_side, facts.classes), (Layout::Nchw, None, 1000));
         assert_eq!(facts.precision, "f16");
         if name == "lite0" {
@@ -41,7 +40,7 @@ fn what_is_counted_in_a_file_is_what_its_network_costs() {
     for released in RELEASED.iter().filter(|released| ["b0", "b3", "lite1", "lite4"].contains(&released.name)) {
         let network = Network { classes: 12, ..released.network() };
         let facts = Facts::of(&onnx(&network, released.side)).unwrap();
-        assert_eq!(facts.scaled.unwrap().released.unwrap().name, released.name);
+        assert_eq!(facts.scaled.unwrap().released().unwrap().name, released.name);
         assert_eq!((facts.classes, facts.remarked_side), (12, Some(released.side)));
         for side in [released.side, 97] {
             let cost = network.cost(side);
@@ -56,8 +55,8 @@ fn a_network_between_the_released_ones_is_known_by_its_phi() {
     for phi in [-2.0, 0.5, 2.5] {
         let (network, side) = Network::at_phi(Family::B, phi);
         let scaled = Facts::of(&onnx(&network, side)).unwrap().scaled.unwrap();
-        assert!(scaled.released.is_none());
-        let found = crate::scaling::Scale { depth: scaled.depth, width: scaled.width, side }.phi();
+        assert!(scaled.released().is_none());
+        let found = scaled.at(side).phi();
         assert!((found - phi).abs() < 0.35, "φ {phi}: {found:.2}, as near as rounding leaves it");
         assert_eq!(Network { width: scaled.width, depth: scaled.depth, ..network }.cost(side), network.cost(side));
     }

@@ -2,8 +2,8 @@ use std::cell::RefCell;
 use std::sync::Arc;
 
 use super::*;
-use crate::catalog::{Colour, Contract, Crop, Filter, Layout, Network, Scaled};
-use crate::efficientnet::Family;
+use crate::catalog::{Colour, Contract, Crop, Filter, Layout, Network};
+use crate::efficientnet::{Family, Scaled};
 use crate::measure::tests::measurement;
 
 pub fn choice(network: &str, side: u32, million_macs: f64, top1_percent: f64) -> Choice {

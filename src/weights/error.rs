@@ -8,14 +8,8 @@ pub enum WeightsError {
     /// Any of the other kinds, with the file it was found in.
     #[error("{what}: {trouble}")]
     InFile { what: String, trouble: Box<WeightsError> },
-    #[error("cannot be read: {0}")]
-    Unreadable(#[from] std::io::Error),
-    #[error("is no regular file but a folder, a device or a pipe; name the weights file itself")]
-    NotAFile,
     #[error("holds {bytes} bytes, the limit is {MAX_FILE_BYTES}; save only the state dict of the network")]
     TooLarge { bytes: u64 },
-    #[error("needs {bytes} bytes of memory, which are not there; close other programs or take a smaller network")]
-    NoMemory { bytes: u64 },
     #[error(
         "is neither a safetensors file nor one of torch.save (it begins with {start:02x?}); save it as safetensors"
     )]

@@ -103,8 +103,8 @@ pub fn remove(name: &str, out: &mut dyn Write) -> anyhow::Result<ExitCode> {
 fn name(args: &AddArgs) -> anyhow::Result<String> {
     let name = args.name.clone().unwrap_or_else(|| published::stem(&args.file));
     let plain = |c: char| c.is_ascii_alphanumeric() || "._-".contains(c);
-    let as_a_file = [".onnx", ".safetensors", ".pth", ".pt", ".bin"].iter().any(|end| name.ends_with(end));
-    if name.is_empty() || name.len() > 64 || !name.chars().all(plain) || name.starts_with(['.', '-']) || as_a_file {
+    let starts = name.starts_with(|c: char| c.is_ascii_alphanumeric());
+    if name.len() > 64 || !name.chars().all(plain) || !starts || published::is_file_name(&name) {
         bail!(
             "`{name}` cannot be its name: 1 to 64 letters, digits, `.`, `_` and `-`, beginning with one of the first \
              two and not ending as a file's; give one with --name"

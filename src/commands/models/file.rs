@@ -4,12 +4,12 @@ use std::path::Path;
 
 use anyhow::{Context, bail};
 
-use crate::catalog::Layout;
-use crate::efficientnet::{Family, Form, Storage, write_onnx};
+use crate::catalog::{Layout, SIDES};
+use crate::efficientnet::{Form, Scaled, Storage, write_onnx};
 use crate::import::{Folding, Habits, Naming, Recognised, recognise};
 use crate::inspect::{self, Facts};
 use crate::places::{self, replace_with};
-use crate::weights::Weights;
+use crate::weights::{MAX_FILE_BYTES, Weights};
 
 /// A file that was read and understood.
 pub enum ModelFile {
@@ -17,17 +17,14 @@ pub enum ModelFile {
     Onnx { bytes: Vec<u8>, facts: Box<Facts> },
 }
 
-/// Family, width and depth.
-pub type Scaled = (Family, f64, f64);
-
 impl ModelFile {
     /// Reads `path`, and tells by its name's end or its first bytes which of the two it is.
     pub fn open(path: &Path) -> anyhow::Result<ModelFile> {
-        let bytes = places::read_regular(path, inspect::MAX_BYTES)?;
+        let named = path.extension().is_some_and(|extension| extension.eq_ignore_ascii_case("onnx"));
+        let bytes = places::read_regular(path, if named { inspect::MAX_BYTES } else { MAX_FILE_BYTES })?;
         if bytes.is_empty() {
             bail!("{} is empty: it was not copied whole", path.display());
         }
-        let named = path.extension().is_some_and(|extension| extension.eq_ignore_ascii_case("onnx"));
         if named || looks_like_onnx(&bytes) {
             let facts = Facts::of(&bytes).with_context(|| path.display().to_string())?;
             return Ok(ModelFile::Onnx { bytes, facts: Box::new(facts) });
@@ -46,12 +43,12 @@ impl ModelFile {
                 format!("{} with the tensors of {naming}, {classes} classes ({form}{taken})", released.name)
             }
             ModelFile::Onnx { facts, .. } => {
-                let network = match facts.scaled {
-                    Some(inspect::Scaled { released: Some(released), .. }) => released.name.to_string(),
-                    Some(inspect::Scaled { family, width, depth, .. }) => {
+                let network = match (facts.scaled, facts.scaled.and_then(|scaled| scaled.released())) {
+                    (_, Some(released)) => released.name.to_string(),
+                    (Some(Scaled { family, width, depth }), None) => {
                         format!("EfficientNet {family:?} of width {width:.3} and depth {depth:.3}")
                     }
-                    None => "a classifier outside the family, φ unknown, its work counted".into(),
+                    (None, None) => "a classifier outside the family, φ unknown, its work counted".into(),
                 };
                 format!("{network}, {} classes (ONNX, {})", facts.classes, facts.precision)
             }
@@ -75,10 +72,8 @@ impl ModelFile {
     /// Which EfficientNet it is; nothing where it is none.
     pub fn scaled(&self) -> Option<Scaled> {
         match self {
-            ModelFile::Weights { recognised: Recognised { network, .. }, .. } => {
-                Some((network.family, network.width, network.depth))
-            }
-            ModelFile::Onnx { facts, .. } => facts.scaled.map(|scaled| (scaled.family, scaled.width, scaled.depth)),
+            ModelFile::Weights { recognised, .. } => Some(recognised.released.scaled()),
+            ModelFile::Onnx { facts, .. } => facts.scaled,
         }
     }
 
@@ -88,7 +83,7 @@ impl ModelFile {
             ModelFile::Weights { recognised: Recognised { naming, released, .. }, .. } => {
                 Some((released.name, *naming == Naming::Torchvision))
             }
-            ModelFile::Onnx { facts, .. } => Some((facts.scaled?.released?.name, false)),
+            ModelFile::Onnx { facts, .. } => Some((facts.scaled?.released()?.name, false)),
         }
     }
 
@@ -97,7 +92,7 @@ impl ModelFile {
         match self {
             ModelFile::Weights { recognised, .. } => Some(recognised.released.side),
             ModelFile::Onnx { facts, .. } => {
-                let released = facts.scaled.and_then(|scaled| scaled.released).map(|released| released.side);
+                let released = facts.scaled.and_then(|scaled| scaled.released()).map(|released| released.side);
                 facts.fixed_side.or(facts.remarked_side).or(released)
             }
         }
@@ -107,8 +102,8 @@ impl ModelFile {
     pub fn checked_side(&self, said: Option<u32>) -> anyhow::Result<u32> {
         let side =
             said.or(self.side()).context("it takes any side, and does not tell which it is for: say --side N")?;
-        let (least, most) = (inspect::SIDES.start(), inspect::SIDES.end());
-        match inspect::SIDES.contains(&(side as usize)) {
+        let (least, most) = (SIDES.start(), SIDES.end());
+        match SIDES.contains(&side) {
             true => Ok(side),
             false => {
                 bail!("it is for pictures of {side} pixels, {least} to {most} are possible; say another with --side")

@@ -6,16 +6,15 @@ use std::sync::atomic::AtomicBool;
 use anyhow::{Context, bail};
 use log::info;
 
-use super::file::{ModelFile, Scaled};
+use super::file::ModelFile;
 use crate::catalog::added::{self, Addition, Lock};
 use crate::catalog::{Catalog, Choice, ChoiceEntry, Colour, Contract, Crop, Filter, NetworkEntry, sha256};
 use crate::cli::{AddArgs, Normalisation};
-use crate::efficientnet::{Padding, Storage};
+use crate::efficientnet::{Padding, Scaled, Storage};
 use crate::import::Habits;
 use crate::labels::Labels;
 use crate::measure::{MeasureError, Measurement, measure};
 use crate::published::Published;
-use crate::scaling::Scale;
 use crate::{machine, places};
 
 /// The border that the family's own crop leaves: side/(side+32).
@@ -57,23 +56,22 @@ impl Plan {
         shipped: &Path,
     ) -> anyhow::Result<Plan> {
         let row = published.first();
-        ask(args, file, row)?;
-        let habits = match file {
-            ModelFile::Weights { recognised, .. } => Some(recognised.habits(known_name(row), args.padding)?),
-            ModelFile::Onnx { .. } if args.padding.is_some() => {
-                bail!("--padding is for weights; an ONNX file says itself how it pads")
-            }
-            ModelFile::Onnx { .. } => None,
-        };
+        // All three before the first error: what is missing is asked for at once.
+        let habits = habits(args, file, row);
+        let labels = labels(args, file.classes(), row, shipped);
+        let sides = sides(args, file, published);
+        let faults = [habits.as_ref().err(), labels.as_ref().err(), sides.as_ref().err()];
+        let faults: Vec<String> = faults.into_iter().flatten().map(|fault| format!("{fault:#}")).collect();
+        if faults.len() > 1 {
+            bail!("{} things are wrong or not known:\n  {}", faults.len(), faults.join("\n  "));
+        }
         let licence = args.licence.clone().or(row.map(|row| row.licence.clone())).unwrap_or("unknown".into());
-        let labels = labels(args, file.classes(), row, shipped)?;
-        let sides = sides(args, file, published)?.into_iter().map(|side| Side::new(side, args, file, published));
         Ok(Plan {
             name: name.into(),
-            habits,
+            habits: habits?,
             storage: if args.full_precision { Storage::Single } else { Storage::Half },
-            labels,
-            sides: sides.collect::<anyhow::Result<_>>()?,
+            labels: labels?,
+            sides: sides?,
             licence,
             source: format!("file {}", args.file.file_name().unwrap_or_default().to_string_lossy()),
         })
@@ -109,9 +107,9 @@ impl Plan {
             labels_sha256: labels_hash,
             file: onnx.into(),
             labels: labels.into(),
-            family: scaled.map(|scaled| scaled.0),
-            width: scaled.map(|scaled| scaled.1),
-            depth: scaled.map(|scaled| scaled.2),
+            family: scaled.map(|scaled| scaled.family),
+            width: scaled.map(|scaled| scaled.width),
+            depth: scaled.map(|scaled| scaled.depth),
             million_parameters: file.million_parameters(),
             licence: self.licence.clone(),
             source: self.source.clone(),
@@ -147,7 +145,7 @@ impl Side {
     }
 
     fn entry(&self, network: &str, scaled: Option<Scaled>) -> ChoiceEntry {
-        let phi = scaled.map(|(_, width, depth)| Scale { width, depth, side: self.side }.phi());
+        let phi = scaled.map(|scaled| scaled.at(self.side).phi());
         ChoiceEntry {
             name: format!("{network}@{}", self.side),
             network: network.into(),
@@ -161,37 +159,17 @@ impl Side {
     }
 }
 
-/// A name alone proves nothing: `efficientnet_birds` may have been trained from a tf_efficientnet. A published one does.
-fn known_name(row: Option<&Published>) -> &str {
-    row.map_or("", |row| row.model.as_str())
-}
-
-/// Asks for everything that is needed and not known, at once: a wrong guess would cost accuracy in silence.
-fn ask(args: &AddArgs, file: &ModelFile, row: Option<&Published>) -> anyhow::Result<()> {
-    let mut missing = Vec::new();
-    if let ModelFile::Weights { recognised, .. } = file
-        && let Err(unknown) = recognised.habits(known_name(row), args.padding)
-    {
-        missing.push(unknown.to_string());
-    }
-    if args.labels.is_none() && row.is_none() {
-        missing.push(format!(
-            "what its {} classes are called is not known: --labels FILE names a file with one label a line, in the \
-             model's order; --labels imagenet stands for ImageNet's 1,000",
-            file.classes()
-        ));
-    }
-    if args.input.is_none() && row.is_none() {
-        missing.push(
-            "what it wants done to a pixel's levels is not known: say it with --input imagenet (most of PyTorch's), tf \
-             (−1 to 1), lite (Google's Lite), unit (0 to 1) or raw (0 to 255)"
-                .into(),
-        );
-    }
-    match &missing[..] {
-        [] => Ok(()),
-        [one] => bail!("{one}"),
-        several => bail!("{} things are not known, and not guessed:\n  {}", several.len(), several.join("\n  ")),
+/// How the weights' library computes. A name alone proves nothing (`efficientnet_birds` may have been trained from a
+/// tf_efficientnet), a published one does.
+fn habits(args: &AddArgs, file: &ModelFile, row: Option<&Published>) -> anyhow::Result<Option<Habits>> {
+    match file {
+        ModelFile::Weights { recognised, .. } => {
+            Ok(Some(recognised.habits(row.map_or("", |row| row.model.as_str()), args.padding)?))
+        }
+        ModelFile::Onnx { .. } if args.padding.is_some() => {
+            bail!("--padding is for weights; an ONNX file says itself how it pads")
+        }
+        ModelFile::Onnx { .. } => Ok(None),
     }
 }
 
@@ -217,7 +195,10 @@ fn labels(args: &AddArgs, classes: usize, row: Option<&Published>, shipped: &Pat
         Some(path) if path.as_os_str() == "imagenet" => imagenet,
         Some(path) => path.clone(),
         None if row.is_some() => imagenet,
-        None => bail!("what its {classes} classes are called is not known: say it with --labels"), // asked for before
+        None => bail!(
+            "what its {classes} classes are called is not known: --labels FILE names a file with one label a line, in the \
+             model's order; --labels imagenet stands for ImageNet's 1,000"
+        ),
     };
     let bytes = places::read_regular(&path, MAX_LABEL_BYTES)?;
     Labels::parse(&bytes, &path)?.for_classes(classes, "this model", &path)?;
@@ -227,7 +208,10 @@ fn labels(args: &AddArgs, classes: usize, row: Option<&Published>, shipped: &Pat
 fn input(args: &AddArgs, file: &ModelFile, row: Option<&Published>) -> anyhow::Result<(String, Contract)> {
     let known = row.and_then(|row| <Normalisation as clap::ValueEnum>::from_str(&row.input, false).ok());
     let Some(normalisation) = args.input.or(known) else {
-        bail!("what it wants done to a pixel's levels is not known: say it with --input"); // asked for before
+        bail!(
+            "what it wants done to a pixel's levels is not known: say it with --input imagenet (most of PyTorch's), tf (−1 \
+             to 1), lite (Google's Lite), unit (0 to 1) or raw (0 to 255)"
+        );
     };
     let crop = match (args.crop, row) {
         (Some(share), _) => Crop::Share(share),
@@ -247,7 +231,7 @@ fn input(args: &AddArgs, file: &ModelFile, row: Option<&Published>) -> anyhow::R
 }
 
 /// The sides that the user said, else the published ones, else the one that the file tells; smallest first.
-fn sides(args: &AddArgs, file: &ModelFile, published: &[Published]) -> anyhow::Result<Vec<u32>> {
+fn sides(args: &AddArgs, file: &ModelFile, published: &[Published]) -> anyhow::Result<Vec<Side>> {
     let mut wanted = args.side.clone();
     if wanted.is_empty() {
         wanted = published.iter().map(|row| row.side).collect();
@@ -260,5 +244,5 @@ fn sides(args: &AddArgs, file: &ModelFile, published: &[Published]) -> anyhow::R
     if args.top1.is_some() && wanted.len() > 1 {
         bail!("--top1 is the accuracy at one side, and it is to be added at {wanted:?}: add it at one, with --side");
     }
-    Ok(wanted)
+    wanted.into_iter().map(|side| Side::new(side, args, file, published)).collect()
 }

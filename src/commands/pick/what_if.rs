@@ -10,13 +10,16 @@ use log::info;
 use serde_json::{Value, json};
 
 use super::super::setup::Setup;
-use crate::catalog::{Choice, Layout, Scaled};
-use crate::efficientnet::{Family, Form, Padding, RELEASED, Released, Seeded, Storage, write_onnx};
+use crate::catalog::{Choice, Layout};
+use crate::efficientnet::{Family, Form, Padding, RELEASED, Storage, write_seeded};
 use crate::engine::TRACT;
 use crate::measure::{MeasureError, Measurement, measure};
 use crate::pick::{Verdict, judge};
 use crate::places;
 use crate::published::{self, Published};
+
+/// Of the weights; times do not depend on it.
+const SEED: u64 = 1;
 
 /// A released network that is not in the catalog, at the side of its most accurate published weights.
 pub struct Beyond {
@@ -32,24 +35,18 @@ pub struct Beyond {
 
 /// All of them by work, with what is remembered of each.
 pub fn beyond(setup: &Setup) -> Vec<Beyond> {
-    let known = |released: &Released| {
-        let same = |scaled: &Scaled| {
-            (scaled.family, scaled.width, scaled.depth) == (released.family, released.width, released.depth)
-        };
-        setup.known.iter().any(same)
-    };
     let mut all: Vec<Beyond> = RELEASED
         .iter()
-        .filter(|released| !known(released))
+        .filter(|released| !setup.known.contains(&released.scaled()))
         .filter_map(|released| {
             let published = published::best(released.name)?;
             let side = published.side;
-            let scaled = Some((released.family, released.width, released.depth));
+            let scaled = Some(released.scaled());
             let file = folder().join(format!("{}.onnx", released.name));
             let macs = released.network().cost(side).million_macs();
             let mut choice = Choice::of_file(&file, &[], side, Layout::Nchw, scaled, macs);
             // The same seed gives the same weights, so the name is as good as a hash; and no file is needed to recall it.
-            Arc::make_mut(&mut choice.network).sha256 = format!("seeded {}", released.name);
+            Arc::make_mut(&mut choice.network).sha256 = format!("seed {SEED} {}", released.name);
             choice.top1_percent = Some(published.top1_percent);
             choice.top1_source = format!("published: {}", published.model);
             let measurement = setup.remembered.get(&choice, TRACT, setup.threads).cloned();
@@ -114,13 +111,11 @@ fn time_family(all: &mut [Beyond], family: Family, setup: &mut Setup) -> anyhow:
 
 /// Seeded weights in the form that `models add` would store real ones in.
 fn write(one: &Beyond) -> anyhow::Result<()> {
-    let network = one.choice.network.scaled.context("a released network without its scale")?;
-    let network = crate::efficientnet::Network::new(network.family, network.width, network.depth);
+    let network = one.choice.network.scaled.context("a released network without its scale")?.network();
     let path: &Path = &one.choice.network.file;
     std::fs::create_dir_all(folder()).with_context(|| format!("{} cannot be made", folder().display()))?;
     let form = Form { side: one.choice.side, padding: Padding::Same, storage: Storage::Half };
-    let weights = |layer: &_, residual| Ok::<_, std::io::Error>(Seeded { seed: 1 }.weights(layer, residual));
-    let written: anyhow::Result<u64> = places::replace_with(path, |out| Ok(write_onnx(&network, form, weights, out)?));
+    let written = places::replace_with(path, |out| write_seeded(&network, form, SEED, out));
     written.with_context(|| format!("{} cannot be written", path.display())).map(drop)
 }
 

@@ -1,6 +1,5 @@
 //! `phicam scale … --onnx FILE`: a network with seeded weights, to time at a size that nobody has trained.
 
-use std::convert::Infallible;
 use std::io::Write;
 use std::path::{Path, PathBuf};
 
@@ -8,7 +7,7 @@ use anyhow::Context;
 use serde_json::{Value, json};
 
 use super::Sized;
-use crate::efficientnet::{Form, GraphError, Padding, Seeded, Storage, write_onnx};
+use crate::efficientnet::{Form, Padding, Storage, write_seeded};
 use crate::places::replace_with;
 
 /// Protocol buffers, and so ONNX files, hold no more.
@@ -23,11 +22,9 @@ pub struct Written {
     seed: u64,
 }
 
-/// ONNX of `sized` with the weights of `seed` into `out`; the number of bytes.
-pub fn write_seeded(sized: &Sized, seed: u64, out: &mut dyn Write) -> Result<u64, GraphError<Infallible>> {
-    let seeded = Seeded { seed };
-    let form = Form { side: sized.side, padding: Padding::Same, storage: Storage::Single };
-    write_onnx(&sized.network, form, |layer, residual| Ok(seeded.weights(layer, residual)), out)
+/// How it is written.
+pub fn form(sized: &Sized) -> Form {
+    Form { side: sized.side, padding: Padding::Same, storage: Storage::Single }
 }
 
 /// Whether its weights fit into a file at all.
@@ -43,12 +40,7 @@ pub fn check_size(sized: &Sized) -> anyhow::Result<()> {
 /// Writes the network into `path`, whole or not at all.
 pub fn write(path: &Path, sized: &Sized, seed: u64) -> anyhow::Result<Written> {
     check_size(sized).with_context(|| path.display().to_string())?;
-    let written = replace_with(path, |file| {
-        write_seeded(sized, seed, file).map_err(|error| match error {
-            GraphError::Write(cause) => cause,
-            other => std::io::Error::other(other),
-        })
-    });
+    let written = replace_with(path, |file| write_seeded(&sized.network, form(sized), seed, file));
     let bytes = written.with_context(|| format!("{} cannot be written", path.display()))?;
     Ok(Written { file: path.into(), bytes, seed })
 }

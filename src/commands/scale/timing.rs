@@ -5,8 +5,9 @@ use std::time::{Duration, Instant};
 use anyhow::{Context, bail};
 
 use super::Sized;
-use super::onnx::{check_size, write_seeded};
+use super::onnx::{check_size, form};
 use crate::catalog::Layout;
+use crate::efficientnet::write_seeded;
 use crate::engine::{Engine, Tract};
 use crate::machine;
 use crate::stats::Stage;
@@ -24,7 +25,7 @@ pub fn median_ms(name: &str, sized: &Sized, threads: usize) -> anyhow::Result<f6
         bail!("{name} cannot be timed: loading it takes {needed_mib:.0} MiB, {free_mib:.0} are free; choose less work");
     }
     let mut onnx = Vec::new();
-    write_seeded(sized, 0, &mut onnx)?;
+    write_seeded(&sized.network, form(sized), 0, &mut onnx)?;
     let mut engine = Tract::load(name, &onnx, sized.side, Layout::Nchw, threads)?;
     drop(onnx); // the engine has its own copy
     engine.input().iter_mut().zip(0u32..).for_each(|(value, at)| *value = (at % 255) as f32 / 127.5 - 1.0);
