@@ -29,7 +29,7 @@ check-onnxruntime:
     target/reference-venv/bin/python tests/reference/check.py target/release/phicam
     target/reference-venv/bin/python tests/reference/check_scale.py target/release/phicam
 
-# The small binary for boards: 22 MiB, as fast as `release`, eight minutes to build
+# The small binary for this kind of processor: 23 MiB, as fast as `release`, eight minutes to build
 dist:
     cargo build --profile dist
     ls -l target/dist/phicam
