@@ -141,7 +141,7 @@ impl Classifier {
             source: frame.source.clone(),
             captured: frame.captured,
             guesses,
-            frame_size: frame.size,
+            frame_size: self.preprocess.frame_size(),
             seen,
             model: self.model.clone(),
             times,

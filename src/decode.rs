@@ -9,7 +9,7 @@ use zune_jpeg::zune_core::bytestream::ZCursor;
 use zune_jpeg::zune_core::colorspace::ColorSpace;
 use zune_jpeg::zune_core::options::DecoderOptions;
 
-use crate::frame::Size;
+use crate::frame::{Frame, FrameInfo, FramePool, Size};
 
 /// A picture may claim at most this many pixels: 24 million. Decoding one of 16 bits a channel takes 11 bytes a pixel
 /// for a moment, preparing it for a model 6 more.
@@ -56,6 +56,38 @@ pub enum ReadError {
     Io(#[from] std::io::Error),
     #[error(transparent)]
     Decode(#[from] DecodeError),
+}
+
+/// A JPEG frame that holds no picture.
+#[derive(Debug, thiserror::Error)]
+#[error("the camera's JPEG of {bytes} bytes {cause}")]
+pub struct UnpackError {
+    bytes: usize,
+    cause: String,
+}
+
+/// Decodes the frames of cameras that give JPEGs, into buffers that are used again.
+#[derive(Default)]
+pub struct Unpack {
+    pool: FramePool,
+}
+
+impl Unpack {
+    /// The frame itself or, of a JPEG, the picture in it: decoded by whoever asks first, for all who hold the frame.
+    pub fn unpacked(&mut self, frame: &Frame) -> Result<Frame, UnpackError> {
+        let Some(decoded) = &frame.decoded else { return Ok(frame.clone()) };
+        let bytes = frame.part(0);
+        let mut decoded = decoded.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
+        let picture = decoded.get_or_insert_with(|| {
+            let picture = self.pool.fill(|pixels| {
+                let size = decode(bytes, pixels)?;
+                let Frame { sequence, captured, source, scene, .. } = frame.clone();
+                Ok::<_, DecodeError>(FrameInfo { size, sequence, captured, source, scene })
+            });
+            picture.map_err(|error| error.to_string())
+        });
+        picture.clone().map_err(|cause| UnpackError { bytes: bytes.len(), cause })
+    }
 }
 
 /// Decodes `bytes` into tightly packed RGB rows in `pixels`, turned upright as its EXIF says.

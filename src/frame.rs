@@ -3,6 +3,11 @@
 use std::sync::Arc;
 use std::time::Instant;
 
+mod format;
+mod pool;
+pub use format::{Coding, Matrix, PixelFormat, Range};
+pub use pool::FramePool;
+
 /// Width and height in pixels.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Size {
@@ -44,25 +49,39 @@ pub fn check_size(width: u32, height: u32) -> Result<(), String> {
     }
 }
 
-/// How a frame's bytes encode its pixels.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum PixelFormat {
-    /// Three bytes a pixel: red, green, blue.
-    Rgb8,
+/// Memory that frames live in: a buffer of this program's, or one that a camera's driver writes into.
+pub trait Memory: Send + Sync {
+    /// The bytes of part `index`, counted from 0; nothing where there is no such part. A driver's frame can lie in
+    /// several parts, one for each plane.
+    fn part(&self, index: usize) -> &[u8];
+}
+
+impl Memory for Vec<u8> {
+    fn part(&self, index: usize) -> &[u8] {
+        if index == 0 { self } else { &[] }
+    }
+}
+
+/// Where one plane of a frame lies.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Plane {
+    /// Which part of the frame's memory it is in.
+    pub part: usize,
+    /// Bytes from the beginning of that part to its first row.
+    pub offset: usize,
+    /// Bytes from one row to the next.
+    pub stride: usize,
 }
 
 /// One picture from a camera: a lease on a shared buffer, cheap to clone.
 ///
 /// Two threads (inference and screen) can hold the same frame while capture goes on; its buffer is used again
 /// when the last of them lets go.
-#[derive(Clone, Debug)]
+#[derive(Clone)]
 pub struct Frame {
-    bytes: Arc<Vec<u8>>,
-    /// Width and height in pixels.
-    pub size: Size,
-    pub format: PixelFormat,
-    /// Bytes from one row to the next.
-    pub stride: usize,
+    memory: Arc<dyn Memory>,
+    /// What it looks like in memory; [`PixelFormat::planes`] of the planes count.
+    pub layout: Layout,
     /// Counts from 0 at the camera; a gap is a frame that nobody saw.
     pub sequence: u64,
     /// Monotonic time of capture.
@@ -71,12 +90,63 @@ pub struct Frame {
     pub source: Option<Arc<str>>,
     /// Another number is another scene: what was seen before says nothing of it.
     pub scene: u64,
+    /// The picture within, where the frame is a JPEG that somebody has decoded.
+    pub decoded: Option<Arc<Decoded>>,
 }
 
+/// What a frame looks like in memory.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Layout {
+    /// Width and height in pixels.
+    pub size: Size,
+    pub format: PixelFormat,
+    /// What the numbers of its pixels stand for.
+    pub coding: Coding,
+    pub planes: [Plane; 3],
+}
+
+impl Layout {
+    /// Rows of red, green, blue without gaps.
+    pub fn packed_rgb(size: Size) -> Layout {
+        let stride = size.width as usize * 3;
+        let planes = [Plane { stride, ..Plane::default() }, Plane::default(), Plane::default()];
+        Layout { size, format: PixelFormat::Rgb8, coding: Coding::RGB, planes }
+    }
+}
+
+/// The picture in a JPEG frame, decoded once for all who hold the frame; none while nobody has asked for it.
+pub type Decoded = std::sync::Mutex<Option<Result<Frame, String>>>;
+
 impl Frame {
-    /// The rows, [`Frame::stride`] bytes apart.
-    pub fn bytes(&self) -> &[u8] {
-        &self.bytes
+    /// A frame of `layout` in `memory`, just captured.
+    pub fn new(memory: Arc<dyn Memory>, layout: Layout, info: FrameInfo) -> Frame {
+        let FrameInfo { size: _, sequence, captured, source, scene } = info;
+        let decoded = (layout.format == PixelFormat::Jpeg).then(Arc::default);
+        Frame { memory, layout, sequence, captured, source, scene, decoded }
+    }
+
+    /// Width and height in pixels.
+    pub fn size(&self) -> Size {
+        self.layout.size
+    }
+
+    /// All bytes of a part of its memory, see [`Plane::part`].
+    pub fn part(&self, index: usize) -> &[u8] {
+        self.memory.part(index)
+    }
+
+    /// The bytes of one row of a plane; nothing where the buffer is too short for it, which a driver's may be.
+    pub fn row(&self, plane: usize, row: usize, length: usize) -> Option<&[u8]> {
+        let Plane { part, offset, stride } = *self.layout.planes.get(plane)?;
+        let start = row.checked_mul(stride)?.checked_add(offset)?;
+        self.memory.part(part).get(start..start.checked_add(length)?)
+    }
+}
+
+impl std::fmt::Debug for Frame {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let Layout { size, format, .. } = self.layout;
+        write!(f, "frame {} of {size} {format}", self.sequence)
     }
 }
 
@@ -88,84 +158,4 @@ pub struct FrameInfo {
     pub captured: Instant,
     pub source: Option<Arc<str>>,
     pub scene: u64,
-}
-
-/// Buffers for frames, used again once every lease on them is dropped.
-///
-/// It grows to as many buffers as are held at once, and then allocates no more.
-#[derive(Default)]
-pub struct FramePool {
-    buffers: Vec<Arc<Vec<u8>>>,
-}
-
-impl FramePool {
-    /// Lets `fill` write tightly packed RGB rows into a free buffer and leases the result.
-    ///
-    /// The buffer holds an older frame's bytes when `fill` gets it. An error of `fill` gives the buffer back.
-    pub fn fill<E>(&mut self, fill: impl FnOnce(&mut Vec<u8>) -> Result<FrameInfo, E>) -> Result<Frame, E> {
-        let free = self.buffers.iter_mut().position(|buffer| Arc::get_mut(buffer).is_some());
-        let index = free.unwrap_or_else(|| {
-            self.buffers.push(Arc::new(Vec::new()));
-            self.buffers.len() - 1
-        });
-        let buffer = &mut self.buffers[index];
-        let info = match Arc::get_mut(buffer) {
-            Some(bytes) => fill(bytes)?,
-            None => unreachable!("a free buffer has one owner, and only this pool could add another"),
-        };
-        Ok(Frame {
-            bytes: Arc::clone(buffer),
-            size: info.size,
-            format: PixelFormat::Rgb8,
-            stride: info.size.width as usize * 3,
-            sequence: info.sequence,
-            captured: info.captured,
-            source: info.source,
-            scene: info.scene,
-        })
-    }
-
-    /// Buffers made so far.
-    pub fn len(&self) -> usize {
-        self.buffers.len()
-    }
-
-    /// Whether no buffer has been needed yet.
-    pub fn is_empty(&self) -> bool {
-        self.buffers.is_empty()
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn frame(pool: &mut FramePool, sequence: u64) -> Frame {
-        let size = Size::new(2, 1);
-        pool.fill(|bytes| {
-            bytes.resize(6, sequence as u8);
-            Ok::<_, ()>(FrameInfo { size, sequence, captured: Instant::now(), source: None, scene: 0 })
-        })
-        .unwrap()
-    }
-
-    #[test]
-    fn a_dropped_frame_gives_its_buffer_back() {
-        let mut pool = FramePool::default();
-        for sequence in 0..10 {
-            drop(frame(&mut pool, sequence));
-        }
-        assert_eq!(pool.len(), 1);
-    }
-
-    #[test]
-    fn a_held_frame_keeps_its_bytes_while_capture_goes_on() {
-        let mut pool = FramePool::default();
-        let held = frame(&mut pool, 7);
-        let lease = held.clone();
-        drop(held);
-        frame(&mut pool, 8);
-        assert_eq!(lease.bytes(), [7; 6]);
-        assert_eq!(pool.len(), 2);
-    }
 }

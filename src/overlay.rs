@@ -13,8 +13,10 @@ use fast_image_resize::pixels::U8x3;
 use fast_image_resize::{FilterType, ResizeAlg, ResizeOptions, Resizer};
 
 use crate::classifier::Answer;
+use crate::decode::Unpack;
 use crate::frame::Frame;
 use crate::picture::Picture;
+use crate::pixels::Pixels;
 use crate::view::Area;
 
 mod layout;
@@ -43,14 +45,25 @@ const UNSEEN_SHARE: u32 = 140;
 /// Draws scenes; buffers and glyphs are made once.
 pub struct Overlay {
     text: Text,
+    unpack: Unpack,
     resizer: Resizer,
+    pixels: Pixels,
+    rgb: Vec<[u8; 3]>,
     scaled: Vec<U8x3>,
     line: String,
 }
 
 impl Default for Overlay {
     fn default() -> Overlay {
-        Overlay { text: Text::default(), resizer: Resizer::new(), scaled: Vec::new(), line: String::new() }
+        Overlay {
+            text: Text::default(),
+            unpack: Unpack::default(),
+            resizer: Resizer::new(),
+            pixels: Pixels::default(),
+            rgb: Vec::new(),
+            scaled: Vec::new(),
+            line: String::new(),
+        }
     }
 }
 
@@ -58,11 +71,13 @@ impl Overlay {
     /// Draws all of `scene` over whatever `picture` showed.
     pub fn draw(&mut self, picture: &mut Picture, scene: &Scene) {
         let Ok(()) = picture.clear(PAPER);
-        let frame_size = scene.frame.map_or(crate::frame::Size::new(4, 3), |frame| frame.size);
+        // Of a JPEG that holds no picture the line has told: such a frame gets no answer either.
+        let frame = scene.frame.and_then(|frame| self.unpack.unpacked(frame).ok());
+        let frame_size = frame.as_ref().map_or(crate::frame::Size::new(4, 3), Frame::size);
         let layout = Layout::new(picture.size(), frame_size);
-        if let Some(frame) = scene.frame {
+        if let Some(frame) = &frame {
             self.draw_frame(picture, frame, layout.frame);
-            if let Some(answer) = scene.answer.filter(|answer| answer.frame_size == frame.size) {
+            if let Some(answer) = scene.answer.filter(|answer| answer.frame_size == frame.size()) {
                 draw_seen(picture, answer, layout.frame);
             }
         }
@@ -73,7 +88,10 @@ impl Overlay {
     fn draw_frame(&mut self, picture: &mut Picture, frame: &Frame, area: Area) {
         self.scaled.resize(area.width as usize * area.height as usize, U8x3::new([0; 3]));
         let options = ResizeOptions::new().resize_alg(ResizeAlg::Convolution(FilterType::Bilinear));
-        let from = TypedImageRef::from_buffer(frame.size.width, frame.size.height, frame.bytes());
+        if self.pixels.all(frame, &mut self.rgb).is_err() {
+            return; // the line tells of this too
+        }
+        let from = TypedImageRef::from_buffer(frame.size().width, frame.size().height, self.rgb.as_flattened());
         let to = TypedImage::from_pixels_slice(area.width, area.height, &mut self.scaled);
         let (Ok(from), Ok(mut to)) = (from, to) else { return };
         if self.resizer.resize_typed::<U8x3>(&from, &mut to, &options).is_err() {

@@ -6,7 +6,9 @@ use fast_image_resize::pixels::U8x3;
 use fast_image_resize::{FilterType, ResizeAlg, ResizeOptions};
 
 use crate::catalog::{Colour, Contract, Filter, Layout};
+use crate::decode::{Unpack, UnpackError};
 use crate::frame::{Frame, Size};
+use crate::pixels::PixelsError;
 use crate::view::{Area, View};
 
 mod resize;
@@ -20,6 +22,10 @@ pub enum PreprocessError {
     Nothing { area: Area, size: Size },
     #[error("a frame of {size} could not be resized: {cause}")]
     Resize { size: Size, cause: String },
+    #[error(transparent)]
+    Pixels(#[from] PixelsError),
+    #[error(transparent)]
+    Jpeg(#[from] UnpackError),
 }
 
 /// Bars beside a view that is not square: the level that normalises to about 0.
@@ -29,7 +35,9 @@ const BAR_LEVEL: u8 = 127;
 pub struct Preprocess {
     contract: Arc<Contract>,
     side: u32,
+    frame_size: Size,
     view: View,
+    unpack: Unpack,
     resize: Resize,
     options: ResizeOptions,
     /// The view, resized to fit.
@@ -52,12 +60,19 @@ impl Preprocess {
         });
         let square = vec![0; side as usize * side as usize * 3];
         let options = ResizeOptions::new().resize_alg(ResizeAlg::Convolution(filter));
-        Preprocess { contract, side, view, resize: Resize::default(), options, fitted: Vec::new(), square, values }
+        let (unpack, resize, fitted) = (Unpack::default(), Resize::default(), Vec::new());
+        let frame_size = Size::new(0, 0);
+        Preprocess { contract, side, frame_size, view, unpack, resize, options, fitted, square, values }
     }
 
     /// The part of a frame of `size` that the model sees, in the frame's pixels.
     pub fn seen(&self, size: Size) -> Area {
         self.view.area(size, self.contract.crop, self.side)
+    }
+
+    /// Width and height of the last frame; a JPEG's are those of the picture in it.
+    pub fn frame_size(&self) -> Size {
+        self.frame_size
     }
 
     /// The levels that the last frame gave: side × side × RGB, what the model saw.
@@ -67,14 +82,16 @@ impl Preprocess {
 
     /// Fills `input` (3 × side × side values, in the contract's order) from `frame`; gives the part of the frame it used.
     pub fn run(&mut self, frame: &Frame, input: &mut [f32]) -> Result<Area, PreprocessError> {
-        let area = self.seen(frame.size);
-        self.resize(frame, area)?;
+        let frame = self.unpack.unpacked(frame)?;
+        self.frame_size = frame.size();
+        let area = self.seen(self.frame_size);
+        self.resize(&frame, area)?;
         self.normalise(input);
         Ok(area)
     }
 
     fn resize(&mut self, frame: &Frame, area: Area) -> Result<(), PreprocessError> {
-        let size = frame.size;
+        let size = frame.size();
         if area.width == 0 || area.height == 0 {
             return Err(PreprocessError::Nothing { area, size });
         }
@@ -83,8 +100,7 @@ impl Preprocess {
         if to != Size::new(self.side, self.side) {
             self.square.fill(BAR_LEVEL);
         }
-        let resized = self.resize.run(frame, area, (to, &mut self.fitted), &self.options);
-        resized.map_err(|cause| PreprocessError::Resize { size, cause })?;
+        self.resize.run(frame, area, (to, &mut self.fitted), &self.options)?;
         let side_row = self.side as usize * 3;
         let start = fitted.top as usize * side_row + fitted.left as usize * 3;
         let rows = self.fitted.chunks_exact(fitted.width as usize);

@@ -105,6 +105,18 @@ fn imports_flow_one_way() {
     }
 }
 
+/// Where the kernel is spoken to. Elsewhere the compiler refuses `unsafe`.
+const MAY_BE_UNSAFE: &[&str] = &["src/camera/v4l2/ioctl.rs", "src/display/memory.rs", "src/display/vt.rs"];
+
+#[test]
+fn unsafe_is_where_the_kernel_is_spoken_to_and_nowhere_else() {
+    for path in files("src", ".rs") {
+        let name = path.strip_prefix(root()).unwrap().to_string_lossy().into_owned();
+        let allows = read(&path).contains("allow(unsafe_code)");
+        assert!(!allows || MAY_BE_UNSAFE.contains(&name.as_str()), "{name} allows unsafe code");
+    }
+}
+
 #[test]
 fn every_file_is_short_and_says_what_it_is_for() {
     for path in ["src", "tests"].into_iter().flat_map(|folder| files(folder, ".rs")) {

@@ -88,8 +88,8 @@ mod tests {
         let mut camera = Pattern::new(Size::new(640, 480), 1000.0);
         let (first, second) = (next(&mut camera), next(&mut camera));
         assert_eq!((first.sequence, second.sequence), (0, 1));
-        assert_eq!(first.bytes().len(), 640 * 480 * 3);
-        assert!(first.bytes() != second.bytes());
+        assert_eq!(first.part(0).len(), 640 * 480 * 3);
+        assert!(first.part(0) != second.part(0));
     }
 
     #[test]

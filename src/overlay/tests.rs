@@ -28,7 +28,7 @@ fn answer(frame: &Frame, label: &str, sure: bool) -> Answer {
         source: None,
         captured: frame.captured,
         guesses: Guesser::new(settings, 3).guess(&scores, frame.captured, 0),
-        frame_size: frame.size,
+        frame_size: frame.size(),
         seen: Area { left: 110, top: 30, width: 420, height: 420 },
         model: Arc::new(Model { choice, engine: "tract", threads: 2, labels }),
         times: Times::default(),
@@ -57,7 +57,7 @@ fn the_labels_capitals_have_a_twelfth_of_the_height_at_every_size() {
     let answer = answer(&frame, "HIEN", true);
     for size in SIZES {
         let picture = drawn(size, Some(&frame), Some(&answer), None);
-        let area = Layout::new(picture.size(), frame.size).label;
+        let area = Layout::new(picture.size(), frame.size()).label;
         let (rows, _) = inked(&picture, area);
         assert!(rows.len() as u32 * 12 >= size.1, "{size:?}: {} rows", rows.len());
         assert!(rows[rows.len() - 1] < size.1 - 1, "{size:?}: cut off below");
@@ -70,7 +70,7 @@ fn the_longest_label_stays_inside() {
     let answer = answer(&frame, "soft-coated wheaten terrier of the longest name there is", true);
     for size in SIZES {
         let picture = drawn(size, Some(&frame), Some(&answer), None);
-        let area = Layout::new(picture.size(), frame.size).label;
+        let area = Layout::new(picture.size(), frame.size()).label;
         let (_, columns) = inked(&picture, area);
         assert!(columns[0] > 0 && columns[columns.len() - 1] < size.0 - 1, "{size:?}");
     }
@@ -81,7 +81,7 @@ fn what_the_model_saw_is_bright_and_boxed_and_the_rest_is_dark() {
     let frame = frame();
     let answer = answer(&frame, "hen of the north", true);
     let picture = drawn((1280, 720), Some(&frame), Some(&answer), None);
-    let area = Layout::new(picture.size(), frame.size).frame;
+    let area = Layout::new(picture.size(), frame.size()).frame;
     let at = |share_x: f64, share_y: f64| {
         let x = area.left + (share_x * f64::from(area.width)) as u32;
         let y = area.top + (share_y * f64::from(area.height)) as u32;
@@ -101,7 +101,7 @@ fn an_unsure_answer_is_drawn_otherwise_than_a_sure_one() {
     let frame = frame();
     let label = |answer: &Answer| {
         let picture = drawn((320, 240), Some(&frame), Some(answer), None);
-        let area = Layout::new(picture.size(), frame.size).label;
+        let area = Layout::new(picture.size(), frame.size()).label;
         let rows = area.top..area.top + area.height;
         rows.flat_map(|y| picture.pixels()[(y * 320) as usize..][..320].to_vec()).collect::<Vec<u32>>()
     };

@@ -4,7 +4,9 @@ use fast_image_resize::images::{TypedImage, TypedImageRef};
 use fast_image_resize::pixels::{U8x3, U16x3};
 use fast_image_resize::{PixelTrait, ResizeOptions, Resizer};
 
+use super::PreprocessError;
 use crate::frame::{Frame, Size};
+use crate::pixels::{Pixels, PixelsError};
 use crate::view::Area;
 
 /// Resizes crops; its buffers grow to the largest crop and are then used again.
@@ -15,6 +17,8 @@ use crate::view::Area;
 #[derive(Default)]
 pub struct Resize {
     resizer: Resizer,
+    pixels: Pixels,
+    row: Vec<[u8; 3]>,
     crop: Vec<U16x3>,
     /// As wide as the target, as high as the crop.
     wide_levels: Vec<U16x3>,
@@ -32,11 +36,20 @@ impl Resize {
         area: Area,
         (to, fitted): (Size, &mut Vec<U8x3>),
         options: &ResizeOptions,
+    ) -> Result<(), PreprocessError> {
+        self.read_crop(frame, area)?;
+        let resized = self.resize_crop(Size::new(area.width, area.height), (to, fitted), options);
+        resized.map_err(|cause| PreprocessError::Resize { size: frame.size(), cause })
+    }
+
+    fn resize_crop(
+        &mut self,
+        from: Size,
+        (to, fitted): (Size, &mut Vec<U8x3>),
+        options: &ResizeOptions,
     ) -> Result<(), String> {
-        self.read_crop(frame, area);
-        let between = Size::new(to.width, area.height);
-        let crop = (&self.crop[..], Size::new(area.width, area.height));
-        pass(&mut self.resizer, crop, (&mut self.wide_levels, between), options)?;
+        let between = Size::new(to.width, from.height);
+        pass(&mut self.resizer, (&self.crop, from), (&mut self.wide_levels, between), options)?;
         self.narrow.clear();
         let levels = |pixel: &U16x3| U8x3::new(pixel.0.map(|level| level.min(BRIGHTEST) as u8));
         self.narrow.extend(self.wide_levels.iter().map(levels));
@@ -44,14 +57,14 @@ impl Resize {
     }
 
     /// The filter must not see beyond the crop, so the crop becomes a picture of its own; the frame is read once.
-    fn read_crop(&mut self, frame: &Frame, area: Area) {
+    fn read_crop(&mut self, frame: &Frame, area: Area) -> Result<(), PixelsError> {
         self.crop.clear();
-        let rows = frame.bytes().chunks_exact(frame.stride).skip(area.top as usize).take(area.height as usize);
-        let (from, to) = (area.left as usize * 3, (area.left + area.width) as usize * 3);
-        for row in rows {
-            let pixels = row[from..to].chunks_exact(3);
-            self.crop.extend(pixels.map(|rgb| U16x3::new([rgb[0].into(), rgb[1].into(), rgb[2].into()])));
+        self.row.resize(area.width as usize, [0; 3]);
+        for y in area.top..area.top + area.height {
+            self.pixels.row(frame, y, area.left, &mut self.row)?;
+            self.crop.extend(self.row.iter().map(|rgb| U16x3::new(rgb.map(u16::from))));
         }
+        Ok(())
     }
 }
 
