@@ -33,6 +33,8 @@ pub enum CameraError {
     BadPicture { path: PathBuf, cause: crate::decode::ReadError },
     #[error("{} is no regular file; name pictures that are", path.display())]
     NotAFile { path: PathBuf },
+    #[error("{what} is gone; plug it in again")]
+    Gone { what: String },
 }
 
 impl CameraError {
@@ -40,12 +42,29 @@ impl CameraError {
     pub fn is_one_frame(&self) -> bool {
         matches!(self, CameraError::BadPicture { .. } | CameraError::NotAFile { .. })
     }
+
+    /// Whether a camera that could not be opened may yet be plugged in.
+    pub fn may_come(&self) -> bool {
+        self.is_lost()
+    }
+
+    /// Whether the camera gives nothing more, but may if it is opened again.
+    pub fn is_lost(&self) -> bool {
+        matches!(self, CameraError::Gone { .. })
+    }
 }
 
 /// A source of frames. It keeps its own pace and never waits longer than it is told to.
 pub trait Camera: Send {
     /// Waits up to `limit` for the next frame.
     fn next_frame(&mut self, limit: Duration) -> Result<Next, CameraError>;
+    /// Which camera it is, and what it gives, for messages.
+    fn describe(&self) -> String;
+    /// What opens this very camera again when it is lost, wherever it comes back; nothing where the settings that it
+    /// was opened by are all there is.
+    fn reopen(&self) -> Option<Settings> {
+        None
+    }
 }
 
 /// Which camera, and how it is set up. In a board file, `kind = "files"`, `"pattern"`.

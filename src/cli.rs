@@ -44,6 +44,8 @@ pub enum Command {
     Models(ModelsArgs),
     /// Look at this machine: what is here, what is missing, what to do
     Doctor(DoctorArgs),
+    /// Ask whether the running one is well: exit code 0 if it is, 4 if not
+    Health(HealthArgs),
     /// Print completions for a shell
     Completions {
         /// Such as: phicam completions bash > ~/.local/share/bash-completion/completions/phicam
@@ -141,6 +143,19 @@ pub struct DoctorArgs {
     #[command(flatten)]
     pub folder: ModelsFolder,
     /// One JSON object a finding on standard output
+    #[arg(long)]
+    pub json: bool,
+}
+
+#[derive(Debug, Args)]
+pub struct HealthArgs {
+    /// Seconds within which a picture must have been answered
+    #[arg(long, value_name = "S", default_value = "30", value_parser = parse_positive)]
+    pub within: f64,
+    /// Folder with health.json [default: PHICAM_RUNTIME, RUNTIME_DIRECTORY, /run/phicam, or XDG_RUNTIME_DIR/phicam]
+    #[arg(long, value_name = "DIR")]
+    pub runtime: Option<PathBuf>,
+    /// One JSON object on standard output
     #[arg(long)]
     pub json: bool,
 }

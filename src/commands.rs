@@ -10,6 +10,7 @@ use crate::cli::{Cli, Command};
 mod bench;
 mod classify;
 mod doctor;
+mod health;
 mod models;
 mod pick;
 mod pictures;
@@ -38,6 +39,7 @@ pub fn execute(cli: Cli, out: &mut dyn Write) -> anyhow::Result<ExitCode> {
         Some(Command::Scale(args)) => scale::scale(args, out),
         Some(Command::Models(args)) => models::models(args, out),
         Some(Command::Doctor(args)) => doctor::doctor(args, out),
+        Some(Command::Health(args)) => health::health(args, out),
         Some(Command::Completions { shell }) => {
             let mut script = Vec::new();
             clap_complete::generate(shell, &mut Cli::command(), "phicam", &mut script);

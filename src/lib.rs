@@ -54,5 +54,7 @@ pub mod pick;
 pub mod board;
 pub mod cli;
 pub mod commands;
+pub mod health;
 pub mod json;
 pub mod pipeline;
+pub mod watch;

@@ -73,6 +73,17 @@ pub fn displays() -> Vec<(PathBuf, String)> {
     connectors.chain(buffers.map(|device| (node(&device), "framebuffer".into()))).collect()
 }
 
+/// Seconds since the machine was started, sleep included; setting the clock does not change it.
+pub fn since_boot_s() -> f64 {
+    let time = rustix::time::clock_gettime(rustix::time::ClockId::Boottime);
+    time.tv_sec as f64 + time.tv_nsec as f64 / 1e9
+}
+
+/// Tells this start of the machine from every other.
+pub fn boot_id() -> String {
+    fs::read_to_string("/proc/sys/kernel/random/boot_id").unwrap_or_default().trim().into()
+}
+
 fn devices(class: &str) -> Vec<PathBuf> {
     let entries = fs::read_dir(class).into_iter().flatten().flatten();
     let mut devices: Vec<PathBuf> = entries.map(|entry| entry.path()).collect();

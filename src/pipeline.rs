@@ -7,13 +7,16 @@ use std::time::{Duration, Instant};
 
 use log::{error, info, warn};
 
-use crate::camera::{Camera, CameraError, Next};
+use crate::camera::{CameraError, Next};
 use crate::classifier::{Answer, AnswerError, Classifier};
 use crate::display::{Display, DisplayError};
 use crate::frame::Frame;
 use crate::mailbox::{Mailbox, Taken};
 use crate::screen::Screen;
-use crate::stats::Stage;
+use crate::watch::{Event, Watch};
+
+mod counts;
+pub use counts::Counts;
 
 /// The longest that any thread waits before it looks whether to stop.
 const LIMIT: Duration = Duration::from_millis(100);
@@ -42,50 +45,10 @@ pub struct Line<'a> {
     pub screen: Screen,
     /// Set by whoever wants the line to end.
     stop: &'a AtomicBool,
+    ended: AtomicBool,
     /// Set while models are being timed beside the line.
     pub measuring: AtomicBool,
     counts: Mutex<Counts>,
-}
-
-/// What a line has done.
-pub struct Counts {
-    /// Frames that the camera gave.
-    pub frames: u64,
-    /// Frames that were answered.
-    pub answers: u64,
-    /// Frames that no one took, because a newer one came first.
-    pub dropped: u64,
-    /// Pictures that could not be read or prepared.
-    pub bad_pictures: u64,
-    /// Pictures that a display did not take.
-    pub not_shown: u64,
-    /// From capture (for files: decoded) until the frame was taken.
-    pub wait: Stage,
-    /// View, crop, resize, normalise.
-    pub preprocess: Stage,
-    /// The engine.
-    pub infer: Stage,
-    /// Softmax, smoothing, the best few.
-    pub guess: Stage,
-    /// One picture for one display.
-    pub draw: Stage,
-    /// Until that display has taken it.
-    pub show: Stage,
-}
-
-impl Counts {
-    fn new() -> Counts {
-        let stage = Stage::new;
-        let [wait, preprocess, infer] = [stage("wait"), stage("preprocess"), stage("infer")];
-        let [guess, draw, show] = [stage("guess"), stage("draw"), stage("show")];
-        let (frames, answers, dropped, bad_pictures, not_shown) = (0, 0, 0, 0, 0);
-        Counts { frames, answers, dropped, bad_pictures, not_shown, wait, preprocess, infer, guess, draw, show }
-    }
-
-    /// The stages in the order of the line.
-    pub fn stages(&self) -> [&Stage; 6] {
-        [&self.wait, &self.preprocess, &self.infer, &self.guess, &self.draw, &self.show]
-    }
 }
 
 /// What is told of each answer, besides the answer.
@@ -118,6 +81,7 @@ impl<'a> Line<'a> {
             next_model: Mailbox::default(),
             screen: Screen::default(),
             stop,
+            ended: AtomicBool::new(false),
             measuring: AtomicBool::new(false),
             counts: Mutex::new(Counts::new()),
         }
@@ -126,12 +90,13 @@ impl<'a> Line<'a> {
     /// Runs until the camera has no more, `most` frames are answered, or someone stops it; `tell` hears each answer.
     pub fn run(
         &self,
-        camera: &mut dyn Camera,
+        camera: &mut Watch,
         classifier: Classifier,
         displays: &mut [Box<dyn Display>],
         most: Option<u64>,
         tell: &mut dyn FnMut(Told),
     ) -> Result<(), LineError> {
+        self.counts().camera = camera.describe();
         std::thread::scope(|scope| {
             let _ends = Ends(self);
             let capture = scope.spawn(|| {
@@ -144,6 +109,7 @@ impl<'a> Line<'a> {
             });
             let answered = self.answer(classifier, most, tell);
             self.stop.store(true, Ordering::Relaxed);
+            self.ended.store(true, Ordering::Relaxed);
             self.screen.close();
             let joined = (capture.join(), show.join());
             let (Ok(captured), Ok(())) = joined else {
@@ -160,32 +126,61 @@ impl<'a> Line<'a> {
         self.counts.lock().unwrap_or_else(PoisonError::into_inner) // counters are whole at any moment
     }
 
+    /// Whether it runs no more.
+    pub fn ended(&self) -> bool {
+        self.ended.load(Ordering::Relaxed)
+    }
+
     fn stopped(&self) -> bool {
         self.stop.load(Ordering::Relaxed)
     }
 
     /// Camera → mailbox and screen. It never waits for an answer or a display.
-    fn capture(&self, camera: &mut dyn Camera) -> Result<(), LineError> {
+    fn capture(&self, camera: &mut Watch) -> Result<(), LineError> {
         let ended = loop {
             if self.stopped() {
                 break Ok(());
             }
-            match camera.next_frame(LIMIT) {
-                Ok(Next::Frame(frame)) => {
-                    self.counts().frames += 1;
+            match camera.next(LIMIT) {
+                Event::Next(Next::Frame(frame)) => {
+                    let mut counts = self.counts();
+                    counts.frames += 1;
+                    counts.last_frame = Some(Instant::now());
+                    drop(counts);
                     self.screen.set_frame(frame.clone());
                     self.frames.put(frame);
                 }
-                Ok(Next::Nothing) => {}
-                Ok(Next::Finished) => break Ok(()),
-                Err(error) if error.is_one_frame() => {
-                    self.skip(format!("skipped a picture: {error}"));
-                }
-                Err(error) => break Err(error.into()),
+                Event::Next(Next::Nothing) => {}
+                Event::Next(Next::Finished) => break Ok(()),
+                Event::Skipped(error) => self.skip(format!("skipped a picture: {error}")),
+                Event::Lost(why) => self.lose_camera(why),
+                Event::Back(name) => self.find_camera(name),
+                Event::Ended(error) => break Err(error.into()),
             }
         };
         self.frames.close();
         ended
+    }
+
+    /// Lets go of the lost camera's buffers: its driver may not give it to anybody before that.
+    fn lose_camera(&self, why: String) {
+        let mut counts = self.counts();
+        counts.camera_lost += u64::from(counts.camera.is_some());
+        counts.camera = None;
+        counts.camera_fault = Some(format!("no camera: {why}"));
+        drop(counts);
+        warn!("camera: {why}");
+        drop(self.frames.take(Duration::ZERO));
+        self.screen.keep_frame();
+        self.screen.notice(format!("no camera: {why}"));
+    }
+
+    fn find_camera(&self, name: String) {
+        info!("camera {name}");
+        let mut counts = self.counts();
+        (counts.camera, counts.camera_fault) = (Some(name), None);
+        drop(counts);
+        self.screen.notice("the camera is there".into());
     }
 
     /// Counts and announces a picture that gets no answer.
@@ -228,6 +223,8 @@ impl<'a> Line<'a> {
             let dropped = self.frames.replaced();
             let mut counts = self.counts();
             counts.answers = answers;
+            counts.last_answer = Some(Instant::now());
+            counts.model = Some(answer.model.clone());
             counts.dropped = dropped;
             counts.wait.record(waited);
             counts.preprocess.record_ms(answer.times.preprocess_ms);

@@ -76,6 +76,20 @@ pub fn kept_state() -> Option<PathBuf> {
     named.or_else(xdg).or_else(home)
 }
 
+/// Where a running program says how it is: `PHICAM_RUNTIME`, systemd's runtime folder, or XDG's; nothing without them.
+pub fn runtime() -> Option<PathBuf> {
+    let named = ["PHICAM_RUNTIME", "RUNTIME_DIRECTORY"].into_iter().find_map(folder_of);
+    named.or_else(|| folder_of("XDG_RUNTIME_DIR").map(|folder| folder.join("phicam")))
+}
+
+/// Where to look for that: the same, but a service's folder before the user's own.
+pub fn runtime_to_read() -> PathBuf {
+    let service = PathBuf::from("/run/phicam");
+    let named = ["PHICAM_RUNTIME", "RUNTIME_DIRECTORY"].into_iter().find_map(folder_of);
+    let there = || service.is_dir().then(|| service.clone());
+    named.or_else(there).or_else(runtime).unwrap_or(service)
+}
+
 /// Writes what `write` gives to `path` so that a power cut leaves the old file or the new one, never half of one.
 pub fn replace_with<T, E: From<std::io::Error>>(
     path: &Path,

@@ -52,6 +52,11 @@ impl Screen {
         self.change(|seen| seen.frame = Some(frame));
     }
 
+    /// Keeps showing the frame that is shown, from a copy: its camera is lost, and wants its buffers back.
+    pub fn keep_frame(&self) {
+        self.change(|seen| seen.frame = seen.frame.take().map(|frame| frame.detached()));
+    }
+
     /// Shows `answer` from now on.
     pub fn set_answer(&self, answer: Answer) {
         self.change(|seen| {

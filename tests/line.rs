@@ -2,19 +2,21 @@
 
 mod common;
 
+use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
-use phicam::camera::{Camera, CameraError, Next, Pattern};
+use phicam::camera::{self, Camera, CameraError, Next, Pattern};
 use phicam::classifier::{Classifier, Settings};
 use phicam::display::{Display, DisplayError, Shown};
 use phicam::engine::{Engine, EngineError};
-use phicam::frame::Size;
+use phicam::frame::{Frame, FrameInfo, Layout, Memory, Size};
 use phicam::labels::Labels;
 use phicam::mailbox::{Mailbox, Taken};
-use phicam::overlay::Layout;
+use phicam::overlay;
 use phicam::pipeline::{Line, LineError};
 use phicam::screen::{Drawing, Screen};
+use phicam::watch::{Again, Open, Watch};
 
 /// An engine that takes as long as it is told, and fails when it is told. It finds a class by the first input value.
 struct StandIn {
@@ -98,13 +100,18 @@ fn fast_camera() -> Pattern {
     Pattern::new(Size::new(64, 48), 1000.0)
 }
 
+fn watched(camera: impl Camera + 'static) -> Watch<'static> {
+    Watch::over(Box::new(camera), None)
+}
+
 #[test]
 fn capture_does_not_wait_for_a_slow_model_and_every_dropped_frame_is_counted() {
     let stop = AtomicBool::new(false);
     let line = Line::new(&stop);
     let mut sequence = Vec::new();
     let slow = classifier("lite0@96", Duration::from_millis(20), u64::MAX);
-    line.run(&mut fast_camera(), slow, &mut [], Some(10), &mut |told| sequence.push(told.answer.frame)).unwrap();
+    line.run(&mut watched(fast_camera()), slow, &mut [], Some(10), &mut |told| sequence.push(told.answer.frame))
+        .unwrap();
     let counts = line.counts();
     assert_eq!((sequence.len(), counts.answers), (10, 10));
     assert!(sequence.windows(2).all(|pair| pair[0] < pair[1]), "{sequence:?}");
@@ -123,7 +130,7 @@ fn a_display_that_fails_is_counted_and_the_line_goes_on() {
     let shown = good.shown;
     let mut displays: [Box<dyn Display>; 2] = [Box::new(bad), Box::new(good)];
     let model = classifier("lite0@96", Duration::from_millis(2), u64::MAX);
-    line.run(&mut fast_camera(), model, &mut displays, Some(20), &mut |_| {}).unwrap();
+    line.run(&mut watched(fast_camera()), model, &mut displays, Some(20), &mut |_| {}).unwrap();
     assert_eq!(line.counts().answers, 20);
     assert!(line.counts().not_shown > 0);
     assert!(shown.0.load(Ordering::Relaxed) > 0);
@@ -133,7 +140,8 @@ fn a_display_that_fails_is_counted_and_the_line_goes_on() {
 fn an_engine_that_fails_ends_the_line_with_its_reason() {
     let stop = AtomicBool::new(false);
     let line = Line::new(&stop);
-    let ended = line.run(&mut fast_camera(), classifier("lite0@96", Duration::ZERO, 3), &mut [], None, &mut |_| {});
+    let ended =
+        line.run(&mut watched(fast_camera()), classifier("lite0@96", Duration::ZERO, 3), &mut [], None, &mut |_| {});
     assert!(matches!(&ended, Err(LineError::Answer(error)) if error.to_string().contains("on purpose")), "{ended:?}");
     assert_eq!(line.counts().answers, 3);
 }
@@ -144,7 +152,7 @@ fn a_better_model_takes_over_between_two_frames() {
     let line = Line::new(&stop);
     let mut models = Vec::new();
     let first = classifier("lite0@96", Duration::ZERO, u64::MAX);
-    line.run(&mut fast_camera(), first, &mut [], Some(10), &mut |told| {
+    line.run(&mut watched(fast_camera()), first, &mut [], Some(10), &mut |told| {
         models.push(told.answer.model.choice.name.clone());
         if models.len() == 4 {
             line.next_model.put(classifier("lite0@128", Duration::ZERO, u64::MAX));
@@ -163,6 +171,10 @@ impl Camera for Scripted {
         self.1.0.fetch_add(1, Ordering::Relaxed);
         if self.0.is_empty() { Ok(Next::Nothing) } else { self.0.remove(0) }
     }
+
+    fn describe(&self) -> String {
+        "scripted".into()
+    }
 }
 
 #[test]
@@ -170,9 +182,9 @@ fn the_last_frame_is_answered_before_the_line_ends_with_its_camera() {
     let stop = AtomicBool::new(false);
     let line = Line::new(&stop);
     let frame = common::frame(Size::new(4, 4), &[9; 48]);
-    let mut camera = Scripted(vec![Ok(Next::Frame(frame)), Ok(Next::Finished)], Default::default());
+    let camera = Scripted(vec![Ok(Next::Frame(frame)), Ok(Next::Finished)], Default::default());
     let slow = classifier("lite0@96", Duration::from_millis(30), u64::MAX);
-    line.run(&mut camera, slow, &mut [], None, &mut |_| {}).unwrap();
+    line.run(&mut watched(camera), slow, &mut [], None, &mut |_| {}).unwrap();
     assert_eq!(line.counts().answers, 1);
 }
 
@@ -186,8 +198,9 @@ fn a_bad_picture_is_skipped_and_counted_but_a_lost_camera_ends_the_line() {
     };
     let lost = CameraError::NoPictures { what: "camera".into() };
     let frame = common::frame(Size::new(4, 4), &[9; 48]);
-    let mut camera = Scripted(vec![Err(bad), Ok(Next::Frame(frame)), Err(lost)], Default::default());
-    let ended = line.run(&mut camera, classifier("lite0@96", Duration::ZERO, u64::MAX), &mut [], None, &mut |_| {});
+    let camera = Scripted(vec![Err(bad), Ok(Next::Frame(frame)), Err(lost)], Default::default());
+    let ended =
+        line.run(&mut watched(camera), classifier("lite0@96", Duration::ZERO, u64::MAX), &mut [], None, &mut |_| {});
     assert!(matches!(ended, Err(LineError::Camera(_))), "{ended:?}");
     let counts = line.counts();
     assert_eq!((counts.bad_pictures, counts.answers), (1, 1));
@@ -201,7 +214,7 @@ fn a_camera_that_gives_nothing_does_not_keep_the_line_from_being_stopped() {
     std::thread::scope(|scope| {
         let running = scope.spawn(|| {
             let model = classifier("lite0@96", Duration::ZERO, u64::MAX);
-            line.run(&mut Scripted(Vec::new(), calls), model, &mut [], None, &mut |_| {})
+            line.run(&mut watched(Scripted(Vec::new(), calls)), model, &mut [], None, &mut |_| {})
         });
         while calls.0.load(Ordering::Relaxed) < 3 {
             std::thread::yield_now();
@@ -212,12 +225,66 @@ fn a_camera_that_gives_nothing_does_not_keep_the_line_from_being_stopped() {
     assert_eq!(line.counts().answers, 0);
 }
 
+/// Memory of a driver that gives its camera to nobody else while a frame of it is held.
+struct Driver(Vec<u8>, Arc<AtomicU64>);
+
+impl Memory for Driver {
+    fn part(&self, _: usize) -> &[u8] {
+        &self.0
+    }
+}
+
+impl Drop for Driver {
+    fn drop(&mut self) {
+        self.1.fetch_sub(1, Ordering::Relaxed);
+    }
+}
+
+fn driver_frame(held: &Arc<AtomicU64>) -> Next {
+    held.fetch_add(1, Ordering::Relaxed);
+    let size = Size::new(4, 4);
+    let info = FrameInfo { size, sequence: 0, captured: Instant::now(), source: None, scene: 0 };
+    Next::Frame(Frame::new(Arc::new(Driver(vec![9; 48], held.clone())), Layout::packed_rgb(size), info))
+}
+
+#[test]
+fn a_lost_camera_gets_its_buffers_back_and_is_opened_again_while_the_line_goes_on() {
+    let stop = AtomicBool::new(false);
+    let line = Line::new(&stop);
+    let held = Arc::new(AtomicU64::new(0));
+    let gone = || Err(CameraError::Gone { what: "the camera".into() });
+    let first = Scripted(vec![Ok(driver_frame(&held)), gone()], Default::default());
+    let (mut busy, held_by_line) = (0, held.clone());
+    let open: Open = Box::new(move |_: &camera::Settings| match held_by_line.load(Ordering::Relaxed) {
+        0 => {
+            let frames = vec![Ok(driver_frame(&held_by_line)), Ok(Next::Finished)];
+            Ok(Box::new(Scripted(frames, Default::default())))
+        }
+        held => {
+            busy += 1;
+            assert!(busy < 5, "{held} frames are held for good");
+            Err(format!("{held} frames are held"))
+        }
+    });
+    let mut watch = Watch::over(Box::new(first), Some(Again { settings: camera::Settings::default(), open }));
+    let mut displays: [Box<dyn Display>; 1] = [Box::new(Counting::default())];
+    let model = classifier("lite0@96", Duration::ZERO, u64::MAX);
+    line.run(&mut watch, model, &mut displays, None, &mut |_| {}).unwrap();
+    let counts = line.counts();
+    assert_eq!((counts.frames, counts.camera_lost), (2, 1));
+    assert_eq!((counts.camera.as_deref(), &counts.camera_fault), (Some("scripted"), &None));
+}
+
 /// A camera whose driver has a fault.
 struct Panicking;
 
 impl Camera for Panicking {
     fn next_frame(&mut self, _: Duration) -> Result<Next, CameraError> {
         panic!("on purpose")
+    }
+
+    fn describe(&self) -> String {
+        "panicking".into()
     }
 }
 
@@ -226,7 +293,7 @@ fn a_panic_in_one_thread_ends_the_line_instead_of_leaving_the_others_waiting() {
     let stop = AtomicBool::new(false);
     let line = Line::new(&stop);
     let model = classifier("lite0@96", Duration::ZERO, u64::MAX);
-    let run = || line.run(&mut Panicking, model, &mut [], None, &mut |_| {});
+    let run = || line.run(&mut watched(Panicking), model, &mut [], None, &mut |_| {});
     assert!(std::panic::catch_unwind(std::panic::AssertUnwindSafe(run)).is_err());
 }
 
@@ -241,7 +308,7 @@ fn in_steady_state_nothing_but_the_resizing_library_allocates() {
     let mut classifier = classifier("lite0@224", Duration::ZERO, u64::MAX);
     let (mailbox, screen, mut drawing) = (Mailbox::default(), Screen::default(), Drawing::default());
     let size = Size::new(1280, 720);
-    let drawn = Layout::new(size, Size::new(640, 480)).frame;
+    let drawn = overlay::Layout::new(size, Size::new(640, 480)).frame;
     let mut still = None;
     for round in 0..60 {
         let mut frame = None;

@@ -152,6 +152,13 @@ impl Camera for Files {
         self.good_in_round = true;
         Ok(Next::Frame(frame))
     }
+
+    fn describe(&self) -> String {
+        match self.pictures.len() {
+            1 => "files, 1 picture".into(),
+            pictures => format!("files, {pictures} pictures"),
+        }
+    }
 }
 
 #[cfg(test)]

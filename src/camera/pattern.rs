@@ -49,6 +49,10 @@ impl Camera for Pattern {
         self.due = (self.due + self.interval).max(captured); // a late frame does not make the next ones hurry
         Ok(Next::Frame(frame))
     }
+
+    fn describe(&self) -> String {
+        format!("pattern, {}", self.size)
+    }
 }
 
 fn draw(bytes: &mut Vec<u8>, size: Size, sequence: u64) {

@@ -10,6 +10,7 @@ use log::{error, info, warn};
 use signal_hook::consts::{SIGINT, SIGTERM};
 use signal_hook::flag;
 
+use super::health::keep_writing;
 use super::setup::{Setup, board, classifier_settings};
 use super::{exit, write_json};
 use crate::board::Board;
@@ -19,6 +20,7 @@ use crate::cli::RunArgs;
 use crate::display::Display;
 use crate::pick::{Candidate, Pick, PickError, Verdict, reason};
 use crate::pipeline::{Counts, Line};
+use crate::watch::{Again, Open, Watch};
 use crate::{camera, display, json, places};
 
 pub fn run(args: RunArgs, out: &mut dyn Write) -> anyhow::Result<ExitCode> {
@@ -29,18 +31,19 @@ pub fn run(args: RunArgs, out: &mut dyn Write) -> anyhow::Result<ExitCode> {
         setup.remembered.forget();
     }
     let settings = classifier_settings(&args.guess, board.view, args.smoothing_ms, setup.threads);
-    let camera_settings = args.camera.as_ref().unwrap_or(&board.camera);
-    let mut camera = camera::open(camera_settings, places::samples).context("camera")?;
+    let mut camera = open_camera(&args, &board)?;
     let mut displays = open_displays(&args, &board)?;
     info!("board {}: {}", board.name, board.summary);
     let (first, undecided) = first_to_answer(&setup, &settings)?;
     let choice = first.model().choice.clone();
     let line = Line::new(&stop);
+    let names: Vec<String> = displays.iter().map(|display| display.name()).collect();
     let mut write_error = None;
     let (ended, picked) = std::thread::scope(|scope| {
         line.measuring.store(undecided, Ordering::Relaxed);
         let picker = undecided.then(|| scope.spawn(|| decide(&line, &mut setup, &settings, &choice, &stop)));
-        let ended = line.run(&mut *camera, first, &mut displays, args.frames, &mut |told| {
+        scope.spawn(|| keep_writing(&line, &names, &stop));
+        let ended = line.run(&mut camera, first, &mut displays, args.frames, &mut |told| {
             if args.json {
                 let object = json::answer(told.answer, told.age_ms, told.dropped);
                 write_error = write_error.take().or(write_json(out, &object).err());
@@ -142,6 +145,26 @@ fn open_largest(pick: &Pick, settings: &classifier::Settings) -> Option<Classifi
         let opened = Classifier::open(&candidate.choice, settings);
         opened.map_err(|error| warn!("passed over {}: {error}", candidate.choice.name)).ok()
     })
+}
+
+/// The camera that the user named must open; one that only the board file names may still come. A lost one is looked for.
+fn open_camera(args: &RunArgs, board: &Board) -> anyhow::Result<Watch<'static>> {
+    let settings = args.camera.as_ref().unwrap_or(&board.camera).clone();
+    let open: Open = Box::new(|settings: &camera::Settings| {
+        camera::open(settings, places::samples).map_err(|error| error.to_string())
+    });
+    let again = |settings| Again { settings, open };
+    match camera::open(&settings, places::samples) {
+        Ok(camera) => {
+            info!("camera {}", camera.describe());
+            Ok(Watch::over(camera, Some(again(settings))))
+        }
+        Err(camera::OpenError::Camera(error)) if args.camera.is_none() && error.may_come() => {
+            warn!("going on without the camera of board {}, looking for it: {error}", board.name);
+            Ok(Watch::missing(again(settings)))
+        }
+        Err(error) => Err(error).context("camera"),
+    }
 }
 
 /// What the user named must open; what only the board file names may be missing, announced.

@@ -77,6 +77,7 @@ impl Program {
     pub fn command(&self, arguments: impl IntoIterator<Item = impl AsRef<OsStr>>) -> Command {
         let mut command = Command::new(env!("CARGO_BIN_EXE_phicam"));
         command.args(arguments).current_dir(self.folder.path()).env("PHICAM_STATE", self.path("state"));
+        command.env("PHICAM_RUNTIME", self.path("runtime"));
         for variable in ["PHICAM_MODELS", "RUST_LOG", "RUST_BACKTRACE"] {
             command.env_remove(variable);
         }

@@ -1,0 +1,123 @@
+//! `phicam health`: is the running one well? And what the running one writes, to be asked so.
+
+use std::io::Write;
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::{Duration, Instant};
+
+use log::{debug, warn};
+
+use super::{exit, write_json};
+use crate::cli::HealthArgs;
+use crate::health::{Health, Judgement, Witness, judge};
+use crate::pipeline::Line;
+use crate::{machine, places};
+
+/// How often a line writes how it is.
+const EVERY: Duration = Duration::from_secs(1);
+/// The longest that the writer waits before it looks whether to stop.
+const LOOK: Duration = Duration::from_millis(100);
+/// Counts that are kept, one a second: what is answered in ten seconds is the last less the first.
+const KEPT: usize = 11;
+
+pub fn health(args: HealthArgs, out: &mut dyn Write) -> anyhow::Result<ExitCode> {
+    let folder = args.runtime.unwrap_or_else(places::runtime_to_read);
+    let judged = judge(&folder, args.within, &Linux);
+    match args.json {
+        true => write_json(out, &judged)?,
+        false => in_words(&judged, out)?,
+    }
+    Ok(if judged.well { ExitCode::SUCCESS } else { exit::SOME_FAILED.into() })
+}
+
+fn in_words(judged: &Judgement, out: &mut dyn Write) -> std::io::Result<()> {
+    writeln!(out, "{}", if judged.well { "well" } else { "NOT WELL" })?;
+    judged.why.iter().try_for_each(|why| writeln!(out, "  {why}"))?;
+    let Some(health) = &judged.health else { return Ok(()) };
+    let Health { version, executable, frames, answers, dropped, answers_in_10_s, .. } = health;
+    writeln!(out, "phicam {version}, {}, for {:.0} s", executable.display(), health.written_s - health.started_s)?;
+    writeln!(out, "camera   {}, lost {} times", health.camera.as_deref().unwrap_or("none"), health.camera_lost)?;
+    writeln!(out, "screens  {}; {} pictures not shown", health.displays.join(", "), health.not_shown)?;
+    writeln!(out, "model    {}", health.model.as_deref().unwrap_or("none yet"))?;
+    writeln!(out, "frames   {frames}, {answers} answered ({answers_in_10_s} in the last 10 s), {dropped} dropped")?;
+    health.faults.iter().try_for_each(|fault| writeln!(out, "fault    {fault}"))
+}
+
+struct Linux;
+
+impl Witness for Linux {
+    fn now_s(&self) -> f64 {
+        machine::since_boot_s()
+    }
+
+    fn boot_id(&self) -> String {
+        machine::boot_id()
+    }
+
+    fn runs(&self, pid: u32, executable: &Path) -> bool {
+        match std::fs::read_link(format!("/proc/{pid}/exe")) {
+            Ok(runs) => runs == executable,
+            // Another user's process does not tell which file it runs, but it is there.
+            Err(error) => error.kind() == std::io::ErrorKind::PermissionDenied,
+        }
+    }
+}
+
+/// Writes how `line` is, every second until it ends.
+pub fn keep_writing(line: &Line, displays: &[String], stop: &AtomicBool) {
+    let Some(folder) = places::runtime() else { return debug!("no runtime folder: `phicam health` will know nothing") };
+    if let Err(error) = std::fs::create_dir_all(&folder) {
+        return warn!("health is not written: {}: {error}; name a folder with PHICAM_RUNTIME", folder.display());
+    }
+    let started_s = machine::since_boot_s();
+    let mut answers: Vec<u64> = Vec::with_capacity(KEPT);
+    let mut told = false;
+    loop {
+        let health = now(line, displays, started_s, &mut answers);
+        if let Err(error) = health.write(&folder)
+            && !std::mem::replace(&mut told, true)
+        {
+            warn!("health cannot be written to {}: {error}; trying again every second", folder.display());
+        }
+        let next = Instant::now() + EVERY;
+        while Instant::now() < next {
+            if stop.load(Ordering::Relaxed) || line.ended() {
+                return;
+            }
+            std::thread::sleep(LOOK);
+        }
+    }
+}
+
+fn now(line: &Line, displays: &[String], started_s: f64, kept: &mut Vec<u64>) -> Health {
+    let counts = line.counts();
+    let written_s = machine::since_boot_s();
+    let since_boot = |then: Option<Instant>| then.map(|then| written_s - then.elapsed().as_secs_f64());
+    if kept.len() == KEPT {
+        kept.remove(0);
+    }
+    kept.push(counts.answers);
+    Health {
+        version: env!("CARGO_PKG_VERSION").into(),
+        executable: std::fs::read_link("/proc/self/exe").unwrap_or_else(|_| PathBuf::from("phicam")),
+        pid: std::process::id(),
+        boot_id: machine::boot_id(),
+        started_s,
+        written_s,
+        last_frame_s: since_boot(counts.last_frame),
+        last_answer_s: since_boot(counts.last_answer),
+        frames: counts.frames,
+        answers: counts.answers,
+        answers_in_10_s: counts.answers - kept[0],
+        dropped: counts.dropped,
+        bad_pictures: counts.bad_pictures,
+        not_shown: counts.not_shown,
+        camera_lost: counts.camera_lost,
+        camera: counts.camera.clone(),
+        displays: displays.to_vec(),
+        model: counts.model.as_ref().map(|model| model.choice.name.clone()),
+        phi: counts.model.as_ref().and_then(|model| model.choice.phi),
+        faults: counts.camera_fault.iter().cloned().collect(),
+    }
+}

@@ -1,0 +1,79 @@
+//! What a line has done, and how long it took.
+
+use std::sync::Arc;
+use std::time::Instant;
+
+use crate::classifier::Model;
+use crate::stats::Stage;
+
+/// What a line has done.
+pub struct Counts {
+    /// The camera in words; nothing while there is none.
+    pub camera: Option<String>,
+    /// Why there is none.
+    pub camera_fault: Option<String>,
+    /// How often a camera was lost.
+    pub camera_lost: u64,
+    /// When the camera gave its last frame, and the model its last answer.
+    pub last_frame: Option<Instant>,
+    pub last_answer: Option<Instant>,
+    /// What gave the last answer.
+    pub model: Option<Arc<Model>>,
+    /// Frames that the camera gave.
+    pub frames: u64,
+    /// Frames that were answered.
+    pub answers: u64,
+    /// Frames that no one took, because a newer one came first.
+    pub dropped: u64,
+    /// Pictures that could not be read or prepared.
+    pub bad_pictures: u64,
+    /// Pictures that a display did not take.
+    pub not_shown: u64,
+    /// From capture (for files: decoded) until the frame was taken.
+    pub wait: Stage,
+    /// View, crop, resize, normalise.
+    pub preprocess: Stage,
+    /// The engine.
+    pub infer: Stage,
+    /// Softmax, smoothing, the best few.
+    pub guess: Stage,
+    /// One picture for one display.
+    pub draw: Stage,
+    /// Until that display has taken it.
+    pub show: Stage,
+}
+
+impl Counts {
+    /// Of a line that has not begun.
+    pub fn new() -> Counts {
+        let stage = Stage::new;
+        let [wait, preprocess, infer] = [stage("wait"), stage("preprocess"), stage("infer")];
+        let [guess, draw, show] = [stage("guess"), stage("draw"), stage("show")];
+        let (camera, camera_lost, last_frame, last_answer) = (None, 0, None, None);
+        let (frames, answers, dropped, bad_pictures, not_shown) = (0, 0, 0, 0, 0);
+        Counts {
+            camera,
+            camera_fault: None,
+            camera_lost,
+            last_frame,
+            last_answer,
+            model: None,
+            frames,
+            answers,
+            dropped,
+            bad_pictures,
+            not_shown,
+            wait,
+            preprocess,
+            infer,
+            guess,
+            draw,
+            show,
+        }
+    }
+
+    /// The stages in the order of the line.
+    pub fn stages(&self) -> [&Stage; 6] {
+        [&self.wait, &self.preprocess, &self.infer, &self.guess, &self.draw, &self.show]
+    }
+}

@@ -1,0 +1,55 @@
+//! `phicam health`, asked of a line that runs, of one that was killed, and of one without a camera.
+
+mod common;
+
+use std::io::{BufRead, BufReader};
+use std::process::Child;
+
+use common::program::{Ended, Program};
+
+/// A line that has given its first answer.
+fn answering(program: &Program, arguments: &str) -> Child {
+    let mut child = program.command(arguments.split_whitespace()).spawn().unwrap();
+    let mut first = String::new();
+    BufReader::new(child.stdout.as_mut().unwrap()).read_line(&mut first).unwrap();
+    assert!(first.contains("lite0@96"), "{first}");
+    child
+}
+
+/// What `phicam health` says once it says `code`: it is asked again and again, as its file is written every second.
+fn health(program: &Program, child: &mut Child, code: i32) -> serde_json::Value {
+    loop {
+        let ended = program.run("health --json");
+        if ended.code == Some(code) {
+            return ended.json().remove(0);
+        }
+        assert!(child.try_wait().unwrap().is_none(), "the line ended, and health is {ended:?}");
+        std::thread::sleep(std::time::Duration::from_millis(50));
+    }
+}
+
+#[test]
+fn a_line_that_answers_is_well_and_one_that_was_killed_is_not() {
+    let program = Program::new();
+    program.run("health").with(4);
+    let mut child = answering(&program, "run --camera pattern:64x48 --display none --model lite0@96 --json");
+    let health = health(&program, &mut child, 0);
+    assert_eq!((&health["well"], &health["model"]), (&true.into(), &"lite0@96".into()));
+    let executable = std::fs::canonicalize(env!("CARGO_BIN_EXE_phicam")).unwrap();
+    assert_eq!(health["executable"].as_str().unwrap(), executable.to_str().unwrap());
+    assert_eq!(health["pid"], child.id());
+    assert_eq!(health["camera"], "pattern, 64×48");
+    child.kill().unwrap();
+    child.wait().unwrap();
+    let ended = program.run("health").with(4);
+    assert!(ended.stdout.starts_with("NOT WELL") && ended.stdout.contains("does not run any more"), "{ended:?}");
+}
+
+#[test]
+fn a_file_that_is_not_health_is_said_to_be_none() {
+    let program = Program::new();
+    program.write("runtime/health.json", "{\"well\": true}");
+    let ended: Ended = program.run("health --json").with(4);
+    let why = ended.json()[0]["why"][0].as_str().unwrap().to_string();
+    assert!(why.contains("runtime/health.json is not what phicam"), "{why}");
+}
