@@ -83,7 +83,7 @@ impl<'a> Line<'a> {
             stop,
             ended: AtomicBool::new(false),
             measuring: AtomicBool::new(false),
-            counts: Mutex::new(Counts::new()),
+            counts: Mutex::new(Counts::default()),
         }
     }
 

@@ -2,107 +2,16 @@
 
 mod common;
 
-use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
-use std::time::{Duration, Instant};
+use std::sync::atomic::AtomicBool;
+use std::time::Duration;
 
-use phicam::camera::{self, Camera, CameraError, Next, Pattern};
-use phicam::classifier::{Classifier, Settings};
-use phicam::display::{Display, DisplayError, Shown};
-use phicam::engine::{Engine, EngineError};
-use phicam::frame::{Frame, FrameInfo, Layout, Memory, Size};
-use phicam::labels::Labels;
+use common::line::{classifier, fast_camera, watched};
+use phicam::camera::{Camera, Next, Pattern};
+use phicam::frame::Size;
 use phicam::mailbox::{Mailbox, Taken};
 use phicam::overlay;
-use phicam::pipeline::{Line, LineError};
+use phicam::pipeline::Line;
 use phicam::screen::{Drawing, Screen};
-use phicam::watch::{Again, Open, Watch};
-
-/// An engine that takes as long as it is told, and fails when it is told. It finds a class by the first input value.
-struct StandIn {
-    input: Vec<f32>,
-    scores: Vec<f32>,
-    takes: Duration,
-    fails_after: u64,
-    runs: u64,
-}
-
-impl Engine for StandIn {
-    fn name(&self) -> &'static str {
-        "stand-in"
-    }
-
-    fn classes(&self) -> usize {
-        self.scores.len()
-    }
-
-    fn input(&mut self) -> &mut [f32] {
-        &mut self.input
-    }
-
-    fn infer(&mut self) -> Result<&[f32], EngineError> {
-        std::thread::sleep(self.takes);
-        self.runs += 1;
-        if self.runs > self.fails_after {
-            return Err(EngineError::Run { model: "stand-in".into(), cause: "on purpose".into() });
-        }
-        let class = (self.input[0].abs() * 8.0) as usize % self.scores.len();
-        self.scores.fill(0.0);
-        self.scores[class] = 9.0;
-        Ok(&self.scores)
-    }
-}
-
-fn classifier(choice: &str, takes: Duration, fails_after: u64) -> Classifier {
-    let choice = common::catalog().choice(choice).unwrap().clone();
-    let labels = Labels::parse(b"one\ntwo\nthree\nfour\nfive\nsix\nseven\neight\n", "labels".as_ref()).unwrap();
-    let input = vec![0.0; 3 * (choice.side * choice.side) as usize];
-    let engine = StandIn { input, scores: vec![0.0; 8], takes, fails_after, runs: 0 };
-    let settings = Settings { view: Default::default(), guess: Default::default(), threads: 1 };
-    Classifier::with_engine(&choice, labels, Box::new(engine), &settings)
-}
-
-/// A display that counts what it is shown, or refuses it.
-#[derive(Default)]
-struct Counting {
-    shown: &'static AtomicU64Holder,
-    refuses: bool,
-}
-
-#[derive(Default)]
-struct AtomicU64Holder(AtomicU64);
-
-impl Default for &'static AtomicU64Holder {
-    fn default() -> Self {
-        Box::leak(Box::default())
-    }
-}
-
-impl Display for Counting {
-    fn name(&self) -> String {
-        "counting".into()
-    }
-
-    fn size(&self) -> Size {
-        Size::new(64, 48)
-    }
-
-    fn show(&mut self, _: &Shown) -> Result<(), DisplayError> {
-        self.shown.0.fetch_add(1, Ordering::Relaxed);
-        match self.refuses {
-            true => Err(DisplayError::Terminal("gone".into())),
-            false => Ok(()),
-        }
-    }
-}
-
-fn fast_camera() -> Pattern {
-    Pattern::new(Size::new(64, 48), 1000.0)
-}
-
-fn watched(camera: impl Camera + 'static) -> Watch<'static> {
-    Watch::over(Box::new(camera), None)
-}
 
 #[test]
 fn capture_does_not_wait_for_a_slow_model_and_every_dropped_frame_is_counted() {
@@ -123,30 +32,6 @@ fn capture_does_not_wait_for_a_slow_model_and_every_dropped_frame_is_counted() {
 }
 
 #[test]
-fn a_display_that_fails_is_counted_and_the_line_goes_on() {
-    let stop = AtomicBool::new(false);
-    let line = Line::new(&stop);
-    let (good, bad) = (Counting::default(), Counting { refuses: true, ..Counting::default() });
-    let shown = good.shown;
-    let mut displays: [Box<dyn Display>; 2] = [Box::new(bad), Box::new(good)];
-    let model = classifier("lite0@96", Duration::from_millis(2), u64::MAX);
-    line.run(&mut watched(fast_camera()), model, &mut displays, Some(20), &mut |_| {}).unwrap();
-    assert_eq!(line.counts().answers, 20);
-    assert!(line.counts().not_shown > 0);
-    assert!(shown.0.load(Ordering::Relaxed) > 0);
-}
-
-#[test]
-fn an_engine_that_fails_ends_the_line_with_its_reason() {
-    let stop = AtomicBool::new(false);
-    let line = Line::new(&stop);
-    let ended =
-        line.run(&mut watched(fast_camera()), classifier("lite0@96", Duration::ZERO, 3), &mut [], None, &mut |_| {});
-    assert!(matches!(&ended, Err(LineError::Answer(error)) if error.to_string().contains("on purpose")), "{ended:?}");
-    assert_eq!(line.counts().answers, 3);
-}
-
-#[test]
 fn a_better_model_takes_over_between_two_frames() {
     let stop = AtomicBool::new(false);
     let line = Line::new(&stop);
@@ -161,140 +46,6 @@ fn a_better_model_takes_over_between_two_frames() {
     .unwrap();
     assert_eq!(models[..4], ["lite0@96"; 4]);
     assert_eq!(models[4..], ["lite0@128"; 6]);
-}
-
-/// A camera that ends, gives nothing for ever, or breaks.
-struct Scripted(Vec<Result<Next, CameraError>>, &'static AtomicU64Holder);
-
-impl Camera for Scripted {
-    fn next_frame(&mut self, _: Duration) -> Result<Next, CameraError> {
-        self.1.0.fetch_add(1, Ordering::Relaxed);
-        if self.0.is_empty() { Ok(Next::Nothing) } else { self.0.remove(0) }
-    }
-
-    fn describe(&self) -> String {
-        "scripted".into()
-    }
-}
-
-#[test]
-fn the_last_frame_is_answered_before_the_line_ends_with_its_camera() {
-    let stop = AtomicBool::new(false);
-    let line = Line::new(&stop);
-    let frame = common::frame(Size::new(4, 4), &[9; 48]);
-    let camera = Scripted(vec![Ok(Next::Frame(frame)), Ok(Next::Finished)], Default::default());
-    let slow = classifier("lite0@96", Duration::from_millis(30), u64::MAX);
-    line.run(&mut watched(camera), slow, &mut [], None, &mut |_| {}).unwrap();
-    assert_eq!(line.counts().answers, 1);
-}
-
-#[test]
-fn a_bad_picture_is_skipped_and_counted_but_a_lost_camera_ends_the_line() {
-    let stop = AtomicBool::new(false);
-    let line = Line::new(&stop);
-    let bad = CameraError::BadPicture {
-        path: "a.jpg".into(),
-        cause: phicam::decode::DecodeError::Truncated { bytes: 3 }.into(),
-    };
-    let lost = CameraError::NoPictures { what: "camera".into() };
-    let frame = common::frame(Size::new(4, 4), &[9; 48]);
-    let camera = Scripted(vec![Err(bad), Ok(Next::Frame(frame)), Err(lost)], Default::default());
-    let ended =
-        line.run(&mut watched(camera), classifier("lite0@96", Duration::ZERO, u64::MAX), &mut [], None, &mut |_| {});
-    assert!(matches!(ended, Err(LineError::Camera(_))), "{ended:?}");
-    let counts = line.counts();
-    assert_eq!((counts.bad_pictures, counts.answers), (1, 1));
-}
-
-#[test]
-fn a_camera_that_gives_nothing_does_not_keep_the_line_from_being_stopped() {
-    let stop = AtomicBool::new(false);
-    let line = Line::new(&stop);
-    let calls = <&AtomicU64Holder>::default();
-    std::thread::scope(|scope| {
-        let running = scope.spawn(|| {
-            let model = classifier("lite0@96", Duration::ZERO, u64::MAX);
-            line.run(&mut watched(Scripted(Vec::new(), calls)), model, &mut [], None, &mut |_| {})
-        });
-        while calls.0.load(Ordering::Relaxed) < 3 {
-            std::thread::yield_now();
-        }
-        stop.store(true, Ordering::Relaxed);
-        running.join().unwrap().unwrap();
-    });
-    assert_eq!(line.counts().answers, 0);
-}
-
-/// Memory of a driver that gives its camera to nobody else while a frame of it is held.
-struct Driver(Vec<u8>, Arc<AtomicU64>);
-
-impl Memory for Driver {
-    fn part(&self, _: usize) -> &[u8] {
-        &self.0
-    }
-}
-
-impl Drop for Driver {
-    fn drop(&mut self) {
-        self.1.fetch_sub(1, Ordering::Relaxed);
-    }
-}
-
-fn driver_frame(held: &Arc<AtomicU64>) -> Next {
-    held.fetch_add(1, Ordering::Relaxed);
-    let size = Size::new(4, 4);
-    let info = FrameInfo { size, sequence: 0, captured: Instant::now(), source: None, scene: 0 };
-    Next::Frame(Frame::new(Arc::new(Driver(vec![9; 48], held.clone())), Layout::packed_rgb(size), info))
-}
-
-#[test]
-fn a_lost_camera_gets_its_buffers_back_and_is_opened_again_while_the_line_goes_on() {
-    let stop = AtomicBool::new(false);
-    let line = Line::new(&stop);
-    let held = Arc::new(AtomicU64::new(0));
-    let gone = || Err(CameraError::Gone { what: "the camera".into() });
-    let first = Scripted(vec![Ok(driver_frame(&held)), gone()], Default::default());
-    let (mut busy, held_by_line) = (0, held.clone());
-    let open: Open = Box::new(move |_: &camera::Settings| match held_by_line.load(Ordering::Relaxed) {
-        0 => {
-            let frames = vec![Ok(driver_frame(&held_by_line)), Ok(Next::Finished)];
-            Ok(Box::new(Scripted(frames, Default::default())))
-        }
-        held => {
-            busy += 1;
-            assert!(busy < 5, "{held} frames are held for good");
-            Err(format!("{held} frames are held"))
-        }
-    });
-    let mut watch = Watch::over(Box::new(first), Some(Again { settings: camera::Settings::default(), open }));
-    let mut displays: [Box<dyn Display>; 1] = [Box::new(Counting::default())];
-    let model = classifier("lite0@96", Duration::ZERO, u64::MAX);
-    line.run(&mut watch, model, &mut displays, None, &mut |_| {}).unwrap();
-    let counts = line.counts();
-    assert_eq!((counts.frames, counts.camera_lost), (2, 1));
-    assert_eq!((counts.camera.as_deref(), &counts.camera_fault), (Some("scripted"), &None));
-}
-
-/// A camera whose driver has a fault.
-struct Panicking;
-
-impl Camera for Panicking {
-    fn next_frame(&mut self, _: Duration) -> Result<Next, CameraError> {
-        panic!("on purpose")
-    }
-
-    fn describe(&self) -> String {
-        "panicking".into()
-    }
-}
-
-#[test]
-fn a_panic_in_one_thread_ends_the_line_instead_of_leaving_the_others_waiting() {
-    let stop = AtomicBool::new(false);
-    let line = Line::new(&stop);
-    let model = classifier("lite0@96", Duration::ZERO, u64::MAX);
-    let run = || line.run(&mut watched(Panicking), model, &mut [], None, &mut |_| {});
-    assert!(std::panic::catch_unwind(std::panic::AssertUnwindSafe(run)).is_err());
 }
 
 /// Allocations of `work` on this thread.

@@ -43,9 +43,9 @@ pub struct Counts {
     pub show: Stage,
 }
 
-impl Counts {
+impl Default for Counts {
     /// Of a line that has not begun.
-    pub fn new() -> Counts {
+    fn default() -> Counts {
         let stage = Stage::new;
         let [wait, preprocess, infer] = [stage("wait"), stage("preprocess"), stage("infer")];
         let [guess, draw, show] = [stage("guess"), stage("draw"), stage("show")];
@@ -71,7 +71,9 @@ impl Counts {
             show,
         }
     }
+}
 
+impl Counts {
     /// The stages in the order of the line.
     pub fn stages(&self) -> [&Stage; 6] {
         [&self.wait, &self.preprocess, &self.infer, &self.guess, &self.draw, &self.show]
