@@ -1,23 +1,43 @@
-//! Lists `board/*.toml`, so that a new board is one new file and nothing else.
+//! Lists `board/*.toml`, so that a new board is one new file and nothing else, and with the feature `embed-models` the
+//! files of the shipped models.
 
 use std::fmt::Write;
-use std::{env, fs, path::Path};
+use std::path::{Path, PathBuf};
+use std::{env, fs};
 
 fn main() {
     println!("cargo::rerun-if-changed=board");
-    let root = env::var("CARGO_MANIFEST_DIR").expect("cargo sets it");
-    let mut boards: Vec<_> = fs::read_dir(Path::new(&root).join("board"))
-        .expect("the folder board is part of the source")
-        .map(|entry| entry.expect("a readable folder").path())
-        .filter(|path| path.extension().is_some_and(|extension| extension == "toml"))
-        .collect();
-    boards.sort();
-    let mut list = String::from("&[\n");
-    for path in boards {
+    let root = PathBuf::from(env::var("CARGO_MANIFEST_DIR").expect("cargo sets it"));
+    let out = PathBuf::from(env::var("OUT_DIR").expect("cargo sets it"));
+    let mut boards = String::from("&[\n");
+    for path in files(&root.join("board"), &["toml"]) {
         let name = path.file_stem().expect("it ends in .toml").to_string_lossy();
-        writeln!(list, "    ({name:?}, include_str!({:?})),", path.display().to_string()).expect("into a string");
+        writeln!(boards, "    ({name:?}, include_str!({:?})),", path.display().to_string()).expect("into a string");
     }
-    list.push(']');
-    let out = env::var("OUT_DIR").expect("cargo sets it");
-    fs::write(Path::new(&out).join("boards.rs"), list).expect("cargo's own folder can be written");
+    boards.push(']');
+    fs::write(out.join("boards.rs"), boards).expect("cargo's own folder can be written");
+
+    let mut models = String::from("&[\n");
+    if env::var_os("CARGO_FEATURE_EMBED_MODELS").is_some() {
+        let folder = root.join("models");
+        println!("cargo::rerun-if-changed=models");
+        for path in files(&folder, &["toml"]).into_iter().chain(files(&folder.join("imagenet"), &["onnx", "txt"])) {
+            let name = path.strip_prefix(&folder).expect("it is below that folder").display().to_string();
+            writeln!(models, "    ({name:?}, include_bytes!({:?})),", path.display().to_string())
+                .expect("into a string");
+        }
+    }
+    models.push(']');
+    fs::write(out.join("models.rs"), models).expect("cargo's own folder can be written");
+}
+
+/// Files of `folder` with one of these endings, by name.
+fn files(folder: &Path, endings: &[&str]) -> Vec<PathBuf> {
+    let mut files: Vec<_> = fs::read_dir(folder)
+        .expect("the folder is part of the source")
+        .map(|entry| entry.expect("a readable folder").path())
+        .filter(|path| path.extension().is_some_and(|ending| endings.iter().any(|known| ending == *known)))
+        .collect();
+    files.sort();
+    files
 }

@@ -239,12 +239,12 @@ pub fn sha256(bytes: &[u8]) -> String {
 }
 
 fn read_checked(path: &Path, expected: &str) -> Result<Vec<u8>, CatalogError> {
-    let bytes = std::fs::read(path).map_err(|cause| CatalogError::Missing { path: path.into(), cause })?;
+    let bytes = crate::embedded::read(path).map_err(|cause| CatalogError::Missing { path: path.into(), cause })?;
     let found = sha256(&bytes);
     if found != expected {
         return Err(CatalogError::WrongHash { path: path.into(), found, expected: expected.into() });
     }
-    Ok(bytes)
+    Ok(bytes.into_owned())
 }
 
 #[cfg(test)]

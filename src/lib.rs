@@ -11,6 +11,7 @@
 #![warn(clippy::undocumented_unsafe_blocks)]
 
 // What everything else is said in.
+pub mod embedded;
 pub mod frame;
 pub mod machine;
 pub mod mailbox;

@@ -3,6 +3,8 @@
 use std::env;
 use std::path::{Path, PathBuf};
 
+use crate::embedded;
+
 /// A folder that was looked for and is nowhere.
 #[derive(Debug, thiserror::Error)]
 #[error("no folder {what} with {needs} found; looked in {}; {remedy}", list(tried))]
@@ -21,7 +23,13 @@ fn list(paths: &[PathBuf]) -> String {
 pub fn models(named: Option<&Path>) -> Result<PathBuf, NotFound> {
     let named = named.map(Path::to_path_buf).or_else(|| folder_of("PHICAM_MODELS"));
     let remedy = "name it with --models DIR or PHICAM_MODELS";
-    find("models", "catalog.toml", named, remedy)
+    if named.as_deref() == Some(Path::new(embedded::FOLDER)) && embedded::is_there() {
+        return Ok(embedded::FOLDER.into()); // as the program names it to its own children
+    }
+    match find("models", "catalog.toml", named.clone(), remedy) {
+        Err(_) if named.is_none() && embedded::is_there() => Ok(embedded::FOLDER.into()),
+        found => found,
+    }
 }
 
 /// The folder of sample photographs.

@@ -15,8 +15,10 @@ pub enum StrictError {
 
 /// Reads `path` as a `T`, which should deny unknown fields.
 pub fn read<T: DeserializeOwned>(path: &Path) -> Result<T, StrictError> {
-    let text = std::fs::read_to_string(path).map_err(|cause| StrictError::Unreadable { path: path.into(), cause })?;
-    parse(&text, path)
+    let unreadable = |cause| StrictError::Unreadable { path: path.into(), cause };
+    let bytes = crate::embedded::read(path).map_err(unreadable)?;
+    let text = std::str::from_utf8(&bytes).map_err(|error| unreadable(std::io::Error::other(error)))?;
+    parse(text, path)
 }
 
 /// Parses `text` as a `T`; `path` is where it came from, for the message.
