@@ -7,6 +7,7 @@ use embedded_graphics::pixelcolor::{Rgb888, RgbColor};
 use embedded_graphics::primitives::Rectangle;
 
 use crate::frame::Size;
+use crate::view::Area;
 
 /// A picture of 32-bit pixels, 0x00RRGGBB, rows from the top without gaps: the layout of Linux's XRGB8888.
 #[derive(Clone)]
@@ -28,6 +29,22 @@ impl Picture {
     /// Rows from the top, without gaps.
     pub fn pixels(&self) -> &[u32] {
         &self.pixels
+    }
+
+    /// All of it.
+    pub fn area(&self) -> Area {
+        Area { left: 0, top: 0, width: self.size.width, height: self.size.height }
+    }
+
+    /// `width` pixels of row `y` from column `x`, cut off at the picture's edges.
+    pub fn row(&self, x: u32, y: u32, width: u32) -> &[u32] {
+        let Size { width: row, height } = self.size;
+        let (from, to) = (x.min(row), x.saturating_add(width).min(row));
+        let start = y as usize * row as usize;
+        match y < height {
+            true => &self.pixels[start + from as usize..start + to as usize],
+            false => &[],
+        }
     }
 
     /// `width` pixels of row `y` from column `x`, cut off at the picture's edges.

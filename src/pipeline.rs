@@ -247,7 +247,7 @@ impl<'a> Line<'a> {
         let mut told = vec![None; displays.len()];
         while let Some(scene) = self.screen.wait(LIMIT) {
             for (display, told) in displays.iter_mut().zip(&mut told) {
-                if !scene.is_new() {
+                if !scene.is_new() && !display.wants_picture() {
                     let result = display.idle();
                     self.settle(&display.name(), result, told);
                     continue;
@@ -280,6 +280,12 @@ impl<'a> Line<'a> {
             return self.stop.store(true, Ordering::Relaxed);
         }
         self.counts().not_shown += 1;
+        if matches!(error, DisplayError::StillLost { .. }) {
+            return;
+        }
+        if matches!(error, DisplayError::Lost { .. }) {
+            return error!("display {error}");
+        }
         if told.is_none_or(|told| told.elapsed() >= TELL_AGAIN) {
             error!("display {display} failed, trying again at each picture: {error}");
             *told = Some(Instant::now());

@@ -115,6 +115,7 @@ impl Screen {
 pub struct Drawing {
     overlay: Overlay,
     pictures: Vec<Picture>,
+    damage: Vec<crate::view::Area>,
     caption: String,
 }
 
@@ -130,11 +131,18 @@ impl Drawing {
         let notice = seen.notice.as_ref().map(|(_, text)| &**text);
         let scene = Scene { frame: seen.frame.as_ref(), answer: seen.answer.as_ref(), notice, now };
         self.overlay.draw(&mut self.pictures[index], &scene);
+        self.damage.clear();
+        self.damage.push(self.pictures[index].area());
         self.caption.clear();
         if let Some(answer) = &seen.answer {
             caption(&mut self.caption, answer);
         }
-        Shown { picture: &self.pictures[index], caption: &self.caption, new_answer: seen.new_answer }
+        Shown {
+            picture: &self.pictures[index],
+            damage: &self.damage,
+            caption: &self.caption,
+            new_answer: seen.new_answer,
+        }
     }
 }
 

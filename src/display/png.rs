@@ -105,7 +105,7 @@ mod tests {
 
     fn show(display: &mut Png, new_answer: bool) {
         let picture = Picture::new(display.size());
-        display.show(&Shown { picture: &picture, caption: "", new_answer }).unwrap();
+        display.show(&Shown { picture: &picture, damage: &[], caption: "", new_answer }).unwrap();
     }
 
     #[test]
@@ -118,7 +118,7 @@ mod tests {
         show(&mut display, true);
         let mut last = Picture::new(display.size());
         last.blend(0, 0, embedded_graphics::pixelcolor::Rgb888::new(255, 0, 0), 255);
-        display.show(&Shown { picture: &last, caption: "", new_answer: true }).unwrap();
+        display.show(&Shown { picture: &last, damage: &[], caption: "", new_answer: true }).unwrap();
         display.close().unwrap();
         assert_eq!(image::open(&path).unwrap().into_rgb8().get_pixel(0, 0).0, [255, 0, 0]);
     }

@@ -1,0 +1,250 @@
+//! A screen on a graphics card, by the kernel's mode setting (KMS): no X, no Wayland.
+
+use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant};
+
+use drm::Device as _;
+use drm::control::Device as _;
+use drm::control::{Event, PageFlipFlags, connector, crtc};
+use log::debug;
+use rustix::event::{PollFd, PollFlags, poll};
+use rustix::time::Timespec;
+
+use super::DisplayError;
+use super::packing::Packing;
+use super::reopen::{Device, Reopened};
+use crate::frame::Size;
+use crate::picture::Picture;
+use crate::view::Area;
+
+mod buffer;
+mod card;
+mod mode;
+use buffer::Buffer;
+use card::{Card, Connector};
+pub use mode::Mode;
+
+/// A driver that has not shown a picture after this time hangs.
+const FLIP_LIMIT: Duration = Duration::from_secs(2);
+/// How often it is asked whether the screen is still connected.
+const CHECK: Duration = Duration::from_secs(1);
+/// The size of pictures for a screen that was never there.
+const UNKNOWN_SIZE: Size = Size::new(1280, 720);
+
+/// Which screen on which card.
+#[derive(Clone, Debug, Default)]
+pub struct Wish {
+    /// A node in /dev/dri; any card where there is none.
+    pub device: Option<PathBuf>,
+    /// Such as `HDMI-A-1`; the first that is connected where there is none.
+    pub connector: Option<String>,
+    /// The one that the screen prefers where there is none.
+    pub mode: Option<Mode>,
+    /// The hardware behind `device`, once it was opened: after it was gone it may have another number.
+    hardware: Option<PathBuf>,
+}
+
+impl Wish {
+    /// A screen by node, connector and mode.
+    pub fn new(device: Option<PathBuf>, connector: Option<String>, mode: Option<Mode>) -> Wish {
+        Wish { device, connector, mode, hardware: None }
+    }
+}
+
+/// See the module.
+pub type Drm = Reopened<Output>;
+
+impl Drm {
+    /// Opens the screen now, or waits for it where there is a card but nothing is connected to it.
+    pub fn open_or_wait(wish: Wish) -> Result<Drm, DisplayError> {
+        match Reopened::open(wish.clone()) {
+            Err(error @ DisplayError::NotConnected { .. }) => {
+                log::warn!("{error}; it is looked for every second");
+                let name = wish.connector.as_deref().unwrap_or("any connector");
+                Ok(Reopened::missing(wish.clone(), format!("drm:{name}"), UNKNOWN_SIZE))
+            }
+            opened => opened,
+        }
+    }
+}
+
+/// A connector with what makes its picture: a CRTC, a mode, two buffers of which one is shown.
+pub struct Output {
+    card: Card,
+    name: String,
+    connector: connector::Handle,
+    crtc: crtc::Handle,
+    mode: drm::control::Mode,
+    /// What the CRTC showed before, and whether it showed it on this connector.
+    before: crtc::Info,
+    was_ours: bool,
+    buffers: [Buffer; 2],
+    /// Which of the buffers is not shown, and can be drawn into.
+    hidden: usize,
+    /// Since when the driver has a picture that it does not show yet.
+    flip: Option<Instant>,
+    /// Whether the driver can change buffers without setting the mode anew.
+    flips: bool,
+    checked: Instant,
+}
+
+impl Output {
+    fn error(&self, what: &'static str, cause: std::io::Error) -> DisplayError {
+        self.card.error(&self.name, what, cause)
+    }
+
+    /// Waits until the picture that the driver has is shown.
+    fn finish_flip(&mut self) -> Result<(), DisplayError> {
+        while let Some(since) = self.flip {
+            let Some(left) = FLIP_LIMIT.checked_sub(since.elapsed()) else {
+                self.flip = None;
+                return Err(DisplayError::Silent { screen: self.name.clone(), limit_s: FLIP_LIMIT.as_secs() });
+            };
+            let limit = Timespec { tv_sec: left.as_secs() as i64, tv_nsec: left.subsec_nanos().into() };
+            let ready = match poll(&mut [PollFd::new(&self.card, PollFlags::IN)], Some(&limit)) {
+                Err(rustix::io::Errno::INTR) | Ok(0) => continue,
+                ready => ready,
+            };
+            ready.map_err(|cause| self.error("wait for its picture", cause.into()))?;
+            let events = self.card.receive_events().map_err(|cause| self.error("tell when it shows", cause))?;
+            for event in events {
+                if matches!(event, Event::PageFlip(flip) if flip.crtc == self.crtc) {
+                    self.flip = None;
+                }
+            }
+        }
+        Ok(())
+    }
+
+    fn set_crtc(&self, buffer: &Buffer) -> std::io::Result<()> {
+        self.card.set_crtc(self.crtc, Some(buffer.framebuffer()), (0, 0), &[self.connector], Some(self.mode))
+    }
+
+    /// Shows the hidden buffer.
+    fn turn(&mut self) -> Result<(), DisplayError> {
+        let framebuffer = self.buffers[self.hidden].framebuffer();
+        if self.flips {
+            match self.card.page_flip(self.crtc, framebuffer, PageFlipFlags::EVENT, None) {
+                Ok(()) => self.flip = Some(Instant::now()),
+                Err(cause) if card::is_unable(&cause) => {
+                    debug!("{}: its driver flips no pages ({cause}); the mode is set anew for each picture", self.name);
+                    self.flips = false;
+                }
+                Err(cause) => return Err(self.error("show a picture", cause)),
+            }
+        }
+        if !self.flips {
+            self.set_crtc(&self.buffers[self.hidden]).map_err(|cause| self.error("show a picture", cause))?;
+        }
+        self.hidden = 1 - self.hidden;
+        Ok(())
+    }
+
+    /// Two buffers in the first packing that the driver takes, the first of them shown.
+    fn buffers(card: &Card, found: &Connector, crtc: crtc::Handle) -> std::io::Result<[Buffer; 2]> {
+        let (width, height) = found.mode.size();
+        let size = Size::new(width.into(), height.into());
+        let mut refused = None;
+        for packing in [Packing::XRGB8888, Packing::RGB565] {
+            let made = Buffer::new(card, size, packing).and_then(|first| {
+                let shown = card.set_crtc(crtc, Some(first.framebuffer()), (0, 0), &[found.handle], Some(found.mode));
+                let second = shown.and_then(|()| Buffer::new(card, size, packing));
+                match second {
+                    Ok(second) => Ok([first, second]),
+                    Err(error) => {
+                        first.destroy(card);
+                        Err(error)
+                    }
+                }
+            });
+            match made {
+                Ok(buffers) => return Ok(buffers),
+                Err(error) if card::is_unable(&error) => {
+                    debug!("{}: no buffers of {} bits ({error})", found.name, packing.bits_per_pixel());
+                    refused = refused.or(Some(error));
+                }
+                Err(error) => return Err(error),
+            }
+        }
+        Err(refused.unwrap_or_else(|| std::io::ErrorKind::Unsupported.into()))
+    }
+
+    fn on(card: Card, wish: &Wish) -> Result<Output, DisplayError> {
+        let found = card.connector(wish.connector.as_deref(), wish.mode)?;
+        card.acquire_master_lock().map_err(|_| DisplayError::Busy { path: card.path().into() })?;
+        let (crtc, was_ours) = card.crtc_for(&found)?;
+        let before = card.get_crtc(crtc).map_err(|cause| card.error(&found.name, "tell what it shows", cause))?;
+        let set = Output::buffers(&card, &found, crtc);
+        let buffers = set.map_err(|cause| card.error(&found.name, "be set up", cause))?;
+        let Connector { handle: connector, name, mode, .. } = found;
+        let (hidden, flip, flips, checked) = (1, None, true, Instant::now());
+        Ok(Output { card, name, connector, crtc, mode, before, was_ours, buffers, hidden, flip, flips, checked })
+    }
+}
+
+impl Device for Output {
+    type Settings = Wish;
+
+    fn open(wish: &mut Wish) -> Result<Output, DisplayError> {
+        let mut why = None;
+        for path in card::paths(wish.device.as_deref(), wish.hardware.as_deref()) {
+            match Card::open(&path).and_then(|card| Output::on(card, wish)) {
+                Ok(output) => {
+                    wish.hardware = card::hardware(&path);
+                    return Ok(output);
+                }
+                Err(error) => why = Some(card::more_telling(why, error)),
+            }
+        }
+        let path = || wish.device.clone().unwrap_or_else(|| Path::new(card::FOLDER).join("card0"));
+        Err(why.unwrap_or_else(|| DisplayError::NoDevice { path: path() }))
+    }
+
+    fn name(&self) -> String {
+        format!("drm:{} ({})", self.name, self.card.path().display())
+    }
+
+    fn size(&self) -> Size {
+        self.buffers[0].size()
+    }
+
+    fn show(&mut self, picture: &Picture, damage: &[Area]) -> Result<(), DisplayError> {
+        self.finish_flip()?;
+        self.check()?;
+        self.buffers.iter_mut().for_each(|buffer| buffer.miss(damage));
+        self.buffers[self.hidden].catch_up(picture);
+        self.turn()
+    }
+
+    fn check(&mut self) -> Result<(), DisplayError> {
+        // Before each picture: memory of a card that is gone must not be written to.
+        self.card.get_crtc(self.crtc).map_err(|cause| self.error("be asked what it shows", cause))?;
+        if self.checked.elapsed() < CHECK {
+            return Ok(());
+        }
+        self.checked = Instant::now();
+        let info = self.card.get_connector(self.connector, false);
+        match info.map_err(|cause| self.error("be asked whether it is there", cause))?.state() {
+            connector::State::Disconnected => Err(DisplayError::Unplugged { screen: self.name.clone() }),
+            _ => Ok(()),
+        }
+    }
+}
+
+impl Drop for Output {
+    fn drop(&mut self) {
+        let _ = self.finish_flip(); // a driver that hangs was told of, or is left alone
+        let (mode, framebuffer) = (self.before.mode(), self.before.framebuffer());
+        let restored = match (mode, framebuffer, self.was_ours) {
+            (Some(mode), Some(framebuffer), true) => {
+                let (at, connectors) = (self.before.position(), [self.connector]);
+                self.card.set_crtc(self.crtc, Some(framebuffer), at, &connectors, Some(mode))
+            }
+            _ => self.card.set_crtc(self.crtc, None, (0, 0), &[], None),
+        };
+        if let Err(error) = restored {
+            debug!("{}: what it showed before cannot be put back: {error}", self.name); // a card that is gone, most often
+        }
+        self.buffers.iter().for_each(|buffer| buffer.destroy(&self.card));
+    }
+}
