@@ -69,7 +69,7 @@ pub struct Variable {
     pub green: Bits,
     pub blue: Bits,
     pub transparency: Bits,
-    rest: [u32; 20],
+    pub rest: [u32; 20],
 }
 
 /// `struct fb_fix_screeninfo` of linux/fb.h.
@@ -77,22 +77,22 @@ pub struct Variable {
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Fixed {
     pub driver: [u8; 16],
-    memory_start: c_ulong,
+    pub memory_start: c_ulong,
     /// Bytes that can be mapped.
     pub memory_bytes: u32,
     /// 0 where pixels follow one another in rows.
     pub kind: u32,
-    kind_more: u32,
+    pub kind_more: u32,
     /// 2 where a pixel is its colour, and not a number in a palette.
     pub visual: u32,
-    steps: [u16; 3],
+    pub steps: [u16; 3],
     /// Bytes from one row to the next.
     pub stride: u32,
-    registers_start: c_ulong,
-    registers_bytes: u32,
-    accelerator: u32,
-    capabilities: u16,
-    reserved: [u16; 2],
+    pub registers_start: c_ulong,
+    pub registers_bytes: u32,
+    pub accelerator: u32,
+    pub capabilities: u16,
+    pub reserved: [u16; 2],
 }
 
 /// What the framebuffer `device` looks like now.
