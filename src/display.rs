@@ -35,6 +35,8 @@ pub struct Shown<'a> {
     pub caption: &'a str,
     /// Whether the caption's answer is one that was not shown before.
     pub new_answer: bool,
+    /// Whether it shows a fault that was not shown before, or one no more; a frame that grows old is one.
+    pub new_fault: bool,
 }
 
 /// Shows pictures of a size of its own.

@@ -12,7 +12,7 @@ use crate::classifier::{Answer, AnswerError, Classifier};
 use crate::display::{Display, DisplayError};
 use crate::frame::Frame;
 use crate::mailbox::{Mailbox, Taken};
-use crate::screen::Screen;
+use crate::screen::{Drawing, Screen};
 use crate::watch::{Event, Watch};
 
 mod counts;
@@ -243,10 +243,9 @@ impl<'a> Line<'a> {
 
     /// Screen → overlay → displays: the newest frame with the newest answer, as often as either changes.
     fn show(&self, displays: &mut [Box<dyn Display>]) {
-        let mut drawing = crate::screen::Drawing::default();
-        let mut told = vec![None; displays.len()];
+        let mut drawings: Vec<(Drawing, Option<Instant>)> = displays.iter().map(|_| Default::default()).collect();
         while let Some(scene) = self.screen.wait(LIMIT) {
-            for (display, told) in displays.iter_mut().zip(&mut told) {
+            for (display, (drawing, told)) in displays.iter_mut().zip(&mut drawings) {
                 if !scene.is_new() && !display.wants_picture() {
                     let result = display.idle();
                     self.settle(&display.name(), result, told);
@@ -260,13 +259,16 @@ impl<'a> Line<'a> {
                 counts.draw.record(drawn - start);
                 counts.show.record(drawn.elapsed());
                 drop(counts); // the log may be slow, and the other threads count too
+                if result.is_err() {
+                    drawing.not_taken();
+                }
                 self.settle(&display.name(), result, told);
             }
             if self.measuring.load(Ordering::Relaxed) {
                 std::thread::sleep(WHILE_MEASURING);
             }
         }
-        for (display, told) in displays.iter_mut().zip(&mut told) {
+        for (display, (_, told)) in displays.iter_mut().zip(&mut drawings) {
             let result = display.close();
             self.settle(&display.name(), result, told);
         }

@@ -7,8 +7,12 @@ use std::time::{Duration, Instant};
 use crate::classifier::Answer;
 use crate::display::Shown;
 use crate::frame::{Frame, Size};
-use crate::overlay::{Overlay, Scene};
+use crate::overlay::{Fault, Faults, Overlay, Scene, Stale};
 use crate::picture::Picture;
+use crate::view::Area;
+
+mod pace;
+use pace::Pace;
 
 /// How long a notice stays.
 const NOTICE: Duration = Duration::from_secs(4);
@@ -19,8 +23,13 @@ pub struct Seen {
     frame: Option<Frame>,
     answer: Option<Answer>,
     notice: Option<(Instant, std::sync::Arc<str>)>,
+    faults: Faults,
+    /// Where the frame is older than it should be.
+    stale: Option<Stale>,
     /// Whether no picture was drawn of this answer yet.
     new_answer: bool,
+    /// Whether no picture was drawn of these faults yet, or of how stale the frame is.
+    new_fault: bool,
     /// Whether anything is new.
     changed: bool,
 }
@@ -35,6 +44,7 @@ impl Seen {
 #[derive(Default)]
 struct State {
     seen: Seen,
+    pace: Pace,
     changed: bool,
     closed: bool,
 }
@@ -49,6 +59,10 @@ pub struct Screen {
 impl Screen {
     /// Shows `frame` from now on.
     pub fn set_frame(&self, frame: Frame) {
+        let mut state = self.lock();
+        state.pace.frame(frame.captured);
+        state.seen.stale = None;
+        drop(state);
         self.change(|seen| seen.frame = Some(frame));
     }
 
@@ -68,6 +82,13 @@ impl Screen {
     /// Shows `text` for a few seconds.
     pub fn notice(&self, text: String) {
         self.change(|seen| seen.notice = Some((Instant::now(), text.into())));
+    }
+
+    /// Shows what is wrong until it is taken back with `None`.
+    pub fn set_fault(&self, kind: Fault, words: Option<String>) {
+        if self.lock().seen.faults.set(kind, words.as_deref()) {
+            self.change(|seen| seen.new_fault = true);
+        }
     }
 
     /// Says that nothing more will come. What is there is still shown.
@@ -90,8 +111,15 @@ impl Screen {
             state.seen.notice = None;
             state.seen.changed = true; // it has to go from the screen
         }
+        // A picture from a file is as old as it is meant to be: only a camera's, which has no source, grows stale.
+        let live = state.seen.frame.as_ref().filter(|frame| frame.source.is_none());
+        let stale = live.and_then(|frame| state.pace.stale(frame.captured.elapsed()));
+        if stale != state.seen.stale {
+            // By this alone it is drawn again every second.
+            (state.seen.stale, state.seen.new_fault, state.seen.changed) = (stale, true, true);
+        }
         let seen = state.seen.clone();
-        state.seen.new_answer = false;
+        (state.seen.new_answer, state.seen.new_fault) = (false, false);
         state.seen.changed = false;
         Some(seen)
     }
@@ -110,39 +138,49 @@ impl Screen {
     }
 }
 
-/// Draws what is to be seen, for displays of any sizes; a picture is kept for each size.
-#[derive(Default)]
+/// Draws what is to be seen, for one display.
 pub struct Drawing {
     overlay: Overlay,
-    pictures: Vec<Picture>,
-    damage: Vec<crate::view::Area>,
+    picture: Picture,
+    damage: Vec<Area>,
+    /// Whether the display took what was drawn last.
+    taken: bool,
     caption: String,
+}
+
+impl Default for Drawing {
+    fn default() -> Drawing {
+        let (overlay, picture) = (Overlay::default(), Picture::new(Size::new(0, 0)));
+        Drawing { overlay, picture, damage: Vec::new(), taken: true, caption: String::new() }
+    }
 }
 
 impl Drawing {
     /// The picture and the caption of `seen` for a display of `size`.
     pub fn draw(&mut self, seen: &Seen, size: Size) -> Shown<'_> {
-        let known = self.pictures.iter().position(|picture| picture.size() == size);
-        let index = known.unwrap_or_else(|| {
-            self.pictures.push(Picture::new(size));
-            self.pictures.len() - 1
-        });
-        let now = Instant::now();
+        if self.picture.size() != size {
+            self.picture = Picture::new(size);
+        }
         let notice = seen.notice.as_ref().map(|(_, text)| &**text);
-        let scene = Scene { frame: seen.frame.as_ref(), answer: seen.answer.as_ref(), notice, now };
-        self.overlay.draw(&mut self.pictures[index], &scene);
-        self.damage.clear();
-        self.damage.push(self.pictures[index].area());
+        let Seen { frame, answer, faults, stale, .. } = seen;
+        let (frame, answer) = (frame.as_ref(), answer.as_ref());
+        let scene = Scene { frame, stale: *stale, answer, faults, notice, now: Instant::now() };
+        self.overlay.redraw(&mut self.picture, &scene, &mut self.damage);
+        if !std::mem::replace(&mut self.taken, true) {
+            self.damage.clear();
+            self.damage.push(self.picture.area());
+        }
         self.caption.clear();
-        if let Some(answer) = &seen.answer {
+        if let Some(answer) = answer {
             caption(&mut self.caption, answer);
         }
-        Shown {
-            picture: &self.pictures[index],
-            damage: &self.damage,
-            caption: &self.caption,
-            new_answer: seen.new_answer,
-        }
+        let (picture, damage, caption) = (&self.picture, &self.damage[..], &self.caption[..]);
+        Shown { picture, damage, caption, new_answer: seen.new_answer, new_fault: seen.new_fault }
+    }
+
+    /// Says that the display did not take what was drawn last.
+    pub fn not_taken(&mut self) {
+        self.taken = false;
     }
 }
 

@@ -70,7 +70,8 @@ impl Display for Png {
     }
 
     fn show(&mut self, shown: &Shown) -> Result<(), DisplayError> {
-        if !shown.new_answer {
+        // A file of its own is for an answer; the one that is always the newest has to tell of faults too.
+        if !shown.new_answer && (!shown.new_fault || self.is_series()) {
             return Ok(());
         }
         if !self.is_series() && self.last.is_some_and(|last| last.elapsed() < LEAST_INTERVAL) {
@@ -105,7 +106,7 @@ mod tests {
 
     fn show(display: &mut Png, new_answer: bool) {
         let picture = Picture::new(display.size());
-        display.show(&Shown { picture: &picture, damage: &[], caption: "", new_answer }).unwrap();
+        display.show(&Shown { picture: &picture, damage: &[], caption: "", new_answer, new_fault: false }).unwrap();
     }
 
     #[test]
@@ -118,7 +119,7 @@ mod tests {
         show(&mut display, true);
         let mut last = Picture::new(display.size());
         last.blend(0, 0, embedded_graphics::pixelcolor::Rgb888::new(255, 0, 0), 255);
-        display.show(&Shown { picture: &last, damage: &[], caption: "", new_answer: true }).unwrap();
+        display.show(&Shown { picture: &last, damage: &[], caption: "", new_answer: true, new_fault: false }).unwrap();
         display.close().unwrap();
         assert_eq!(image::open(&path).unwrap().into_rgb8().get_pixel(0, 0).0, [255, 0, 0]);
     }

@@ -1,6 +1,8 @@
 use std::sync::Arc;
+use std::time::Instant;
 
 use super::*;
+use crate::classifier::Answer;
 use crate::classifier::{Model, Times};
 use crate::frame::{FrameInfo, FramePool, Size};
 use crate::guess::{Guesser, Settings};
@@ -37,7 +39,9 @@ fn answer(frame: &Frame, label: &str, sure: bool) -> Answer {
 
 fn drawn(size: (u32, u32), frame: Option<&Frame>, answer: Option<&Answer>, notice: Option<&str>) -> Picture {
     let mut picture = Picture::new(Size::new(size.0, size.1));
-    Overlay::default().draw(&mut picture, &Scene { frame, answer, notice, now: Instant::now() });
+    let faults = Faults::default();
+    let scene = Scene { frame, stale: None, answer, faults: &faults, notice, now: Instant::now() };
+    Overlay::default().draw(&mut picture, &scene);
     picture
 }
 
@@ -121,4 +125,106 @@ fn a_notice_is_drawn_and_a_screen_without_anything_is_no_error() {
         drawn(size, None, None, Some("a notice that is longer than the column is wide"));
     }
     drawn((1, 1), Some(&frame), Some(&answer(&frame, "hen of the west", true)), Some("x"));
+}
+
+/// Numbers that are the same each time.
+struct Dice(u64);
+
+impl Dice {
+    fn below(&mut self, sides: u64) -> u64 {
+        self.0 ^= self.0 << 13;
+        self.0 ^= self.0 >> 7;
+        self.0 ^= self.0 << 17;
+        self.0 % sides
+    }
+
+    fn choice<T: Clone>(&mut self, from: &[T]) -> T {
+        from[self.below(from.len() as u64) as usize].clone()
+    }
+}
+
+/// A frame of one grey level; where it has a source it is scaled in another way.
+fn grey_frame(size: Size, sequence: u64, source: Option<&str>) -> Frame {
+    let info = FrameInfo { size, sequence, captured: Instant::now(), source: source.map(Arc::from), scene: 0 };
+    let fill = |bytes: &mut Vec<u8>| {
+        bytes.resize((size.width * size.height * 3) as usize, (sequence * 37) as u8);
+        Ok::<_, ()>(info)
+    };
+    FramePool::default().fill(fill).unwrap()
+}
+
+#[test]
+fn what_is_redrawn_equals_what_is_drawn_anew_and_nothing_changes_outside_the_damage() {
+    let mut dice = Dice(0x9e3779b97f4a7c15);
+    let sizes = [Size::new(64, 48), Size::new(160, 90), Size::new(30, 90)];
+    let sources = [None, None, Some("a.jpg")];
+    let frames: Vec<Frame> = (0..12).map(|n| grey_frame(dice.choice(&sizes), n, dice.choice(&sources))).collect();
+    let labels = ["ox", "Ågyptian jay", "soft-coated wheaten terrier of the longest name there is", "g"];
+    let notices = [None, None, Some("now lite2@320"), Some("a notice that is longer than the column is wide")];
+    let words = [None, None, Some("no camera: plug one in"), Some("hot: 85 °C")];
+    let stale = [None, None, Some(Stale { age_s: 2, dim: false }), Some(Stale { age_s: 7, dim: true })];
+    let start = Instant::now();
+    for size in &SIZES[..5] {
+        let mut picture = Picture::new(Size::new(size.0, size.1));
+        let (mut overlay, mut faults, mut damage) = (Overlay::default(), Faults::default(), Vec::new());
+        let (mut frame, mut answered, mut notice, mut old) = (None, None, None, None);
+        let mut small = 0;
+        for round in 0..60 {
+            match dice.below(6) {
+                0 | 1 => frame = Some(dice.choice(&frames)),
+                2 => notice = dice.choice(&notices),
+                3 => old = dice.choice(&stale),
+                4 => drop(faults.set(dice.choice(&[Fault::Camera, Fault::Hot]), dice.choice(&words))),
+                _ => {
+                    let (of, label, sure) = (dice.choice(&frames), dice.choice(&labels), dice.below(3) > 0);
+                    let mut new = answer(&of, label, sure);
+                    new.seen = Area { left: 5, top: 3, width: 20, height: 20 + dice.below(20) as u32 };
+                    new.times.infer_ms = dice.below(3) as f64;
+                    answered = (dice.below(8) > 0).then_some(new);
+                }
+            }
+            let now = start + std::time::Duration::from_millis(dice.below(40_000));
+            let (frame, answer) = (frame.as_ref(), answered.as_ref());
+            let scene = Scene { frame, stale: old, answer, faults: &faults, notice, now };
+            let before = picture.clone();
+            overlay.redraw(&mut picture, &scene, &mut damage);
+            let mut anew = Picture::new(picture.size());
+            Overlay::default().draw(&mut anew, &scene);
+            assert!(picture.pixels() == anew.pixels(), "{size:?}, round {round}: not what is drawn anew");
+            let is_damaged = |x, y| damage.iter().any(|area| plan::has(*area, x, y));
+            for (at, (before, after)) in before.pixels().iter().zip(picture.pixels()).enumerate() {
+                let (x, y) = (at as u32 % size.0, at as u32 / size.0);
+                assert!(before == after || is_damaged(x, y), "{size:?}, round {round}: {x}, {y} changed outside");
+            }
+            let covered = damage.iter().map(|area| area.width * area.height).sum::<u32>();
+            small += u32::from(covered < size.0 * size.1 / 4);
+            assert_eq!(damage.contains(&picture.area()), round == 0, "the whole at first, and never again");
+            overlay.redraw(&mut picture, &scene, &mut damage);
+            assert!(damage.is_empty(), "{size:?}, round {round}: the same scene again changes nothing");
+        }
+        assert!(small > 5, "{size:?}: {small} of 60 rounds changed less than a quarter");
+    }
+}
+
+#[test]
+fn a_frozen_frame_does_not_look_live() {
+    let frame = frame();
+    let faults = Faults::default();
+    let drawn = |stale| {
+        let mut picture = Picture::new(Size::new(800, 480));
+        let scene =
+            Scene { frame: Some(&frame), stale, answer: None, faults: &faults, notice: None, now: Instant::now() };
+        Overlay::default().draw(&mut picture, &scene);
+        picture
+    };
+    let is_red = |picture: &Picture| picture.pixels().iter().any(|&pixel| pixel == 0xff6e50);
+    let live = drawn(None);
+    let corner = |picture: &Picture| picture.pixels()[800 * 20 + 20];
+    assert!(!is_red(&live) && corner(&live) == 0x646464);
+    let old = drawn(Some(Stale { age_s: 1, dim: false }));
+    assert!(is_red(&old) && corner(&old) == 0x646464, "its age is red");
+    let frozen = drawn(Some(Stale { age_s: 7, dim: true }));
+    assert!(is_red(&frozen) && corner(&frozen) < 0x303030, "it is dark");
+    let area = Layout::new(frozen.size(), frame.size()).frame;
+    assert!(!inked(&frozen, area).0.is_empty() && inked(&drawn(None), area).0.is_empty(), "and says so");
 }

@@ -6,6 +6,7 @@ use ab_glyph::{Font, FontRef, PxScale, ScaleFont};
 use embedded_graphics::pixelcolor::Rgb888;
 
 use crate::picture::Picture;
+use crate::view::Area;
 
 /// The font file.
 pub static NOTO_SANS: &[u8] = include_bytes!("NotoSans-Regular.ttf");
@@ -48,15 +49,27 @@ impl Text {
         text.chars().map(|character| self.glyph(character, capital).advance).sum::<f32>().ceil() as u32
     }
 
-    /// Writes `text` on a baseline; `x` is where it starts.
-    pub fn draw(&mut self, picture: &mut Picture, (x, baseline): (u32, u32), text: &str, capital: u32, colour: Rgb888) {
+    /// Writes `text` on a baseline, where `x` is where it starts; what would be outside of `within` is left out.
+    pub fn draw(
+        &mut self,
+        picture: &mut Picture,
+        (x, baseline): (u32, u32),
+        text: &str,
+        capital: u32,
+        colour: Rgb888,
+        within: Area,
+    ) {
+        let columns = within.left as i32..(within.left + within.width) as i32;
+        let rows = within.top as i32..(within.top + within.height) as i32;
         let mut pen = x as f32;
         for character in text.chars() {
             let glyph = self.glyph(character, capital);
             let (left, top) = (pen.round() as i32 + glyph.left, baseline as i32 + glyph.top);
             for (row, y) in glyph.coverage.chunks(glyph.width.max(1) as usize).zip(top..) {
                 for (&coverage, x) in row.iter().zip(left..) {
-                    picture.blend(x, y, colour, coverage);
+                    if coverage > 0 && columns.contains(&x) && rows.contains(&y) {
+                        picture.blend(x, y, colour, coverage);
+                    }
                 }
             }
             pen += glyph.advance;
@@ -115,7 +128,8 @@ mod tests {
     /// Rows from the first to the last that `text` touches.
     fn height_drawn(text: &str, capital: u32) -> u32 {
         let mut picture = Picture::new(Size::new(400, 200));
-        Text::default().draw(&mut picture, (10, 150), text, capital, Rgb888::WHITE);
+        let all = picture.area();
+        Text::default().draw(&mut picture, (10, 150), text, capital, Rgb888::WHITE, all);
         let rows = picture.pixels().chunks(400).enumerate();
         let inked: Vec<_> = rows.filter(|(_, row)| row.iter().any(|&pixel| pixel > 0x808080)).map(|(y, _)| y).collect();
         (inked[inked.len() - 1] - inked[0] + 1) as u32
