@@ -9,7 +9,6 @@ use common::line::{classifier, fast_camera, watched};
 use phicam::camera::{Camera, Next, Pattern};
 use phicam::frame::Size;
 use phicam::mailbox::{Mailbox, Taken};
-use phicam::overlay;
 use phicam::pipeline::Line;
 use phicam::screen::{Drawing, Screen};
 
@@ -59,7 +58,6 @@ fn in_steady_state_nothing_but_the_resizing_library_allocates() {
     let mut classifier = classifier("lite0@224", Duration::ZERO, u64::MAX);
     let (mailbox, screen, mut drawing) = (Mailbox::default(), Screen::default(), Drawing::default());
     let size = Size::new(1280, 720);
-    let drawn = overlay::Layout::new(size, Size::new(640, 480)).frame;
     let mut still = None;
     for round in 0..60 {
         let mut frame = None;

@@ -4,7 +4,7 @@ use std::time::Instant;
 use super::*;
 use crate::classifier::Answer;
 use crate::classifier::{Model, Times};
-use crate::frame::{FrameInfo, FramePool, Size};
+use crate::frame::{FrameInfo, FramePool, PixelFormat, Size};
 use crate::guess::{Guesser, Settings};
 use crate::labels::Labels;
 
@@ -227,4 +227,42 @@ fn a_frozen_frame_does_not_look_live() {
     assert!(is_red(&frozen) && corner(&frozen) < 0x303030, "it is dark");
     let area = Layout::new(frozen.size(), frame.size()).frame;
     assert!(!inked(&frozen, area).0.is_empty() && inked(&drawn(None), area).0.is_empty(), "and says so");
+}
+
+#[test]
+#[ignore = "only tells times: cargo test --release --lib times_of_a_preview -- --ignored --nocapture"]
+fn times_of_a_preview() {
+    use crate::frame::{Coding, Plane};
+    let size = Size::new(1280, 720);
+    let layout = |format: PixelFormat| {
+        let plane = Plane { stride: format.row_bytes(0, 1280), ..Plane::default() };
+        let coding = if format == PixelFormat::Rgb8 { Coding::RGB } else { Coding::default() };
+        crate::frame::Layout { size, format, coding, planes: [plane, Plane::default(), Plane::default()] }
+    };
+    for format in [PixelFormat::Yuyv, PixelFormat::Rgb8] {
+        let memory: Vec<u8> = (0..1280 * 720 * 3).map(|byte| (byte * 7 % 251) as u8).collect();
+        let memory = Arc::new(memory);
+        for (width, height) in [(800, 480), (1920, 1080)] {
+            let mut picture = Picture::new(Size::new(width, height));
+            let ms = [Some("still.jpg"), None].map(|source| {
+                let (mut overlay, mut damage, faults) = (Overlay::default(), Vec::new(), Faults::default());
+                let mut times: Vec<f64> = (0..40)
+                    .map(|sequence| {
+                        let (captured, source) = (Instant::now(), source.map(Arc::from));
+                        let info = FrameInfo { size, sequence, captured, source, scene: 0 };
+                        let frame = Frame::new(memory.clone(), layout(format), info);
+                        let answer = Answer { frame_size: size, ..answer(&frame, "hen of the north", true) };
+                        let (frame, answer) = (Some(&frame), Some(&answer));
+                        let scene = Scene { frame, stale: None, answer, faults: &faults, notice: None, now: captured };
+                        let start = Instant::now();
+                        overlay.redraw(&mut picture, &scene, &mut damage);
+                        start.elapsed().as_secs_f64() * 1e3
+                    })
+                    .collect();
+                times.sort_by(f64::total_cmp);
+                times[times.len() / 2]
+            });
+            println!("1280×720 {format} onto {width}×{height}: still {:.2} ms, moving {:.2} ms", ms[0], ms[1]);
+        }
+    }
 }
