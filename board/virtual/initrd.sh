@@ -39,6 +39,7 @@ echo /bin/sh > "$tree/etc/shells"
 cat > "$tree/etc/passwd" <<'USERS'
 root:x:0:0:root:/root:/bin/sh
 phicam:x:1000:1000:Phicam:/var/lib/phicam:/bin/sh
+nobody:x:65534:65534:nobody:/:/bin/sh
 USERS
 cat > "$tree/etc/group" <<'GROUPS'
 root:x:0:
@@ -49,6 +50,7 @@ spi:x:110:phicam
 i2c:x:111:phicam
 gpio:x:112:phicam
 phicam:x:1000:
+nogroup:x:65534:
 GROUPS
 (cd "$tree" && find . | LC_ALL=C sort | cpio -o -H newc -R 0:0 --quiet | zstd -q -3 -T0) > "$board/initrd.img.new"
 mv "$board/initrd.img.new" "$board/initrd.img"

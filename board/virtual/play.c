@@ -117,7 +117,8 @@ int main(int count, char **word)
                 continue;
             if (written != (ssize_t)now->size)
                 fail("write");
-            frames++;
+            if (!frames++)
+                fprintf(stderr, "play: playing\n");
         }
         next.tv_nsec += period_ns;
         next.tv_sec += next.tv_nsec / 1000000000;
