@@ -16,6 +16,7 @@ done
 if [ ${#missing[@]} -gt 0 ]; then
     install="apt-get install --no-install-recommends ${missing[*]}"
     [ "$(id -u)" = 0 ] || { echo "The virtual board needs packages: sudo $install" >&2; exit 1; }
+    echo "board: $install"
     apt-get -qq update
     DEBIAN_FRONTEND=noninteractive apt-get -qq install -y --no-install-recommends "${missing[@]}" > /dev/null
 fi
@@ -24,7 +25,7 @@ export PATH=$PATH:/usr/sbin:/sbin
 # On the board: a shell, ssh, v4l2-ctl and the libraries that they and the program need.
 GUEST="busybox-static dropbear-bin libcrypt1 libgmp10 libtomcrypt1 libtommath1 zlib1g
     v4l-utils libv4l-0 libv4l2rds0 libv4lconvert0 libjpeg62-turbo libstdc++6 libudev1 libc6 libgcc-s1"
-# `show` of a package that only depends on the current kernel's.
+# What a package depends on, one a line: linux-image-arm64 and linux-headers-arm64 only name the current kernel's.
 needs() { apt-cache show --no-all-versions "$1" | sed -n 's/^Depends: //p' | tr ',' '\n' | sed 's/ *(.*//; s/^ *//'; }
 
 # A stage is done again when what it is made of changed: `stage NAME TEXT FILE…` is true then, `finished` writes that down.
@@ -36,6 +37,8 @@ stage() {
 finished() { echo "$hash" > "$board/$name.hash"; echo "board: $name made ($SECONDS s)"; }
 
 mkdir -p "$board"
+exec 9> "$board/lock"
+flock 9
 [ "${1:-}" != fresh ] || rm -f "$board"/*.hash
 release=$(. /etc/os-release && echo "$VERSION_CODENAME")
 if stage packages "$release $GUEST"; then
@@ -54,12 +57,13 @@ if stage packages "$release $GUEST"; then
     for part in guest kernel; do
         for package in "$board/deb/$part"/*.deb; do dpkg -x "$package" "$board/$part"; done
     done
+    (cd "$board/deb" && ls guest kernel) > "$board/versions"
     rm -rf "$board/deb"
     mv "$board"/kernel/boot/vmlinuz-* "$board/vmlinuz"
     depmod -b "$board/kernel" "$(ls "$board/kernel/lib/modules")"
     finished
 fi
-packages=$hash
+packages=$(cat "$board/versions")
 version=$(ls "$board/kernel/lib/modules")
 
 if stage v4l2loopback "$packages" "$0"; then
@@ -99,10 +103,10 @@ if stage initrd "$packages $module" "$0" "$board/key.pub" "$here/initrd.sh" "$he
     finished
 fi
 
-if stage disk "512 MiB"; then
+if stage disk "512 MiB, nothing kept back for root"; then
     rm -f "$board/disk.img"
     truncate -s 512M "$board/disk.img"
-    mke2fs -q -t ext4 -L data "$board/disk.img"
+    mke2fs -q -t ext4 -m 0 -L data "$board/disk.img"
     finished
 fi
 echo "board: ready in target/board, kernel $version ($SECONDS s)"

@@ -44,8 +44,10 @@ fn the_screen_goes_and_comes_back_under_a_program_that_has_it_open() {
     board.ssh("sleep 1000 < /dev/dri/card0 > /dev/null 2>&1 &");
     let name = board.unbind_display();
     assert_ne!(board.try_ssh("ls /dev/fb0").code, Some(0), "a frame buffer is left");
-    board.bind_display(&name);
-    println!("after it came back: {}", board.ssh("echo /dev/dri/* /dev/fb*"));
+    assert_eq!(board.bind_display(&name), "/dev/dri/card1");
+    board.wait_for_owner("/dev/fb0");
+    board.ssh("printf '\\033[?25l' > /dev/tty1; head -c 1536000 /dev/zero | tr '\\0' 'A' > /dev/fb0");
+    board.until("grey screen", || board.screendump().pixels.iter().all(|&level| level == b'A').then_some(()));
 }
 
 #[test]

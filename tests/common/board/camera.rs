@@ -1,7 +1,9 @@
 //! The board's cameras: pictures in the formats that drivers give, played into v4l2loopback, and vivid's own.
 
 use image::RgbImage;
+use image::imageops::{FilterType, crop_imm, resize};
 
+use super::super::sample;
 use super::Board;
 
 /// A camera that gives the same frames in a circle, until it is ended.
@@ -47,6 +49,33 @@ impl Board {
         device
     }
 
+    /// Plays raw frames of 640 × 480 through vivid, from its output into its camera, and says which device that is: 60
+    /// frames a second, byte for byte. This camera can be pulled out ([`Board::unplug_vivid`]); once it is plugged in
+    /// again, it has to be played into again.
+    #[track_caller]
+    pub fn play_into_vivid(&self, fourcc: &str, frames: &[Vec<u8>], options: &str) -> String {
+        let loops = "node_types=0x101 num_inputs=1 input_types=3 num_outputs=1 output_types=1 no_error_inj=1";
+        let camera = self.load_vivid(&format!("{loops} {options}"));
+        let find = "for d in /sys/class/video4linux/video*; do grep -q vivid-000-vid-out $d/name && basename $d; done";
+        let output = format!("/dev/{}", self.ssh(find).trim());
+        self.put(&frames.concat(), "/tmp/vivid.frames");
+        // The first of the timings is 640 × 480; both ends need the same, and the same format. No text over the picture.
+        for device in [&camera, &output] {
+            self.ssh(&format!("v4l2-ctl -d {device} --set-dv-bt-timings index=0"));
+        }
+        let format = format!("width=640,height=480,pixelformat={fourcc}");
+        self.ssh(&format!("v4l2-ctl -d {camera} -c loop_video=1,osd_text_mode=2 --set-fmt-video {format}"));
+        let stream = "--stream-out-mmap --stream-from=/tmp/vivid.frames --stream-loop";
+        let log = "/tmp/vivid.log";
+        self.ssh(&format!("v4l2-ctl -d {output} --set-fmt-video-out {format} {stream} < /dev/null > {log} 2>&1 &"));
+        self.until("frame of vivid's output", || {
+            let log = self.ssh(&format!("cat {log}"));
+            assert!(!log.contains("failed"), "{log}");
+            log.contains('>').then_some(())
+        });
+        camera
+    }
+
     /// Waits until a device is there and has been given to its group.
     #[track_caller]
     pub fn wait_for_owner(&self, device: &str) {
@@ -73,6 +102,16 @@ impl Player<'_> {
         let log = self.board.ssh(&format!("cat {log}"));
         log.lines().last().and_then(|line| line.parse().ok()).unwrap_or_else(|| panic!("no count of frames in: {log}"))
     }
+}
+
+/// A sample photograph, scaled to cover the sides of a camera, and cut to them.
+pub fn photograph(name: &str, width: u32, height: u32) -> RgbImage {
+    let picture = image::open(sample(name)).unwrap().into_rgb8();
+    let (across, down) = (f64::from(picture.width()), f64::from(picture.height()));
+    let scale = f64::max(f64::from(width) / across, f64::from(height) / down);
+    let (across, down) = ((across * scale).ceil() as u32, (down * scale).ceil() as u32);
+    let scaled = resize(&picture, across, down, FilterType::Triangle);
+    crop_imm(&scaled, (across - width) / 2, (down - height) / 2, width, height).to_image()
 }
 
 /// A picture as a camera gives it: BT.601, limited range, even sides; colour of halved planes is the mean of its pixels.

@@ -38,11 +38,17 @@ impl Board {
         name
     }
 
-    /// Gives the screen its driver again.
+    /// Gives the screen its driver again, and says which device it is now: while a program still has the old
+    /// /dev/dri/card0 open, it is card1.
     #[track_caller]
-    pub fn bind_display(&self, name: &str) {
+    pub fn bind_display(&self, name: &str) -> String {
         self.ssh(&format!("echo {name} > /sys/bus/virtio/drivers/virtio_gpu/bind"));
-        self.until("screen", || (self.try_ssh("ls /dev/dri/card* /dev/fb*").code == Some(0)).then_some(()));
+        let card = self.until("screen", || {
+            let said = self.try_ssh("ls /dev/dri/card*");
+            (said.code == Some(0)).then(|| said.text().trim().to_string())
+        });
+        self.wait_for_owner(&card);
+        card
     }
 
     /// Fills the disk (/opt and /var/lib) but for some KiB.

@@ -24,7 +24,7 @@ pub const LIMIT: Duration = Duration::from_secs(300);
 /// A board that is up. It ends with the value, and with the thread that booted it.
 pub struct Board {
     folder: tempfile::TempDir,
-    qemu: Child,
+    qemu: Mutex<Child>,
     qmp: Mutex<Qmp>,
     port: u16,
 }
@@ -55,7 +55,7 @@ impl Board {
     pub fn boot_with(options: &[&str]) -> Board {
         let folder = tempfile::Builder::new().prefix("phicam-board-").tempdir().unwrap();
         let (qemu, qmp, port) = start(folder.path(), options);
-        let board = Board { folder, qemu, qmp: Mutex::new(qmp), port };
+        let board = Board { folder, qemu: Mutex::new(qemu), qmp: Mutex::new(qmp), port };
         board.wait_for_ssh();
         board
     }
@@ -64,8 +64,7 @@ impl Board {
     pub fn cut_power(&mut self) {
         self.stop();
         let (qemu, qmp, port) = start(self.folder.path(), &[]);
-        (self.qemu, self.port) = (qemu, port);
-        self.qmp = Mutex::new(qmp);
+        (self.qemu, self.qmp, self.port) = (Mutex::new(qemu), Mutex::new(qmp), port);
         self.wait_for_ssh();
     }
 
@@ -154,6 +153,8 @@ impl Board {
             if let Some(found) = attempt() {
                 return found;
             }
+            let ended = self.qemu.lock().unwrap().try_wait().unwrap();
+            assert!(ended.is_none(), "no {what}: QEMU ended, {}\n{}", ended.unwrap(), self.console());
             assert!(start.elapsed() < LIMIT, "no {what} in {} s\n{}", LIMIT.as_secs(), self.console());
             std::thread::sleep(Duration::from_millis(100));
         }
@@ -173,8 +174,9 @@ impl Board {
 
     fn stop(&mut self) {
         // It may have ended by itself: a board that was told to power off.
-        let _ = self.qemu.kill();
-        let _ = self.qemu.wait();
+        let qemu = self.qemu.get_mut().unwrap();
+        let _ = qemu.kill();
+        let _ = qemu.wait();
     }
 }
 
