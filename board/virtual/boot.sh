@@ -9,10 +9,15 @@ folder=$1 port=$2
 shift 2
 
 mkdir -p "$folder"
-[ -e "$folder/disk.img" ] || cp --sparse=always "$board/disk.img" "$folder/disk.img"
+# BOARD_SYSTEM=systemd boots what systemd.sh made, else busybox.
+case ${BOARD_SYSTEM:-busybox} in
+    systemd) disk=systemd.img initrd=systemd-initrd.img ;;
+    *) disk=disk.img initrd=initrd.img ;;
+esac
+[ -e "$folder/disk.img" ] || cp --sparse=always "$board/$disk" "$folder/disk.img"
 rm -f "$folder/qmp.sock"
 exec qemu-system-aarch64 -M virt -cpu cortex-a72 -smp 2 -m 1024 -accel tcg,thread=multi -display none -monitor none \
-    -kernel "$board/vmlinuz" -initrd "$board/initrd.img" -append "console=ttyAMA0 loglevel=5 panic=-1" \
+    -kernel "$board/vmlinuz" -initrd "$board/$initrd" -append "console=ttyAMA0 loglevel=5 panic=-1 net.ifnames=0" \
     -serial "file:$folder/serial.log" -qmp "unix:$folder/qmp.sock,server=on,wait=off" -no-reboot \
     -drive "if=none,id=disk,format=raw,file=$folder/disk.img" -device virtio-blk-pci,drive=disk \
     -netdev "user,id=net,hostfwd=tcp:127.0.0.1:$port-:22" -device virtio-net-pci,netdev=net,romfile= \
