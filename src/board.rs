@@ -41,6 +41,8 @@ pub struct Board {
     /// What a picture may cost.
     #[serde(default)]
     pub budget: Budget,
+    /// What is admitted, as by `--model`, which overrides it: everything where it names none.
+    pub model: Option<String>,
     /// The sample photographs where it names none.
     #[serde(default)]
     pub camera: camera::Settings,

@@ -150,7 +150,7 @@ pub struct DoctorArgs {
 #[derive(Debug, Args)]
 pub struct HealthArgs {
     /// Seconds within which a picture must have been answered
-    #[arg(long, value_name = "S", default_value = "30", value_parser = parse_positive)]
+    #[arg(long, value_name = "S", default_value_t = crate::health::WITHIN_S, value_parser = parse_positive)]
     pub within: f64,
     /// Folder with health.json [default: PHICAM_RUNTIME, RUNTIME_DIRECTORY, /run/phicam, or XDG_RUNTIME_DIR/phicam]
     #[arg(long, value_name = "DIR")]

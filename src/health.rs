@@ -10,6 +10,8 @@ use crate::places::{self, ReadError};
 const FILE: &str = "health.json";
 /// A file that is longer was not written by this program.
 const MOST_BYTES: u64 = 64 << 10;
+/// A line that runs well has answered a picture within so many seconds, where nobody names another limit.
+pub const WITHIN_S: f64 = 30.0;
 /// A line that has not written for so long hangs, in seconds: it writes every second, on boards that may be busy.
 const SILENT_S: f64 = 10.0;
 

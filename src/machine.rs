@@ -73,6 +73,34 @@ pub fn displays() -> Vec<(PathBuf, String)> {
     connectors.chain(buffers.map(|device| (node(&device), "framebuffer".into()))).collect()
 }
 
+/// What is free for this user on the disk that `path` is on, in MiB.
+pub fn free_disk_mib(path: &Path) -> std::io::Result<f64> {
+    let disk = rustix::fs::statvfs(path)?;
+    Ok(disk.f_bavail as f64 * disk.f_frsize as f64 / f64::from(1 << 20))
+}
+
+/// The hottest that any sensor of the board says it is, in degrees Celsius; nothing where there are none.
+pub fn hottest_celsius() -> Option<f64> {
+    let zones = devices("/sys/class/thermal").into_iter();
+    let degrees = |zone: PathBuf| fs::read_to_string(zone.join("temp")).ok()?.trim().parse::<f64>().ok();
+    zones.filter_map(degrees).map(|thousandths| thousandths / 1000.0).max_by(f64::total_cmp)
+}
+
+/// Which user this is, and the groups that the system's files name it in or that it runs with.
+pub fn user() -> (String, Vec<String>) {
+    let uid = rustix::process::getuid();
+    let named = |path: &str, id: u32| {
+        let text = fs::read_to_string(path).unwrap_or_default();
+        let line = text.lines().find(|line| line.split(':').nth(2).is_some_and(|found| found == id.to_string()));
+        line.and_then(|line| line.split(':').next()).map_or_else(|| id.to_string(), String::from)
+    };
+    let mut ids: Vec<u32> = rustix::process::getgroups().unwrap_or_default().iter().map(|id| id.as_raw()).collect();
+    ids.push(rustix::process::getgid().as_raw());
+    ids.sort_unstable();
+    ids.dedup();
+    (named("/etc/passwd", uid.as_raw()), ids.into_iter().map(|id| named("/etc/group", id)).collect())
+}
+
 /// Seconds since the machine was started, sleep included; setting the clock does not change it.
 pub fn since_boot_s() -> f64 {
     let time = rustix::time::clock_gettime(rustix::time::ClockId::Boottime);

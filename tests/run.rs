@@ -109,6 +109,17 @@ fn a_display_that_only_the_board_names_may_be_missing() {
 }
 
 #[test]
+fn a_board_file_can_name_the_model_and_the_command_line_overrides_it() {
+    let program = Program::new();
+    program.write("mine.toml", "summary = 'x'\nmodel = 'lite0@96'\n");
+    let run = "run --board mine.toml --camera pattern --display none --frames 1 --json";
+    assert_eq!(program.run(run).with(0).json()[0]["model"], "lite0@96");
+    assert_eq!(program.run(&format!("{run} --model lite0@128")).with(0).json()[0]["model"], "lite0@128");
+    program.write("mine.toml", "summary = 'x'\nmodel = 'lite9'\n");
+    program.run(run).with(1).saying(&["no model `lite9`", "did you mean"]);
+}
+
+#[test]
 fn ctrl_c_ends_the_line_with_its_summary() {
     let program = Program::new();
     let run = ["run", "--camera", "pattern", "--display", "none", "--model", "lite0@96", "--json"];

@@ -7,7 +7,7 @@ use std::process::ExitCode;
 use serde::Serialize;
 
 use super::models::fault;
-use super::{exit, write_json};
+use super::{exit, health, write_json};
 use crate::board::{Board, GENERIC};
 use crate::cli::DoctorArgs;
 use crate::decode::{decode, read_file};
@@ -37,7 +37,8 @@ enum State {
 pub fn doctor(args: DoctorArgs, out: &mut dyn Write) -> anyhow::Result<ExitCode> {
     let mut findings = machine();
     findings.extend(models(args.folder.models.as_deref()));
-    findings.extend([samples(), state_folder(), cameras(), displays(), terminal()]);
+    findings.extend([samples(), state_folder(), disk(), clock(), heat(), user()]);
+    findings.extend([cameras(), displays(), terminal(), running()]);
     for finding in &findings {
         if args.json {
             write_json(out, finding)?;
@@ -141,6 +142,84 @@ fn state_folder() -> Finding {
             format!("{} cannot be written: {error}", folder.display()),
             "every start measures anew; name a folder that can be written with PHICAM_STATE",
         ),
+    }
+}
+
+/// What measurements, added models and a service's log need to go on being written.
+const LEAST_DISK_MIB: f64 = 64.0;
+
+fn disk() -> Finding {
+    let folder = places::state();
+    let there = folder.ancestors().find(|folder| folder.is_dir()).unwrap_or(Path::new("/"));
+    match machine::free_disk_mib(there) {
+        Ok(free) if free < LEAST_DISK_MIB => bad(
+            "disk",
+            State::Wrong,
+            format!("{free:.0} MiB free at {}, {LEAST_DISK_MIB:.0} should be", there.display()),
+            "delete what is not needed: without space nothing is remembered, and no new version can be deployed",
+        ),
+        Ok(free) => good("disk", format!("{free:.0} MiB free at {}", there.display())),
+        Err(error) => good("disk", format!("unknown at {}: {error}", there.display())),
+    }
+}
+
+/// The year in which this was written: a clock before it was never set.
+const FIRST_YEAR: u64 = 2026;
+
+fn clock() -> Finding {
+    let since_1970 = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap_or_default();
+    let year = 1970 + (since_1970.as_secs_f64() / 31_556_952.0) as u64;
+    if year < FIRST_YEAR {
+        let value = format!("it is {year}, the clock was not set");
+        return bad(
+            "clock",
+            State::Missing,
+            value,
+            "phicam does not need it; for logs, connect a network or a clock chip",
+        );
+    }
+    good("clock", format!("set, it is {year}"))
+}
+
+/// Where the boards begin to slow down.
+const HOT_CELSIUS: f64 = 80.0;
+
+fn heat() -> Finding {
+    match machine::hottest_celsius() {
+        Some(celsius) if celsius >= HOT_CELSIUS => {
+            let value = format!("{celsius:.0} °C, boards slow down from {HOT_CELSIUS:.0} on");
+            bad("heat", State::Wrong, value, "let air to the board, or put a heat sink on it")
+        }
+        Some(celsius) => good("heat", format!("{celsius:.0} °C at the hottest sensor")),
+        None => good("heat", "no sensor".into()),
+    }
+}
+
+fn user() -> Finding {
+    let (name, groups) = machine::user();
+    let value = format!("{name}, in {}", groups.join(", "));
+    let may = name == "root" || groups.iter().any(|group| group == "video");
+    let devices = !machine::cameras().is_empty() || !machine::displays().is_empty();
+    match may || !devices {
+        true => good("user", value),
+        false => bad(
+            "user",
+            State::Missing,
+            format!("{value}; cameras and screens are the group video's"),
+            "sudo usermod -aG video,render USER, and log in anew",
+        ),
+    }
+}
+
+fn running() -> Finding {
+    let judged = health::judged(&places::runtime_to_read());
+    match (judged.well, judged.health) {
+        (true, Some(health)) => {
+            let (pid, model) = (health.pid, health.model.unwrap_or_default());
+            good("running", format!("process {pid} answers with {model}, {} in the last 10 s", health.answers_in_10_s))
+        }
+        (_, None) => good("running", "nothing".into()),
+        _ => bad("running", State::Missing, judged.why.join("; "), "`phicam health` says more, `just logs` why"),
     }
 }
 

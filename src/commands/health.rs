@@ -10,7 +10,7 @@ use log::{debug, warn};
 
 use super::{exit, write_json};
 use crate::cli::HealthArgs;
-use crate::health::{Health, Judgement, Witness, judge};
+use crate::health::{Health, Judgement, WITHIN_S, Witness, judge};
 use crate::pipeline::Line;
 use crate::{machine, places};
 
@@ -29,6 +29,11 @@ pub fn health(args: HealthArgs, out: &mut dyn Write) -> anyhow::Result<ExitCode>
         false => in_words(&judged, out)?,
     }
     Ok(if judged.well { ExitCode::SUCCESS } else { exit::SOME_FAILED.into() })
+}
+
+/// How whoever writes into `folder` is, by the usual limit.
+pub fn judged(folder: &Path) -> Judgement {
+    judge(folder, WITHIN_S, &Linux)
 }
 
 fn in_words(judged: &Judgement, out: &mut dyn Write) -> std::io::Result<()> {

@@ -84,7 +84,7 @@ fn stop_on_signals() -> anyhow::Result<Arc<AtomicBool>> {
 /// What answers the first picture, and whether a better choice is still to be found.
 fn first_to_answer(setup: &Setup, settings: &classifier::Settings) -> anyhow::Result<(Classifier, bool)> {
     if let Some(pinned) = &setup.pinned {
-        info!("{} ({}), as named by --model: no limit is checked", pinned.name, pinned.phi_in_words());
+        info!("{} ({}), as named: no limit is checked", pinned.name, pinned.phi_in_words());
         return Ok((Classifier::open(pinned, settings)?, false));
     }
     if let Some(pick) = setup.pick_remembered()? {

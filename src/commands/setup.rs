@@ -56,7 +56,8 @@ impl Setup {
     pub fn new(board: &Board, budget: &BudgetArgs, choice: &ChoiceArgs) -> anyhow::Result<Setup> {
         let folder = places::models(choice.folder.models.as_deref())?;
         let catalog = catalog(&folder)?;
-        let admitted = match &choice.model {
+        let model = choice.model.as_ref().or(board.model.as_ref());
+        let admitted = match model {
             Some(name) if is_file_name(name) => bail!(
                 "{name} is a file, and how its pictures are to be made is not known: `phicam models add {name}` makes it \
                  a choice, `phicam bench --model {name}` times it as it is"
@@ -76,8 +77,8 @@ impl Setup {
         let mut admitted: Vec<Choice> = admitted.into_iter().cloned().collect();
         admitted.sort_by(|a, b| a.million_macs.total_cmp(&b.million_macs));
         // A network that has one side is that choice.
-        let only = choice.model.is_some() && admitted.len() == 1;
-        let named = |pinned: &&Choice| only || choice.model.as_ref() == Some(&pinned.name);
+        let only = model.is_some() && admitted.len() == 1;
+        let named = |pinned: &&Choice| only || model == Some(&pinned.name);
         Ok(Setup {
             folder,
             budget: budget.budget().or(board.budget),
@@ -85,7 +86,7 @@ impl Setup {
             pinned: admitted.iter().find(named).cloned(),
             admitted,
             known,
-            named: choice.model.clone(),
+            named: model.cloned(),
             remembered: Remembered::read(&places::state()),
         })
     }

@@ -8,6 +8,7 @@ use phicam::frame::{Frame, FrameInfo, FramePool, Size};
 
 pub mod added;
 pub mod line;
+pub mod board;
 pub mod program;
 pub mod seeded;
 
