@@ -232,11 +232,12 @@ fn a_frozen_frame_does_not_look_live() {
 #[test]
 #[ignore = "only tells times: cargo test --release --lib times_of_a_preview -- --ignored --nocapture"]
 fn times_of_a_preview() {
-    use crate::frame::{Coding, Plane};
+    use crate::frame::{Coding, Plane, Range};
     let size = Size::new(1280, 720);
     let layout = |format: PixelFormat| {
         let plane = Plane { stride: format.row_bytes(0, 1280), ..Plane::default() };
-        let coding = if format == PixelFormat::Rgb8 { Coding::RGB } else { Coding::default() };
+        let range = if format == PixelFormat::Rgb8 { Range::Full } else { Range::Limited };
+        let coding = Coding { range, ..Coding::RGB };
         crate::frame::Layout { size, format, coding, planes: [plane, Plane::default(), Plane::default()] }
     };
     for format in [PixelFormat::Yuyv, PixelFormat::Rgb8] {

@@ -4,5 +4,7 @@
 mod common;
 
 mod devices;
+mod display;
+mod display_faults;
 mod faults;
 mod program;

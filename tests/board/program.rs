@@ -11,14 +11,19 @@ fn program() -> PathBuf {
     std::env::var_os("PHICAM_ARM").map_or(built, PathBuf::from)
 }
 
-#[test]
-#[ignore = "boots the virtual board: just test-board"]
-fn the_program_names_a_photograph_on_the_board() {
-    let board = Board::boot();
+/// Puts the program and its smallest model into /opt/phicam.
+pub fn install(board: &Board) {
     board.send(&program(), "/opt/phicam/phicam");
     for file in ["catalog.toml", "imagenet/labels.txt", "imagenet/lite0.onnx"] {
         board.send(&root().join("models").join(file), &format!("/opt/phicam/models/{file}"));
     }
+}
+
+#[test]
+#[ignore = "boots the virtual board: just test-board"]
+fn the_program_names_a_photograph_on_the_board() {
+    let board = Board::boot();
+    install(&board);
     board.send(&sample("dog.jpg"), "/tmp/dog.jpg");
     let classify = "cd /tmp && PHICAM_STATE=/tmp/state /opt/phicam/phicam classify --model lite0@96 --json dog.jpg";
     let said = board.ssh(&format!("su phicam -c '{classify}'"));

@@ -7,8 +7,8 @@ use std::time::Instant;
 use phicam::frame::{Frame, FrameInfo, FramePool, Size};
 
 pub mod added;
-pub mod line;
 pub mod board;
+pub mod line;
 pub mod program;
 pub mod seeded;
 

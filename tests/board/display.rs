@@ -1,0 +1,138 @@
+//! The program draws on the board's screen: what it would write into a file, pixel by pixel.
+
+use super::common::board::Board;
+use super::common::board::qmp::Picture;
+use super::common::sample;
+use super::program::install;
+
+/// The program while it shows one photograph, on the screen and in a PNG file of the same size.
+pub struct Showing<'board> {
+    board: &'board Board,
+    process: u32,
+}
+
+/// Shows dog.jpg for an hour on a display of the board file's kind `kind`, with more lines for it.
+#[track_caller]
+pub fn show<'board>(board: &'board Board, user: &str, kind: &str, lines: &str, size: (u32, u32)) -> Showing<'board> {
+    board.send(&sample("dog.jpg"), "/tmp/dog.jpg");
+    let (width, height) = size;
+    let file = format!(
+        "summary = 'a test'\n[camera]\nkind = 'files'\npath = '/tmp/dog.jpg'\npicture_ms = 3600000\n\
+         [[display]]\nkind = '{kind}'\n{lines}\n\
+         [[display]]\nkind = 'png'\npath = '/tmp/shown/screen.png'\nwidth = {width}\nheight = {height}\n"
+    );
+    board.put(file.as_bytes(), "/tmp/show.toml");
+    board.ssh("rm -rf /tmp/shown; mkdir -m 777 /tmp/shown");
+    let command =
+        "PHICAM_STATE=/tmp/shown/state exec /opt/phicam/phicam run --board /tmp/show.toml --model lite0@96 -v";
+    let started = format!("{command} < /dev/null > /tmp/shown/log 2>&1 & echo \\$!");
+    let process = board.ssh(&format!("su {user} -c \"{started}\"")).trim().parse().unwrap();
+    let showing = Showing { board, process };
+    board.until("answer in the PNG file", || {
+        assert!(showing.runs(), "it ended: {}", showing.log());
+        showing.png()
+    });
+    showing
+}
+
+impl Showing<'_> {
+    pub fn log(&self) -> String {
+        self.board.try_ssh("cat /tmp/shown/log").text()
+    }
+
+    pub fn runs(&self) -> bool {
+        self.board.try_ssh(&format!("[ -e /proc/{} ]", self.process)).code == Some(0)
+    }
+
+    pub fn signal(&self, signal: &str) {
+        let process = self.process;
+        self.board.ssh(&format!("kill -{signal} {process}; while [ -e /proc/{process} ]; do usleep 50000; done"));
+    }
+
+    /// What the file of this run has.
+    fn png(&self) -> Option<image::RgbImage> {
+        let said = self.board.try_ssh("cat /tmp/shown/screen.png");
+        image::load_from_memory(&said.stdout).ok().map(|picture| picture.into_rgb8())
+    }
+
+    /// Waits until the screen shows what the file has. The line that says how old the frame is may differ: the two are
+    /// not drawn at the same moment.
+    #[track_caller]
+    pub fn is_on_the_screen(&self) {
+        let expected = self.png().expect("a picture in the file");
+        let mut difference = String::new();
+        self.board.until("picture of the program on the screen", || {
+            difference = differs(&self.board.screendump(), &expected);
+            difference.is_empty().then_some(())
+        });
+    }
+}
+
+/// Where two pictures differ by more than one line of small text; nothing where they do not.
+fn differs(screen: &Picture, expected: &image::RgbImage) -> String {
+    let (width, height) = expected.dimensions();
+    if (screen.width as u32, screen.height as u32) != (width, height) {
+        return format!("{}×{} for {width}×{height}", screen.width, screen.height);
+    }
+    let pixels = expected.enumerate_pixels();
+    let apart = pixels.filter(|(x, y, pixel)| screen.at(*x as usize, *y as usize) != pixel.0);
+    let places: Vec<(u32, u32)> = apart.map(|(x, y, _)| (x, y)).collect();
+    let (Some(top), Some(bottom)) = (places.iter().map(|at| at.1).min(), places.iter().map(|at| at.1).max()) else {
+        return String::new();
+    };
+    let is_a_line_of_the_column = bottom - top < height / 24 && places.iter().all(|at| at.0 > width / 2);
+    if is_a_line_of_the_column { String::new() } else { format!("{} pixels, rows {top} to {bottom}", places.len()) }
+}
+
+/// The console as it stands, without a cursor that blinks.
+fn console(board: &Board) -> Picture {
+    board.ssh("printf '\\033[2J\\033[Hthe console\\033[?25l' > /dev/tty1; sleep 2");
+    board.screendump()
+}
+
+#[track_caller]
+fn shows_again(board: &Board, console: &Picture) {
+    board.until("console as it was", || (board.screendump().pixels == console.pixels).then_some(()));
+}
+
+#[test]
+#[ignore = "boots the virtual board: just test-board"]
+fn the_screen_shows_what_the_file_has_and_afterwards_the_console_again() {
+    let board = Board::boot();
+    install(&board);
+    let before = console(&board);
+    for (user, kind, lines) in [("root", "drm", ""), ("phicam", "drm", ""), ("phicam", "fb", ""), ("root", "fb", "")] {
+        let showing = show(&board, user, kind, lines, (800, 480));
+        showing.is_on_the_screen();
+        showing.signal("TERM");
+        if (user, kind) != ("phicam", "fb") {
+            shows_again(&board, &before); // on a framebuffer only who may speak to the terminal can have it redrawn
+        } else {
+            console(&board);
+        }
+    }
+    let showing = show(&board, "root", "auto", "", (800, 480));
+    showing.is_on_the_screen();
+    assert!(showing.log().contains("display drm:Virtual-1"), "{}", showing.log());
+    showing.signal("TERM");
+}
+
+#[test]
+#[ignore = "boots the virtual board: just test-board"]
+fn a_mode_that_is_asked_for_is_set() {
+    let board = Board::boot();
+    install(&board);
+    let lines = "connector = 'Virtual-1'\nmode = '1024x768'\ndevice = '/dev/dri/card0'";
+    let showing = show(&board, "phicam", "drm", lines, (1024, 768));
+    showing.is_on_the_screen();
+    let second = "su phicam -c 'cd /opt/phicam && ./phicam run --camera pattern --display drm --model lite0@96'";
+    let said = board.try_ssh(second);
+    assert!(said.code == Some(1) && said.stderr.contains("another program draws on /dev/dri/card0"), "{}", said.stderr);
+    showing.is_on_the_screen();
+    showing.signal("TERM");
+    let said = board.try_ssh(&second.replace("--display drm", "--display drm:@641x480"));
+    assert!(said.code == Some(1) && said.stderr.contains("no mode 641x480; it has"), "{}", said.stderr);
+    board.ssh("chmod 600 /dev/dri/card0");
+    let said = board.try_ssh(second);
+    assert!(said.code == Some(1) && said.stderr.contains("usermod -aG video"), "{}", said.stderr);
+}

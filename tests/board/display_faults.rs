@@ -1,0 +1,57 @@
+//! What goes wrong with screens: the right picture comes back without help.
+
+use super::common::board::Board;
+use super::display::show;
+use super::program::install;
+
+#[test]
+#[ignore = "boots the virtual board: just test-board"]
+fn a_screen_whose_driver_goes_and_comes_back_is_drawn_on_again() {
+    let board = Board::boot();
+    install(&board);
+    for kind in ["drm", "fb"] {
+        let showing = show(&board, "root", kind, "", (800, 480));
+        showing.is_on_the_screen();
+        for round in 1..=3 {
+            let name = board.unbind_display();
+            board.until("word of the loss", || (showing.log().matches("is lost").count() == round).then_some(()));
+            // The program lets the old device go, so that its number is free again.
+            board.bind_display(&name);
+            board.until("word of its return", || (showing.log().matches("there again").count() == round).then_some(()));
+            showing.is_on_the_screen();
+            assert!(showing.runs(), "{}", showing.log());
+        }
+        showing.signal("TERM");
+    }
+}
+
+#[test]
+#[ignore = "boots the virtual board: just test-board"]
+fn a_card_that_comes_back_under_another_number_is_found() {
+    let board = Board::boot();
+    install(&board);
+    let showing = show(&board, "phicam", "drm", "device = '/dev/dri/card0'", (800, 480));
+    board.ssh("sleep 1000 < /dev/dri/card0 > /dev/null 2>&1 &");
+    let name = board.unbind_display();
+    assert_eq!(board.bind_display(&name), "/dev/dri/card1");
+    board.until("word of its return", || showing.log().contains("/dev/dri/card1), 800×480: there again").then_some(()));
+    showing.is_on_the_screen();
+}
+
+#[test]
+#[ignore = "boots the virtual board: just test-board"]
+fn after_being_killed_it_shows_the_right_picture_and_leaves_the_console_as_it_was() {
+    let board = Board::boot();
+    install(&board);
+    board.ssh("printf '\\033[2J\\033[Hthe console\\033[?25l' > /dev/tty1; sleep 2");
+    let before = board.screendump();
+    for kind in ["drm", "fb", "drm"] {
+        let showing = show(&board, "root", kind, "", (800, 480));
+        showing.is_on_the_screen();
+        showing.signal("KILL");
+    }
+    let showing = show(&board, "root", "drm", "", (800, 480));
+    showing.is_on_the_screen();
+    showing.signal("TERM");
+    board.until("console as it was", || (board.screendump().pixels == before.pixels).then_some(()));
+}
