@@ -71,7 +71,7 @@ impl Picture {
         for pixel in self.row_mut(x, y, width) {
             // Two channels at a time: each has eight bits of room above it.
             let (red_blue, green) = (*pixel & 0xff00ff, *pixel & 0x00ff00);
-            *pixel = (red_blue * share >> 8 & 0xff00ff) | (green * share >> 8 & 0x00ff00);
+            *pixel = ((red_blue * share) >> 8 & 0xff00ff) | ((green * share) >> 8 & 0x00ff00);
         }
     }
 

@@ -217,7 +217,7 @@ fn a_frozen_frame_does_not_look_live() {
         Overlay::default().draw(&mut picture, &scene);
         picture
     };
-    let is_red = |picture: &Picture| picture.pixels().iter().any(|&pixel| pixel == 0xff6e50);
+    let is_red = |picture: &Picture| picture.pixels().contains(&0xff6e50);
     let live = drawn(None);
     let corner = |picture: &Picture| picture.pixels()[800 * 20 + 20];
     assert!(!is_red(&live) && corner(&live) == 0x646464);
