@@ -127,7 +127,7 @@ detached() {
         [ "$lines" -le "$shown" ] || sed -n "$((shown + 1)),${lines}p" "$log" >&2
         shown=$lines
         [ -z "$ended" ] || break
-        sleep 1
+        sleep 0.2 2> /dev/null || sleep 1
     done
     code=$(cat "$log.code")
     rm -f "$log" "$log.code"

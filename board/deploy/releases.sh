@@ -68,7 +68,7 @@ point() {
 }
 # Whether release `$1` answers and goes on answering; what its health says is left in `words`.
 wait_well() {
-    limit=$(($(uptime_s) + health_s)) steady='' words=''
+    limit=$(($(uptime_s) + health_s)) steady='' words='' seen=0
     while :; do
         judged=$(PHICAM_RUNTIME=$root/run/phicam timeout 20 "$prefix/releases/$1/phicam" health --json 2>&1)
         code=$?
@@ -85,7 +85,7 @@ wait_well() {
         if [ -z "$process" ]; then
             steady=''
         elif [ "${steady%:*}" != "$process" ]; then
-            steady=$process:$now
+            steady=$process:$now seen=$((seen + 1))
         elif [ $((now - ${steady#*:})) -ge "$STEADY_S" ]; then
             words=$(printf '%s\n' "$judged" | sed -n 's/.*"answers": *\([0-9]*\).*"model": *"\([^"]*\)".*/\1 answers by \2/p')
             return 0
@@ -93,7 +93,7 @@ wait_well() {
         [ "$now" -lt "$limit" ] || break
         sleep 1
     done
-    [ -z "$process" ] || words="process $process has not been there for $STEADY_S s yet: it ends and is started again"
+    [ "$seen" = 0 ] || words="$seen times it was well and then ended, or answered no more${words:+: }$words"
     return 1
 }
 # After a switch to `$1` from `$2` (nothing at the first deploy): well, it stays; else back.
