@@ -99,12 +99,12 @@ finish() {
         said=$(cd / && PHICAM_STATE=$root/var/lib/phicam sh "$release/deploy/supervise.sh" as-user "$release/phicam" $words 2>&1) ||
             die "\`phicam $words\` fails here, so it was not switched to: $said. What runs is as it was"
     done
-    if [ "$id" = "$(release_at current)" ] && STEADY_S=0 health_s=1 && wait_well "$id"; then
+    ask "$id"
+    if [ "$id" = "$(release_at current)" ] && [ -n "$process" ]; then
         install_service "$id"
         say "$id runs already and is well ($words): nothing to do"
         return 0
     fi
-    STEADY_S=${PHICAM_STEADY_S:-5} health_s=${PHICAM_HEALTH_S:-90}
     switch "$id"
     code=$?
     sweep
@@ -127,7 +127,7 @@ detached() {
         [ "$lines" -le "$shown" ] || sed -n "$((shown + 1)),${lines}p" "$log" >&2
         shown=$lines
         [ -z "$ended" ] || break
-        sleep 1
+        sleep 0.2 2> /dev/null || sleep 1
     done
     code=$(cat "$log.code")
     rm -f "$log" "$log.code"

@@ -66,34 +66,38 @@ point() {
     fi
     sync
 }
-# Whether release `$1` answers and goes on answering; what its health says is left in `words`.
+# Asks how release `$1` is: its `process`, empty if it is not well, and why in `words`.
+ask() {
+    judged=$(PHICAM_RUNTIME=$root/run/phicam timeout 20 "$prefix/releases/$1/phicam" health --json 2>&1)
+    code=$?
+    process=''
+    case $code-$judged in
+        0-*"\"executable\":\"$(cd "$prefix" && pwd -P)/releases/$1/"*)
+            process=$(printf '%s\n' "$judged" | sed 's/.*"pid": *\([0-9]*\).*/\1/')
+            words=$(printf '%s\n' "$judged" | sed -n 's/.*"answers": *\([0-9]*\).*"model": *"\([^"]*\)".*/\1 answers by \2/p') ;;
+        0-*) words="another program answers: $judged" ;;
+        124-* | 143-*) words="asking took longer than 20 s" ;;
+        *) words=$(printf '%s\n' "$judged" |
+            sed 's/^{.*"why": *\[\(.*\)\], *"version".*/\1/; s/^{.*"why": *\[\([^]]*\)\].*/\1/') ;;
+    esac
+}
+# Whether release `$1` gets well within the limit and the same process stays so; `words` tells of it.
 wait_well() {
-    limit=$(($(uptime_s) + health_s)) steady='' words=''
+    limit=$(($(uptime_s) + health_s)) steady='' seen=0
     while :; do
-        judged=$(PHICAM_RUNTIME=$root/run/phicam timeout 20 "$prefix/releases/$1/phicam" health --json 2>&1)
-        code=$?
-        words=$(printf '%s\n' "$judged" | sed 's/^{.*"why": *\[\(.*\)\], *"version".*/\1/; s/^{.*"why": *\[\([^]]*\)\].*/\1/')
-        process=''
-        if [ "$code" = 0 ]; then
-            case $judged in
-                *"\"executable\":\"$(cd "$prefix" && pwd -P)/releases/$1/"*)
-                    process=$(printf '%s\n' "$judged" | sed 's/.*"pid": *\([0-9]*\).*/\1/') ;;
-                *) words="another program answers: $judged" ;;
-            esac
-        fi
+        ask "$1"
         now=$(uptime_s)
         if [ -z "$process" ]; then
             steady=''
         elif [ "${steady%:*}" != "$process" ]; then
-            steady=$process:$now
+            steady=$process:$now seen=$((seen + 1))
         elif [ $((now - ${steady#*:})) -ge "$STEADY_S" ]; then
-            words=$(printf '%s\n' "$judged" | sed -n 's/.*"answers": *\([0-9]*\).*"model": *"\([^"]*\)".*/\1 answers by \2/p')
             return 0
         fi
         [ "$now" -lt "$limit" ] || break
         sleep 1
     done
-    [ -z "$process" ] || words="process $process has not been there for $STEADY_S s yet: it ends and is started again"
+    [ "$seen" = 0 ] || words="$seen times it was well and then ended, or answered no more: $words"
     return 1
 }
 # After a switch to `$1` from `$2` (nothing at the first deploy): well, it stays; else back.

@@ -5,8 +5,10 @@ BOOT="/opt/phicam/current/deploy/boot start" # what an init has to run
 has_systemd() { [ -z "$root" ] && [ -d /run/systemd/system ]; }
 sysv_init() { [ -z "$root" ] && command -v update-rc.d > /dev/null; }
 supervise() { sh "$prefix/current/deploy/supervise.sh" "$@" < /dev/null >&2; }
-here_groups() { # those of interest that exist here
-    for group in video render spi i2c gpio tty; do grep "^$group:" /etc/group | cut -d: -f1; done | tr '\n' ' '
+here_groups() { # those of interest that exist here; that of the console where the unit may give the right to change it
+    wanted='video render spi i2c gpio'
+    ! has_systemd || wanted="$wanted tty"
+    for group in $wanted; do grep "^$group:" /etc/group | cut -d: -f1; done | tr '\n' ' '
 }
 make_user() {
     [ -z "$root" ] || return 0

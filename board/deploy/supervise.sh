@@ -51,7 +51,7 @@ rotate() {
 
 watch() {
     echo $$ > "$pidfile"
-    (while sleep 5; do rotate; done) &
+    (while sleep 5 && kill -0 $$ 2> /dev/null; do rotate; done) &
     rotation=$!
     stopping='' child='' wait_s=1
     trap 'stopping=yes; [ -z "$child" ] || kill "$child" 2> /dev/null' TERM INT
@@ -97,8 +97,8 @@ start() {
 stop() {
     if pid=$(supervisor); then
         kill "$pid"
-        left=$((STOP_S + 5))
-        while supervisor > /dev/null && [ "$left" -gt 0 ]; do sleep 1; left=$((left - 1)); done
+        limit=$(($(uptime_s) + STOP_S + 5))
+        while supervisor > /dev/null && [ "$(uptime_s)" -lt "$limit" ]; do sleep 0.2 2> /dev/null || sleep 1; done
         ! supervisor > /dev/null || kill -9 "$pid"
     fi
     for pid in $(orphans); do kill -9 "$pid"; done 2> /dev/null

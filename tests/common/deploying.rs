@@ -1,0 +1,162 @@
+//! `just deploy` onto a folder of this machine that stands for a board: no root, no ssh, no systemd.
+
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+use std::time::Duration;
+
+use super::program::Ended;
+use super::root;
+
+/// A board in a folder, and what is deployed to it.
+pub struct Board {
+    folder: tempfile::TempDir,
+    /// How long a release may take until it is well, in seconds.
+    pub health_s: u32,
+}
+
+impl Board {
+    /// An empty board, with an init that runs what is in /etc/init.d; small models to send.
+    pub fn new() -> Board {
+        let board = Board { folder: tempfile::tempdir().unwrap(), health_s: 20 };
+        for folder in ["board/etc/init.d", "wire", "tools"] {
+            std::fs::create_dir_all(board.path(folder)).unwrap();
+        }
+        let noise: Vec<u8> = (0..400_000u32).map(|index| (index.wrapping_mul(2_654_435_761) >> 24) as u8).collect();
+        board.write("models/imagenet/lite0.onnx", &noise);
+        board.write("models/imagenet/lite1.onnx", &noise[..200_000]);
+        board.write("models/imagenet/labels.txt", b"cat\n");
+        board.write("models/imagenet/NOTICE", b"whose it is\n");
+        let files = ["lite0.onnx", "lite1.onnx"].map(|file| format!("file = \"imagenet/{file}\"\n")).concat();
+        board.write("models/catalog.toml", format!("{files}labels = \"imagenet/labels.txt\"\n").as_bytes());
+        board.program("good", "first");
+        // The board has what busybox has and nothing else, where there is one to try that with.
+        if let Ok(tools) = Command::new("busybox").args(["--install", "-s"]).arg(board.path("tools")).status() {
+            assert!(tools.success());
+        }
+        board
+    }
+
+    pub fn path(&self, name: &str) -> PathBuf {
+        self.folder.path().join(name)
+    }
+
+    /// A place on the board.
+    pub fn on_board(&self, name: &str) -> PathBuf {
+        self.path("board").join(name)
+    }
+
+    pub fn write(&self, name: &str, bytes: &[u8]) {
+        std::fs::create_dir_all(self.path(name).parent().unwrap()).unwrap();
+        std::fs::write(self.path(name), bytes).unwrap();
+    }
+
+    /// Builds a program that behaves as `mode` says (see tests/deploy/phicam); another `name`, another file.
+    pub fn program(&self, mode: &str, name: &str) {
+        let text = std::fs::read_to_string(root().join("tests/deploy/phicam")).unwrap();
+        self.write("phicam", format!("{}# {name}\n", text.replace("mode=MODE", &format!("mode={mode}"))).as_bytes());
+    }
+
+    /// `deploy.sh` with `words`, not started yet.
+    pub fn command(&self, words: &str) -> Command {
+        let mut command = Command::new(root().join("board/deploy/deploy.sh"));
+        let mut words = words.split_whitespace();
+        command.arg(words.next().unwrap()).arg("pi@board").args(words);
+        command.env("PHICAM_SSH", root().join("tests/deploy/ssh")).env("WIRE", self.path("wire"));
+        command.env("PHICAM_ROOT", self.path("board")).env("PHICAM_HEALTH_S", self.health_s.to_string());
+        command.env("PHICAM_STEADY_S", "2");
+        command.env("PHICAM_PROGRAM", self.path("phicam")).env("PHICAM_MODELS", self.path("models"));
+        if self.path("tools/tar").exists() {
+            command.env("BOARD_TOOLS", self.path("tools"));
+        }
+        command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
+        command
+    }
+
+    pub fn run(&self, words: &str) -> Ended {
+        self.ended(&mut self.command(words))
+    }
+
+    pub fn ended(&self, command: &mut Command) -> Ended {
+        command.output().unwrap().into()
+    }
+
+    /// Deploys, with success.
+    #[track_caller]
+    pub fn deploy(&self) -> Ended {
+        self.run("deploy").with(0)
+    }
+
+    /// The release that a link of the board leads to.
+    pub fn release(&self, link: &str) -> Option<String> {
+        let target = std::fs::read_link(self.on_board("opt/phicam").join(link)).ok()?;
+        Some(target.file_name().unwrap().to_string_lossy().into_owned())
+    }
+
+    /// The process and the release that answer on the board.
+    pub fn answering(&self) -> Option<(u32, String)> {
+        let text = std::fs::read(self.on_board("run/phicam/health.json")).ok()?;
+        let health: serde_json::Value = serde_json::from_slice(&text).ok()?;
+        let pid = health["pid"].as_u64()? as u32;
+        let release = Path::new(health["executable"].as_str()?).parent()?.file_name()?.to_string_lossy().into_owned();
+        Path::new(&format!("/proc/{pid}")).exists().then_some((pid, release))
+    }
+
+    /// Bytes that were sent to the board in a step.
+    pub fn sent(&self, step: &str) -> u64 {
+        std::fs::metadata(self.path("wire").join(step)).map_or(0, |file| file.len())
+    }
+
+    pub fn forget_what_was_sent(&self) {
+        std::fs::remove_dir_all(self.path("wire")).unwrap();
+        std::fs::create_dir(self.path("wire")).unwrap();
+    }
+
+    /// What the board's init does, or another user of the supervisor.
+    pub fn supervise(&self, word: &str) -> Ended {
+        let mut command = Command::new("sh");
+        command.arg(self.on_board("opt/phicam/current/deploy/supervise.sh")).arg(word);
+        command.env("PHICAM_ROOT", self.path("board")).env("PHICAM_STEADY_S", "2");
+        command.env("PHICAM_HEALTH_S", self.health_s.to_string()).stdin(Stdio::null());
+        command.output().unwrap().into()
+    }
+
+    /// As after a power cut: nothing runs, /run is empty.
+    pub fn cut_power(&self) {
+        let _ = Command::new("sh")
+            .arg("-c")
+            .arg("kill -9 $(cat run/phicam-supervise.pid)")
+            .current_dir(self.path("board"))
+            .status();
+        if let Some((pid, _)) = self.answering() {
+            Command::new("kill").args(["-9", &pid.to_string()]).status().unwrap();
+        }
+        std::fs::remove_dir_all(self.on_board("run")).unwrap();
+    }
+}
+
+/// Waits until `there` gives something; a test that would wait for ever ends after some minutes.
+#[track_caller]
+pub fn wait_for<T>(what: &str, mut there: impl FnMut() -> Option<T>) -> T {
+    for _ in 0..1200 {
+        if let Some(found) = there() {
+            return found;
+        }
+        std::thread::sleep(Duration::from_millis(100));
+    }
+    panic!("{what}: not within two minutes");
+}
+
+impl Drop for Board {
+    fn drop(&mut self) {
+        if self.on_board("opt/phicam/current").exists() {
+            self.supervise("stop");
+        }
+    }
+}
+
+/// Bytes that a deploy was about to send, as it said.
+#[track_caller]
+pub fn to_send(said: &str) -> u64 {
+    let line = said.lines().find(|line| line.contains("sending ")).unwrap_or_else(|| panic!("nothing is sent: {said}"));
+    line.split_whitespace().find_map(|word| word.parse().ok()).unwrap()
+}
