@@ -18,8 +18,8 @@ pub mod qmp;
 
 use qmp::{Picture, Qmp};
 
-/// Enough for a board that shares two cores with a build.
-pub const LIMIT: Duration = Duration::from_secs(300);
+/// Enough for anything but a long run of the program, on two cores that are shared with a build.
+pub const LIMIT: Duration = Duration::from_secs(180);
 
 /// A board that is up. It ends with the value, and with the thread that booted it.
 pub struct Board {
@@ -98,10 +98,16 @@ impl Board {
     /// The same, with bytes for its standard input.
     #[track_caller]
     pub fn ssh_with(&self, command: &str, input: &[u8]) -> Said {
+        self.ssh_within(LIMIT, command, input)
+    }
+
+    /// The same, for a command that may take longer than [`LIMIT`].
+    #[track_caller]
+    pub fn ssh_within(&self, limit: Duration, command: &str, input: &[u8]) -> Said {
         let mut ssh = Command::new("ssh");
         ssh.arg("-F").arg(prepared("ssh_config")).arg("-p").arg(self.port.to_string()).args(["board", command]);
-        let said = finish(ssh, input, LIMIT);
-        said.unwrap_or_else(|| panic!("`{command}` on the board: no end in {} s\n{}", LIMIT.as_secs(), self.console()))
+        let said = finish(ssh, input, limit);
+        said.unwrap_or_else(|| panic!("`{command}` on the board: no end in {} s\n{}", limit.as_secs(), self.console()))
     }
 
     /// Writes a file of the board, and the folders above it.
