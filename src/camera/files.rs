@@ -152,6 +152,10 @@ impl Camera for Files {
         self.good_in_round = true;
         Ok(Next::Frame(frame))
     }
+
+    fn describe(&self) -> String {
+        format!("files, {} pictures", self.pictures.len())
+    }
 }
 
 #[cfg(test)]
