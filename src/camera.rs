@@ -7,8 +7,14 @@ use crate::frame::Frame;
 
 mod files;
 mod pattern;
+mod settings;
+pub mod v4l2;
 pub use files::{Files, is_picture};
 pub use pattern::Pattern;
+pub use settings::Settings;
+pub use v4l2::{V4l2, list};
+
+use settings::check_fps;
 
 /// What a camera answered within the time it was given.
 #[derive(Debug)]
@@ -33,8 +39,14 @@ pub enum CameraError {
     BadPicture { path: PathBuf, cause: crate::decode::ReadError },
     #[error("{} is no regular file; name pictures that are", path.display())]
     NotAFile { path: PathBuf },
-    #[error("{what} is gone; plug it in again")]
-    Gone { what: String },
+    #[error(transparent)]
+    V4l2(#[from] v4l2::V4l2Error),
+    #[error("{what} is gone: {cause}; plug it in again, it is then opened by itself")]
+    Gone { what: String, cause: String },
+    #[error("{what} gives no frame for {ms} ms; it is opened again, unplug it if that does not help")]
+    Stalled { what: String, ms: u64 },
+    #[error("{what} gives {now} now: another program changed it; it is opened again")]
+    Changed { what: String, now: String },
 }
 
 impl CameraError {
@@ -48,9 +60,14 @@ impl CameraError {
         self.is_lost()
     }
 
-    /// Whether the camera gives nothing more, but may if it is opened again.
+    /// Whether the camera was lost and may come back: drop it, all its frames, and open it again, see
+    /// [`Camera::reopen`]. Of a camera that cannot be opened: whether it is worth trying again.
     pub fn is_lost(&self) -> bool {
-        matches!(self, CameraError::Gone { .. })
+        match self {
+            CameraError::Gone { .. } | CameraError::Stalled { .. } | CameraError::Changed { .. } => true,
+            CameraError::V4l2(error) => error.may_pass(),
+            _ => false,
+        }
     }
 }
 
@@ -58,121 +75,36 @@ impl CameraError {
 pub trait Camera: Send {
     /// Waits up to `limit` for the next frame.
     fn next_frame(&mut self, limit: Duration) -> Result<Next, CameraError>;
-    /// Which camera it is, and what it gives, for messages.
+
+    /// Which camera it is and what it gives, in a few words for people.
     fn describe(&self) -> String;
-    /// What opens this very camera again when it is lost, wherever it comes back; nothing where the settings that it
-    /// was opened by are all there is.
+
+    /// What became of the frames that were not given.
+    fn counts(&self) -> CameraCounts {
+        CameraCounts::default()
+    }
+
+    /// Settings that open this very camera again after it was lost, under whatever number its node has then. Where it
+    /// is not there any more they mean what its own settings meant. Nothing for cameras that cannot be lost.
+    ///
+    /// A camera is known again by the serial number of its USB device, by its links in /dev/v4l/by-id and by-path, by
+    /// its place on the bus and its name, or as the only one of its kind, in this order.
     fn reopen(&self) -> Option<Settings> {
         None
     }
 }
 
-/// Which camera, and how it is set up. In a board file, `kind = "files"`, `"pattern"`.
-#[derive(Clone, Debug, PartialEq, serde::Deserialize)]
-#[serde(tag = "kind", rename_all = "lowercase", deny_unknown_fields)]
-pub enum Settings {
-    /// Pictures from files: each for a while, folders inside as films.
-    Files {
-        /// A folder, a pattern, or files apart by commas; the sample photographs where there is none.
-        path: Option<String>,
-        /// How long each picture is shown, in milliseconds.
-        #[serde(default = "default_picture_ms")]
-        picture_ms: u64,
-        /// Pictures a second of a film.
-        #[serde(default = "default_film_fps")]
-        film_fps: f64,
-        /// Whether to begin again after the last.
-        #[serde(default)]
-        repeat: bool,
-    },
-    /// A moving test pattern.
-    Pattern {
-        #[serde(default = "default_width")]
-        width: u32,
-        #[serde(default = "default_height")]
-        height: u32,
-        #[serde(default = "default_fps")]
-        fps: f64,
-    },
-}
-
-fn default_picture_ms() -> u64 {
-    1500
-}
-fn default_film_fps() -> f64 {
-    8.0
-}
-fn default_width() -> u32 {
-    640
-}
-fn default_height() -> u32 {
-    480
-}
-fn default_fps() -> f64 {
-    30.0
-}
-
-impl Default for Settings {
-    fn default() -> Settings {
-        let (picture_ms, film_fps) = (default_picture_ms(), default_film_fps());
-        Settings::Files { path: None, picture_ms, film_fps, repeat: false }
-    }
-}
-
-/// `files`, `files:DIR`, `pattern`, `pattern:640x480`.
-impl std::str::FromStr for Settings {
-    type Err = String;
-
-    fn from_str(uri: &str) -> Result<Settings, String> {
-        let (kind, rest) = uri.split_once(':').map_or((uri, None), |(kind, rest)| (kind, Some(rest)));
-        let (picture_ms, film_fps) = (default_picture_ms(), default_film_fps());
-        match (kind, rest) {
-            ("files", None) => Ok(Settings::default()),
-            ("files", Some(path)) if !path.is_empty() => {
-                Ok(Settings::Files { path: Some(path.into()), picture_ms, film_fps, repeat: false })
-            }
-            ("pattern", None) => {
-                Ok(Settings::Pattern { width: default_width(), height: default_height(), fps: default_fps() })
-            }
-            ("pattern", Some(size)) => {
-                let (width, height) = crate::frame::parse_size(size)?;
-                Ok(Settings::Pattern { width, height, fps: default_fps() })
-            }
-            ("v4l2" | "gst" | "csi", _) => Err(format!(
-                "camera `{uri}` needs a driver that this version does not have yet; \
-                             there are files:DIR and pattern"
-            )),
-            _ => Err(format!(
-                "camera is `{uri}`, expected files:DIR, files:'a/*.jpg', pattern or pattern:WIDTHxHEIGHT{}",
-                crate::strict::did_you_mean(kind, ["files", "pattern"])
-            )),
-        }
-    }
-}
-
-impl Settings {
-    /// Numbers that could not be meant; the message says which.
-    pub fn check(&self) -> Result<(), String> {
-        match *self {
-            Settings::Files { picture_ms, film_fps, .. } => {
-                if picture_ms > 3_600_000 {
-                    return Err(format!("picture_ms is {picture_ms}, the limit is 3600000, an hour"));
-                }
-                check_fps("film_fps", film_fps)
-            }
-            Settings::Pattern { width, height, fps } => {
-                crate::frame::check_size(width, height)?;
-                check_fps("fps", fps)
-            }
-        }
-    }
-}
-
-fn check_fps(name: &str, fps: f64) -> Result<(), String> {
-    match (0.001..=1000.0).contains(&fps) {
-        true => Ok(()),
-        false => Err(format!("{name} is {fps}, expected 0.001 to 1000")),
-    }
+/// Frames that a camera did not give, or not as they were.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct CameraCounts {
+    /// Gaps in the driver's own numbers: it had no buffer to put them in, or the bus lost them.
+    pub dropped_by_driver: u64,
+    /// Older than the newest when that was taken.
+    pub skipped: u64,
+    /// Copied, because earlier ones are held so long that the driver would have run out of buffers.
+    pub copied: u64,
+    /// With an error, empty or too short.
+    pub bad: u64,
 }
 
 /// Opens the camera; `samples` finds the sample photographs where no files are named.
@@ -196,6 +128,7 @@ pub fn open<E>(
         &Settings::Pattern { width, height, fps } => {
             Box::new(Pattern::new(crate::frame::Size::new(width, height), fps))
         }
+        Settings::V4l2(settings) => Box::new(V4l2::open(settings).map_err(OpenError::Camera)?),
     })
 }
 

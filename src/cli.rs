@@ -4,8 +4,10 @@ use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
+mod capture;
 mod models;
 mod scale;
+pub use capture::CaptureArgs;
 pub use models::{AddArgs, ModelsArgs, ModelsCommand, Normalisation};
 pub use scale::{PHIS, ScaleArgs, Which};
 
@@ -34,6 +36,8 @@ pub enum Command {
     Run(RunArgs),
     /// Say what is on pictures, one line each
     Classify(ClassifyArgs),
+    /// Take pictures with a camera and write them as PNG files: to see what it sees, and for `models evaluate`
+    Capture(CaptureArgs),
     /// Show which model fits this machine, and why
     Pick(PickArgs),
     /// Time each stage with one model
@@ -57,7 +61,8 @@ pub enum Command {
 pub struct RunArgs {
     #[command(flatten)]
     pub board: BoardArgs,
-    /// files:DIR, files:'a/*.jpg', pattern, pattern:640x480 [default: the board's]
+    /// v4l2:, v4l2:/dev/video0?size=1280x720&fps=30, files:DIR, files:'a/*.jpg', pattern, pattern:640x480 [default: the
+    /// board's]
     #[arg(long, value_name = "URI")]
     pub camera: Option<camera::Settings>,
     /// png:FILE, png:FILE@800x480, terminal, none; can be given several times [default: the board's]

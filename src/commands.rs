@@ -8,6 +8,7 @@ use clap::CommandFactory;
 use crate::cli::{Cli, Command};
 
 mod bench;
+mod capture;
 mod classify;
 mod doctor;
 mod health;
@@ -34,6 +35,7 @@ pub fn execute(cli: Cli, out: &mut dyn Write) -> anyhow::Result<ExitCode> {
         None => run::run(cli.run, out),
         Some(Command::Run(args)) => run::run(args, out),
         Some(Command::Classify(args)) => classify::classify(args, out),
+        Some(Command::Capture(args)) => capture::capture(args, out),
         Some(Command::Pick(args)) => pick::pick(args, out),
         Some(Command::Bench(args)) => bench::bench(args, out),
         Some(Command::Scale(args)) => scale::scale(args, out),

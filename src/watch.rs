@@ -49,6 +49,10 @@ pub struct Watch<'a> {
     next_try: Instant,
     /// What was said last of why it cannot be opened.
     said: String,
+    /// It is open again, but has not given a picture yet.
+    unproven: bool,
+    /// Its first picture, while that it is back is told.
+    held: Option<Next>,
 }
 
 impl<'a> Watch<'a> {
@@ -65,8 +69,8 @@ impl<'a> Watch<'a> {
 
     fn new(camera: Option<Box<dyn Camera>>, again: Option<Again<'a>>) -> Watch<'a> {
         let now = Instant::now();
-        let (wait, said) = (FIRST_WAIT, String::new());
-        Watch { camera, again, its_own: None, lost: now, opened: now, wait, next_try: now, said }
+        let (wait, said, unproven, held) = (FIRST_WAIT, String::new(), false, None);
+        Watch { camera, again, its_own: None, lost: now, opened: now, wait, next_try: now, said, unproven, held }
     }
 
     /// The camera in words, where there is one.
@@ -79,15 +83,26 @@ impl<'a> Watch<'a> {
     /// After [`Event::Lost`] every frame of this camera should be let go before the next call: some drivers give a
     /// camera to nobody else while its buffers are held.
     pub fn next(&mut self, limit: Duration) -> Event {
+        if let Some(held) = self.held.take() {
+            return Event::Next(held);
+        }
         let Some(camera) = &mut self.camera else { return self.try_again(limit) };
         match camera.next_frame(limit) {
+            Ok(next @ Next::Frame(_)) if std::mem::take(&mut self.unproven) => {
+                self.said.clear();
+                self.held = Some(next);
+                Event::Back(camera.describe())
+            }
             Ok(next) => Event::Next(next),
             Err(error) if error.is_one_frame() => Event::Skipped(error),
             Err(error) if error.is_lost() && self.again.is_some() => {
+                self.camera = None;
+                if self.unproven {
+                    return self.still_lost(error.to_string());
+                }
                 let now = Instant::now();
                 self.wait = if now - self.opened >= WELL { FIRST_WAIT } else { self.wait };
                 (self.lost, self.next_try) = (now, now + self.wait);
-                self.camera = None;
                 self.said = error.to_string();
                 Event::Lost(self.said.clone())
             }
@@ -109,21 +124,24 @@ impl<'a> Watch<'a> {
             Ok(camera) => {
                 self.its_own = camera.reopen();
                 self.opened = Instant::now();
-                self.said.clear();
-                let name = camera.describe();
+                self.unproven = true;
                 self.camera = Some(camera);
-                Event::Back(name)
+                Event::Next(Next::Nothing)
             }
-            Err(why) => {
-                self.wait = (self.wait * 2).min(LONGEST_WAIT);
-                self.next_try = Instant::now() + self.wait;
-                if why == self.said {
-                    return Event::Next(Next::Nothing);
-                }
-                self.said = why.clone();
-                Event::Lost(why)
-            }
+            Err(why) => self.still_lost(why),
         }
+    }
+
+    /// It could not be opened, or gave no picture when it was. A reason is told when it is another than before.
+    fn still_lost(&mut self, why: String) -> Event {
+        self.unproven = false;
+        self.wait = (self.wait * 2).min(LONGEST_WAIT);
+        self.next_try = Instant::now() + self.wait;
+        if why == self.said {
+            return Event::Next(Next::Nothing);
+        }
+        self.said = why.clone();
+        Event::Lost(why)
     }
 }
 
@@ -144,7 +162,8 @@ mod tests {
 
     impl Camera for Fragile {
         fn next_frame(&mut self, limit: Duration) -> Result<Next, CameraError> {
-            self.left = self.left.checked_sub(1).ok_or(CameraError::Gone { what: self.name.into() })?;
+            self.left =
+                self.left.checked_sub(1).ok_or(CameraError::Gone { what: self.name.into(), cause: "pulled".into() })?;
             self.pattern.next_frame(limit)
         }
 
@@ -213,6 +232,19 @@ mod tests {
         let mut watch = Watch::missing(Again { settings: Settings::default(), open });
         assert_eq!(watch.describe(), None);
         assert_eq!(events(&mut watch, 3), ["lost: no camera", "back: late", "frame"]);
+    }
+
+    #[test]
+    fn a_camera_is_back_with_its_first_picture_and_not_before() {
+        let mut tries = 0;
+        let open: Open = Box::new(move |_: &Settings| {
+            tries += 1;
+            Ok(if tries < 3 { fragile("silent", 0) } else { fragile("loud", 9) })
+        });
+        let mut watch = Watch::over(fragile("first", 0), Some(Again { settings: Settings::default(), open }));
+        let events = events(&mut watch, 4);
+        assert!(events[0].contains("first is gone") && events[1].contains("silent is gone"), "{events:?}");
+        assert_eq!(events[2..], ["back: loud", "frame"]);
     }
 
     #[test]

@@ -126,7 +126,7 @@ fn a_lost_camera_gets_its_buffers_back_and_is_opened_again_while_the_line_goes_o
     let stop = AtomicBool::new(false);
     let line = Line::new(&stop);
     let held = Arc::new(AtomicU64::new(0));
-    let gone = || Err(CameraError::Gone { what: "the camera".into() });
+    let gone = || Err(CameraError::Gone { what: "the camera".into(), cause: "pulled".into() });
     let first = Scripted(vec![Ok(driver_frame(&held)), gone()], Default::default());
     let (mut busy, held_by_line) = (0, held.clone());
     let open: Open = Box::new(move |_: &camera::Settings| match held_by_line.load(Ordering::Relaxed) {

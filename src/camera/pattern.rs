@@ -43,7 +43,7 @@ impl Camera for Pattern {
         let (size, sequence, captured) = (self.size, self.sequence, Instant::now());
         let frame = self.pool.fill(|bytes| {
             draw(bytes, size, sequence);
-            Ok(FrameInfo { size, sequence, captured, source: None, scene: 0 })
+            Ok::<_, CameraError>(FrameInfo { size, sequence, captured, source: None, scene: 0 })
         })?;
         self.sequence += 1;
         self.due = (self.due + self.interval).max(captured); // a late frame does not make the next ones hurry

@@ -92,6 +92,8 @@ pub enum Matrix {
     Bt709,
     /// Ultra high definition.
     Bt2020,
+    /// High definition before BT.709.
+    Smpte240m,
 }
 
 impl Matrix {
@@ -101,6 +103,7 @@ impl Matrix {
             Matrix::Bt601 => (0.299, 0.114),
             Matrix::Bt709 => (0.2126, 0.0722),
             Matrix::Bt2020 => (0.2627, 0.0593),
+            Matrix::Smpte240m => (0.212, 0.087),
         }
     }
 }

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use super::{Frame, FrameInfo, Layout, Memory};
+use super::{Frame, FrameInfo, Layout, Memory, Plane};
 
 /// Buffers for frames, used again once every lease on them is dropped.
 ///
@@ -17,18 +17,42 @@ impl FramePool {
     ///
     /// The buffer holds an older frame's bytes when `fill` gets it. An error of `fill` gives the buffer back.
     pub fn fill<E>(&mut self, fill: impl FnOnce(&mut Vec<u8>) -> Result<FrameInfo, E>) -> Result<Frame, E> {
+        let (memory, info) = self.lease(fill)?;
+        Ok(Frame::new(memory, Layout::packed_rgb(info.size), info))
+    }
+
+    /// The same frame in a buffer of this pool, its parts after each other.
+    pub fn copy(&mut self, frame: &Frame) -> Frame {
+        let mut layout = frame.layout;
+        let (memory, ()) = self
+            .lease::<_, std::convert::Infallible>(|bytes| {
+                bytes.clear();
+                let parts = layout.planes.iter().map(|plane| plane.part).max().unwrap_or(0);
+                for part in 0..=parts {
+                    let moved =
+                        layout.planes.iter_mut().zip(frame.layout.planes).filter(|(_, plane)| plane.part == part);
+                    moved.for_each(|(to, from)| *to = Plane { part: 0, offset: bytes.len() + from.offset, ..from });
+                    bytes.extend_from_slice(frame.part(part));
+                }
+                Ok(())
+            })
+            .unwrap_or_else(|never| match never {});
+        let Frame { sequence, captured, source, scene, .. } = frame.clone();
+        Frame::new(memory, layout, FrameInfo { size: layout.size, sequence, captured, source, scene })
+    }
+
+    fn lease<T, E>(&mut self, fill: impl FnOnce(&mut Vec<u8>) -> Result<T, E>) -> Result<(Arc<dyn Memory>, T), E> {
         let free = self.buffers.iter_mut().position(|buffer| Arc::get_mut(buffer).is_some());
         let index = free.unwrap_or_else(|| {
             self.buffers.push(Arc::new(Vec::new()));
             self.buffers.len() - 1
         });
         let buffer = &mut self.buffers[index];
-        let info = match Arc::get_mut(buffer) {
+        let filled = match Arc::get_mut(buffer) {
             Some(bytes) => fill(bytes)?,
             None => unreachable!("a free buffer has one owner, and only this pool could add another"),
         };
-        let memory: Arc<dyn Memory> = buffer.clone();
-        Ok(Frame::new(memory, Layout::packed_rgb(info.size), info))
+        Ok((buffer.clone(), filled))
     }
 
     /// Buffers made so far.
@@ -47,7 +71,7 @@ mod tests {
     use std::time::Instant;
 
     use super::*;
-    use crate::frame::Size;
+    use crate::frame::{Coding, PixelFormat, Size};
 
     fn frame(pool: &mut FramePool, sequence: u64) -> Frame {
         let size = Size::new(2, 1);
@@ -76,5 +100,26 @@ mod tests {
         frame(&mut pool, 8);
         assert_eq!(lease.part(0), [7; 6]);
         assert_eq!(pool.len(), 2);
+    }
+
+    #[test]
+    fn a_copy_of_a_frame_in_several_parts_reads_the_same() {
+        struct Apart;
+        impl Memory for Apart {
+            fn part(&self, index: usize) -> &[u8] {
+                [&[1, 2, 3, 4][..], &[5, 6, 7, 8, 9]].get(index).copied().unwrap_or_default()
+            }
+        }
+        let plane = |part, offset| Plane { part, offset, stride: 2 };
+        let planes = [plane(0, 0), plane(1, 3), Plane::default()];
+        let layout =
+            Layout { format: PixelFormat::Nv12, planes, coding: Coding::RGB, ..Layout::packed_rgb(Size::new(2, 2)) };
+        let info = FrameInfo { size: layout.size, sequence: 3, captured: Instant::now(), source: None, scene: 1 };
+        let apart = Frame::new(Arc::new(Apart), layout, info);
+        let copy = FramePool::default().copy(&apart);
+        for (plane, row) in [(0, 0), (0, 1), (1, 0)] {
+            assert_eq!(copy.row(plane, row, 2), apart.row(plane, row, 2));
+        }
+        assert_eq!((copy.row(1, 0, 2), copy.sequence), (Some(&[8, 9][..]), 3));
     }
 }
