@@ -12,6 +12,7 @@ use crate::classifier::{Answer, AnswerError, Classifier};
 use crate::display::{Display, DisplayError};
 use crate::frame::Frame;
 use crate::mailbox::{Mailbox, Taken};
+use crate::overlay::Fault;
 use crate::screen::{Drawing, Screen};
 use crate::watch::{Event, Watch};
 
@@ -167,20 +168,17 @@ impl<'a> Line<'a> {
         let mut counts = self.counts();
         counts.camera_lost += u64::from(counts.camera.is_some());
         counts.camera = None;
-        counts.camera_fault = Some(format!("no camera: {why}"));
         drop(counts);
         warn!("camera: {why}");
         drop(self.frames.take(Duration::ZERO));
         self.screen.keep_frame();
-        self.screen.notice(format!("no camera: {why}"));
+        self.screen.set_fault(Fault::Camera, Some(format!("no camera: {why}")));
     }
 
     fn find_camera(&self, name: String) {
         info!("camera {name}");
-        let mut counts = self.counts();
-        (counts.camera, counts.camera_fault) = (Some(name), None);
-        drop(counts);
-        self.screen.notice("the camera is there".into());
+        self.counts().camera = Some(name);
+        self.screen.set_fault(Fault::Camera, None);
     }
 
     /// Counts and announces a picture that gets no answer.
@@ -225,6 +223,7 @@ impl<'a> Line<'a> {
             counts.answers = answers;
             counts.last_answer = Some(Instant::now());
             counts.model = Some(answer.model.clone());
+            counts.took(answer.times.total_ms());
             counts.dropped = dropped;
             counts.wait.record(waited);
             counts.preprocess.record_ms(answer.times.preprocess_ms);

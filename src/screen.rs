@@ -91,6 +91,11 @@ impl Screen {
         }
     }
 
+    /// What is wrong just now, in words, the gravest first.
+    pub fn faults(&self) -> Vec<String> {
+        self.lock().seen.faults.words().map(String::from).collect()
+    }
+
     /// Says that nothing more will come. What is there is still shown.
     pub fn close(&self) {
         self.lock().closed = true;

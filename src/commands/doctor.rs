@@ -1,17 +1,19 @@
 //! `phicam doctor`: what is here, what is missing, what to do.
 
+use std::borrow::Cow;
 use std::io::{IsTerminal, Write};
 use std::path::Path;
 use std::process::ExitCode;
 
 use serde::Serialize;
 
+use super::health::{HOT_CELSIUS, LEAST_DISK_MIB};
 use super::models::fault;
 use super::{exit, health, write_json};
 use crate::board::{Board, GENERIC};
 use crate::cli::DoctorArgs;
 use crate::decode::{decode, read_file};
-use crate::{machine, places};
+use crate::{camera, machine, places};
 
 /// One line of the report.
 #[derive(Serialize)]
@@ -21,7 +23,7 @@ struct Finding {
     value: String,
     /// What to do, where something is to be done.
     #[serde(skip_serializing_if = "Option::is_none")]
-    remedy: Option<&'static str>,
+    remedy: Option<Cow<'static, str>>,
 }
 
 #[derive(Clone, Copy, PartialEq, Eq, Serialize)]
@@ -38,7 +40,8 @@ pub fn doctor(args: DoctorArgs, out: &mut dyn Write) -> anyhow::Result<ExitCode>
     let mut findings = machine();
     findings.extend(models(args.folder.models.as_deref()));
     findings.extend([samples(), state_folder(), disk(), clock(), heat(), user()]);
-    findings.extend([cameras(), displays(), terminal(), running()]);
+    findings.extend(cameras());
+    findings.extend([displays(), terminal(), running()]);
     for finding in &findings {
         if args.json {
             write_json(out, finding)?;
@@ -50,7 +53,7 @@ pub fn doctor(args: DoctorArgs, out: &mut dyn Write) -> anyhow::Result<ExitCode>
             State::Wrong => "WRONG  ",
         };
         writeln!(out, "{mark}  {:<10} {}", finding.what, finding.value)?;
-        if let Some(remedy) = finding.remedy {
+        if let Some(remedy) = &finding.remedy {
             writeln!(out, "{:>20} {remedy}", "→")?;
         }
     }
@@ -62,8 +65,8 @@ fn good(what: &'static str, value: String) -> Finding {
     Finding { what, state: State::Good, value, remedy: None }
 }
 
-fn bad(what: &'static str, state: State, value: String, remedy: &'static str) -> Finding {
-    Finding { what, state, value, remedy: Some(remedy) }
+fn bad(what: &'static str, state: State, value: String, remedy: impl Into<Cow<'static, str>>) -> Finding {
+    Finding { what, state, value, remedy: Some(remedy.into()) }
 }
 
 fn machine() -> Vec<Finding> {
@@ -145,9 +148,6 @@ fn state_folder() -> Finding {
     }
 }
 
-/// What measurements, added models and a service's log need to go on being written.
-const LEAST_DISK_MIB: f64 = 64.0;
-
 fn disk() -> Finding {
     let folder = places::state();
     let there = folder.ancestors().find(|folder| folder.is_dir()).unwrap_or(Path::new("/"));
@@ -180,9 +180,6 @@ fn clock() -> Finding {
     }
     good("clock", format!("set, it is {year}"))
 }
-
-/// Where the boards begin to slow down.
-const HOT_CELSIUS: f64 = 80.0;
 
 fn heat() -> Finding {
     match machine::hottest_celsius() {
@@ -223,15 +220,26 @@ fn running() -> Finding {
     }
 }
 
-fn cameras() -> Finding {
-    let cameras = machine::cameras();
-    if cameras.is_empty() {
+fn cameras() -> Vec<Finding> {
+    let found = camera::v4l2::list();
+    if found.is_empty() {
         let value = "no video device".into();
-        return bad("cameras", State::Missing, value, "plug a USB camera in; until then pictures in files are played");
+        return vec![bad(
+            "cameras",
+            State::Missing,
+            value,
+            "plug a USB camera in; until then pictures in files are played",
+        )];
     }
-    let names: Vec<String> = cameras.iter().map(|(node, name)| format!("{} ({name})", node.display())).collect();
-    let value = names.join(", ");
-    bad("cameras", State::Missing, value, "this version has no camera driver yet: it plays pictures in files")
+    let words = |found: camera::v4l2::Found| {
+        let modes = if found.modes.is_empty() { String::new() } else { format!(": {}", found.modes.join("; ")) };
+        let value = format!("{} ({}), {}{modes}", found.path.display(), found.name, found.what);
+        match (found.usable, found.remedy) {
+            (true, _) | (false, None) => good("camera", value),
+            (false, Some(remedy)) => bad("camera", State::Missing, value, remedy),
+        }
+    };
+    found.into_iter().map(words).collect()
 }
 
 fn displays() -> Finding {

@@ -6,16 +6,25 @@ use std::process::ExitCode;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
-use log::{debug, warn};
+use log::warn;
 
 use super::{exit, write_json};
 use crate::cli::HealthArgs;
 use crate::health::{Health, Judgement, WITHIN_S, Witness, judge};
+use crate::overlay::Fault;
 use crate::pipeline::Line;
 use crate::{machine, places};
 
 /// How often a line writes how it is.
 const EVERY: Duration = Duration::from_secs(1);
+/// Seconds from one look at heat, disk and pace to the next.
+const LOOK_AROUND_S: u64 = 5;
+/// Where the boards begin to slow down.
+pub const HOT_CELSIUS: f64 = 80.0;
+/// What measurements, added models and a service's log need to go on being written.
+pub const LEAST_DISK_MIB: f64 = 64.0;
+/// A picture takes longer in service than in the tight loop it was picked by; so much longer is a fault.
+const BEHIND: f64 = 1.5;
 /// The longest that the writer waits before it looks whether to stop.
 const LOOK: Duration = Duration::from_millis(100);
 /// Counts that are kept, one a second: what is answered in ten seconds is the last less the first.
@@ -69,18 +78,26 @@ impl Witness for Linux {
     }
 }
 
-/// Writes how `line` is, every second until it ends.
-pub fn keep_writing(line: &Line, displays: &[String], stop: &AtomicBool) {
-    let Some(folder) = places::runtime() else { return debug!("no runtime folder: `phicam health` will know nothing") };
-    if let Err(error) = std::fs::create_dir_all(&folder) {
-        return warn!("health is not written: {}: {error}; name a folder with PHICAM_RUNTIME", folder.display());
-    }
+/// Writes how `line` is and looks whether the machine is well, every second until it ends. `limit_ms` is the budget that
+/// a picture may take.
+pub fn keep_watch(line: &Line, displays: &[String], limit_ms: Option<f64>, stop: &AtomicBool) {
+    let folder = places::runtime().filter(|folder| match std::fs::create_dir_all(folder) {
+        Ok(()) => true,
+        Err(error) => {
+            warn!("health is not written: {}: {error}; name a folder with PHICAM_RUNTIME", folder.display());
+            false
+        }
+    });
     let started_s = machine::since_boot_s();
     let mut answers: Vec<u64> = Vec::with_capacity(KEPT);
     let mut told = false;
-    loop {
+    for second in 0u64.. {
+        if second % LOOK_AROUND_S == 0 {
+            look_around(line, limit_ms);
+        }
         let health = now(line, displays, started_s, &mut answers);
-        if let Err(error) = health.write(&folder)
+        if let Some(folder) = &folder
+            && let Err(error) = health.write(folder)
             && !std::mem::replace(&mut told, true)
         {
             warn!("health cannot be written to {}: {error}; trying again every second", folder.display());
@@ -95,7 +112,20 @@ pub fn keep_writing(line: &Line, displays: &[String], stop: &AtomicBool) {
     }
 }
 
+/// Shows what is wrong with the machine, or takes it back.
+fn look_around(line: &Line, limit_ms: Option<f64>) {
+    let hot = machine::hottest_celsius().filter(|celsius| *celsius >= HOT_CELSIUS);
+    line.screen.set_fault(Fault::Hot, hot.map(|celsius| format!("hot: {celsius:.0} °C")));
+    let free = machine::free_disk_mib(&places::state()).ok().filter(|free| *free < LEAST_DISK_MIB);
+    line.screen.set_fault(Fault::Disk, free.map(|free| format!("disk full: {free:.0} MiB free")));
+    let recent_ms = line.counts().recent_ms;
+    let behind = recent_ms.zip(limit_ms).filter(|(recent_ms, limit_ms)| *recent_ms > limit_ms * BEHIND);
+    let words = |(recent_ms, limit_ms)| format!("slow: {recent_ms:.0} ms a picture, the budget is {limit_ms:.0}");
+    line.screen.set_fault(Fault::Behind, behind.map(words));
+}
+
 fn now(line: &Line, displays: &[String], started_s: f64, kept: &mut Vec<u64>) -> Health {
+    let faults = line.screen.faults();
     let counts = line.counts();
     let written_s = machine::since_boot_s();
     let since_boot = |then: Option<Instant>| then.map(|then| written_s - then.elapsed().as_secs_f64());
@@ -123,6 +153,6 @@ fn now(line: &Line, displays: &[String], started_s: f64, kept: &mut Vec<u64>) ->
         displays: displays.to_vec(),
         model: counts.model.as_ref().map(|model| model.choice.name.clone()),
         phi: counts.model.as_ref().and_then(|model| model.choice.phi),
-        faults: counts.camera_fault.iter().cloned().collect(),
+        faults,
     }
 }

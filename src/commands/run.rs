@@ -10,7 +10,7 @@ use log::{error, info, warn};
 use signal_hook::consts::{SIGINT, SIGTERM};
 use signal_hook::flag;
 
-use super::health::keep_writing;
+use super::health::keep_watch;
 use super::setup::{Setup, board, classifier_settings};
 use super::{exit, write_json};
 use crate::board::Board;
@@ -37,12 +37,13 @@ pub fn run(args: RunArgs, out: &mut dyn Write) -> anyhow::Result<ExitCode> {
     let (first, undecided) = first_to_answer(&setup, &settings)?;
     let choice = first.model().choice.clone();
     let line = Line::new(&stop);
+    let limit_ms = setup.budget.frame_ms.filter(|_| setup.pinned.is_none());
     let names: Vec<String> = displays.iter().map(|display| display.name()).collect();
     let mut write_error = None;
     let (ended, picked) = std::thread::scope(|scope| {
         line.measuring.store(undecided, Ordering::Relaxed);
         let picker = undecided.then(|| scope.spawn(|| decide(&line, &mut setup, &settings, &choice, &stop)));
-        scope.spawn(|| keep_writing(&line, &names, &stop));
+        scope.spawn(|| keep_watch(&line, &names, limit_ms, &stop));
         let ended = line.run(&mut camera, first, &mut displays, args.frames, &mut |told| {
             if args.json {
                 let object = json::answer(told.answer, told.age_ms, told.dropped);

@@ -10,8 +10,6 @@ use crate::stats::Stage;
 pub struct Counts {
     /// The camera in words; nothing while there is none.
     pub camera: Option<String>,
-    /// Why there is none.
-    pub camera_fault: Option<String>,
     /// How often a camera was lost.
     pub camera_lost: u64,
     /// When the camera gave its last frame, and the model its last answer.
@@ -19,6 +17,8 @@ pub struct Counts {
     pub last_answer: Option<Instant>,
     /// What gave the last answer.
     pub model: Option<Arc<Model>>,
+    /// What an answer took lately, in milliseconds: each new one counts a tenth.
+    pub recent_ms: Option<f64>,
     /// Frames that the camera gave.
     pub frames: u64,
     /// Frames that were answered.
@@ -53,11 +53,11 @@ impl Default for Counts {
         let (frames, answers, dropped, bad_pictures, not_shown) = (0, 0, 0, 0, 0);
         Counts {
             camera,
-            camera_fault: None,
             camera_lost,
             last_frame,
             last_answer,
             model: None,
+            recent_ms: None,
             frames,
             answers,
             dropped,
@@ -74,6 +74,12 @@ impl Default for Counts {
 }
 
 impl Counts {
+    /// Counts an answer that took `total_ms` in [`Counts::recent_ms`].
+    pub fn took(&mut self, total_ms: f64) {
+        let before = self.recent_ms.unwrap_or(total_ms);
+        self.recent_ms = Some(before + (total_ms - before) / 10.0);
+    }
+
     /// The stages in the order of the line.
     pub fn stages(&self) -> [&Stage; 6] {
         [&self.wait, &self.preprocess, &self.infer, &self.guess, &self.draw, &self.show]
