@@ -25,7 +25,9 @@ use card::{Card, Connector};
 pub use mode::Mode;
 
 /// A driver that has not shown a picture after this time hangs.
-const FLIP_LIMIT: Duration = Duration::from_secs(2);
+const FLIP_LIMIT: Duration = Duration::from_secs(5);
+/// While it is waited for, it is looked whether the card is still there so often.
+const FLIP_SLICE: Duration = Duration::from_millis(250);
 /// How often it is asked whether the screen is still connected.
 const CHECK: Duration = Duration::from_secs(1);
 /// The size of pictures for a screen that was never there.
@@ -96,13 +98,18 @@ impl Output {
     /// Waits until the picture that the driver has is shown.
     fn finish_flip(&mut self) -> Result<(), DisplayError> {
         while let Some(since) = self.flip {
-            let Some(left) = FLIP_LIMIT.checked_sub(since.elapsed()) else {
+            if since.elapsed() >= FLIP_LIMIT {
                 self.flip = None;
                 return Err(DisplayError::Silent { screen: self.name.clone(), limit_s: FLIP_LIMIT.as_secs() });
-            };
-            let limit = Timespec { tv_sec: left.as_secs() as i64, tv_nsec: left.subsec_nanos().into() };
-            let ready = match poll(&mut [PollFd::new(&self.card, PollFlags::IN)], Some(&limit)) {
-                Err(rustix::io::Errno::INTR) | Ok(0) => continue,
+            }
+            let slice = Timespec { tv_sec: 0, tv_nsec: FLIP_SLICE.subsec_nanos().into() };
+            let ready = match poll(&mut [PollFd::new(&self.card, PollFlags::IN)], Some(&slice)) {
+                Err(rustix::io::Errno::INTR) => continue,
+                Ok(0) => {
+                    // A card that is gone sends nothing any more.
+                    self.is_there().inspect_err(|_| self.flip = None)?;
+                    continue;
+                }
                 ready => ready,
             };
             ready.map_err(|cause| self.error("wait for its picture", cause.into()))?;
@@ -114,6 +121,10 @@ impl Output {
             }
         }
         Ok(())
+    }
+
+    fn is_there(&self) -> Result<(), DisplayError> {
+        self.card.get_crtc(self.crtc).map_err(|cause| self.error("be asked what it shows", cause)).map(drop)
     }
 
     fn set_crtc(&self, buffer: &Buffer) -> std::io::Result<()> {
@@ -218,7 +229,7 @@ impl Device for Output {
 
     fn check(&mut self) -> Result<(), DisplayError> {
         // Before each picture: memory of a card that is gone must not be written to.
-        self.card.get_crtc(self.crtc).map_err(|cause| self.error("be asked what it shows", cause))?;
+        self.is_there()?;
         if self.checked.elapsed() < CHECK {
             return Ok(());
         }

@@ -3,6 +3,8 @@
 use std::io;
 use std::path::{Path, PathBuf};
 
+use rustix::io::Errno;
+
 /// A display that cannot be opened, or did not take a picture.
 #[derive(Debug, thiserror::Error)]
 pub enum DisplayError {
@@ -54,6 +56,9 @@ impl DisplayError {
     /// Of a device that could not be opened for `cause`.
     pub fn of_open(path: &Path, cause: io::Error) -> DisplayError {
         let path = path.to_path_buf();
+        if matches!(Errno::from_io_error(&cause), Some(Errno::NODEV | Errno::NXIO)) {
+            return DisplayError::NoDevice { path };
+        }
         match cause.kind() {
             io::ErrorKind::NotFound => DisplayError::NoDevice { path },
             io::ErrorKind::PermissionDenied => DisplayError::Forbidden { group: "video".into(), path },

@@ -42,6 +42,8 @@ pub struct Reopened<D: Device> {
     /// Whether the device shows nothing of ours yet.
     blank: bool,
     looked: Instant,
+    /// What was said last of why it cannot be opened.
+    why: String,
 }
 
 impl<D: Device> Reopened<D> {
@@ -49,24 +51,36 @@ impl<D: Device> Reopened<D> {
     pub fn open(mut settings: D::Settings) -> Result<Reopened<D>, DisplayError> {
         let device = D::open(&mut settings)?;
         let (name, size, looked) = (device.name(), device.size(), Instant::now());
-        Ok(Reopened { device: Some(device), console: Console::take(), settings, name, size, blank: true, looked })
+        let (console, why) = (Console::take(), String::new());
+        Ok(Reopened { device: Some(device), console, settings, name, size, blank: true, looked, why })
     }
 
     /// A device that is not there yet: it is looked for. Until then pictures have `size`.
     pub fn missing(settings: D::Settings, name: String, size: Size) -> Reopened<D> {
         let looked = Instant::now();
-        Reopened { device: None, console: None, settings, name, size, blank: true, looked }
+        let why = String::new();
+        Reopened { device: None, console: None, settings, name, size, blank: true, looked, why }
     }
 
     /// The device, opened again where it is time for that.
     fn look(&mut self) -> Option<&mut D> {
         if self.device.is_none() && self.looked.elapsed() >= LOOK_AGAIN {
             self.looked = Instant::now();
-            if let Ok(device) = D::open(&mut self.settings) {
-                (self.name, self.size, self.blank) = (device.name(), device.size(), true);
-                self.console = self.console.take().or_else(Console::take);
-                info!("display {}, {}: there again", self.name, self.size);
-                self.device = Some(device);
+            match D::open(&mut self.settings) {
+                Ok(device) => {
+                    (self.name, self.size, self.blank) = (device.name(), device.size(), true);
+                    self.console = self.console.take().or_else(Console::take);
+                    info!("display {}, {}: there again", self.name, self.size);
+                    self.device = Some(device);
+                }
+                Err(error) => {
+                    // Each reason once: it is tried for as long as it takes.
+                    let why = error.to_string();
+                    if why != self.why {
+                        info!("display {}: {why}", self.name);
+                        self.why = why;
+                    }
+                }
             }
         }
         self.device.as_mut()
@@ -75,6 +89,7 @@ impl<D: Device> Reopened<D> {
     fn lose(&mut self, cause: DisplayError) -> DisplayError {
         self.device = None;
         self.looked = Instant::now();
+        self.why = cause.to_string();
         DisplayError::Lost { screen: self.name.clone(), cause: Box::new(cause) }
     }
 }
