@@ -46,12 +46,18 @@ test-arm: build
     board/cross/setup.sh qemu
     cargo test --locked --release --test arm -- --ignored
 
+# Boot a virtual board and try the program on it (QEMU, Debian's arm64 kernel; `just test-board --faults` breaks things too)
+test-board faults="":
+    test -n "${PHICAM_ARM:-}" || just build
+    board/virtual/setup.sh
+    cargo test --locked --release --test board -- --ignored --test-threads=1 --nocapture {{ if faults == "--faults" { "" } else { "--skip faults::" } }}
+
 # Time every stage of the named choice on this machine
 bench model="lite0@224":
     cargo run --release -- bench --model {{model}}
 
 # Slower checks, before an issue is called done
-ci-heavy: ci check-models check-onnxruntime dist test-arm
+ci-heavy: ci check-models check-onnxruntime dist test-arm (test-board "--faults")
 
 # Fuzz the readers of model files, ten minutes each (needs a C++ compiler; `just fuzz 60 onnx` for one of them)
 fuzz seconds="600" *targets:

@@ -18,24 +18,10 @@ fi
 
 # qemu's user mode for this machine, the C library for ARM: unpacked from Debian's packages, by an apt of their own.
 if [ ! -x "$cross/host/usr/bin/qemu-aarch64-static" ] || [ ! -e "$cross/arm64/lib/ld-linux-aarch64.so.1" ]; then
-    release=$(. /etc/os-release && echo "$VERSION_CODENAME")
-    apt=$cross/apt
-    mkdir -p "$apt/lists/partial" "$apt/cache/archives/partial" "$cross/deb"
-    : > "$apt/status"
-    echo "deb [signed-by=/usr/share/keyrings/debian-archive-keyring.gpg] http://deb.debian.org/debian $release main" \
-        > "$apt/sources"
-    cat > "$apt/conf" <<CONF
-APT::Architecture "arm64";
-APT::Architectures {"arm64"; "amd64";};
-APT::Sandbox::User "";
-Dir::State::Lists "$apt/lists";
-Dir::State::status "$apt/status";
-Dir::Cache "$apt/cache";
-Dir::Etc::sourcelist "$apt/sources";
-Dir::Etc::sourceparts "/dev/null";
-CONF
-    export APT_CONFIG=$apt/conf
-    apt-get -qq update
+    # shellcheck source=board/apt.sh
+    . "$root/board/apt.sh"
+    private_apt "$cross/apt"
+    mkdir -p "$cross/deb"
     (cd "$cross/deb" && apt-get -qq download qemu-user-static:amd64 libc6:arm64 libgcc-s1:arm64)
     dpkg -x "$cross"/deb/qemu-user-static_*_amd64.deb "$cross/host"
     for package in "$cross"/deb/*_arm64.deb; do dpkg -x "$package" "$cross/arm64"; done

@@ -7,6 +7,7 @@ use std::time::Instant;
 use phicam::frame::{Frame, FrameInfo, FramePool, Size};
 
 pub mod added;
+pub mod board;
 pub mod deploying;
 pub mod line;
 pub mod program;

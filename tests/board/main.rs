@@ -1,0 +1,8 @@
+//! The virtual board and its program: a real kernel, real drivers, a screen. `just test-board` builds what these need.
+
+#[path = "../common/mod.rs"]
+mod common;
+
+mod devices;
+mod faults;
+mod program;

@@ -1,0 +1,84 @@
+//! QEMU's machine protocol over its unix socket: commands, and the picture on the board's screen.
+
+use std::io::{BufRead, BufReader, Write};
+use std::os::unix::net::UnixStream;
+use std::path::Path;
+
+use serde_json::{Value, json};
+
+/// A connection. QEMU takes one at a time.
+pub struct Qmp {
+    stream: BufReader<UnixStream>,
+}
+
+/// A picture of the screen.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Picture {
+    pub width: usize,
+    pub height: usize,
+    /// Red, green, blue, line by line.
+    pub pixels: Vec<u8>,
+}
+
+impl Picture {
+    /// Red, green, blue at a column and a row.
+    pub fn at(&self, x: usize, y: usize) -> [u8; 3] {
+        let start = (y * self.width + x) * 3;
+        self.pixels[start..start + 3].try_into().unwrap()
+    }
+}
+
+impl Qmp {
+    /// Connects and leaves the mode in which QEMU takes no commands.
+    pub fn connect(socket: &Path) -> std::io::Result<Qmp> {
+        let stream = UnixStream::connect(socket)?;
+        stream.set_read_timeout(Some(super::LIMIT))?;
+        let mut qmp = Qmp { stream: BufReader::new(stream) };
+        qmp.stream.read_line(&mut String::new())?;
+        qmp.execute("qmp_capabilities", json!({}));
+        Ok(qmp)
+    }
+
+    /// What a command returns.
+    pub fn execute(&mut self, command: &str, arguments: Value) -> Value {
+        let request = json!({"execute": command, "arguments": arguments}).to_string() + "\n";
+        self.stream.get_mut().write_all(request.as_bytes()).unwrap();
+        loop {
+            let mut line = String::new();
+            let read = self.stream.read_line(&mut line);
+            let read = read.unwrap_or_else(|error| panic!("QEMU does not answer `{command}`: {error}"));
+            assert!(read > 0, "QEMU ended during `{command}`");
+            let answer: Value = serde_json::from_str(&line).unwrap();
+            assert!(answer.get("error").is_none(), "QEMU on {request}{line}");
+            // Other lines tell of events.
+            if let Some(result) = answer.get("return") {
+                return result.clone();
+            }
+        }
+    }
+
+    /// The port that QEMU chose for the board's ssh.
+    pub fn ssh_port(&mut self) -> u16 {
+        let table = self.execute("human-monitor-command", json!({"command-line": "info usernet"}));
+        let table = table.as_str().unwrap();
+        // Protocol, descriptor, address here, port here, address there, port there, …
+        let rows = table.lines().map(|line| line.split_whitespace().collect::<Vec<_>>());
+        let port = rows.filter(|row| row.first() == Some(&"TCP[HOST_FORWARD]")).find_map(|row| row[3].parse().ok());
+        port.unwrap_or_else(|| panic!("no forwarded port in:\n{table}"))
+    }
+
+    /// What the screen shows; `file` is written on the way.
+    pub fn screendump(&mut self, file: &Path) -> Picture {
+        self.execute("screendump", json!({"filename": file}));
+        let bytes = std::fs::read(file).unwrap();
+        // P6, width and height, 255, each ended by one white space.
+        let mut fields = bytes.splitn(4, |byte| byte.is_ascii_whitespace());
+        let mut field = || fields.next().expect("a PPM picture");
+        assert_eq!(field(), b"P6");
+        let mut number = || std::str::from_utf8(field()).unwrap().parse::<usize>().unwrap();
+        let (width, height) = (number(), number());
+        let pixels = field().strip_prefix(b"255\n").expect("a PPM picture of 8 bits").to_vec();
+        assert_eq!(pixels.len(), width * height * 3);
+        Picture { width, height, pixels }
+    }
+}
