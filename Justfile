@@ -46,11 +46,36 @@ test-arm: build
     board/cross/setup.sh qemu
     cargo test --locked --release --test arm -- --ignored
 
+# Put the program on a board by ssh; it goes back by itself if it does not get well (board: a name in board/, or a file)
+deploy host board="":
+    @test -n "${PHICAM_PROGRAM:-}" || just build aarch64
+    board/deploy/deploy.sh deploy {{host}} {{board}}
+
+# Back to the release before, on a board
+rollback host:
+    board/deploy/deploy.sh rollback {{host}}
+
+# What runs on a board, and whether it is well
+status host:
+    board/deploy/deploy.sh status {{host}}
+
+# The log of a board; `-f` goes on
+logs host follow="":
+    board/deploy/deploy.sh logs {{host}} {{follow}}
+
+# Take it off a board; `--purge` with what it remembers and its user
+undeploy host purge="":
+    board/deploy/deploy.sh undeploy {{host}} {{purge}}
+
+# The units and scripts of a deploy, by systemd-analyze and shellcheck
+check-deploy:
+    board/deploy/check.sh
+
 # Boot a virtual board and try the program on it (QEMU, Debian's arm64 kernel; `just test-board --faults` breaks things too)
 test-board faults="":
     test -n "${PHICAM_ARM:-}" || just build
     board/virtual/setup.sh
-    cargo test --locked --release --test board -- --ignored --test-threads=1 --nocapture {{ if faults == "--faults" { "" } else { "--skip faults::" } }}
+    cargo test --locked --release --test board --test board_deploy -- --ignored --test-threads=1 --nocapture {{ if faults == "--faults" { "" } else { "--skip faults" } }}
 
 # Time every stage of the named choice on this machine
 bench model="lite0@224":

@@ -55,7 +55,7 @@ probe() {
     lock probe
     mkdir -p "$objects" "$prefix/releases" || exit 1
     for incoming in "$prefix"/objects/incoming.*; do [ ! -d "$incoming" ] || file_in "$incoming"; done
-    list=$(missing)
+    list=$(missing by-content)
     need=$(echo "$list" | awk -v kib="$SPARE_KIB" 'NF { kib += int($2 / 1024) + 5 } END { print kib }')
     if [ -n "$list" ] && [ "$(free_kib)" -lt "$need" ]; then
         rm -f "$prefix/failed"
@@ -79,7 +79,7 @@ receive() {
     trap 'kill "$tar" 2> /dev/null' TERM
     wait "$tar"
     file_in "$incoming"
-    left=$(missing | wc -l)
+    left=$(missing by-name | wc -l)
     [ "$left" = 0 ] || die "the transfer was cut: $left files did not come whole; deploy again, which sends only those." \
         "What runs is as it was"
     unlock
@@ -93,18 +93,18 @@ finish() {
     recover
     make_user
     place "$id" || die "the release cannot be put together (disk full?); what runs is as it was. Deploy again"
-    release=$prefix/releases/$id
-    for words in --version 'models list'; do
-        # shellcheck disable=SC2086
-        said=$(cd / && PHICAM_STATE=$root/var/lib/phicam sh "$release/deploy/supervise.sh" as-user "$release/phicam" $words 2>&1) ||
-            die "\`phicam $words\` fails here, so it was not switched to: $said. What runs is as it was"
-    done
     ask "$id"
     if [ "$id" = "$(release_at current)" ] && [ -n "$process" ]; then
         install_service "$id"
         say "$id runs already and is well ($words): nothing to do"
         return 0
     fi
+    release=$prefix/releases/$id
+    for words in --version 'models list'; do
+        # shellcheck disable=SC2086
+        said=$(cd / && PHICAM_STATE=$root/var/lib/phicam sh "$release/deploy/supervise.sh" as-user "$release/phicam" $words 2>&1) ||
+            die "\`phicam $words\` fails here, so it was not switched to: $said. What runs is as it was"
+    done
     switch "$id"
     code=$?
     sweep
@@ -120,7 +120,7 @@ detached() {
     ! command -v setsid > /dev/null || detach='setsid'
     # shellcheck disable=SC2016
     $detach sh -c 'log=$1; shift; sh "$@" > "$log" 2>&1; echo $? > "$log.code"' sh "$log" "$0" "$@" < /dev/null > /dev/null 2>&1 &
-    pid=$! shown=0 ended=''
+    shown=0 ended=''
     while :; do
         [ ! -e "$log.code" ] || ended=yes
         lines=$(wc -l < "$log")

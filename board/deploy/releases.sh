@@ -1,6 +1,6 @@
 # shellcheck shell=sh
 # Part of on-board.sh: objects, releases, and the switch from one to another.
-hash_of() { sha256sum < "$1" | cut -d' ' -f1; }
+hash_of() { sha256sum < "$1" 2> /dev/null | cut -d' ' -f1; }
 release_at() { basename "$(readlink "$prefix/$1")" 2> /dev/null; } # of current, previous or failed
 
 # Puts what has arrived whole in `folder` among the objects; the rest is dropped.
@@ -14,11 +14,14 @@ file_in() {
     done
     rm -rf "$1"
 }
-# What of the manifest is not among the objects, "SHA SIZE" a line. Content is compared: a power cut leaves empty files.
+# What of the manifest is not among the objects, "SHA SIZE" a line: `by-content`, since a power cut leaves empty files;
+# `by-name` right after that.
 missing() {
     sort -u -k1,1 "$here/MANIFEST" | while read -r sha _ size _; do
-        [ ! -e "$objects/$sha" ] || [ "$(hash_of "$objects/$sha")" != "$sha" ] || continue
-        rm -f "$objects/$sha"
+        if [ -e "$objects/$sha" ]; then
+            [ "$1" = by-content ] && [ "$(hash_of "$objects/$sha")" != "$sha" ] || continue
+            rm -f "$objects/$sha"
+        fi
         echo "$sha $size"
     done
 }
@@ -36,7 +39,9 @@ free_kib() { df -Pk "$prefix" | awk 'NR == 2 { print $4 }'; }
 
 whole() { # is every file of the folder as its manifest says?
     while read -r sha _ _ path; do
-        [ -f "$1/$path" ] && [ "$(hash_of "$1/$path")" = "$sha" ] || return 1
+        # Hard links of objects, whose content was compared when this deploy began.
+        # shellcheck disable=SC3013
+        [ "$1/$path" -ef "$objects/$sha" ] || [ "$(hash_of "$1/$path")" = "$sha" ] || return 1
     done < "$here/MANIFEST"
 }
 # Builds releases/ID from the objects under another name first; one that is there and damaged is mended file by file.

@@ -56,11 +56,11 @@ impl Board {
         self.write("phicam", format!("{}# {name}\n", text.replace("mode=MODE", &format!("mode={mode}"))).as_bytes());
     }
 
-    /// `deploy.sh` with `words`, not started yet.
+    /// `deploy.sh` with `words` and a host, not started yet.
     pub fn command(&self, words: &str) -> Command {
         let mut command = Command::new(root().join("board/deploy/deploy.sh"));
         let mut words = words.split_whitespace();
-        command.arg(words.next().unwrap()).arg("pi@board").args(words);
+        command.arg(words.next().unwrap()).arg("board").args(words);
         command.env("PHICAM_SSH", root().join("tests/deploy/ssh")).env("WIRE", self.path("wire"));
         command.env("PHICAM_ROOT", self.path("board")).env("PHICAM_HEALTH_S", self.health_s.to_string());
         command.env("PHICAM_STEADY_S", "2");
