@@ -7,4 +7,5 @@ mod devices;
 mod display;
 mod display_faults;
 mod faults;
+mod line;
 mod program;
