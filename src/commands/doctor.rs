@@ -11,7 +11,7 @@ use super::{exit, write_json};
 use crate::board::{Board, GENERIC};
 use crate::cli::DoctorArgs;
 use crate::decode::{decode, read_file};
-use crate::{machine, places};
+use crate::{camera, machine, places};
 
 /// One line of the report.
 #[derive(Serialize)]
@@ -21,7 +21,7 @@ struct Finding {
     value: String,
     /// What to do, where something is to be done.
     #[serde(skip_serializing_if = "Option::is_none")]
-    remedy: Option<&'static str>,
+    remedy: Option<String>,
 }
 
 #[derive(Clone, Copy, PartialEq, Eq, Serialize)]
@@ -37,7 +37,9 @@ enum State {
 pub fn doctor(args: DoctorArgs, out: &mut dyn Write) -> anyhow::Result<ExitCode> {
     let mut findings = machine();
     findings.extend(models(args.folder.models.as_deref()));
-    findings.extend([samples(), state_folder(), cameras(), displays(), terminal()]);
+    findings.extend([samples(), state_folder()]);
+    findings.extend(cameras());
+    findings.extend([displays(), terminal()]);
     for finding in &findings {
         if args.json {
             write_json(out, finding)?;
@@ -49,7 +51,7 @@ pub fn doctor(args: DoctorArgs, out: &mut dyn Write) -> anyhow::Result<ExitCode>
             State::Wrong => "WRONG  ",
         };
         writeln!(out, "{mark}  {:<10} {}", finding.what, finding.value)?;
-        if let Some(remedy) = finding.remedy {
+        if let Some(remedy) = &finding.remedy {
             writeln!(out, "{:>20} {remedy}", "→")?;
         }
     }
@@ -62,7 +64,7 @@ fn good(what: &'static str, value: String) -> Finding {
 }
 
 fn bad(what: &'static str, state: State, value: String, remedy: &'static str) -> Finding {
-    Finding { what, state, value, remedy: Some(remedy) }
+    Finding { what, state, value, remedy: Some(remedy.into()) }
 }
 
 fn machine() -> Vec<Finding> {
@@ -144,15 +146,27 @@ fn state_folder() -> Finding {
     }
 }
 
-fn cameras() -> Finding {
-    let cameras = machine::cameras();
-    if cameras.is_empty() {
-        let value = "no video device".into();
-        return bad("cameras", State::Missing, value, "plug a USB camera in; until then pictures in files are played");
+/// A finding for each video node; one in all where there is none, or none is a camera.
+fn cameras() -> Vec<Finding> {
+    let nodes = camera::list();
+    let usable = nodes.iter().any(|node| node.usable);
+    let finding = |node: &camera::v4l2::Found| {
+        let modes = if node.usable { format!("; {}", node.modes.join(" | ")) } else { String::new() };
+        let value = format!("{} ({}): {}{modes}", node.path.display(), node.name, node.what);
+        Finding {
+            what: if node.usable { "camera" } else { "no camera" },
+            state: if node.usable || node.remedy.is_none() { State::Good } else { State::Missing },
+            value,
+            remedy: node.remedy.clone(),
+        }
+    };
+    let mut findings: Vec<Finding> = nodes.iter().map(finding).collect();
+    if !usable {
+        let value = if nodes.is_empty() { "no video device".into() } else { "none of the video devices is one".into() };
+        let remedy = "plug a USB camera in; until then pictures in files are played";
+        findings.push(bad("cameras", State::Missing, value, remedy));
     }
-    let names: Vec<String> = cameras.iter().map(|(node, name)| format!("{} ({name})", node.display())).collect();
-    let value = names.join(", ");
-    bad("cameras", State::Missing, value, "this version has no camera driver yet: it plays pictures in files")
+    findings
 }
 
 fn displays() -> Finding {

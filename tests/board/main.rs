@@ -3,6 +3,7 @@
 #[path = "../common/mod.rs"]
 mod common;
 
+mod camera;
 mod devices;
 mod faults;
 mod program;

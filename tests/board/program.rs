@@ -6,7 +6,7 @@ use super::common::board::Board;
 use super::common::{root, sample};
 
 /// What `just build aarch64` makes, or another that PHICAM_ARM names.
-fn program() -> PathBuf {
+pub fn program() -> PathBuf {
     let built = root().join("target/aarch64-unknown-linux-gnu/dist/phicam");
     std::env::var_os("PHICAM_ARM").map_or(built, PathBuf::from)
 }
