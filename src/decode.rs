@@ -11,6 +11,8 @@ use zune_jpeg::zune_core::options::DecoderOptions;
 
 use crate::frame::{Frame, FrameInfo, FramePool, Size};
 
+mod mend;
+
 /// A picture may claim at most this many pixels: 24 million. Decoding one of 16 bits a channel takes 11 bytes a pixel
 /// for a moment, preparing it for a model 6 more.
 pub const MAX_PIXELS: u64 = 24_000_000;
@@ -70,6 +72,7 @@ pub struct UnpackError {
 #[derive(Default)]
 pub struct Unpack {
     pool: FramePool,
+    mended: Vec<u8>,
 }
 
 impl Unpack {
@@ -80,7 +83,8 @@ impl Unpack {
         let mut decoded = decoded.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
         let picture = decoded.get_or_insert_with(|| {
             let picture = self.pool.fill(|pixels| {
-                let size = decode(bytes, pixels)?;
+                let mend::Mended { bytes, endless } = mend::mend(bytes, &mut self.mended);
+                let size = guarded(bytes, pixels, endless)?;
                 let Frame { sequence, captured, source, scene, .. } = frame.clone();
                 Ok::<_, DecodeError>(FrameInfo { size, sequence, captured, source, scene })
             });
@@ -94,14 +98,19 @@ impl Unpack {
 ///
 /// Transparency is dropped, not blended. `pixels` is used again, so that a film of equal JPEGs allocates little.
 pub fn decode(bytes: &[u8], pixels: &mut Vec<u8>) -> Result<Size, DecodeError> {
+    guarded(bytes, pixels, false)
+}
+
+/// `strict` asks for no end marker of a JPEG, but refuses one whose picture data ends early (else filled with grey).
+fn guarded(bytes: &[u8], pixels: &mut Vec<u8>, strict: bool) -> Result<Size, DecodeError> {
     // The decoders are other people's: should one of them panic on a hostile file, it is that file that is refused.
-    let decoded = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| decode_known(bytes, pixels)));
+    let decoded = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| decode_known(bytes, pixels, strict)));
     decoded.unwrap_or_else(|_| Err(damaged("its decoder gave up")))
 }
 
-fn decode_known(bytes: &[u8], pixels: &mut Vec<u8>) -> Result<Size, DecodeError> {
+fn decode_known(bytes: &[u8], pixels: &mut Vec<u8>, strict: bool) -> Result<Size, DecodeError> {
     match image::guess_format(bytes) {
-        Ok(ImageFormat::Jpeg) => decode_jpeg(bytes, pixels),
+        Ok(ImageFormat::Jpeg) => decode_jpeg(bytes, pixels, strict),
         Ok(ImageFormat::Png) => {
             let limits = png_limits();
             let decoder = image::codecs::png::PngDecoder::with_limits(Cursor::new(bytes), limits).map_err(damaged)?;
@@ -139,12 +148,12 @@ fn check(width: u64, height: u64) -> Result<Size, DecodeError> {
     Ok(size)
 }
 
-fn decode_jpeg(bytes: &[u8], pixels: &mut Vec<u8>) -> Result<Size, DecodeError> {
-    if !ends(bytes) {
+fn decode_jpeg(bytes: &[u8], pixels: &mut Vec<u8>, strict: bool) -> Result<Size, DecodeError> {
+    if !strict && !ends(bytes) {
         return Err(DecodeError::Truncated { bytes: bytes.len() });
     }
     let options = DecoderOptions::default()
-        .set_strict_mode(false) // some cameras put stray bytes between headers
+        .set_strict_mode(strict) // some cameras put stray bytes between headers
         .set_max_width(usize::MAX)
         .set_max_height(usize::MAX)
         .jpeg_set_out_colorspace(ColorSpace::RGB);
@@ -208,6 +217,15 @@ mod tests {
         let mut bytes = Cursor::new(Vec::new());
         picture.write_to(&mut bytes, format).unwrap();
         bytes.into_inner()
+    }
+
+    /// A JPEG of 64 × 48 pixels with the standard's Huffman tables.
+    pub fn photograph() -> Vec<u8> {
+        let noise = |x: u32, y: u32| ((x * 7 + y * 13) ^ (x * y)) as u8;
+        let picture = RgbImage::from_fn(64, 48, |x, y| image::Rgb([noise(x, y), noise(y, x + 1), x as u8 * 4]));
+        let mut bytes = Vec::new();
+        image::codecs::jpeg::JpegEncoder::new_with_quality(&mut bytes, 85).encode_image(&picture).unwrap();
+        bytes
     }
 
     #[test]

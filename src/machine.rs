@@ -58,12 +58,6 @@ pub fn device_tree_compatible() -> Vec<String> {
     bytes.split(|&byte| byte == 0).filter(|name| !name.is_empty()).map(|n| String::from_utf8_lossy(n).into()).collect()
 }
 
-/// Video devices with the names that their drivers give them.
-pub fn cameras() -> Vec<(PathBuf, String)> {
-    let name = |device: &Path| fs::read_to_string(device.join("name")).unwrap_or_default().trim().to_string();
-    devices("/sys/class/video4linux").into_iter().map(|device| (node(&device), name(&device))).collect()
-}
-
 /// Connectors of graphics cards and framebuffers, with whether something is connected.
 pub fn displays() -> Vec<(PathBuf, String)> {
     let status = |device: &Path| fs::read_to_string(device.join("status")).ok().map(|text| text.trim().to_string());

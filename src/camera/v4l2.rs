@@ -182,7 +182,15 @@ fn negotiate(node: &Node, settings: &Settings) -> Result<(Format, Choice), V4l2E
         None => debug!("{}: {choice}, its only format", node.path.display()),
     }
     let call = |what| move |cause| V4l2Error::of(&node.path, what, cause);
-    let format = node.set_format(choice.fourcc, choice.size).map_err(call("take a format"))?;
+    // What is set already stays, with the strides that whoever set it wanted.
+    let wanted = |now: &Format| now.progressive && (now.fourcc, now.size) == (choice.fourcc, choice.size);
+    let format = match node.format() {
+        Ok(now) if wanted(&now) => now,
+        _ => node.set_format(choice.fourcc, choice.size).map_err(call("take a format"))?,
+    };
+    if !format.progressive {
+        debug!("{} gives every other row first: what moves has combs", node.path.display());
+    }
     if format.fourcc.known().is_none() {
         return Err(unreadable(node, &format, settings));
     }

@@ -3,6 +3,7 @@
 #[path = "../common/mod.rs"]
 mod common;
 
+mod camera;
 mod devices;
 mod display;
 mod display_faults;

@@ -32,8 +32,8 @@ pub enum V4l2Error {
     NoMode { path: PathBuf, wanted: String, offers: String },
     #[error("{} made {got} of it, which cannot be read; it offers {offers}", path.display())]
     Unreadable { path: PathBuf, got: String, offers: String },
-    #[error("{} gives {count} buffers, at least 3 are needed; unload other users of the camera's memory, or take a smaller \
-             size (for v4l2loopback: max_buffers=8)", path.display())]
+    #[error("{} gives {count} buffers, at least 2 are needed; take a smaller size, or end other programs that use its \
+             memory", path.display())]
     Buffers { path: PathBuf, count: u32 },
     #[error("{} cannot start: the USB bus has no room for it; take a smaller size or format=MJPG, or another USB port",
             path.display())]

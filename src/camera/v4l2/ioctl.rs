@@ -51,6 +51,8 @@ pub struct Capabilities {
 pub struct Format {
     pub fourcc: FourCc,
     pub size: Size,
+    /// Whether its rows come in their order, not every other one first.
+    pub progressive: bool,
     pub parts: usize,
     /// Bytes from row to row of each part.
     pub strides: [usize; MOST_PARTS],
@@ -216,6 +218,7 @@ impl Node {
             return Ok(Format {
                 fourcc: pix.pixelformat.into(),
                 size: Size::new(pix.width, pix.height),
+                progressive: pix.field == PROGRESSIVE,
                 parts,
                 strides: std::array::from_fn(|part| fmt[part].bytesperline as usize),
                 colorspace: pix.colorspace,
@@ -228,6 +231,7 @@ impl Node {
         Ok(Format {
             fourcc: pix.pixelformat.into(),
             size: Size::new(pix.width, pix.height),
+            progressive: pix.field == PROGRESSIVE,
             parts: 1,
             strides: [pix.bytesperline as usize, 0, 0],
             colorspace: pix.colorspace,

@@ -80,7 +80,8 @@ mod tests {
     fn format(fourcc: &[u8; 4], strides: [usize; 3]) -> (Format, Known) {
         let fourcc = FourCc::new(fourcc);
         let size = Size::new(640, 480);
-        let format = Format { fourcc, size, parts: 1, strides, colorspace: 0, ycbcr_enc: 0, quantization: 0 };
+        let format =
+            Format { fourcc, size, progressive: true, parts: 1, strides, colorspace: 0, ycbcr_enc: 0, quantization: 0 };
         (format, fourcc.known().unwrap())
     }
 

@@ -162,31 +162,43 @@ pub fn choose(modes: &[Mode], wish: &Wish) -> Option<(Choice, Option<Choice>)> {
     Some((best, second))
 }
 
-/// All of them in a few words: a line for each format.
+/// All of them in a few words: a line for formats with the same sizes, one for those that cannot be read.
 pub fn in_words(modes: &[Mode]) -> Vec<String> {
-    let mut lines: Vec<(FourCc, Vec<String>)> = Vec::new();
+    let mut formats: Vec<(FourCc, Vec<String>)> = Vec::new();
     for Mode { fourcc, size, intervals } in modes {
-        let rates = match intervals {
-            Intervals::Untold => String::new(),
+        let ends = match intervals {
+            Intervals::Untold => None,
             Intervals::Each(each) => {
-                format!(" at {} fps", each.iter().map(|each| short(fps(*each))).collect::<Vec<_>>().join(", "))
+                let rates = || each.iter().map(|each| fps(*each));
+                rates().min_by(f64::total_cmp).zip(rates().max_by(f64::total_cmp))
             }
-            Intervals::Between(a, b) => {
-                format!(" at {} to {} fps", short(fps(*a).min(fps(*b))), short(fps(*a).max(fps(*b))))
-            }
+            Intervals::Between(a, b) => Some((fps(*a).min(fps(*b)), fps(*a).max(fps(*b)))),
         };
-        let mode = format!("{size}{rates}");
-        match lines.iter_mut().find(|(known, _)| known == fourcc) {
-            Some((_, modes)) if !modes.contains(&mode) => modes.push(mode),
-            Some(_) => {}
-            None => lines.push((*fourcc, vec![mode])),
+        let mode = match ends.map(|(slow, fast)| (short(slow), short(fast))) {
+            None => size.to_string(),
+            Some((slow, fast)) if slow == fast => format!("{size} at {fast} fps"),
+            Some((slow, fast)) => format!("{size} at {slow} to {fast} fps"),
+        };
+        match formats.iter_mut().find(|(known, _)| known == fourcc) {
+            Some((_, modes)) => modes.push(mode),
+            None => formats.push((*fourcc, vec![mode])),
         }
     }
-    let line = |(fourcc, modes): (FourCc, Vec<String>)| {
-        let note = if fourcc.known().is_some() { "" } else { " (cannot be read)" };
-        format!("{fourcc}{note}: {}", modes.join("; "))
-    };
-    lines.into_iter().map(line).collect()
+    let (readable, others): (Vec<_>, Vec<_>) = formats.into_iter().partition(|(fourcc, _)| fourcc.known().is_some());
+    let mut lines: Vec<(Vec<String>, Vec<String>)> = Vec::new();
+    for (fourcc, modes) in readable {
+        match lines.iter_mut().find(|(_, same)| *same == modes) {
+            Some((formats, _)) => formats.push(fourcc.to_string()),
+            None => lines.push((vec![fourcc.to_string()], modes)),
+        }
+    }
+    let line = |(formats, modes): (Vec<String>, Vec<String>)| format!("{}: {}", formats.join(", "), modes.join("; "));
+    let mut lines: Vec<String> = lines.into_iter().map(line).collect();
+    if !others.is_empty() {
+        let others: Vec<String> = others.iter().map(|(fourcc, _)| fourcc.to_string()).collect();
+        lines.push(format!("formats that cannot be read: {}", others.join(", ")));
+    }
+    lines
 }
 
 #[cfg(test)]

@@ -4,7 +4,7 @@ use std::io;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
-use log::{debug, warn};
+use log::{debug, trace, warn};
 use rustix::time::{ClockId, clock_gettime};
 use v4l::v4l_sys::*;
 
@@ -15,8 +15,10 @@ use crate::frame::{Frame, FrameInfo, FramePool, Layout, Memory, PixelFormat};
 
 /// Buffers that are asked for: two for the driver, the newest, and three for whoever is slow.
 const WANTED: u32 = 6;
-/// With fewer the driver would stop between two frames.
-const FEWEST: u32 = 3;
+/// With fewer a driver that has all of them copied stops between two frames.
+const FEWEST: u32 = 2;
+/// With fewer than this none can be lent. v4l2loopback gives two where nobody asks it for more.
+const LENT: u32 = 3;
 /// So many stay with the driver: one that is being filled, one to go on with.
 const DRIVERS: usize = 2;
 
@@ -97,6 +99,10 @@ impl Queue {
         if count < FEWEST {
             return Err(V4l2Error::Buffers { path, count });
         }
+        if count < LENT {
+            debug!("{} gives {count} buffers: every frame is copied", path.display());
+        }
+        let copy_all = copy_all || count < LENT;
         let buffers = (0..count).map(|index| node.map(index)).collect::<io::Result<Vec<_>>>();
         let buffers = buffers.map_err(failed("let its buffers be read"))?;
         let state = Mutex::new(State { streaming: false, with_driver: 0 });
@@ -133,6 +139,7 @@ impl Queue {
             self.shared.state().with_driver -= 1;
             taken += 1;
             let sequence = self.count(filled.sequence);
+            trace!("dequeued {sequence}");
             if !self.is_whole(&filled) {
                 self.counts.bad += 1;
                 self.shared.give_back(filled.index);
@@ -152,6 +159,7 @@ impl Queue {
             self.shared.give_back(filled.index);
             return Ok(None);
         }
+        trace!("took {sequence}");
         Ok(Some(self.lease(&filled, sequence)))
     }
 

@@ -1,0 +1,292 @@
+//! Cameras on the virtual board, by their real drivers: pixels, the newest frame, controls, faults.
+
+use serde_json::Value;
+
+use super::common::board::camera::{frame, photograph};
+use super::common::board::{Board, Said};
+use super::common::levels_apart;
+use super::program::program;
+
+const FORMATS: [&str; 8] = ["YUYV", "UYVY", "NV12", "NV21", "YU12", "RGB3", "BGR3", "GREY"];
+
+fn board() -> Board {
+    let board = Board::boot();
+    board.send(&program(), "/opt/phicam/phicam");
+    board
+}
+
+/// A shell command of the user without privileges, in a folder of its own.
+fn as_user(board: &Board, command: &str) -> Said {
+    board.ssh_with(
+        "mkdir -p /tmp/user && chown phicam /tmp/user && cd /tmp/user && su phicam -c \"$(cat)\"",
+        command.as_bytes(),
+    )
+}
+
+fn capture(board: &Board, arguments: &str) -> Said {
+    as_user(board, &format!("/opt/phicam/phicam capture {arguments}"))
+}
+
+/// One picture taken: what was told of it, the driver's bytes, the program's pixels.
+struct Taken {
+    told: Value,
+    raw: Vec<u8>,
+    rgb: Vec<u8>,
+}
+
+#[track_caller]
+fn take(board: &Board, uri: &str) -> Taken {
+    let said = capture(board, &format!("'{uri}' --skip 2 --raw"));
+    assert_eq!(said.code, Some(0), "{uri}: {}", said.stderr);
+    let told = serde_json::from_str(said.text().lines().last().unwrap()).unwrap();
+    let png = board.fetch("/tmp/user/capture-0001.png");
+    let rgb = image::load_from_memory(&png).unwrap().into_rgb8().into_raw();
+    Taken { told, raw: board.fetch("/tmp/user/capture-0001.raw"), rgb }
+}
+
+/// The pixels as the standards' own formula has them.
+fn by_the_book(told: &Value, raw: &[u8]) -> Vec<f64> {
+    let number = |name: &str| told[name].as_u64().unwrap() as usize;
+    let (width, height) = (number("width"), number("height"));
+    let limited = told["range"] == "limited";
+    let white = |level: f64| if limited { (level - 16.0) / 219.0 } else { level / 255.0 };
+    let colour = |level: f64| (level - 128.0) / if limited { 224.0 } else { 255.0 };
+    let (kr, kb) = match told["matrix"].as_str().unwrap() {
+        "bt601" => (0.299, 0.114),
+        "bt709" => (0.2126, 0.0722),
+        "bt2020" => (0.2627, 0.0593),
+        "smpte240m" => (0.212, 0.087),
+        other => panic!("{other}"),
+    };
+    let at = |plane: usize, y: usize, x: usize| {
+        let plane = &told["planes"][plane];
+        let place = plane["offset"].as_u64().unwrap() + plane["stride"].as_u64().unwrap() * y as u64;
+        f64::from(raw[place as usize + x])
+    };
+    let format = told["format"].as_str().unwrap();
+    let pixel = |(x, y): (usize, usize)| {
+        let pair = x / 2 * 4;
+        let (luma, u, v) = match format {
+            "RGB3" => return [0, 1, 2].map(|channel| white(at(0, y, 3 * x + channel))),
+            "BGR3" => return [2, 1, 0].map(|channel| white(at(0, y, 3 * x + channel))),
+            "GREY" => return [white(at(0, y, x)); 3],
+            "YUYV" => (at(0, y, pair + x % 2 * 2), at(0, y, pair + 1), at(0, y, pair + 3)),
+            "UYVY" => (at(0, y, pair + x % 2 * 2 + 1), at(0, y, pair), at(0, y, pair + 2)),
+            "NV12" => (at(0, y, x), at(1, y / 2, x / 2 * 2), at(1, y / 2, x / 2 * 2 + 1)),
+            "NV21" => (at(0, y, x), at(1, y / 2, x / 2 * 2 + 1), at(1, y / 2, x / 2 * 2)),
+            "YU12" => (at(0, y, x), at(1, y / 2, x / 2), at(2, y / 2, x / 2)),
+            other => panic!("{other}"),
+        };
+        let (luma, u, v) = (white(luma), colour(u), colour(v));
+        let (red, blue) = (luma + 2.0 * (1.0 - kr) * v, luma + 2.0 * (1.0 - kb) * u);
+        [red, (luma - kr * red - kb * blue) / (1.0 - kr - kb), blue]
+    };
+    let places = (0..height).flat_map(|y| (0..width).map(move |x| (x, y)));
+    places.flat_map(pixel).map(|share| (255.0 * share).clamp(0.0, 255.0)).collect()
+}
+
+/// Says how far the program's pixels are from the formula's; they may be a level in the mean and four at most.
+#[track_caller]
+fn compare(what: &str, taken: &Taken) {
+    let expected = by_the_book(&taken.told, &taken.raw);
+    assert_eq!(expected.len(), taken.rgb.len(), "{what}");
+    let apart = || taken.rgb.iter().zip(&expected).map(|(found, expected)| (f64::from(*found) - expected).abs());
+    let (mean, most) = (apart().sum::<f64>() / expected.len() as f64, apart().fold(0.0, f64::max));
+    let Taken { told, .. } = taken;
+    println!(
+        "{what}: mean {mean:.3}, largest {most:.2} levels; {} {} {}",
+        told["planes"], told["matrix"], told["range"]
+    );
+    assert!(mean <= 1.0 && most <= 4.0, "{what}: mean {mean:.3}, largest {most:.2}");
+    let levels: std::collections::BTreeSet<u8> = taken.rgb.iter().copied().collect();
+    assert!(levels.len() > 4, "{what}: nothing to see");
+}
+
+#[test]
+#[ignore = "boots the virtual board: just test-board"]
+fn every_pixel_format_played_into_a_camera_is_read_as_the_standards_have_it() {
+    let board = board();
+    let picture = photograph("dog.jpg", 640, 480);
+    for fourcc in FORMATS {
+        let given = frame(&picture, fourcc);
+        let player = board.play("/dev/video0", fourcc, (640, 480), 15, &[given.clone()]);
+        let taken = take(&board, "v4l2:/dev/video0");
+        assert!(taken.raw == given, "{fourcc}: other bytes than were played");
+        compare(&format!("v4l2loopback {fourcc}"), &taken);
+        player.end();
+    }
+    // Odd sides, where the format has whole pixels.
+    let odd = image::imageops::crop_imm(&picture, 3, 5, 333, 241).to_image();
+    let grey = odd.pixels().map(|pixel| pixel[1]).collect();
+    for (fourcc, given) in [("RGB3", odd.as_raw().clone()), ("GREY", grey)] {
+        let player = board.play("/dev/video0", fourcc, (333, 241), 15, &[given]);
+        compare(&format!("v4l2loopback {fourcc} 333×241"), &take(&board, "v4l2:"));
+        player.end();
+    }
+    let jpeg = frame(&picture, "MJPG");
+    let player = board.play("/dev/video0", "MJPG", (640, 480), 15, &[jpeg.clone()]);
+    let taken = take(&board, "v4l2:");
+    let mut pixels = Vec::new();
+    phicam::decode::decode(&jpeg, &mut pixels).unwrap();
+    assert!(taken.raw.starts_with(&jpeg), "other bytes than were played");
+    // The decoder's ARM kernels round as its x86 ones do, or nearly.
+    let (most, mean) = levels_apart(&taken.rgb, &pixels);
+    println!("v4l2loopback MJPG: mean {mean:.3}, largest {most} levels from this machine's decoding");
+    assert!(most <= 4 && mean <= 1.0);
+    player.end();
+}
+
+#[test]
+#[ignore = "boots the virtual board: just test-board"]
+fn every_pixel_format_and_coding_of_vivid_is_read_as_the_standards_have_it() {
+    let board = board();
+    let device = board.load_vivid("multiplanar=1");
+    let set = |controls: &str| board.ssh(&format!("v4l2-ctl -d {device} -c {controls}"));
+    for fourcc in FORMATS.into_iter().chain(["YV12"]) {
+        compare(&format!("vivid {fourcc}"), &take(&board, &format!("v4l2:{device}?format={fourcc}&size=640x360")));
+    }
+    // The driver's own numbers for colour space, encoding and range, and what they have to be read as.
+    for (controls, matrix, range) in [
+        ("colorspace=3", "bt709", "limited"), // REC709
+        ("quantization=1", "bt601", "full"),
+        ("y_cbcr_encoding=2", "bt709", "limited"),
+        ("y_cbcr_encoding=2,quantization=1", "bt709", "full"),
+        ("y_cbcr_encoding=6", "bt2020", "limited"),
+        ("y_cbcr_encoding=8", "smpte240m", "limited"),
+        ("y_cbcr_encoding=1,quantization=2", "bt601", "limited"),
+    ] {
+        set("colorspace=2,y_cbcr_encoding=0,quantization=0");
+        set(controls);
+        for fourcc in ["YUYV", "NV12"] {
+            let taken = take(&board, &format!("v4l2:{device}?format={fourcc}&size=640x360"));
+            assert_eq!(
+                (taken.told["matrix"].as_str(), taken.told["range"].as_str()),
+                (Some(matrix), Some(range)),
+                "{controls}"
+            );
+            compare(&format!("vivid {fourcc} {controls}"), &taken);
+        }
+    }
+    set("colorspace=2,y_cbcr_encoding=0,quantization=0");
+    // Rows with padding behind them, as graphics hardware wants them.
+    for (fourcc, stride) in [("YUYV", 1408), ("NV12", 704), ("YU12", 704), ("RGB3", 2048), ("GREY", 704)] {
+        let format = format!("width=640,height=360,pixelformat={fourcc},bytesperline={stride}");
+        board.ssh(&format!("v4l2-ctl -d {device} --set-fmt-video {format}"));
+        let taken = take(&board, &format!("v4l2:{device}?format={fourcc}&size=640x360"));
+        assert_eq!(taken.told["planes"][0]["stride"], stride, "{fourcc}: {}", taken.told);
+        compare(&format!("vivid {fourcc} with rows of {stride} bytes"), &taken);
+    }
+    // A driver with several parts a buffer, and data that begin behind the beginning of one.
+    board.ssh("rmmod vivid");
+    let device = board.load_vivid("multiplanar=2");
+    for fourcc in ["NM12", "NM21", "YM12", "YM21", "NV12", "YUYV", "RGB3"] {
+        compare(
+            &format!("vivid, parts apart, {fourcc}"),
+            &take(&board, &format!("v4l2:{device}?format={fourcc}&size=640x360")),
+        );
+    }
+}
+
+#[test]
+#[ignore = "boots the virtual board: just test-board"]
+fn a_slow_consumer_gets_the_newest_frame_each_time_and_every_other_is_counted() {
+    let board = board();
+    let device = board.load_vivid("");
+    let command = format!(
+        "RUST_LOG=phicam=trace /opt/phicam/phicam capture 'v4l2:{device}?size=640x360&fps=30' --frames 12 --json"
+    );
+    let said = as_user(&board, &command); // each PNG takes longer than a frame
+    assert_eq!(said.code, Some(0), "{}", said.stderr);
+    let numbers =
+        |line: &str, word: &str| line.strip_prefix(&format!("trace: {word} ")).and_then(|n| n.parse::<u64>().ok());
+    let (mut newest, mut taken) = (None, Vec::new());
+    for line in said.stderr.lines() {
+        newest = numbers(line, "dequeued").or(newest);
+        if let Some(number) = numbers(line, "took") {
+            assert_eq!(Some(number), newest, "an older frame was taken:\n{}", said.stderr);
+            taken.push(number);
+        }
+    }
+    let told: Vec<Value> = said.text().lines().map(|line| serde_json::from_str(line).unwrap()).collect();
+    let sequences: Vec<u64> = told.iter().map(|told| told["sequence"].as_u64().unwrap()).collect();
+    assert_eq!(sequences, taken);
+    let gaps: Vec<u64> = sequences.windows(2).map(|pair| pair[1] - pair[0]).collect();
+    println!(
+        "frames taken: {sequences:?}, ages in ms {:?}",
+        told.iter().map(|told| told["age_ms"].as_f64().unwrap() as u64).collect::<Vec<_>>()
+    );
+    assert!(gaps.iter().any(|&gap| gap > 1), "the consumer was not slower than the camera: {sequences:?}");
+    let last = told.last().unwrap();
+    let count = |name: &str| last[name].as_u64().unwrap();
+    let missed: u64 = gaps.iter().map(|gap| gap - 1).sum();
+    // What passed before the first is in the counts as well.
+    assert!(count("skipped") + count("dropped_by_driver") + count("bad") >= missed, "{last}: {missed} missed");
+}
+
+#[test]
+#[ignore = "boots the virtual board: just test-board"]
+fn controls_are_set_by_name_and_mistakes_are_answered_with_what_there_is() {
+    let board = board();
+    let device = board.load_vivid("");
+    let said = capture(&board, &format!("'v4l2:{device}?brightness=77&menu=Menu Item 4&boolean=false'"));
+    assert_eq!(said.code, Some(0), "{}", said.stderr);
+    let kept = board.ssh(&format!("v4l2-ctl -d {device} -C brightness,menu,boolean"));
+    assert_eq!(kept.split_whitespace().collect::<Vec<_>>(), ["brightness:", "77", "menu:", "4", "boolean:", "0"]);
+    for (uri, words) in [
+        (format!("v4l2:{device}?brightnes=1"), "has no control `brightnes`; it has brightness, contrast"),
+        (format!("v4l2:{device}?brightness=999"), "brightness is 999, the camera takes 0 to 255"),
+        (format!("v4l2:{device}?menu=2"), "menu is 2, the camera takes 1 (\"Menu Item 1\"), 3"),
+        (format!("v4l2:{device}?format=MJPG"), "has no mode MJPG of any×any; it offers YUYV"),
+        (format!("v4l2:{device}?size=641x359"), "has no mode"),
+        ("v4l2:/dev/video0".into(), "a v4l2loopback that nobody writes to yet"),
+        ("v4l2:/dev/video77".into(), "/dev/video77 is not there, but /dev/video0 (Virtual camera)"),
+    ] {
+        let said = capture(&board, &format!("'{uri}'"));
+        assert_eq!(said.code, Some(1));
+        assert!(said.stderr.contains(words), "{uri}: {}", said.stderr);
+    }
+    let said = as_user(&board, "/opt/phicam/phicam doctor --json");
+    let text = said.text();
+    let camera = text.lines().find(|line| line.contains(&device)).unwrap_or_else(|| panic!("{text}"));
+    assert!(camera.contains("\"good\"") && camera.contains("driver vivid") && camera.contains("640×360"), "{camera}");
+}
+
+#[test]
+#[ignore = "boots the virtual board: just test-board"]
+fn a_camera_that_is_pulled_out_stalls_or_is_in_use_says_so() {
+    let board = board();
+    let endless = |uri: &str| {
+        format!(
+            "cd /tmp && /opt/phicam/phicam capture '{uri}' --every-ms 200 --frames 100000 --out /tmp/e > /tmp/e.log 2>&1 & echo $!"
+        )
+    };
+    let ended = |process: &str| {
+        board.until("end of the program", || {
+            (board.try_ssh(&format!("[ -e /proc/{process} ]")).code == Some(1)).then_some(())
+        });
+        board.ssh("cat /tmp/e.log")
+    };
+    let running = || board.until("picture", || board.ssh("cat /tmp/e.log").contains("capture-0002").then_some(()));
+    // Pulled out.
+    let device = board.load_vivid("");
+    let process = board.ssh(&endless(&format!("v4l2:{device}?size=320x180")));
+    running();
+    let said = capture(&board, &format!("v4l2:{device}"));
+    assert!(said.stderr.contains("is in use by"), "{}", said.stderr);
+    board.unplug_vivid();
+    let log = ended(process.trim());
+    assert!(log.contains("is gone"), "{log}");
+    // Hung.
+    let picture = photograph("koala.jpg", 320, 240);
+    let player = board.play("/dev/video0", "YUYV", (320, 240), 15, &[frame(&picture, "YUYV")]);
+    let process = board.ssh(&endless("v4l2:/dev/video0"));
+    running();
+    player.pause();
+    let log = ended(process.trim());
+    assert!(log.contains("gives no frame for"), "{log}");
+    // Not allowed.
+    board.ssh("chmod 600 /dev/video0 && chown root /dev/video0");
+    let said = capture(&board, "v4l2:/dev/video0");
+    assert!(said.stderr.contains("needs the group video"), "{}", said.stderr);
+    player.end();
+}
