@@ -188,11 +188,6 @@ fn after_a_power_cut_right_after_the_switch_the_board_confirms_or_rolls_back_at_
         let mut cut = board.command("deploy");
         cut.env("PHICAM_HEALTH_S", "600").env("PHICAM_STEADY_S", "600");
         board.ended(cut.env("CUT_SAYING", "switched to")).with(1);
-        std::process::Command::new("sh")
-            .args(["-c", "kill -9 $(readlink run/phicam-deploy/lock | cut -d: -f1)"])
-            .current_dir(board.path("board"))
-            .status()
-            .unwrap();
         board.cut_power();
         assert!(board.on_board("opt/phicam/unconfirmed").exists());
         let switched = board.release("current").unwrap();

@@ -120,8 +120,10 @@ detached() {
     ! command -v setsid > /dev/null || detach='setsid'
     # shellcheck disable=SC2016
     $detach sh -c 'log=$1; shift; sh "$@" > "$log" 2>&1; echo $? > "$log.code"' sh "$log" "$0" "$@" < /dev/null > /dev/null 2>&1 &
-    shown=0 ended=''
+    pid=$! shown=0 ended=''
     while :; do
+        # Killed, it leaves no code: its process is gone, or not yet taken off the list.
+        case $(sed 's/.*) //' "/proc/$pid/stat" 2> /dev/null) in '' | Z*) ended=yes ;; esac
         [ ! -e "$log.code" ] || ended=yes
         lines=$(wc -l < "$log")
         [ "$lines" -le "$shown" ] || sed -n "$((shown + 1)),${lines}p" "$log" >&2
@@ -129,7 +131,7 @@ detached() {
         [ -z "$ended" ] || break
         sleep 0.2 2> /dev/null || sleep 1
     done
-    code=$(cat "$log.code")
+    code=$(cat "$log.code" 2> /dev/null) || { code=1; say "the process that finished this was killed; deploy again"; }
     rm -f "$log" "$log.code"
     exit "$code"
 }

@@ -50,7 +50,10 @@ rotate() {
 }
 
 watch() {
-    echo $$ > "$pidfile"
+    # Only one, also of two that start at once.
+    ! supervisor > /dev/null || exit 1
+    rm -f "$pidfile"
+    (set -C; echo $$ > "$pidfile") 2> /dev/null || exit 1
     (while sleep 5 && kill -0 $$ 2> /dev/null; do rotate; done) &
     rotation=$!
     stopping='' child='' wait_s=1

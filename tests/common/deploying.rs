@@ -122,15 +122,27 @@ impl Board {
 
     /// As after a power cut: nothing runs, /run is empty.
     pub fn cut_power(&self) {
-        let _ = Command::new("sh")
-            .arg("-c")
-            .arg("kill -9 $(cat run/phicam-supervise.pid)")
-            .current_dir(self.path("board"))
-            .status();
-        if let Some((pid, _)) = self.answering() {
-            Command::new("kill").args(["-9", &pid.to_string()]).status().unwrap();
-        }
+        self.kill_all();
         std::fs::remove_dir_all(self.on_board("run")).unwrap();
+    }
+
+    /// Kills every process whose command line names this board's folder, until there is none.
+    fn kill_all(&self) {
+        let folder = self.path("board").display().to_string();
+        loop {
+            let processes = std::fs::read_dir("/proc").unwrap().filter_map(|entry| entry.ok()).filter(|entry| {
+                let words = std::fs::read(entry.path().join("cmdline")).unwrap_or_default();
+                String::from_utf8_lossy(&words).contains(&folder)
+            });
+            let numbers: Vec<String> = processes
+                .map(|entry| entry.file_name().to_string_lossy().into_owned())
+                .filter(|name| name.bytes().all(|byte| byte.is_ascii_digit()))
+                .collect();
+            if numbers.is_empty() {
+                return;
+            }
+            let _ = Command::new("kill").arg("-9").args(&numbers).stderr(Stdio::null()).status();
+        }
     }
 }
 
@@ -148,9 +160,7 @@ pub fn wait_for<T>(what: &str, mut there: impl FnMut() -> Option<T>) -> T {
 
 impl Drop for Board {
     fn drop(&mut self) {
-        if self.on_board("opt/phicam/current").exists() {
-            self.supervise("stop");
-        }
+        self.kill_all();
     }
 }
 
