@@ -75,14 +75,21 @@ check-deploy:
 test-board faults="":
     test -n "${PHICAM_ARM:-}" || just build
     board/virtual/setup.sh
-    cargo test --locked --release --test board --test board_deploy -- --ignored --test-threads=1 --nocapture {{ if faults == "--faults" { "" } else { "--skip faults" } }}
+    cargo test --locked --release --test board --test board_deploy -- --ignored --test-threads=1 --nocapture --skip systemd:: {{ if faults == "--faults" { "" } else { "--skip faults" } }}
+
+# The service on a virtual board with Debian's systemd and udev
+test-systemd:
+    test -n "${PHICAM_ARM:-}" || just build
+    board/virtual/setup.sh
+    board/virtual/systemd.sh
+    cargo test --locked --release --test board -- --ignored --nocapture systemd::
 
 # Time every stage of the named choice on this machine
 bench model="lite0@224":
     cargo run --release -- bench --model {{model}}
 
 # Slower checks, before an issue is called done
-ci-heavy: ci check-models check-onnxruntime dist test-arm (test-board "--faults")
+ci-heavy: ci check-models check-onnxruntime dist test-arm (test-board "--faults") test-systemd
 
 # Fuzz the readers of model files, ten minutes each (needs a C++ compiler; `just fuzz 60 onnx` for one of them)
 fuzz seconds="600" *targets:

@@ -1,19 +1,20 @@
 #!/usr/bin/env bash
-# Boots a virtual board in the foreground: board/virtual/boot.sh FOLDER PORT [QEMU OPTION…], after setup.sh. FOLDER gets
+# Boots a virtual board in the foreground: board/virtual/boot.sh FOLDER PORT [systemd] [QEMU OPTION…], after setup.sh
+# (and systemd.sh, which makes the other system). FOLDER gets
 # its disk (kept if there is one), serial.log and the socket qmp.sock; ssh listens on 127.0.0.1:PORT (0: a free one, which
 # qemu's `info usernet` tells).
 set -euo pipefail
 board=$(cd "$(dirname "$0")/../../target/board" && pwd)
-[ $# -ge 2 ] || { echo "usage: board/virtual/boot.sh FOLDER PORT [QEMU OPTION…]" >&2; exit 2; }
+[ $# -ge 2 ] || { echo "usage: board/virtual/boot.sh FOLDER PORT [systemd] [QEMU OPTION…]" >&2; exit 2; }
 folder=$1 port=$2
 shift 2
 
 mkdir -p "$folder"
-# BOARD_SYSTEM=systemd boots what systemd.sh made, else busybox.
-case ${BOARD_SYSTEM:-busybox} in
-    systemd) disk=systemd.img initrd=systemd-initrd.img ;;
-    *) disk=disk.img initrd=initrd.img ;;
-esac
+disk=disk.img initrd=initrd.img
+if [ "${1:-}" = systemd ]; then
+    disk=systemd.img initrd=systemd-initrd.img
+    shift
+fi
 [ -e "$folder/disk.img" ] || cp --sparse=always "$board/$disk" "$folder/disk.img"
 rm -f "$folder/qmp.sock"
 exec qemu-system-aarch64 -M virt -cpu cortex-a72 -smp 2 -m 1024 -accel tcg,thread=multi -display none -monitor none \

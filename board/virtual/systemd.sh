@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # A second system for the virtual board: Debian with systemd and udev, as real boards have them, on a disk of its own.
-# Below target/board, after setup.sh; 60 MB of downloads, once. Boots with: BOARD_SYSTEM=systemd board/virtual/boot.sh …
+# Below target/board, after setup.sh; 60 MB of downloads, once. Boots with: board/virtual/boot.sh FOLDER PORT systemd
 #
 # No package's scripts are run, as that would need ARM's processor: what they would have set up is written here.
 set -euo pipefail
@@ -76,6 +76,7 @@ After=network.service
 [Service]
 ExecStartPre=/bin/sh -c '[ -e /run/host_key ] || dropbearkey -t ed25519 -f /run/host_key'
 ExecStart=/usr/sbin/dropbear -F -E -s -r /run/host_key -p 22
+ExecStartPost=/bin/sh -c 'echo "board: up" > /dev/ttyAMA0'
 KillMode=process
 [Install]
 WantedBy=multi-user.target

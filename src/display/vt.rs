@@ -30,7 +30,8 @@ impl Console {
     pub fn take() -> Option<Console> {
         let open = || {
             let flags = (OFlags::NOCTTY | OFlags::CLOEXEC).bits() as i32;
-            let file = OpenOptions::new().read(true).write(true).custom_flags(flags).open(FRONT)?;
+            // Writing is all that the group tty may do with it.
+            let file = OpenOptions::new().write(true).custom_flags(flags).open(FRONT)?;
             if is_switched_by_a_program(&file)? {
                 return Err(io::Error::other("another program switches it"));
             }

@@ -14,11 +14,11 @@ use super::common::program::Ended;
 use super::common::{catalog, root};
 use super::program::program;
 
-const CAMERA: Size = Size::new(640, 480);
+pub const CAMERA: Size = Size::new(640, 480);
 const SCREEN: Size = Size::new(800, 480);
 
 /// The board file of these tests, with more lines in front of its tables.
-fn board_file(lines: &str) -> String {
+pub fn board_file(lines: &str) -> String {
     format!(
         "summary = 'the virtual board'\n{lines}\n[camera]\nkind = 'v4l2'\n[[display]]\nkind = 'auto'\n\
          [budget]\nframe_ms = 600000\n"
@@ -39,7 +39,7 @@ fn small_models(folder: &std::path::Path) {
 }
 
 /// `just deploy root@board FILE`, as the recipe has it.
-fn deploy(board: &Board, file: &str) -> Ended {
+pub fn deploy(board: &Board, file: &str) -> Ended {
     let folder = tempfile::tempdir().unwrap();
     small_models(folder.path());
     let path = folder.path().join("virtual.toml");
@@ -54,7 +54,7 @@ fn deploy(board: &Board, file: &str) -> Ended {
 }
 
 /// A photograph as the camera gives it, and as a frame of this machine.
-fn photograph(name: &str) -> (Vec<u8>, Frame) {
+pub fn photograph(name: &str) -> (Vec<u8>, Frame) {
     let bytes = camera::frame(&camera::photograph(name, CAMERA.width, CAMERA.height), "YUYV");
     let stride = CAMERA.width as usize * 2;
     let planes = [Plane { stride, ..Plane::default() }, Plane::default(), Plane::default()];

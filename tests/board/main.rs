@@ -9,4 +9,6 @@ mod display;
 mod display_faults;
 mod faults;
 mod line;
+mod line_faults;
 mod program;
+mod systemd;

@@ -60,6 +60,12 @@ impl Board {
         board
     }
 
+    /// Boots Debian with systemd and udev (board/virtual/systemd.sh) instead.
+    pub fn boot_systemd() -> Board {
+        prepared("systemd.img");
+        Board::boot_with(&["systemd"])
+    }
+
     /// Takes its power away, at once, and boots it again with the disk as it was left. The ssh port is another then.
     pub fn cut_power(&mut self) {
         self.stop();
