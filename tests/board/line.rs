@@ -117,12 +117,12 @@ fn what_is_deployed_names_what_the_camera_sees_on_the_screen() {
     let said = health(&board);
     assert_eq!((&said["well"], &said["model"]), (&true.into(), &"lite0@96".into()), "{said}");
     assert!(said["camera"].as_str().unwrap().contains("YUYV 640×480"), "{said}");
-    // Another photograph, by another program that plays: the camera goes and comes back in between.
+    // Another photograph, by another program that plays.
     dog.end();
     let panda = board.play("/dev/video0", "YUYV", (CAMERA.width, CAMERA.height), 15, &[photograph("red_panda.jpg").0]);
     shows(&board, "red_panda.jpg", "lite0@96");
     let said = health(&board);
-    assert!(said["camera_lost"].as_u64().unwrap() >= 1 && said["faults"].as_array().unwrap().is_empty(), "{said}");
+    assert!(said["faults"].as_array().unwrap().is_empty(), "{said}");
     let user = board.ssh(&format!("stat -c %U /proc/{}", said["pid"]));
     assert_eq!(user.trim(), "phicam");
     panda.end();
