@@ -3,6 +3,8 @@
 use std::fs::{File, OpenOptions};
 use std::path::{Path, PathBuf};
 
+use log::debug;
+
 use super::DisplayError;
 use super::memory::{self, Mapping};
 use super::packing::Packing;
@@ -77,6 +79,9 @@ impl Device for Framebuffer {
         let path = named.clone().or_else(|| paths().into_iter().next()).unwrap_or_else(|| "/dev/fb0".into());
         let file = OpenOptions::new().read(true).write(true).open(&path);
         let file = file.map_err(|cause| DisplayError::of_open(&path, cause))?;
+        if let Err(error) = memory::activate(&file) {
+            debug!("{}: its mode cannot be set ({error}); it has to be set already", path.display());
+        }
         let shape = Shape::of(&file, &path)?;
         let memory = Mapping::new(&file, 0, shape.bytes).map_err(|cause| DisplayError::of_open(&path, cause))?;
         Ok(Framebuffer { file, path, memory, shape, fresh: true })

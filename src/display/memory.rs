@@ -1,12 +1,12 @@
 //! Memory of a screen, mapped into this program, and what a framebuffer says of its own.
-#![allow(unsafe_code)] // mmap, munmap and the framebuffer's two ioctls
+#![allow(unsafe_code)] // mmap, munmap and the framebuffer's three ioctls
 
 use std::ffi::{c_ulong, c_void};
 use std::io;
 use std::os::fd::AsFd;
 use std::ptr::NonNull;
 
-use rustix::ioctl::{Getter, ioctl};
+use rustix::ioctl::{Getter, Updater, ioctl};
 use rustix::mm::{MapFlags, ProtFlags, mmap, munmap};
 
 /// Memory of a device. It stays mapped when the device goes away.
@@ -69,7 +69,9 @@ pub struct Variable {
     pub green: Bits,
     pub blue: Bits,
     pub transparency: Bits,
-    pub rest: [u32; 20],
+    pub nonstandard: u32,
+    pub activate: u32,
+    pub rest: [u32; 18],
 }
 
 /// `struct fb_fix_screeninfo` of linux/fb.h.
@@ -100,6 +102,18 @@ pub fn variable(device: impl AsFd) -> io::Result<Variable> {
     const GET_VARIABLE: u32 = 0x4600;
     // SAFETY: FBIOGET_VSCREENINFO writes one `struct fb_var_screeninfo`, which `Variable` is; any bits are valid in it.
     Ok(unsafe { ioctl(device, Getter::<GET_VARIABLE, Variable>::new()) }?)
+}
+
+/// Has the driver of the framebuffer `device` set the mode that it has already: it does not by itself where the console
+/// shows no text.
+pub fn activate(device: impl AsFd) -> io::Result<()> {
+    const PUT_VARIABLE: u32 = 0x4601;
+    const NOW_AND_ALTHOUGH_NOTHING_CHANGED: u32 = 128;
+    let mut wanted = variable(&device)?;
+    wanted.activate = NOW_AND_ALTHOUGH_NOTHING_CHANGED;
+    // SAFETY: FBIOPUT_VSCREENINFO reads and writes one `struct fb_var_screeninfo`, which `Variable` is; any bits are valid
+    // in it.
+    Ok(unsafe { ioctl(device, Updater::<PUT_VARIABLE, Variable>::new(&mut wanted)) }?)
 }
 
 /// What the framebuffer `device` is.

@@ -104,7 +104,7 @@ impl Card {
 
     /// The connector of that name, or the first with a screen, and the mode to set there.
     pub fn connector(&self, named: Option<&str>, wish: Option<Mode>) -> Result<Connector, DisplayError> {
-        let failed = |what| move |cause| self.error("no screen", what, cause);
+        let failed = |what| move |cause| self.error("the screen", what, cause);
         let resources = self.resource_handles().map_err(failed("be driven by this card"))?;
         let mut known = Vec::new();
         let mut found: Option<connector::Info> = None;
