@@ -134,3 +134,6 @@ impl Preprocess {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;

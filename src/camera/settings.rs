@@ -30,7 +30,7 @@ pub enum Settings {
         fps: f64,
     },
     /// A camera with a V4L2 driver.
-    V4l2(v4l2::Settings),
+    V4l2(Box<v4l2::Settings>),
 }
 
 fn default_picture_ms() -> u64 {
@@ -75,7 +75,7 @@ impl std::str::FromStr for Settings {
                 let (width, height) = crate::frame::parse_size(size)?;
                 Ok(Settings::Pattern { width, height, fps: default_fps() })
             }
-            ("v4l2", rest) => Ok(Settings::V4l2(v4l2::Settings::parse(rest.unwrap_or(""))?)),
+            ("v4l2", rest) => Ok(Settings::V4l2(Box::new(v4l2::Settings::parse(rest.unwrap_or(""))?))),
             ("gst" | "csi", _) => Err(format!(
                 "camera `{uri}` needs a driver that this version does not have yet; \
                              there are v4l2:, files:DIR and pattern"

@@ -253,6 +253,6 @@ impl Camera for V4l2 {
 
     fn reopen(&self) -> Option<super::Settings> {
         let identity = Some(self.identity.clone());
-        Some(super::Settings::V4l2(Settings { identity, ..self.settings.clone() }))
+        Some(super::Settings::V4l2(Box::new(Settings { identity, ..self.settings.clone() })))
     }
 }

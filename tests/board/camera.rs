@@ -99,7 +99,7 @@ fn compare(what: &str, taken: &Taken) {
     );
     assert!(mean <= 1.0 && most <= 4.0, "{what}: mean {mean:.3}, largest {most:.2}");
     let levels: std::collections::BTreeSet<u8> = taken.rgb.iter().copied().collect();
-    assert!(levels.len() > 4, "{what}: nothing to see");
+    assert!(levels.len() > 4, "{what}: only levels {levels:?}");
 }
 
 #[test]
@@ -107,9 +107,10 @@ fn compare(what: &str, taken: &Taken) {
 fn every_pixel_format_played_into_a_camera_is_read_as_the_standards_have_it() {
     let board = board();
     let picture = photograph("dog.jpg", 640, 480);
-    for fourcc in FORMATS {
+    // This version of v4l2loopback does not know NV21; vivid does.
+    for fourcc in FORMATS.into_iter().filter(|fourcc| *fourcc != "NV21") {
         let given = frame(&picture, fourcc);
-        let player = board.play("/dev/video0", fourcc, (640, 480), 15, &[given.clone()]);
+        let player = board.play("/dev/video0", fourcc, (640, 480), 15, std::slice::from_ref(&given));
         let taken = take(&board, "v4l2:/dev/video0");
         assert!(taken.raw == given, "{fourcc}: other bytes than were played");
         compare(&format!("v4l2loopback {fourcc}"), &taken);
@@ -117,14 +118,13 @@ fn every_pixel_format_played_into_a_camera_is_read_as_the_standards_have_it() {
     }
     // Odd sides, where the format has whole pixels.
     let odd = image::imageops::crop_imm(&picture, 3, 5, 333, 241).to_image();
-    let grey = odd.pixels().map(|pixel| pixel[1]).collect();
-    for (fourcc, given) in [("RGB3", odd.as_raw().clone()), ("GREY", grey)] {
+    for (fourcc, given) in [("RGB3", odd.as_raw().clone()), ("GREY", odd.pixels().map(|pixel| pixel[1]).collect())] {
         let player = board.play("/dev/video0", fourcc, (333, 241), 15, &[given]);
         compare(&format!("v4l2loopback {fourcc} 333×241"), &take(&board, "v4l2:"));
         player.end();
     }
     let jpeg = frame(&picture, "MJPG");
-    let player = board.play("/dev/video0", "MJPG", (640, 480), 15, &[jpeg.clone()]);
+    let player = board.play("/dev/video0", "MJPG", (640, 480), 15, std::slice::from_ref(&jpeg));
     let taken = take(&board, "v4l2:");
     let mut pixels = Vec::new();
     phicam::decode::decode(&jpeg, &mut pixels).unwrap();
@@ -142,6 +142,7 @@ fn every_pixel_format_and_coding_of_vivid_is_read_as_the_standards_have_it() {
     let board = board();
     let device = board.load_vivid("multiplanar=1");
     let set = |controls: &str| board.ssh(&format!("v4l2-ctl -d {device} -c {controls}"));
+    set("test_pattern=2"); // bars of many levels
     for fourcc in FORMATS.into_iter().chain(["YV12"]) {
         compare(&format!("vivid {fourcc}"), &take(&board, &format!("v4l2:{device}?format={fourcc}&size=640x360")));
     }
@@ -168,7 +169,7 @@ fn every_pixel_format_and_coding_of_vivid_is_read_as_the_standards_have_it() {
         }
     }
     set("colorspace=2,y_cbcr_encoding=0,quantization=0");
-    // Rows with padding behind them, as graphics hardware wants them.
+    // Rows with padding behind them.
     for (fourcc, stride) in [("YUYV", 1408), ("NV12", 704), ("YU12", 704), ("RGB3", 2048), ("GREY", 704)] {
         let format = format!("width=640,height=360,pixelformat={fourcc},bytesperline={stride}");
         board.ssh(&format!("v4l2-ctl -d {device} --set-fmt-video {format}"));
@@ -179,6 +180,7 @@ fn every_pixel_format_and_coding_of_vivid_is_read_as_the_standards_have_it() {
     // A driver with several parts a buffer, and data that begin behind the beginning of one.
     board.ssh("rmmod vivid");
     let device = board.load_vivid("multiplanar=2");
+    board.ssh(&format!("v4l2-ctl -d {device} -c test_pattern=2"));
     for fourcc in ["NM12", "NM21", "YM12", "YM21", "NV12", "YUYV", "RGB3"] {
         compare(
             &format!("vivid, parts apart, {fourcc}"),
@@ -192,10 +194,12 @@ fn every_pixel_format_and_coding_of_vivid_is_read_as_the_standards_have_it() {
 fn a_slow_consumer_gets_the_newest_frame_each_time_and_every_other_is_counted() {
     let board = board();
     let device = board.load_vivid("");
+    // It is stopped for a second five times: the driver fills every buffer meanwhile, and then has to stop as well.
     let command = format!(
-        "RUST_LOG=phicam=trace /opt/phicam/phicam capture 'v4l2:{device}?size=640x360&fps=30' --frames 12 --json"
+        "RUST_LOG=phicam=trace /opt/phicam/phicam capture 'v4l2:{device}?size=640x360&fps=30' --frames 90 --json &
+        for stop in 1 2 3 4 5; do usleep 300000; kill -STOP $!; sleep 1; kill -CONT $!; done; wait $!"
     );
-    let said = as_user(&board, &command); // each PNG takes longer than a frame
+    let said = as_user(&board, &command);
     assert_eq!(said.code, Some(0), "{}", said.stderr);
     let numbers =
         |line: &str, word: &str| line.strip_prefix(&format!("trace: {word} ")).and_then(|n| n.parse::<u64>().ok());
@@ -215,7 +219,9 @@ fn a_slow_consumer_gets_the_newest_frame_each_time_and_every_other_is_counted() 
         "frames taken: {sequences:?}, ages in ms {:?}",
         told.iter().map(|told| told["age_ms"].as_f64().unwrap() as u64).collect::<Vec<_>>()
     );
-    assert!(gaps.iter().any(|&gap| gap > 1), "the consumer was not slower than the camera: {sequences:?}");
+    // Nor one that waited in one of the six buffers through a stop.
+    let long = gaps.iter().filter(|&&gap| gap > 10).count();
+    assert!(long >= 3, "{long} of 5 stops led to a newer frame than those that waited: {sequences:?}");
     let last = told.last().unwrap();
     let count = |name: &str| last[name].as_u64().unwrap();
     let missed: u64 = gaps.iter().map(|gap| gap - 1).sum();
@@ -231,7 +237,9 @@ fn controls_are_set_by_name_and_mistakes_are_answered_with_what_there_is() {
     let said = capture(&board, &format!("'v4l2:{device}?brightness=77&menu=Menu Item 4&boolean=false'"));
     assert_eq!(said.code, Some(0), "{}", said.stderr);
     let kept = board.ssh(&format!("v4l2-ctl -d {device} -C brightness,menu,boolean"));
-    assert_eq!(kept.split_whitespace().collect::<Vec<_>>(), ["brightness:", "77", "menu:", "4", "boolean:", "0"]);
+    for line in ["brightness: 77", "menu: 4 (Menu Item 4)", "boolean: 0"] {
+        assert!(kept.contains(line), "{kept}");
+    }
     for (uri, words) in [
         (format!("v4l2:{device}?brightnes=1"), "has no control `brightnes`; it has brightness, contrast"),
         (format!("v4l2:{device}?brightness=999"), "brightness is 999, the camera takes 0 to 255"),
@@ -256,9 +264,8 @@ fn controls_are_set_by_name_and_mistakes_are_answered_with_what_there_is() {
 fn a_camera_that_is_pulled_out_stalls_or_is_in_use_says_so() {
     let board = board();
     let endless = |uri: &str| {
-        format!(
-            "cd /tmp && /opt/phicam/phicam capture '{uri}' --every-ms 200 --frames 100000 --out /tmp/e > /tmp/e.log 2>&1 & echo $!"
-        )
+        let options = "--every-ms 200 --frames 100000 --out /tmp/e > /tmp/e.log 2>&1";
+        format!("/opt/phicam/phicam capture '{uri}' {options} & echo $!")
     };
     let ended = |process: &str| {
         board.until("end of the program", || {

@@ -56,7 +56,7 @@ impl FourCc {
         let deep = |c: u8, d: u8| matches!(&[c, d], b"10" | b"12" | b"14" | b"16");
         // Packed: pBAA, pgAA, pCCC, pREE and so on; Raspberry Pi's compressed ones: PC1R and its like.
         let packed = first == b'p' && matches!(third, b'A' | b'C' | b'E') && third == fourth;
-        let compressed = matches!(&[first, second], b"PC") && (b'0'..=b'9').contains(&third);
+        let compressed = matches!(&[first, second], b"PC") && third.is_ascii_digit();
         let squeezed = matches!(fourth, b'8')
             && matches!(third, b'A' | b'D')
             && matches!(first, b'a' | b'b' | b'B' | b'G' | b'g' | b'R');

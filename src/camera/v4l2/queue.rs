@@ -127,7 +127,7 @@ impl Queue {
 
     /// The newest frame of those that are filled now, if any is good. The others go back to the driver.
     ///
-    /// Where the driver had filled every buffer and had to stop, even the newest is from then: it goes back too, once,
+    /// Where the driver had filled its buffers and had to stop, even the newest is from then: it goes back too, once,
     /// and the next that comes is the newest.
     pub fn newest(&mut self) -> io::Result<Option<Frame>> {
         let mut newest: Option<(Filled, u64)> = None;
@@ -152,7 +152,7 @@ impl Queue {
             }
         }
         let Some((filled, sequence)) = newest else { return Ok(None) };
-        let old = taken >= before && taken > 1;
+        let old = taken > 1 && taken + 1 >= before; // some drivers never fill the last one they have
         self.skipped_old = old && !self.skipped_old;
         if self.skipped_old {
             self.counts.skipped += 1;
