@@ -7,8 +7,8 @@ set -euo pipefail
 here=$(cd "$(dirname "$0")" && pwd)
 root=$(cd "$here/../.." && pwd)
 board=$root/target/board
-PACKAGES="base-files base-passwd bash coreutils dash dropbear-bin findutils gawk grep iproute2 kmod libc-bin login mount
-    passwd procps sed sudo systemd systemd-sysv tar udev util-linux v4l-utils"
+PACKAGES="base-files base-passwd bash coreutils dash debianutils diffutils dropbear-bin findutils gawk grep gzip hostname
+    iproute2 kmod libc-bin login mount passwd procps sed sudo systemd systemd-sysv tar udev util-linux v4l-utils"
 MODULES="virtio_pci virtio_net virtio_blk virtio-rng virtio-gpu ext4 v4l2loopback vivid"
 
 made=$({ echo "$PACKAGES $MODULES"; cat "$0" "$board/initrd.hash" "$board/key.pub"; } | sha256sum)

@@ -98,7 +98,7 @@ impl Player<'_> {
     /// Ends the camera, and says how many frames it gave.
     pub fn end(self) -> u64 {
         let (process, log) = (self.process, &self.log);
-        self.board.ssh(&format!("kill {process}; while [ -e /proc/{process} ]; do usleep 20000; done"));
+        self.board.ssh(&format!("kill {process}; while [ -e /proc/{process} ]; do sleep 0.1; done"));
         let log = self.board.ssh(&format!("cat {log}"));
         log.lines().last().and_then(|line| line.parse().ok()).unwrap_or_else(|| panic!("no count of frames in: {log}"))
     }
