@@ -159,6 +159,10 @@ fn a_better_model_takes_over_between_two_frames() {
 struct Scripted(Vec<Result<Next, CameraError>>, &'static AtomicU64Holder);
 
 impl Camera for Scripted {
+    fn describe(&self) -> String {
+        "scripted".into()
+    }
+
     fn next_frame(&mut self, _: Duration) -> Result<Next, CameraError> {
         self.1.0.fetch_add(1, Ordering::Relaxed);
         if self.0.is_empty() { Ok(Next::Nothing) } else { self.0.remove(0) }
@@ -216,6 +220,10 @@ fn a_camera_that_gives_nothing_does_not_keep_the_line_from_being_stopped() {
 struct Panicking;
 
 impl Camera for Panicking {
+    fn describe(&self) -> String {
+        "panicking".into()
+    }
+
     fn next_frame(&mut self, _: Duration) -> Result<Next, CameraError> {
         panic!("on purpose")
     }
