@@ -81,8 +81,8 @@ impl std::str::FromStr for Settings {
                              there are v4l2:, files:DIR and pattern"
             )),
             _ => Err(format!(
-                "camera is `{uri}`, expected v4l2:, v4l2:/dev/videoN, files:DIR, files:'a/*.jpg', pattern or \
-                 pattern:WIDTHxHEIGHT{}",
+                "camera is `{uri}`, expected files:DIR, files:'a/*.jpg', pattern, \
+                 pattern:WIDTHxHEIGHT, v4l2: or v4l2:/dev/videoN{}",
                 crate::strict::did_you_mean(kind, ["files", "pattern", "v4l2"])
             )),
         }

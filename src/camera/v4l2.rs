@@ -36,6 +36,8 @@ const STALL: Duration = Duration::from_secs(2);
 const STALL_FRAMES: u32 = 10;
 /// So long one of several cameras may take for its first picture before the next is tried.
 const FIRST_PICTURE: Duration = Duration::from_secs(3);
+/// A driver that reports an error without a cause is asked again after this.
+const ERROR_PAUSE: Duration = Duration::from_millis(10);
 /// v4l2loopback goes on writing into buffers that it has given away.
 const LOOPBACK: &str = "v4l2 loopback";
 
@@ -146,8 +148,8 @@ impl V4l2 {
     fn wait(&self, limit: Duration) -> Result<bool, CameraError> {
         let node = self.queue.node();
         let mut polled = [PollFd::from_borrowed_fd(node.fd(), PollFlags::IN | PollFlags::PRI)];
-        let limit = Timespec { tv_sec: limit.as_secs() as i64, tv_nsec: limit.subsec_nanos().into() };
-        match poll(&mut polled, Some(&limit)) {
+        let timeout = Timespec { tv_sec: limit.as_secs() as i64, tv_nsec: limit.subsec_nanos().into() };
+        match poll(&mut polled, Some(&timeout)) {
             Ok(0) | Err(rustix::io::Errno::INTR) => return Ok(false),
             Ok(_) => {}
             Err(cause) => return Err(self.gone(cause)),
@@ -156,8 +158,13 @@ impl V4l2 {
         if events.contains(PollFlags::PRI) && node.source_changed() {
             return Err(CameraError::Changed { what: self.describe(), now: "another source".into() });
         }
-        if events.intersects(PollFlags::ERR | PollFlags::HUP | PollFlags::NVAL) && !events.contains(PollFlags::IN) {
-            return Err(self.gone("its driver reports an error"));
+        if events.intersects(PollFlags::HUP | PollFlags::NVAL) {
+            return Err(self.gone("its driver has let go of it"));
+        }
+        if events.contains(PollFlags::ERR) && !events.contains(PollFlags::IN) {
+            // Dequeuing tells what the error is. If it finds none, this will pass, or end as a stall.
+            std::thread::sleep(ERROR_PAUSE.min(limit));
+            return Ok(true);
         }
         Ok(events.contains(PollFlags::IN))
     }

@@ -5,9 +5,10 @@ use std::cmp::Reverse;
 use super::fourcc::FourCc;
 use crate::frame::{PixelFormat, Size};
 
-/// Decoding a JPEG takes about this long on a Raspberry Pi 4: zune-jpeg took 8 ms a megapixel where this was written
-/// (one core of an x86-64 server, photographs at quality 85), and such a board is about four times as slow.
-pub const JPEG_MS_PER_MEGAPIXEL: f64 = 32.0;
+/// What decoding a JPEG takes on a Raspberry Pi 4, estimated: 4.3 ms a megapixel were measured (`a_jpeg_of_720_lines` in
+/// src/preprocess/tests.rs: zune-jpeg, one core of an AMD Zen 4, a photograph at quality 85), and such a core is taken to
+/// be six times as slow.
+pub const JPEG_MS_PER_MEGAPIXEL: f64 = 26.0;
 /// More frames a second than this are of no use to a model or an eye.
 const ENOUGH_FPS: f64 = 30.0;
 /// Fewer than this look like a slide show: a larger or smaller picture is taken instead.
