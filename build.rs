@@ -12,7 +12,7 @@ fn main() {
     let mut boards = String::from("&[\n");
     for path in files(&root.join("board"), &["toml"]) {
         let name = path.file_stem().expect("it ends in .toml").to_string_lossy();
-        writeln!(boards, "    ({name:?}, include_str!({:?})),", path.display().to_string()).expect("into a string");
+        writeln!(boards, "    ({name:?}, include_str!({})),", below(&root, &path)).expect("into a string");
     }
     boards.push(']');
     fs::write(out.join("boards.rs"), boards).expect("cargo's own folder can be written");
@@ -23,12 +23,17 @@ fn main() {
         println!("cargo::rerun-if-changed=models");
         for path in files(&folder, &["toml"]).into_iter().chain(files(&folder.join("imagenet"), &["onnx", "txt"])) {
             let name = path.strip_prefix(&folder).expect("it is below that folder").display().to_string();
-            writeln!(models, "    ({name:?}, include_bytes!({:?})),", path.display().to_string())
-                .expect("into a string");
+            writeln!(models, "    ({name:?}, include_bytes!({})),", below(&root, &path)).expect("into a string");
         }
     }
     models.push(']');
     fs::write(out.join("models.rs"), models).expect("cargo's own folder can be written");
+}
+
+/// Where a file is, for the compiler: by the source tree's own place, which a build folder can outlive.
+fn below(root: &Path, path: &Path) -> String {
+    let inside = path.strip_prefix(root).expect("it is in the source tree").display().to_string();
+    format!("concat!(env!(\"CARGO_MANIFEST_DIR\"), {:?})", format!("/{inside}"))
 }
 
 /// Files of `folder` with one of these endings, by name.

@@ -12,7 +12,7 @@ pub mod v4l2;
 pub use files::{Files, is_picture};
 pub use pattern::Pattern;
 pub use settings::Settings;
-pub use v4l2::{V4l2, list};
+pub use v4l2::V4l2;
 
 use settings::check_fps;
 
@@ -55,11 +55,6 @@ impl CameraError {
         matches!(self, CameraError::BadPicture { .. } | CameraError::NotAFile { .. })
     }
 
-    /// Whether a camera that could not be opened may yet be plugged in.
-    pub fn may_come(&self) -> bool {
-        self.is_lost()
-    }
-
     /// Whether the camera was lost and may come back: drop it, all its frames, and open it again, see
     /// [`Camera::reopen`]. Of a camera that cannot be opened: whether it is worth trying again.
     pub fn is_lost(&self) -> bool {
@@ -84,8 +79,8 @@ pub trait Camera: Send {
         CameraCounts::default()
     }
 
-    /// Settings that open this very camera again after it was lost, under whatever number its node has then. Where it
-    /// is not there any more they mean what its own settings meant. Nothing for cameras that cannot be lost.
+    /// Settings that open this very camera again after it was lost, under whatever number its node has then, and no
+    /// other. Nothing for cameras that cannot be lost.
     ///
     /// A camera is known again by the serial number of its USB device, by its links in /dev/v4l/by-id and by-path, by
     /// its place on the bus and its name, or as the only one of its kind, in this order.

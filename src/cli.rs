@@ -65,7 +65,8 @@ pub struct RunArgs {
     /// board's]
     #[arg(long, value_name = "URI")]
     pub camera: Option<camera::Settings>,
-    /// png:FILE, png:FILE@800x480, terminal, none; can be given several times [default: the board's]
+    /// auto, drm, drm:HDMI-A-1@1280x720, fb:/dev/fb1, png:FILE, png:FILE@800x480, terminal, none; can be given several
+    /// times [default: the board's]
     #[arg(long, value_name = "URI")]
     pub display: Vec<display::Settings>,
     #[command(flatten)]

@@ -67,9 +67,10 @@ pub fn displays() -> Vec<(PathBuf, String)> {
     connectors.chain(buffers.map(|device| (node(&device), "framebuffer".into()))).collect()
 }
 
-/// What is free for this user on the disk that `path` is on, in MiB.
+/// What is free for this user on the disk that `path` is on, or will be once it is made, in MiB.
 pub fn free_disk_mib(path: &Path) -> std::io::Result<f64> {
-    let disk = rustix::fs::statvfs(path)?;
+    let there = path.ancestors().find(|folder| folder.exists()).unwrap_or(path);
+    let disk = rustix::fs::statvfs(there)?;
     Ok(disk.f_bavail as f64 * disk.f_frsize as f64 / f64::from(1 << 20))
 }
 

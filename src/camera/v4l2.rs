@@ -38,8 +38,6 @@ const STALL_FRAMES: u32 = 10;
 const FIRST_PICTURE: Duration = Duration::from_secs(3);
 /// A driver that reports an error without a cause is asked again after this.
 const ERROR_PAUSE: Duration = Duration::from_millis(10);
-/// v4l2loopback goes on writing into buffers that it has given away.
-const LOOPBACK: &str = "v4l2 loopback";
 
 /// See the module.
 pub struct V4l2 {
@@ -55,13 +53,11 @@ pub struct V4l2 {
 }
 
 impl V4l2 {
-    /// Opens the camera that was open before, if `settings` know one and it is there, else the one they name.
+    /// Opens the camera that was open before, if `settings` know one, else the one they name.
     pub fn open(settings: &Settings) -> Result<V4l2, CameraError> {
         if let Some(identity) = &settings.identity {
-            match identity.find() {
-                Some(path) => return Ok(V4l2::start(&path, settings)?),
-                None => warn!("the camera that was open is not there; trying {}", settings.device),
-            }
+            let path = identity.find().ok_or_else(|| V4l2Error::NotBack { camera: identity.to_string() })?;
+            return Ok(V4l2::start(&path, settings)?);
         }
         if settings.is_auto() { V4l2::first(settings) } else { Ok(V4l2::start(&settings.node(), settings)?) }
     }
@@ -117,11 +113,10 @@ impl V4l2 {
             Duration::from_secs_f64(f64::from(numerator) / f64::from(denominator.max(1)))
         });
         let identity = Identity::of(path, &capabilities);
-        let queue = Queue::start(node, layout, needed, driver == LOOPBACK)?;
+        let queue = Queue::start(node, layout, needed, driver == nodes::LOOPBACK)?;
         let stall = STALL.max(interval * STALL_FRAMES);
         let (settings, waited) = (settings.clone(), Duration::ZERO);
         let camera = V4l2 { queue, settings, identity, format, choice, card, waited, stall };
-        info!("camera {}", camera.describe());
         Ok(camera)
     }
 

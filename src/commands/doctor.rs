@@ -150,16 +150,15 @@ fn state_folder() -> Finding {
 
 fn disk() -> Finding {
     let folder = places::state();
-    let there = folder.ancestors().find(|folder| folder.is_dir()).unwrap_or(Path::new("/"));
-    match machine::free_disk_mib(there) {
+    match machine::free_disk_mib(&folder) {
         Ok(free) if free < LEAST_DISK_MIB => bad(
             "disk",
             State::Wrong,
-            format!("{free:.0} MiB free at {}, {LEAST_DISK_MIB:.0} should be", there.display()),
+            format!("{free:.0} MiB free at {}, {LEAST_DISK_MIB:.0} should be", folder.display()),
             "delete what is not needed: without space nothing is remembered, and no new version can be deployed",
         ),
-        Ok(free) => good("disk", format!("{free:.0} MiB free at {}", there.display())),
-        Err(error) => good("disk", format!("unknown at {}: {error}", there.display())),
+        Ok(free) => good("disk", format!("{free:.0} MiB free at {}", folder.display())),
+        Err(error) => good("disk", format!("unknown at {}: {error}", folder.display())),
     }
 }
 

@@ -160,7 +160,7 @@ fn open_camera(args: &RunArgs, board: &Board) -> anyhow::Result<Watch<'static>> 
             info!("camera {}", camera.describe());
             Ok(Watch::over(camera, Some(again(settings))))
         }
-        Err(camera::OpenError::Camera(error)) if args.camera.is_none() && error.may_come() => {
+        Err(camera::OpenError::Camera(error)) if args.camera.is_none() && error.is_lost() => {
             warn!("going on without the camera of board {}, looking for it: {error}", board.name);
             Ok(Watch::missing(again(settings)))
         }

@@ -16,6 +16,8 @@ pub const RAW_REMEDY: &str = "start phicam under libcamera's layer (`libcamerify
 pub enum V4l2Error {
     #[error("no camera gives pictures{found}; plug a USB camera in, or name one with --camera v4l2:/dev/videoN")]
     None { found: String },
+    #[error("{camera} is not there any more; plug it in again")]
+    NotBack { camera: String },
     #[error("{} is not there{there}; plug the camera in, or name another", path.display())]
     Missing { path: PathBuf, there: String },
     #[error("{} may not be opened by this user; it needs the group video: `sudo usermod -aG video $USER`, then log in \

@@ -22,6 +22,12 @@ pub struct Identity {
     driver: String,
 }
 
+impl std::fmt::Display for Identity {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "the camera {} ({})", self.card, self.bus_info)
+    }
+}
+
 impl Identity {
     /// Of the camera at `path`.
     pub fn of(path: &Path, capabilities: &Capabilities) -> Identity {

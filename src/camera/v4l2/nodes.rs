@@ -35,6 +35,8 @@ pub struct Found {
     pub remedy: Option<String>,
 }
 
+/// The driver v4l2loopback. It goes on writing into buffers that it has given away.
+pub const LOOPBACK: &str = "v4l2 loopback";
 /// Drivers of the receivers that image sensors are wired to.
 const RECEIVERS: &[&str] = &["unicam", "bcm2835-unicam", "rp1-cfe", "tegra-video", "tegra-camrtc-ca"];
 
@@ -53,12 +55,12 @@ pub fn paths() -> Vec<PathBuf> {
 }
 
 /// What a node with these capabilities and formats is.
-pub fn kind(capabilities: &Capabilities, formats: impl Fn(bool) -> Vec<FourCc>) -> Kind {
+pub fn kind(capabilities: &Capabilities, formats: impl FnOnce() -> Vec<FourCc>) -> Kind {
     let has = |flags: u32| capabilities.flags & flags != 0;
     let captures = has(V4L2_CAP_VIDEO_CAPTURE | V4L2_CAP_VIDEO_CAPTURE_MPLANE);
     let puts_out = has(V4L2_CAP_VIDEO_OUTPUT | V4L2_CAP_VIDEO_OUTPUT_MPLANE);
     // v4l2loopback without exclusive_caps says both at once; so do codecs of old kernels.
-    let loopback = capabilities.driver == "v4l2 loopback";
+    let loopback = capabilities.driver == LOOPBACK;
     match () {
         () if has(V4L2_CAP_VIDEO_M2M | V4L2_CAP_VIDEO_M2M_MPLANE) => {
             return Kind::Other("a converter of pictures (m2m)");
@@ -74,7 +76,7 @@ pub fn kind(capabilities: &Capabilities, formats: impl Fn(bool) -> Vec<FourCc>) 
         () => return Kind::Other("something else than a camera"),
     }
     let multi_planar = !has(V4L2_CAP_VIDEO_CAPTURE);
-    let formats = formats(multi_planar);
+    let formats = formats();
     let readable = formats.iter().any(|format| format.known().is_some());
     let raw = formats.iter().any(|format| format.is_raw_sensor());
     // A receiver that the media controller sets up lists all it could ever receive; what arrives is the sensor's.
@@ -90,7 +92,7 @@ pub fn open(path: &Path) -> std::io::Result<(Node, Capabilities, Kind)> {
     let mut node = Node::open(path)?;
     let capabilities = node.capabilities()?;
     node.multi_planar = capabilities.flags & V4L2_CAP_VIDEO_CAPTURE == 0;
-    let kind = kind(&capabilities, |_| node.formats());
+    let kind = kind(&capabilities, || node.formats());
     Ok((node, capabilities, kind))
 }
 
@@ -161,7 +163,7 @@ mod tests {
     fn kind_of(driver: &str, flags: u32, formats: &[&[u8; 4]]) -> Kind {
         let [card, bus_info] = [String::new(), String::new()];
         let capabilities = Capabilities { driver: driver.into(), card, bus_info, flags: flags | V4L2_CAP_STREAMING };
-        kind(&capabilities, |_| formats.iter().map(|format| FourCc::new(format)).collect())
+        kind(&capabilities, || formats.iter().map(|format| FourCc::new(format)).collect())
     }
 
     #[test]
