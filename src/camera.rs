@@ -90,7 +90,7 @@ pub trait Camera: Send {
 }
 
 /// Frames that a camera did not give, or not as they were.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
 pub struct CameraCounts {
     /// Gaps in the driver's own numbers: it had no buffer to put them in, or the bus lost them.
     pub dropped_by_driver: u64,
@@ -100,6 +100,29 @@ pub struct CameraCounts {
     pub copied: u64,
     /// With an error, empty or too short.
     pub bad: u64,
+}
+
+impl std::ops::Add for CameraCounts {
+    type Output = CameraCounts;
+
+    fn add(self, other: CameraCounts) -> CameraCounts {
+        CameraCounts {
+            dropped_by_driver: self.dropped_by_driver + other.dropped_by_driver,
+            skipped: self.skipped + other.skipped,
+            copied: self.copied + other.copied,
+            bad: self.bad + other.bad,
+        }
+    }
+}
+
+impl std::fmt::Display for CameraCounts {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let CameraCounts { dropped_by_driver, skipped, copied, bad } = self;
+        write!(
+            f,
+            "{dropped_by_driver} dropped by the driver, {skipped} skipped for newer ones, {copied} copied, {bad} bad"
+        )
+    }
 }
 
 /// Opens the camera; `samples` finds the sample photographs where no files are named.

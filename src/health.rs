@@ -4,6 +4,7 @@ use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
 
+use crate::camera::CameraCounts;
 use crate::places::{self, ReadError};
 
 /// Name of the file in the runtime folder.
@@ -41,6 +42,8 @@ pub struct Health {
     pub not_shown: u64,
     /// How often the camera was lost.
     pub camera_lost: u64,
+    /// What became of frames before they were counted in `frames`.
+    pub by_camera: CameraCounts,
     /// The camera in words; nothing while there is none.
     pub camera: Option<String>,
     pub displays: Vec<String>,
@@ -158,6 +161,7 @@ mod tests {
             bad_pictures: 0,
             not_shown: 0,
             camera_lost: 0,
+            by_camera: CameraCounts::default(),
             camera: Some("pattern".into()),
             displays: vec!["none".into()],
             model: Some("lite0@96".into()),

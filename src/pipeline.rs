@@ -147,6 +147,7 @@ impl<'a> Line<'a> {
                     let mut counts = self.counts();
                     counts.frames += 1;
                     counts.last_frame = Some(Instant::now());
+                    counts.by_camera = camera.counts();
                     drop(counts);
                     self.screen.set_frame(frame.clone());
                     self.frames.put(frame);

@@ -2,7 +2,7 @@
 
 use std::time::{Duration, Instant};
 
-use crate::camera::{Camera, CameraError, Next, Settings};
+use crate::camera::{Camera, CameraCounts, CameraError, Next, Settings};
 
 /// The first wait before a lost camera is tried again; each further one is twice as long.
 const FIRST_WAIT: Duration = Duration::from_millis(250);
@@ -41,6 +41,8 @@ pub struct Again<'a> {
 pub struct Watch<'a> {
     camera: Option<Box<dyn Camera>>,
     again: Option<Again<'a>>,
+    /// What became of the frames of the cameras that were lost.
+    before: CameraCounts,
     /// By what the camera that was lost is told from others.
     its_own: Option<Settings>,
     lost: Instant,
@@ -70,12 +72,31 @@ impl<'a> Watch<'a> {
     fn new(camera: Option<Box<dyn Camera>>, again: Option<Again<'a>>) -> Watch<'a> {
         let now = Instant::now();
         let (wait, said, unproven, held) = (FIRST_WAIT, String::new(), false, None);
-        Watch { camera, again, its_own: None, lost: now, opened: now, wait, next_try: now, said, unproven, held }
+        let before = CameraCounts::default();
+        Watch {
+            camera,
+            again,
+            before,
+            its_own: None,
+            lost: now,
+            opened: now,
+            wait,
+            next_try: now,
+            said,
+            unproven,
+            held,
+        }
     }
 
     /// The camera in words, where there is one.
     pub fn describe(&self) -> Option<String> {
         self.camera.as_ref().map(|camera| camera.describe())
+    }
+
+    /// What became of the frames that were not given, since the beginning.
+    pub fn counts(&self) -> CameraCounts {
+        let now = self.camera.as_ref().map(|camera| camera.counts()).unwrap_or_default();
+        self.before + now
     }
 
     /// Waits up to `limit` for the next frame, or for the camera to come back.
@@ -96,6 +117,7 @@ impl<'a> Watch<'a> {
             Ok(next) => Event::Next(next),
             Err(error) if error.is_one_frame() => Event::Skipped(error),
             Err(error) if error.is_lost() && self.again.is_some() => {
+                self.before = self.before + camera.counts();
                 self.camera = None;
                 if self.unproven {
                     return self.still_lost(error.to_string());

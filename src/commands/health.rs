@@ -51,7 +51,13 @@ fn in_words(judged: &Judgement, out: &mut dyn Write) -> std::io::Result<()> {
     let Some(health) = &judged.health else { return Ok(()) };
     let Health { version, executable, frames, answers, dropped, answers_in_10_s, .. } = health;
     writeln!(out, "phicam {version}, {}, for {:.0} s", executable.display(), health.written_s - health.started_s)?;
-    writeln!(out, "camera   {}, lost {} times", health.camera.as_deref().unwrap_or("none"), health.camera_lost)?;
+    writeln!(
+        out,
+        "camera   {}, lost {} times; {}",
+        health.camera.as_deref().unwrap_or("none"),
+        health.camera_lost,
+        health.by_camera
+    )?;
     writeln!(out, "screens  {}; {} pictures not shown", health.displays.join(", "), health.not_shown)?;
     writeln!(out, "model    {}", health.model.as_deref().unwrap_or("none yet"))?;
     writeln!(out, "frames   {frames}, {answers} answered ({answers_in_10_s} in the last 10 s), {dropped} dropped")?;
@@ -149,6 +155,7 @@ fn now(line: &Line, displays: &[String], started_s: f64, kept: &mut Vec<u64>) ->
         bad_pictures: counts.bad_pictures,
         not_shown: counts.not_shown,
         camera_lost: counts.camera_lost,
+        by_camera: counts.by_camera,
         camera: counts.camera.clone(),
         displays: displays.to_vec(),
         model: counts.model.as_ref().map(|model| model.choice.name.clone()),

@@ -14,6 +14,7 @@ use super::health::keep_watch;
 use super::setup::{Setup, board, classifier_settings};
 use super::{exit, write_json};
 use crate::board::Board;
+use crate::camera::CameraCounts;
 use crate::catalog::Choice;
 use crate::classifier::{self, Classifier};
 use crate::cli::RunArgs;
@@ -195,11 +196,14 @@ fn open_displays(args: &RunArgs, board: &Board) -> anyhow::Result<Vec<Box<dyn Di
 }
 
 fn summary(counts: &Counts, out: &mut dyn Write) -> std::io::Result<()> {
-    let Counts { frames, answers, dropped, bad_pictures, not_shown, .. } = *counts;
+    let Counts { frames, answers, dropped, bad_pictures, not_shown, ref by_camera, .. } = *counts;
     writeln!(
         out,
         "\n{frames} frames, {answers} answered, {dropped} dropped, {bad_pictures} unreadable, {not_shown} not shown"
     )?;
+    if *by_camera != CameraCounts::default() {
+        writeln!(out, "before that: {by_camera}")?;
+    }
     writeln!(out, "stage          p50 ms    p95 ms")?;
     for stage in counts.stages() {
         if let Some(found) = stage.percentiles() {

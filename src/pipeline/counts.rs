@@ -3,6 +3,7 @@
 use std::sync::Arc;
 use std::time::Instant;
 
+use crate::camera::CameraCounts;
 use crate::classifier::Model;
 use crate::stats::Stage;
 
@@ -12,6 +13,8 @@ pub struct Counts {
     pub camera: Option<String>,
     /// How often a camera was lost.
     pub camera_lost: u64,
+    /// What became of frames before they came here.
+    pub by_camera: CameraCounts,
     /// When the camera gave its last frame, and the model its last answer.
     pub last_frame: Option<Instant>,
     pub last_answer: Option<Instant>,
@@ -54,6 +57,7 @@ impl Default for Counts {
         Counts {
             camera,
             camera_lost,
+            by_camera: CameraCounts::default(),
             last_frame,
             last_answer,
             model: None,
