@@ -3,7 +3,6 @@
 set -euo pipefail
 here=$(cd "$(dirname "$0")" && pwd)
 board=$(cd "$here/../../target/board" && pwd)
-version=$(ls "$board/kernel/lib/modules")
 # The second line is for tests that ask for them.
 MODULES="virtio_pci virtio_net virtio_blk virtio-rng virtio-gpu crc32c_generic ext4 v4l2loopback
     vivid bochs evdev uvcvideo dummy_hcd usb_f_uvc libcomposite spi-gpio spidev i2c-gpio i2c-dev"
@@ -17,15 +16,10 @@ for folder in bin sbin lib usr/bin usr/sbin usr/lib; do
 done
 rm -rf "$tree"/usr/lib/{systemd,udev,aarch64-linux-gnu/{gconv,perl*}} "$tree"/usr/bin/{cec-*,ir-ctl,rds-ctl}
 
-modules=usr/lib/modules/$version
-mkdir -p "$tree/$modules"
-for module in $MODULES; do
-    modprobe -d "$board/kernel" -S "$version" --show-depends "$module" | sed -n 's/^insmod \([^ ]*\).*/\1/p'
-done | sort -u | while read -r file; do
-    install -D -m 644 "$file" "$tree/$modules/${file#*"/$version/"}"
-done
-cp "$board/kernel/lib/modules/$version"/modules.{builtin,builtin.modinfo,order} "$tree/$modules/"
-depmod -b "$tree" "$version"
+# shellcheck source=board/virtual/modules.sh
+. "$here/modules.sh"
+# shellcheck disable=SC2086
+put_modules "$tree" $MODULES
 
 aarch64-linux-gnu-gcc -static -O2 -Wall -Wextra -Werror -o "$tree/usr/bin/play" "$here/play.c"
 install -m 755 "$here/init" "$tree/init"

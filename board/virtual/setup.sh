@@ -98,7 +98,7 @@ CONF
     finished
 fi
 
-if stage initrd "$packages $module" "$0" "$board/key.pub" "$here/initrd.sh" "$here"/{init,inittab,rc,mdev.conf,play.c}; then
+if stage initrd "$packages $module" "$0" "$board/key.pub" "$here"/{initrd.sh,modules.sh,init,inittab,rc,mdev.conf,play.c}; then
     "$here/initrd.sh"
     finished
 fi

@@ -11,10 +11,9 @@ PACKAGES="base-files base-passwd bash coreutils dash debianutils diffutils dropb
     iproute2 kmod libc-bin login mount passwd procps sed sudo systemd systemd-sysv tar udev util-linux v4l-utils"
 MODULES="virtio_pci virtio_net virtio_blk virtio-rng virtio-gpu ext4 v4l2loopback vivid"
 
-made=$({ echo "$PACKAGES $MODULES"; cat "$0" "$board/initrd.hash" "$board/key.pub"; } | sha256sum)
+made=$({ echo "$PACKAGES $MODULES"; cat "$0" "$here/modules.sh" "$board/initrd.hash" "$board/key.pub"; } | sha256sum)
 [ "$(cat "$board/systemd.hash" 2> /dev/null)" != "$made" ] || exit 0
 export PATH=$PATH:/usr/sbin:/sbin
-version=$(ls "$board/kernel/lib/modules")
 tree=$board/systemd
 rm -rf "$tree"
 mkdir -p "$tree"/usr/{bin,sbin,lib} "$tree"/{proc,sys,dev,run,tmp,root/.ssh,var/lib,var/log,opt,home}
@@ -31,14 +30,10 @@ for package in "$archives"/*.deb; do
     dpkg-deb --fsys-tarfile "$package" | tar -x -C "$tree" --keep-directory-symlink
 done
 
-modules=usr/lib/modules/$version
-for module in $MODULES; do
-    modprobe -d "$board/kernel" -S "$version" --show-depends "$module" | sed -n 's/^insmod \([^ ]*\).*/\1/p'
-done | sort -u | while read -r file; do
-    install -D -m 644 "$file" "$tree/$modules/${file#*"/$version/"}"
-done
-cp "$board/kernel/lib/modules/$version"/modules.{builtin,builtin.modinfo,order} "$tree/$modules/"
-depmod -b "$tree" "$version"
+# shellcheck source=board/virtual/modules.sh
+. "$here/modules.sh"
+# shellcheck disable=SC2086
+put_modules "$tree" $MODULES
 echo v4l2loopback > "$tree/etc/modules-load.d/camera.conf"
 echo 'options v4l2loopback video_nr=0 card_label="Virtual camera" exclusive_caps=1' > "$tree/etc/modprobe.d/camera.conf"
 
@@ -102,13 +97,7 @@ rm -rf "$first"
 mkdir -p "$first"/{bin,proc,sys,dev,mnt,usr/lib}
 ln -s usr/lib "$first/lib"
 cp "$board/guest/bin/busybox" "$first/bin/"
-mkdir -p "$first/$modules"
-for module in virtio_pci virtio_blk crc32c_generic ext4; do
-    modprobe -d "$board/kernel" -S "$version" --show-depends "$module" | sed -n 's/^insmod \([^ ]*\).*/\1/p'
-done | sort -u | while read -r file; do
-    install -D -m 644 "$file" "$first/$modules/${file#*"/$version/"}"
-done
-depmod -b "$first" "$version" 2> /dev/null # it misses lists of what is built in
+put_modules "$first" virtio_pci virtio_blk crc32c_generic ext4
 cat > "$first/init" <<'INIT'
 #!/bin/busybox sh
 /bin/busybox --install -s /bin

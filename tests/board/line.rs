@@ -15,7 +15,7 @@ use super::common::{catalog, root};
 use super::program::program;
 
 pub const CAMERA: Size = Size::new(640, 480);
-const SCREEN: Size = Size::new(800, 480);
+pub const SCREEN: Size = Size::new(800, 480);
 
 /// The board file of these tests, with more lines in front of its tables.
 pub fn board_file(lines: &str) -> String {

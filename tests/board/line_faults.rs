@@ -1,7 +1,9 @@
 //! What happens to boards in the field, done to a deployed program: each time the right picture comes back without help.
 
+use phicam::overlay;
+
 use super::common::board::{Board, camera};
-use super::line::{CAMERA, board_file, deploy, health, photograph, shows};
+use super::line::{CAMERA, SCREEN, board_file, deploy, health, photograph, shows};
 
 const MODEL: &str = "lite0@96";
 
@@ -17,14 +19,21 @@ fn play<'board>(board: &'board Board, device: &str, name: &str) -> camera::Playe
     board.play(device, "YUYV", (CAMERA.width, CAMERA.height), 15, &[photograph(name).0])
 }
 
-/// Waits until the program says that something is wrong; it has to be on the screen, and so changes it.
+/// The colour that faults are written in, and nothing else of a fresh picture.
+const FAULT: [u8; 3] = [255, 110, 80];
+
+/// Waits until the program says that something is wrong, in its health and in letters on the screen's column.
 #[track_caller]
 fn says(board: &Board, fault: &str) {
-    let before = board.screendump();
     board.until(&format!("fault `{fault}` in the health"), || {
         health(board)["faults"].to_string().contains(fault).then_some(())
     });
-    board.until("change of the screen", || (board.screendump().pixels != before.pixels).then_some(()));
+    board.until("letters of the fault on the screen", || {
+        let (dump, column) = (board.screendump(), overlay::Layout::new(SCREEN, CAMERA).column);
+        let rows = column.top..column.top + column.height;
+        let pixels = rows.flat_map(|y| (column.left..column.left + column.width).map(move |x| (x, y)));
+        (pixels.filter(|&(x, y)| dump.at(x as usize, y as usize) == FAULT).count() > 20).then_some(())
+    });
 }
 
 #[test]
