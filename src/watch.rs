@@ -45,6 +45,8 @@ pub struct Watch<'a> {
     before: CameraCounts,
     /// By what the camera that was lost is told from others.
     its_own: Option<Settings>,
+    /// See [`ITS_OWN`].
+    patience: Duration,
     lost: Instant,
     opened: Instant,
     wait: Duration,
@@ -78,6 +80,7 @@ impl<'a> Watch<'a> {
             again,
             before,
             its_own: None,
+            patience: ITS_OWN,
             lost: now,
             opened: now,
             wait,
@@ -139,7 +142,7 @@ impl<'a> Watch<'a> {
         let its_own = self.its_own.as_ref().map(|its_own| (again.open)(its_own));
         let opened = match its_own {
             Some(Ok(camera)) => Ok(camera),
-            Some(Err(why)) if self.lost.elapsed() < ITS_OWN => Err(why),
+            Some(Err(why)) if self.lost.elapsed() < self.patience => Err(why),
             _ => (again.open)(&again.settings),
         };
         match opened {
@@ -267,6 +270,18 @@ mod tests {
         let events = events(&mut watch, 4);
         assert!(events[0].contains("first is gone") && events[1].contains("silent is gone"), "{events:?}");
         assert_eq!(events[2..], ["back: loud", "frame"]);
+    }
+
+    #[test]
+    fn after_a_while_any_camera_that_the_settings_admit_takes_its_place() {
+        let its_own: Settings = "files:first".parse().unwrap();
+        let open: Open = Box::new(move |asked: &Settings| match *asked == its_own {
+            true => Err("the first is not there".into()),
+            false => Ok(fragile("another", 9)),
+        });
+        let again = Again { settings: Settings::default(), open };
+        let mut watch = Watch { patience: Duration::ZERO, ..Watch::over(fragile("first", 0), Some(again)) };
+        assert_eq!(events(&mut watch, 3)[1..], ["back: another", "frame"]);
     }
 
     #[test]
