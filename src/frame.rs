@@ -62,12 +62,6 @@ impl Memory for Vec<u8> {
     }
 }
 
-impl Memory for Vec<Vec<u8>> {
-    fn part(&self, index: usize) -> &[u8] {
-        self.get(index).map_or(&[], Vec::as_slice)
-    }
-}
-
 /// Where one plane of a frame lies.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Plane {
@@ -129,13 +123,6 @@ impl Frame {
         let FrameInfo { size: _, sequence, captured, source, scene } = info;
         let decoded = (layout.format == PixelFormat::Jpeg).then(Arc::default);
         Frame { memory, layout, sequence, captured, source, scene, decoded }
-    }
-
-    /// The same picture in memory of this program's own, which no driver waits for.
-    pub fn detached(&self) -> Frame {
-        let parts = self.layout.planes.iter().map(|plane| plane.part).max().map_or(0, |last| last + 1);
-        let memory: Vec<Vec<u8>> = (0..parts).map(|part| self.part(part).to_vec()).collect();
-        Frame { memory: Arc::new(memory), ..self.clone() }
     }
 
     /// Width and height in pixels.

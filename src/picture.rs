@@ -62,7 +62,7 @@ impl Picture {
     pub fn blend(&mut self, x: i32, y: i32, colour: Rgb888, coverage: u8) {
         let (Ok(x), Ok(y)) = (u32::try_from(x), u32::try_from(y)) else { return };
         if let Some(pixel) = self.row_mut(x, y, 1).first_mut() {
-            *pixel = mix(*pixel, word(colour), u32::from(coverage));
+            *pixel = mix(*pixel, word_of(colour), u32::from(coverage));
         }
     }
 
@@ -82,8 +82,13 @@ impl Picture {
     }
 }
 
-fn word(colour: Rgb888) -> u32 {
-    u32::from(colour.r()) << 16 | u32::from(colour.g()) << 8 | u32::from(colour.b())
+/// A pixel as pictures hold it.
+pub fn word([red, green, blue]: [u8; 3]) -> u32 {
+    u32::from(red) << 16 | u32::from(green) << 8 | u32::from(blue)
+}
+
+fn word_of(colour: Rgb888) -> u32 {
+    word([colour.r(), colour.g(), colour.b()])
 }
 
 fn mix(under: u32, over: u32, coverage: u32) -> u32 {
@@ -114,7 +119,7 @@ impl DrawTarget for Picture {
     fn fill_solid(&mut self, area: &Rectangle, colour: Rgb888) -> Result<(), Self::Error> {
         let area = area.intersection(&self.bounding_box());
         for y in area.rows() {
-            self.row_mut(area.top_left.x as u32, y as u32, area.size.width).fill(word(colour));
+            self.row_mut(area.top_left.x as u32, y as u32, area.size.width).fill(word_of(colour));
         }
         Ok(())
     }

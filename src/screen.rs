@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 
 use crate::classifier::Answer;
 use crate::display::Shown;
-use crate::frame::{Frame, Size};
+use crate::frame::{Frame, FramePool, Size};
 use crate::overlay::{Fault, Faults, Overlay, Scene, Stale};
 use crate::picture::Picture;
 use crate::view::Area;
@@ -68,7 +68,7 @@ impl Screen {
 
     /// Keeps showing the frame that is shown, from a copy: its camera is lost, and wants its buffers back.
     pub fn keep_frame(&self) {
-        self.change(|seen| seen.frame = seen.frame.take().map(|frame| frame.detached()));
+        self.change(|seen| seen.frame = seen.frame.take().map(|frame| FramePool::default().copy(&frame)));
     }
 
     /// Shows `answer` from now on.

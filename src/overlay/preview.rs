@@ -5,7 +5,7 @@ use fast_image_resize::pixels::U8x3;
 use fast_image_resize::{FilterType, ResizeAlg, ResizeOptions, Resizer};
 
 use crate::frame::{Frame, Size};
-use crate::picture::Picture;
+use crate::picture::{Picture, word};
 use crate::pixels::{Pixels, PixelsError};
 use crate::view::Area;
 
@@ -101,10 +101,6 @@ fn nearest(at: u32, step: u32, area: u32, frame: u32) -> u32 {
     let twice_the_middle = u64::from(at / step * step) * 2 + u64::from(step);
     let nearest = twice_the_middle * u64::from(frame) / (2 * u64::from(area.max(1)));
     (nearest as u32).min(frame.saturating_sub(1))
-}
-
-fn word([red, green, blue]: [u8; 3]) -> u32 {
-    u32::from(red) << 16 | u32::from(green) << 8 | u32::from(blue)
 }
 
 #[cfg(test)]
