@@ -85,9 +85,11 @@ impl Column<'_> {
         self.capital + self.capital.div_ceil(2).max(3)
     }
 
-    /// A cell begins so much above what stands in it: there are accents on capitals.
+    /// A cell begins so much above what stands in it: what the tails of its letters leave of the gap between lines is for
+    /// the accents on capitals.
     fn lift(&self) -> u32 {
-        (self.capital / 5).min(self.y)
+        let tails = (self.capital * 7).div_ceil(20); // 0.24 of the font's size, of which a capital is 0.714
+        (self.line_height() - self.capital).saturating_sub(tails).min(self.y)
     }
 
     fn has_room(&self, height: u32) -> bool {

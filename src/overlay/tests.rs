@@ -69,6 +69,25 @@ fn the_labels_capitals_have_a_twelfth_of_the_height_at_every_size() {
 }
 
 #[test]
+fn the_tails_of_letters_are_drawn_whole_in_every_line() {
+    let words = "gypsy, Qj";
+    for (width, height) in SIZES.into_iter().filter(|size| size.1 > 64) {
+        let layout = Layout::new(Size::new(width, height), Size::new(4, 3));
+        let picture = drawn((width, height), None, None, Some(words));
+        let mut free = Picture::new(picture.size());
+        let Ok(()) = free.clear(PAPER);
+        let (at, capital) = ((layout.column.left, layout.column.top + layout.small_capital), layout.small_capital);
+        Text::default().draw(&mut free, at, words, capital, RED, picture.area());
+        let below = |picture: &Picture| {
+            let rows = at.1 * width..(at.1 + capital) * width;
+            picture.pixels()[rows.start as usize..rows.end as usize].to_vec()
+        };
+        assert!(below(&free).iter().any(|&pixel| pixel != below(&free)[0]), "there are tails at {width}×{height}");
+        assert!(below(&picture) == below(&free), "tails are cut at {width}×{height}");
+    }
+}
+
+#[test]
 fn the_longest_label_stays_inside() {
     let frame = frame();
     let answer = answer(&frame, "soft-coated wheaten terrier of the longest name there is", true);
