@@ -1,0 +1,196 @@
+//! The inner loops of each instruction set, and which of them this CPU has.
+
+use crate::depthwise::{self, Strip};
+use crate::pointwise::{self, Tile};
+use crate::rows::{self, Rows};
+use crate::vector::Vector;
+
+type TileLoop = unsafe fn(&Tile);
+type StripLoop = unsafe fn(&Strip);
+
+/// The loops of one instruction set.
+pub struct Kernels {
+    pub name: &'static str,
+    /// Values in a register; channels are kept in multiples of it.
+    pub lanes: usize,
+    /// By registers of channels − 1, then by pixels − 1.
+    tiles: &'static [&'static [TileLoop]],
+    /// By pixels − 1, for kernels 3 and 5 wide, with stride 1 and 2.
+    strips: [[&'static [StripLoop]; 2]; 2],
+    sums: unsafe fn(&Rows, f32, *mut f32),
+    multiply: unsafe fn(&Rows, *const f32),
+    gate_weights: unsafe fn(&Rows, *const f32, *mut f32),
+    is_there: fn() -> bool,
+}
+
+impl std::fmt::Debug for Kernels {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(self.name)
+    }
+}
+
+/// Whether there are loops for a depthwise convolution of this kernel and stride.
+pub fn has_depthwise(kernel: usize, stride: usize) -> bool {
+    matches!(kernel, 3 | 5) && matches!(stride, 1 | 2)
+}
+
+impl Kernels {
+    /// The quickest that this CPU has.
+    pub fn best() -> &'static Kernels {
+        Kernels::all().next().unwrap_or(&PORTABLE)
+    }
+
+    /// All that this CPU has, the quickest first.
+    pub fn all() -> impl Iterator<Item = &'static Kernels> {
+        KNOWN.iter().copied().filter(|kernels| (kernels.is_there)())
+    }
+
+    /// By name, where this CPU has them.
+    pub fn named(name: &str) -> Option<&'static Kernels> {
+        Kernels::all().find(|kernels| kernels.name == name)
+    }
+
+    /// The most registers of channels in a tile.
+    pub fn most_registers(&self) -> usize {
+        self.tiles.len()
+    }
+
+    /// The most pixels in a tile of so many registers of channels.
+    pub fn most_pixels(&self, registers: usize) -> usize {
+        self.tiles[registers - 1].len()
+    }
+
+    /// The most pixels in a strip.
+    pub fn most_strip(&self) -> usize {
+        self.strips[0][0].len()
+    }
+
+    /// Fills a tile of `pixels` pixels by `registers` registers of channels.
+    ///
+    /// # Safety
+    /// As [`pointwise::tile`]'s, but for the CPU.
+    pub unsafe fn tile(&self, pixels: usize, registers: usize, tile: &Tile) {
+        // SAFETY: by the caller's promise; only kernels that the CPU has are given out.
+        unsafe { self.tiles[registers - 1][pixels - 1](tile) }
+    }
+
+    /// Fills a strip of `pixels` pixels.
+    ///
+    /// # Safety
+    /// As [`depthwise::strip`]'s, but for the CPU. Panics where [`has_depthwise`] says no.
+    pub unsafe fn strip(&self, kernel: usize, stride: usize, pixels: usize, strip: &Strip) {
+        // SAFETY: as above.
+        unsafe { self.strips[(kernel - 3) / 2][stride - 1][pixels - 1](strip) }
+    }
+
+    /// See [`rows::sums`].
+    ///
+    /// # Safety
+    /// As there, but for the CPU.
+    pub unsafe fn sums(&self, rows: &Rows, factor: f32, sums: *mut f32) {
+        // SAFETY: as above.
+        unsafe { (self.sums)(rows, factor, sums) }
+    }
+
+    /// See [`rows::multiply`].
+    ///
+    /// # Safety
+    /// As there, but for the CPU.
+    pub unsafe fn multiply(&self, rows: &Rows, gate: *const f32) {
+        // SAFETY: as above.
+        unsafe { (self.multiply)(rows, gate) }
+    }
+
+    /// See [`rows::gate_weights`].
+    ///
+    /// # Safety
+    /// As there, but for the CPU.
+    pub unsafe fn gate_weights(&self, weights: &Rows, gate: *const f32, gated: *mut f32) {
+        // SAFETY: as above.
+        unsafe { (self.gate_weights)(weights, gate, gated) }
+    }
+}
+
+/// One function a shape of tile: the loops are written once, and compiled for each instruction set here.
+macro_rules! instruction_set {
+    ($table:ident, $name:literal, $vector:ty, $($feature:literal)?, $is_there:expr,
+     tiles { $($registers:literal: [$($pixels:literal)*])* }, strips [$($strip:literal)*]) => {
+        static $table: Kernels = {
+            $(#[target_feature(enable = $feature)])?
+            unsafe fn tile<const MR: usize, const NR: usize>(tile: &Tile) {
+                // SAFETY: the caller's promise is the same.
+                unsafe { pointwise::tile::<$vector, MR, NR>(tile) }
+            }
+            $(#[target_feature(enable = $feature)])?
+            unsafe fn strip<const K: usize, const S: usize, const T: usize>(strip: &Strip) {
+                // SAFETY: as above.
+                unsafe { depthwise::strip::<$vector, K, S, T>(strip) }
+            }
+            $(#[target_feature(enable = $feature)])?
+            unsafe fn sums(rows: &Rows, factor: f32, sums: *mut f32) {
+                // SAFETY: as above.
+                unsafe { rows::sums::<$vector>(rows, factor, sums) }
+            }
+            $(#[target_feature(enable = $feature)])?
+            unsafe fn multiply(rows: &Rows, gate: *const f32) {
+                // SAFETY: as above.
+                unsafe { rows::multiply::<$vector>(rows, gate) }
+            }
+            $(#[target_feature(enable = $feature)])?
+            unsafe fn gate_weights(weights: &Rows, gate: *const f32, gated: *mut f32) {
+                // SAFETY: as above.
+                unsafe { rows::gate_weights::<$vector>(weights, gate, gated) }
+            }
+            Kernels {
+                name: $name,
+                lanes: <$vector>::LANES,
+                tiles: &[$(&[$(tile::<$pixels, $registers>),*]),*],
+                strips: [
+                    [&[$(strip::<3, 1, $strip>),*], &[$(strip::<3, 2, $strip>),*]],
+                    [&[$(strip::<5, 1, $strip>),*], &[$(strip::<5, 2, $strip>),*]],
+                ],
+                sums,
+                multiply,
+                gate_weights,
+                is_there: $is_there,
+            }
+        };
+    };
+}
+
+// So many registers for sums that the weights and one input fit beside them.
+#[cfg(target_arch = "x86_64")]
+instruction_set!(AVX512, "avx512", crate::vector::avx512::Avx512, "avx512f", || is_x86_feature_detected!("avx512f"),
+    tiles {
+        1: [1 2 3 4 5 6 7 8 9 10 11 12 13 14]
+        2: [1 2 3 4 5 6 7 8 9 10 11 12 13 14]
+        3: [1 2 3 4 5 6 7 8 9]
+    }, strips [1 2 3 4 5 6 7]);
+#[cfg(target_arch = "x86_64")]
+instruction_set!(AVX2, "avx2", crate::vector::avx2::Avx2, "avx2,fma",
+    || is_x86_feature_detected!("avx2") && is_x86_feature_detected!("fma"),
+    tiles {
+        1: [1 2 3 4 5 6 7 8 9 10 11 12]
+        2: [1 2 3 4 5 6]
+    }, strips [1 2 3 4 5 6 7]);
+#[cfg(target_arch = "aarch64")]
+instruction_set!(NEON, "neon", crate::vector::neon::Neon, "neon", || true,
+    tiles {
+        1: [1 2 3 4 5 6 7 8 9 10 11 12]
+        2: [1 2 3 4 5 6 7 8]
+    }, strips [1 2 3 4 5 6 7]);
+instruction_set!(PORTABLE, "portable", crate::vector::portable::Portable, , || true,
+    tiles {
+        1: [1 2 3 4]
+        2: [1 2 3 4]
+    }, strips [1 2 3 4]);
+
+static KNOWN: &[&Kernels] = &[
+    #[cfg(target_arch = "x86_64")]
+    &AVX512,
+    #[cfg(target_arch = "x86_64")]
+    &AVX2,
+    #[cfg(target_arch = "aarch64")]
+    &NEON,
+    &PORTABLE,
+];

@@ -1,0 +1,115 @@
+//! The inner loop of 1×1 convolutions and of the stem: some pixels by some channels, in registers.
+
+use crate::activation::Activation;
+use crate::vector::{GROUP, Vector};
+
+/// A kernel's rows at most: the stem of these networks has three.
+pub const MOST_RUNS: usize = 7;
+
+/// A few pixels of the input, a few channels of the output. A pixel's inputs lie in `runs` runs of `length` values, one
+/// run a row of the kernel; a 1×1 convolution has one run.
+#[derive(Clone)]
+pub struct Tile {
+    /// Where the first pixel's runs are.
+    pub input: [*const f32; MOST_RUNS],
+    pub runs: usize,
+    pub length: usize,
+    /// From one pixel to the next, in values; also below.
+    pub input_step: usize,
+    /// As many values an input as the tile has channels, packed one after another.
+    pub weights: *const f32,
+    /// One a channel; not read where sums go on.
+    pub bias: *const f32,
+    /// The first pixel's first channel.
+    pub output: *mut f32,
+    pub output_step: usize,
+    /// What is added to the result, laid out as the output is, or null.
+    pub residual: *const f32,
+    pub residual_step: usize,
+    pub activation: Activation,
+    /// Whether the output holds the sums of the inputs before these.
+    pub goes_on: bool,
+}
+
+/// Fills `MR` pixels × `NR` registers of channels.
+///
+/// # Safety
+/// The tile's pointers are valid for what its numbers say, the CPU has the instructions, and nobody else writes to the
+/// output at the time.
+// Counted loops: a closure would be a function without the instruction set, and what it calls would stay a call.
+#[allow(clippy::needless_range_loop)]
+#[inline(always)]
+pub unsafe fn tile<V: Vector, const MR: usize, const NR: usize>(tile: &Tile) {
+    // SAFETY: by the caller's promise.
+    unsafe {
+        let lanes = V::LANES;
+        let mut sums = [[V::splat(0.0); NR]; MR];
+        for column in 0..NR {
+            if tile.goes_on {
+                for row in 0..MR {
+                    sums[row][column] = V::load(tile.output.add(row * tile.output_step + column * lanes));
+                }
+            } else {
+                let bias = V::load(tile.bias.add(column * lanes));
+                for row in 0..MR {
+                    sums[row][column] = bias;
+                }
+            }
+        }
+        let mut weights = tile.weights;
+        for run in 0..tile.runs {
+            let mut input = tile.input[run];
+            let mut groups = [V::group(input, 1); MR];
+            for _ in 0..tile.length / GROUP {
+                for row in 0..MR {
+                    groups[row] = V::group(input.add(row * tile.input_step), GROUP);
+                }
+                step::<V, 0, MR, NR>(&mut sums, &groups, weights);
+                step::<V, 1, MR, NR>(&mut sums, &groups, weights.add(NR * lanes));
+                step::<V, 2, MR, NR>(&mut sums, &groups, weights.add(2 * NR * lanes));
+                step::<V, 3, MR, NR>(&mut sums, &groups, weights.add(3 * NR * lanes));
+                weights = weights.add(GROUP * NR * lanes);
+                input = input.add(GROUP);
+            }
+            for _ in 0..tile.length % GROUP {
+                for row in 0..MR {
+                    groups[row] = V::group(input.add(row * tile.input_step), 1);
+                }
+                step::<V, 0, MR, NR>(&mut sums, &groups, weights);
+                weights = weights.add(NR * lanes);
+                input = input.add(1);
+            }
+        }
+        for row in 0..MR {
+            for column in 0..NR {
+                let mut value = tile.activation.of_vector(sums[row][column]);
+                if !tile.residual.is_null() {
+                    value = value.add(V::load(tile.residual.add(row * tile.residual_step + column * lanes)));
+                }
+                value.store(tile.output.add(row * tile.output_step + column * lanes));
+            }
+        }
+    }
+}
+
+/// One input of each pixel times its weights.
+#[allow(clippy::needless_range_loop)]
+#[inline(always)]
+unsafe fn step<V: Vector, const I: usize, const MR: usize, const NR: usize>(
+    sums: &mut [[V; NR]; MR],
+    groups: &[V::Group; MR],
+    weights: *const f32,
+) {
+    // SAFETY: by the caller's promise.
+    unsafe {
+        let mut row_of_weights = [V::splat(0.0); NR];
+        for column in 0..NR {
+            row_of_weights[column] = V::load(weights.add(column * V::LANES));
+        }
+        for row in 0..MR {
+            for column in 0..NR {
+                sums[row][column] = sums[row][column].multiply_add_value::<I>(row_of_weights[column], groups[row]);
+            }
+        }
+    }
+}

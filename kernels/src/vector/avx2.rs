@@ -1,0 +1,82 @@
+//! Eight values in AVX2 with FMA.
+
+use std::arch::x86_64::*;
+
+use super::Vector;
+
+/// Eight values.
+#[derive(Clone, Copy)]
+pub struct Avx2(__m256);
+
+// SAFETY, for all blocks below: the caller promises AVX2 and FMA, and valid pointers.
+impl Vector for Avx2 {
+    const LANES: usize = 8;
+    // Each value is read where it multiplies: reading it into all lanes costs a load and nothing else.
+    type Group = *const f32;
+    type Whole = __m256i;
+
+    #[inline(always)]
+    unsafe fn load(from: *const f32) -> Avx2 {
+        Avx2(unsafe { _mm256_loadu_ps(from) })
+    }
+    #[inline(always)]
+    unsafe fn store(self, to: *mut f32) {
+        unsafe { _mm256_storeu_ps(to, self.0) }
+    }
+    #[inline(always)]
+    unsafe fn splat(value: f32) -> Avx2 {
+        Avx2(unsafe { _mm256_set1_ps(value) })
+    }
+    #[inline(always)]
+    unsafe fn add(self, other: Avx2) -> Avx2 {
+        Avx2(unsafe { _mm256_add_ps(self.0, other.0) })
+    }
+    #[inline(always)]
+    unsafe fn multiply(self, other: Avx2) -> Avx2 {
+        Avx2(unsafe { _mm256_mul_ps(self.0, other.0) })
+    }
+    #[inline(always)]
+    unsafe fn minimum(self, other: Avx2) -> Avx2 {
+        Avx2(unsafe { _mm256_min_ps(self.0, other.0) })
+    }
+    #[inline(always)]
+    unsafe fn maximum(self, other: Avx2) -> Avx2 {
+        Avx2(unsafe { _mm256_max_ps(self.0, other.0) })
+    }
+    #[inline(always)]
+    unsafe fn multiply_add(self, a: Avx2, b: Avx2) -> Avx2 {
+        Avx2(unsafe { _mm256_fmadd_ps(a.0, b.0, self.0) })
+    }
+    #[inline(always)]
+    unsafe fn group(from: *const f32, _count: usize) -> *const f32 {
+        from
+    }
+    #[inline(always)]
+    unsafe fn multiply_add_value<const I: usize>(self, a: Avx2, group: *const f32) -> Avx2 {
+        Avx2(unsafe { _mm256_fmadd_ps(a.0, _mm256_broadcast_ss(&*group.add(I)), self.0) })
+    }
+    #[inline(always)]
+    unsafe fn round(self) -> (Avx2, __m256i) {
+        unsafe {
+            let rounded = _mm256_round_ps::<{ _MM_FROUND_TO_NEAREST_INT | _MM_FROUND_NO_EXC }>(self.0);
+            (Avx2(rounded), _mm256_cvtps_epi32(rounded))
+        }
+    }
+    #[inline(always)]
+    unsafe fn scale(self, whole: __m256i) -> Avx2 {
+        // Added to the exponent.
+        unsafe {
+            let bits = _mm256_add_epi32(_mm256_castps_si256(self.0), _mm256_slli_epi32::<23>(whole));
+            Avx2(_mm256_castsi256_ps(bits))
+        }
+    }
+    #[inline(always)]
+    unsafe fn divide(self, divisor: Avx2) -> Avx2 {
+        // 12 bits of the reciprocal, and a step of Newton's.
+        unsafe {
+            let guess = _mm256_rcp_ps(divisor.0);
+            let correction = _mm256_fnmadd_ps(divisor.0, guess, _mm256_set1_ps(2.0));
+            Avx2(_mm256_mul_ps(_mm256_mul_ps(self.0, guess), correction))
+        }
+    }
+}

@@ -1,0 +1,94 @@
+//! Four values in NEON, which every 64-bit ARM has.
+
+use std::arch::aarch64::*;
+
+use super::{GROUP, Vector};
+
+/// Four values.
+#[derive(Clone, Copy)]
+pub struct Neon(float32x4_t);
+
+// SAFETY, for all blocks below: the caller promises NEON, and valid pointers.
+impl Vector for Neon {
+    const LANES: usize = 4;
+    // One load for four values, each of which the instruction that multiplies can pick.
+    type Group = float32x4_t;
+    type Whole = int32x4_t;
+
+    #[inline(always)]
+    unsafe fn load(from: *const f32) -> Neon {
+        Neon(unsafe { vld1q_f32(from) })
+    }
+    #[inline(always)]
+    unsafe fn store(self, to: *mut f32) {
+        unsafe { vst1q_f32(to, self.0) }
+    }
+    #[inline(always)]
+    unsafe fn splat(value: f32) -> Neon {
+        Neon(unsafe { vdupq_n_f32(value) })
+    }
+    #[inline(always)]
+    unsafe fn add(self, other: Neon) -> Neon {
+        Neon(unsafe { vaddq_f32(self.0, other.0) })
+    }
+    #[inline(always)]
+    unsafe fn multiply(self, other: Neon) -> Neon {
+        Neon(unsafe { vmulq_f32(self.0, other.0) })
+    }
+    #[inline(always)]
+    unsafe fn minimum(self, other: Neon) -> Neon {
+        Neon(unsafe { vminq_f32(self.0, other.0) })
+    }
+    #[inline(always)]
+    unsafe fn maximum(self, other: Neon) -> Neon {
+        Neon(unsafe { vmaxq_f32(self.0, other.0) })
+    }
+    #[inline(always)]
+    unsafe fn multiply_add(self, a: Neon, b: Neon) -> Neon {
+        Neon(unsafe { vfmaq_f32(self.0, a.0, b.0) })
+    }
+    #[inline(always)]
+    unsafe fn group(from: *const f32, count: usize) -> float32x4_t {
+        unsafe {
+            match count {
+                GROUP => vld1q_f32(from),
+                1 => vld1q_dup_f32(from),
+                2 => vcombine_f32(vld1_f32(from), vdup_n_f32(0.0)),
+                _ => vcombine_f32(vld1_f32(from), vld1_dup_f32(from.add(2))),
+            }
+        }
+    }
+    #[inline(always)]
+    unsafe fn multiply_add_value<const I: usize>(self, a: Neon, group: float32x4_t) -> Neon {
+        // An instruction's lane is a literal.
+        Neon(unsafe {
+            match I {
+                0 => vfmaq_laneq_f32::<0>(self.0, a.0, group),
+                1 => vfmaq_laneq_f32::<1>(self.0, a.0, group),
+                2 => vfmaq_laneq_f32::<2>(self.0, a.0, group),
+                _ => vfmaq_laneq_f32::<3>(self.0, a.0, group),
+            }
+        })
+    }
+    #[inline(always)]
+    unsafe fn round(self) -> (Neon, int32x4_t) {
+        unsafe {
+            let rounded = vrndnq_f32(self.0);
+            (Neon(rounded), vcvtq_s32_f32(rounded))
+        }
+    }
+    #[inline(always)]
+    unsafe fn scale(self, whole: int32x4_t) -> Neon {
+        // Added to the exponent.
+        unsafe { Neon(vreinterpretq_f32_s32(vaddq_s32(vreinterpretq_s32_f32(self.0), vshlq_n_s32::<23>(whole)))) }
+    }
+    #[inline(always)]
+    unsafe fn divide(self, divisor: Neon) -> Neon {
+        // `fdiv` takes tens of cycles on these cores. Eight bits of the reciprocal, and a step of Newton's.
+        unsafe {
+            let guess = vrecpeq_f32(divisor.0);
+            let correction = vrecpsq_f32(divisor.0, guess);
+            Neon(vmulq_f32(vmulq_f32(self.0, guess), correction))
+        }
+    }
+}

@@ -1,0 +1,83 @@
+//! Four values in plain Rust, for CPUs without kernels of their own, and for Miri.
+
+use super::{GROUP, Vector};
+
+/// Four values.
+#[derive(Clone, Copy)]
+pub struct Portable([f32; 4]);
+
+impl Portable {
+    #[inline(always)]
+    fn map(self, change: impl Fn(f32) -> f32) -> Portable {
+        Portable(self.0.map(change))
+    }
+
+    #[inline(always)]
+    fn zip(self, other: Portable, join: impl Fn(f32, f32) -> f32) -> Portable {
+        Portable(std::array::from_fn(|lane| join(self.0[lane], other.0[lane])))
+    }
+}
+
+impl Vector for Portable {
+    const LANES: usize = 4;
+    type Group = [f32; GROUP];
+    type Whole = [i32; 4];
+
+    #[inline(always)]
+    unsafe fn load(from: *const f32) -> Portable {
+        // SAFETY: by the caller's promise; an array is aligned as its values are.
+        Portable(unsafe { from.cast::<[f32; 4]>().read() })
+    }
+    #[inline(always)]
+    unsafe fn store(self, to: *mut f32) {
+        // SAFETY: as above.
+        unsafe { to.cast::<[f32; 4]>().write(self.0) }
+    }
+    #[inline(always)]
+    unsafe fn splat(value: f32) -> Portable {
+        Portable([value; 4])
+    }
+    #[inline(always)]
+    unsafe fn add(self, other: Portable) -> Portable {
+        self.zip(other, |a, b| a + b)
+    }
+    #[inline(always)]
+    unsafe fn multiply(self, other: Portable) -> Portable {
+        self.zip(other, |a, b| a * b)
+    }
+    #[inline(always)]
+    unsafe fn minimum(self, other: Portable) -> Portable {
+        self.zip(other, |a, b| if a < b { a } else { b })
+    }
+    #[inline(always)]
+    unsafe fn maximum(self, other: Portable) -> Portable {
+        self.zip(other, |a, b| if a > b { a } else { b })
+    }
+    #[inline(always)]
+    unsafe fn multiply_add(self, a: Portable, b: Portable) -> Portable {
+        // Not f32::mul_add: without the instruction that is a call.
+        Portable(std::array::from_fn(|lane| self.0[lane] + a.0[lane] * b.0[lane]))
+    }
+    #[inline(always)]
+    unsafe fn group(from: *const f32, count: usize) -> [f32; GROUP] {
+        // SAFETY: only the first `count` are read.
+        std::array::from_fn(|place| if place < count { unsafe { from.add(place).read() } } else { 0.0 })
+    }
+    #[inline(always)]
+    unsafe fn multiply_add_value<const I: usize>(self, a: Portable, group: [f32; GROUP]) -> Portable {
+        self.zip(a, |sum, a| sum + a * group[I])
+    }
+    #[inline(always)]
+    unsafe fn round(self) -> (Portable, [i32; 4]) {
+        let rounded = self.map(f32::round_ties_even);
+        (rounded, rounded.0.map(|value| value as i32))
+    }
+    #[inline(always)]
+    unsafe fn scale(self, whole: [i32; 4]) -> Portable {
+        Portable(std::array::from_fn(|lane| self.0[lane] * f32::from_bits(((127 + whole[lane]) << 23) as u32)))
+    }
+    #[inline(always)]
+    unsafe fn divide(self, divisor: Portable) -> Portable {
+        self.zip(divisor, |a, b| a / b)
+    }
+}

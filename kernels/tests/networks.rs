@@ -1,0 +1,96 @@
+//! Every instruction set of this CPU gives what the definition of a convolution gives.
+
+use phicam_kernels::network::{Head, Order, Shape, Step};
+use phicam_kernels::{Activation, Kernels, Machine, Program, Settings};
+
+mod common;
+use common::{Seeded, Values, block, difference, efficientnet, expected, same};
+
+/// Of the largest value: half the digits of f32, and what the quick activation loses.
+const TOLERANCE: f32 = 1e-4;
+
+fn settings(kernels: &'static Kernels, threads: usize, order: Order) -> Settings {
+    let machine = Machine::default();
+    Settings { kernels, threads, machine, input_order: order, output_order: Order::Planar }
+}
+
+fn run(steps: &[Step], picture: Shape, input: &[f32], settings: Settings) -> Vec<f32> {
+    let program = Program::new(steps, picture, settings).unwrap();
+    let mut output = vec![f32::NAN; program.output().values()];
+    let mut state = program.state();
+    program.run(&mut state, input, &mut output);
+    let first = output.clone();
+    program.run(&mut state, input, &mut output);
+    assert_eq!(first, output, "the second run differs");
+    output
+}
+
+/// Tries all instruction sets, one thread and three, with the caches as they are and with next to none.
+#[track_caller]
+fn check(steps: &[Step], picture: Shape, seeded: &mut Seeded, what: &str) {
+    let input = seeded.values(picture.values(), 1.0);
+    for order in [Order::Planar, Order::Interleaved] {
+        let expected = expected(steps, &Values::of(&input, picture, order)).planar();
+        for kernels in Kernels::all() {
+            let settings = settings(kernels, 1, order);
+            let one = run(steps, picture, &input, settings);
+            let apart = difference(&one, &expected);
+            assert!(apart < TOLERANCE, "{what}, {kernels:?}: {apart}");
+            for threads in [2, 3] {
+                let more = run(steps, picture, &input, Settings { threads, ..settings });
+                assert_eq!(one, more, "{what}, {kernels:?}: {threads} threads");
+            }
+            for (near_bytes, far_bytes, depth_first) in [(1, 1, true), (1 << 30, 1 << 30, true), (1 << 15, 1 << 30, false)] {
+                let machine = Machine { near_bytes, far_bytes, depth_first };
+                let other = run(steps, picture, &input, Settings { machine, threads: 2, ..settings });
+                assert_eq!(one, other, "{what}, {kernels:?}: {machine:?}");
+            }
+        }
+    }
+}
+
+#[test]
+fn small_networks_of_the_family_give_what_their_definition_gives() {
+    for (side, lite) in [(64, false), (64, true), (75, false), (33, true)] {
+        let (steps, picture) = efficientnet(side, lite, 4, 10);
+        check(&steps, picture, &mut Seeded(7), &format!("side {side}, lite {lite}"));
+    }
+}
+
+#[test]
+fn blocks_of_any_shape_give_what_their_definition_gives() {
+    let mut seeded = Seeded(0xfeed_beef_1234_5671);
+    for case in 0..if cfg!(miri) { 3 } else { 60 } {
+        let large = if cfg!(miri) { 6 } else { 23 };
+        let channels = seeded.number(1, 30);
+        let shape = Shape { height: seeded.number(1, large), width: seeded.number(1, large), channels };
+        let expansion = [1, 2, 6][seeded.number(0, 2)];
+        let outputs = if seeded.number(0, 1) == 0 { channels } else { seeded.number(1, 70) };
+        let (kernel, stride) = ([3, 5][seeded.number(0, 1)], seeded.number(1, 2));
+        let activation = [Activation::Relu6, Activation::Silu, Activation::None][seeded.number(0, 2)];
+        let gate = seeded.number(0, 1) == 0;
+        let made = block(&mut seeded, shape, (expansion, outputs, kernel, stride), gate, activation);
+        let what = format!("case {case}: {shape:?} × {expansion} → {outputs}, {kernel} wide by {stride}, gate {gate}");
+        check(&[Step::Block(made)], shape, &mut seeded, &what);
+    }
+}
+
+#[test]
+fn stems_and_heads_give_what_their_definition_gives() {
+    let mut seeded = Seeded(99);
+    for (height, width, channels, kernel, stride) in [(20, 31, 3, 3, 2), (9, 8, 1, 5, 2), (12, 12, 4, 3, 1), (30, 17, 3, 7, 4)] {
+        let picture = Shape { height, width, channels };
+        let stem = same(seeded.convolution((channels, 20), (kernel, stride, false), Activation::Silu), picture);
+        let shape = stem.output(picture).unwrap();
+        let first = block(&mut seeded, shape, (1, 12, 3, 1), channels == 3, Activation::Silu);
+        let shape = first.depthwise.output(shape).unwrap();
+        let convolution = seeded.convolution((12, 50), (1, 1, false), Activation::Relu6);
+        let _ = shape;
+        let classifier = seeded.convolution((50, 7), (1, 1, false), Activation::None);
+        for classifier in [None, Some(classifier)] {
+            let head = Head { convolution: convolution.clone(), classifier };
+            let steps = [Step::Stem(stem.clone()), Step::Block(first.clone()), Step::Head(head)];
+            check(&steps, picture, &mut seeded, &format!("{picture:?}, {kernel} wide by {stride}"));
+        }
+    }
+}
