@@ -19,6 +19,8 @@ pub enum EngineError {
     Shape { model: String, what: &'static str, found: String, expected: String },
     #[error("{model} failed on a picture: {cause}")]
     Run { model: String, cause: String },
+    #[error("PHICAM_KERNELS is `{value}`, expected one of this CPU's, {known}, or none")]
+    Kernels { value: String, known: String },
 }
 
 /// Name of the engine that is always there.

@@ -10,7 +10,8 @@ mod common;
 
 fn main() {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
-    let number = |place: usize, default: u64| arguments.get(place).and_then(|text| text.parse().ok()).unwrap_or(default);
+    let number =
+        |place: usize, default: u64| arguments.get(place).and_then(|text| text.parse().ok()).unwrap_or(default);
     let (side, seconds) = (number(0, 224) as usize, number(1, 2));
     let only = arguments.get(2);
     for lite in [true, false] {

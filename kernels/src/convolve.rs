@@ -30,13 +30,7 @@ pub struct Area {
 /// # Safety
 /// The area's pointers are valid for what its numbers say, `weights` for as much as the packed ones, and nobody else
 /// writes to the output at the time.
-pub unsafe fn convolve(
-    kernels: &Kernels,
-    packed: &Packed,
-    weights: *const f32,
-    panels: Range<usize>,
-    area: &Area,
-) {
+pub unsafe fn convolve(kernels: &Kernels, packed: &Packed, weights: *const f32, panels: Range<usize>, area: &Area) {
     let Some(first) = packed.panels.get(panels.start) else { return };
     for panel in &packed.panels[panels] {
         let width = panel.registers * kernels.lanes;

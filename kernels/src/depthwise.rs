@@ -1,6 +1,7 @@
 //! The inner loop of depthwise convolutions: a few pixels of a row, one register of channels after another.
 
 use crate::activation::Activation;
+use crate::each::each;
 use crate::vector::Vector;
 
 /// The largest kernel's side.
@@ -32,7 +33,6 @@ pub struct Strip {
 /// # Safety
 /// The strip's pointers are valid for what its numbers say, the CPU has the instructions, and nobody else writes to the
 /// output at the time.
-#[allow(clippy::needless_range_loop)] // as in `pointwise`
 #[inline(always)]
 pub unsafe fn strip<V: Vector, const K: usize, const S: usize, const T: usize>(strip: &Strip) {
     // SAFETY: by the caller's promise.
@@ -43,29 +43,25 @@ pub unsafe fn strip<V: Vector, const K: usize, const S: usize, const T: usize>(s
             for row in 0..K {
                 let tap = strip.weights.add(row * K * strip.weights_step + channel);
                 let mut weights = [V::splat(0.0); K];
-                for column in 0..K {
-                    weights[column] = V::load(tap.add(column * strip.weights_step));
-                }
+                each!(K, |column| { weights[column] = V::load(tap.add(column * strip.weights_step)) });
                 let input = strip.input[row].add(channel);
-                for place in 0..(T - 1) * S + K {
+                each!((T - 1) * S + K, |place| {
                     let value = V::load(input.add(place * strip.input_step));
-                    for pixel in 0..T {
+                    each!(T, |pixel| {
                         if place >= pixel * S && place - pixel * S < K {
                             results[pixel] = results[pixel].multiply_add(value, weights[place - pixel * S]);
                         }
-                    }
-                }
+                    })
+                });
             }
             let output = strip.output.add(channel);
-            for pixel in 0..T {
+            each!(T, |pixel| {
                 results[pixel] = strip.activation.of_vector(results[pixel]);
                 results[pixel].store(output.add(pixel * strip.output_step));
-            }
+            });
             if !strip.sums.is_null() {
                 let mut sum = V::load(strip.sums.add(channel));
-                for pixel in 0..T {
-                    sum = sum.add(results[pixel]);
-                }
+                each!(T, |pixel| { sum = sum.add(results[pixel]) });
                 sum.store(strip.sums.add(channel));
             }
             channel += V::LANES;

@@ -3,21 +3,37 @@
 //! [`network::Step`]s, as a graph has them, become a [`Program`]: weights packed for an instruction set, each block cut so
 //! that its values stay in the caches. The loops are written once, over [`vector::Vector`].
 
+#![deny(unsafe_code)]
+
+#[allow(unsafe_code)]
 mod activation;
+#[allow(unsafe_code)]
 mod convolve;
+#[allow(unsafe_code)]
 mod depthwise;
+mod each;
+#[allow(unsafe_code)]
 mod kernels;
+#[allow(unsafe_code)]
 mod memory;
 pub mod network;
 mod packed;
 mod plan;
+#[allow(unsafe_code)]
 mod pointwise;
+#[allow(unsafe_code)]
 mod program;
+#[allow(unsafe_code)]
 mod rows;
+#[allow(unsafe_code)]
 mod source;
+#[allow(unsafe_code)]
 mod tail;
+#[allow(unsafe_code)]
 mod threads;
+#[allow(unsafe_code)]
 mod unit;
+#[allow(unsafe_code)]
 mod vector;
 
 pub use activation::Activation;

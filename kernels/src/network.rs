@@ -52,6 +52,7 @@ pub struct Head {
 
 /// What can follow one another.
 #[derive(Clone, Debug, PartialEq)]
+#[allow(clippy::large_enum_variant)] // a few, and most are the large one
 pub enum Step {
     /// A convolution of all pixels around, from few channels.
     Stem(Convolution),

@@ -1,6 +1,7 @@
 //! The inner loop of 1×1 convolutions and of the stem: some pixels by some channels, in registers.
 
 use crate::activation::Activation;
+use crate::each::each;
 use crate::vector::{GROUP, Vector};
 
 /// A kernel's rows at most: the stem of these networks has three.
@@ -36,34 +37,31 @@ pub struct Tile {
 /// # Safety
 /// The tile's pointers are valid for what its numbers say, the CPU has the instructions, and nobody else writes to the
 /// output at the time.
-// Counted loops: a closure would be a function without the instruction set, and what it calls would stay a call.
-#[allow(clippy::needless_range_loop)]
+// No closures: each would be a function without the instruction set, and what it calls would stay a call.
 #[inline(always)]
 pub unsafe fn tile<V: Vector, const MR: usize, const NR: usize>(tile: &Tile) {
     // SAFETY: by the caller's promise.
     unsafe {
         let lanes = V::LANES;
         let mut sums = [[V::splat(0.0); NR]; MR];
-        for column in 0..NR {
-            if tile.goes_on {
-                for row in 0..MR {
+        if tile.goes_on {
+            each!(MR, |row| {
+                each!(NR, |column| {
                     sums[row][column] = V::load(tile.output.add(row * tile.output_step + column * lanes));
-                }
-            } else {
+                })
+            });
+        } else {
+            each!(NR, |column| {
                 let bias = V::load(tile.bias.add(column * lanes));
-                for row in 0..MR {
-                    sums[row][column] = bias;
-                }
-            }
+                each!(MR, |row| { sums[row][column] = bias })
+            });
         }
         let mut weights = tile.weights;
         for run in 0..tile.runs {
             let mut input = tile.input[run];
             let mut groups = [V::group(input, 1); MR];
             for _ in 0..tile.length / GROUP {
-                for row in 0..MR {
-                    groups[row] = V::group(input.add(row * tile.input_step), GROUP);
-                }
+                each!(MR, |row| { groups[row] = V::group(input.add(row * tile.input_step), GROUP) });
                 step::<V, 0, MR, NR>(&mut sums, &groups, weights);
                 step::<V, 1, MR, NR>(&mut sums, &groups, weights.add(NR * lanes));
                 step::<V, 2, MR, NR>(&mut sums, &groups, weights.add(2 * NR * lanes));
@@ -72,28 +70,25 @@ pub unsafe fn tile<V: Vector, const MR: usize, const NR: usize>(tile: &Tile) {
                 input = input.add(GROUP);
             }
             for _ in 0..tile.length % GROUP {
-                for row in 0..MR {
-                    groups[row] = V::group(input.add(row * tile.input_step), 1);
-                }
+                each!(MR, |row| { groups[row] = V::group(input.add(row * tile.input_step), 1) });
                 step::<V, 0, MR, NR>(&mut sums, &groups, weights);
                 weights = weights.add(NR * lanes);
                 input = input.add(1);
             }
         }
-        for row in 0..MR {
-            for column in 0..NR {
+        each!(MR, |row| {
+            each!(NR, |column| {
                 let mut value = tile.activation.of_vector(sums[row][column]);
                 if !tile.residual.is_null() {
                     value = value.add(V::load(tile.residual.add(row * tile.residual_step + column * lanes)));
                 }
                 value.store(tile.output.add(row * tile.output_step + column * lanes));
-            }
-        }
+            })
+        });
     }
 }
 
 /// One input of each pixel times its weights.
-#[allow(clippy::needless_range_loop)]
 #[inline(always)]
 unsafe fn step<V: Vector, const I: usize, const MR: usize, const NR: usize>(
     sums: &mut [[V; NR]; MR],
@@ -103,13 +98,11 @@ unsafe fn step<V: Vector, const I: usize, const MR: usize, const NR: usize>(
     // SAFETY: by the caller's promise.
     unsafe {
         let mut row_of_weights = [V::splat(0.0); NR];
-        for column in 0..NR {
-            row_of_weights[column] = V::load(weights.add(column * V::LANES));
-        }
-        for row in 0..MR {
-            for column in 0..NR {
+        each!(NR, |column| { row_of_weights[column] = V::load(weights.add(column * V::LANES)) });
+        each!(MR, |row| {
+            each!(NR, |column| {
                 sums[row][column] = sums[row][column].multiply_add_value::<I>(row_of_weights[column], groups[row]);
-            }
-        }
+            })
+        });
     }
 }

@@ -157,15 +157,7 @@ impl Program {
             }
             for unit in &self.units {
                 let written = activations[place].at(0);
-                let places = Places {
-                    input: current,
-                    output: written,
-                    filtered,
-                    sums,
-                    gate,
-                    gated,
-                    scratch,
-                };
+                let places = Places { input: current, output: written, filtered, sums, gate, gated, scratch };
                 // SAFETY: the sizes are those that the units asked for; pieces of one number write to places of their own.
                 unsafe {
                     crew.run(unit.filter_pieces(), |thread, piece| unit.filter(kernels, &places, thread, piece));
@@ -191,10 +183,10 @@ fn unit(block: &Block, source: Source, input: Shape, settings: &Settings) -> Res
         _ => input,
     };
     let filtered = block.depthwise.output(expanded)?;
-    let gate = block.gate.as_ref().map(|gate| Gate {
-        squeeze: Packed::new(&gate.squeeze, kernels),
-        excite: Packed::new(&gate.excite, kernels),
-    });
+    let gate = block
+        .gate
+        .as_ref()
+        .map(|gate| Gate { squeeze: Packed::new(&gate.squeeze, kernels), excite: Packed::new(&gate.excite, kernels) });
     let mut unit = Unit {
         source,
         expanded,

@@ -12,9 +12,17 @@ use crate::threads::Crew;
 pub enum Tail {
     Nothing,
     /// The values as they are, of a picture of this shape.
-    Picture { shape: Shape, order: Order },
+    Picture {
+        shape: Shape,
+        order: Order,
+    },
     /// One more convolution, each channel's mean, and a score a class from these.
-    Head { pixels: usize, input_step: usize, convolution: Packed, classifier: Option<Packed> },
+    Head {
+        pixels: usize,
+        input_step: usize,
+        convolution: Packed,
+        classifier: Option<Packed>,
+    },
 }
 
 struct Shared<T>(T);

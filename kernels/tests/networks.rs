@@ -40,7 +40,9 @@ fn check(steps: &[Step], picture: Shape, seeded: &mut Seeded, what: &str) {
                 let more = run(steps, picture, &input, Settings { threads, ..settings });
                 assert_eq!(one, more, "{what}, {kernels:?}: {threads} threads");
             }
-            for (near_bytes, far_bytes, depth_first) in [(1, 1, true), (1 << 30, 1 << 30, true), (1 << 15, 1 << 30, false)] {
+            for (near_bytes, far_bytes, depth_first) in
+                [(1, 1, true), (1 << 30, 1 << 30, true), (1 << 15, 1 << 30, false)]
+            {
                 let machine = Machine { near_bytes, far_bytes, depth_first };
                 let other = run(steps, picture, &input, Settings { machine, threads: 2, ..settings });
                 assert_eq!(one, other, "{what}, {kernels:?}: {machine:?}");
@@ -78,7 +80,9 @@ fn blocks_of_any_shape_give_what_their_definition_gives() {
 #[test]
 fn stems_and_heads_give_what_their_definition_gives() {
     let mut seeded = Seeded(99);
-    for (height, width, channels, kernel, stride) in [(20, 31, 3, 3, 2), (9, 8, 1, 5, 2), (12, 12, 4, 3, 1), (30, 17, 3, 7, 4)] {
+    for (height, width, channels, kernel, stride) in
+        [(20, 31, 3, 3, 2), (9, 8, 1, 5, 2), (12, 12, 4, 3, 1), (30, 17, 3, 7, 4)]
+    {
         let picture = Shape { height, width, channels };
         let stem = same(seeded.convolution((channels, 20), (kernel, stride, false), Activation::Silu), picture);
         let shape = stem.output(picture).unwrap();

@@ -2,14 +2,30 @@
 
 use std::sync::Arc;
 
+use phicam_kernels::Kernels;
 use tract_linalg::multithread::{Executor, multithread_tract_scope};
 use tract_onnx::pb::ModelProto;
 use tract_onnx::prelude::*;
 
+mod find;
+mod fuse;
+mod fused;
+mod graph;
+
+use self::fuse::{Report, fuse};
 use super::logits::before_softmax;
 use super::widen::widen;
 use super::{Engine, EngineError};
 use crate::catalog::Layout;
+
+/// How a network is to be run.
+#[derive(Clone, Copy, Debug)]
+pub struct Settings {
+    /// Threads that one picture may use.
+    pub threads: usize,
+    /// What runs the blocks; where there is nothing, tract does.
+    pub kernels: Option<&'static Kernels>,
+}
 
 /// One network at one side, optimised for this machine, with its input and its state.
 pub struct Tract {
@@ -22,17 +38,31 @@ pub struct Tract {
 }
 
 impl Tract {
-    /// Loads the ONNX model in `onnx` for square pictures of `side` pixels, to run on `threads` threads.
+    /// Loads the ONNX model in `onnx` for square pictures of `side` pixels, to run on `threads` threads, by the kernels that
+    /// the environment's PHICAM_KERNELS names or else the quickest.
+    pub fn load(model: &str, onnx: &[u8], side: u32, layout: Layout, threads: usize) -> Result<Tract, EngineError> {
+        let kernels = kernels(std::env::var("PHICAM_KERNELS").ok())?;
+        Tract::load_with(model, onnx, side, layout, Settings { threads, kernels })
+    }
+
+    /// The same with other settings.
     ///
     /// `model` is its name for messages. One input (1 × 3 × side × side, or as `layout` says) and one output (1 × classes) are expected.
-    pub fn load(model: &str, onnx: &[u8], side: u32, layout: Layout, threads: usize) -> Result<Tract, EngineError> {
+    pub fn load_with(
+        model: &str,
+        onnx: &[u8],
+        side: u32,
+        layout: Layout,
+        settings: Settings,
+    ) -> Result<Tract, EngineError> {
         let failed = |cause: TractError| EngineError::Load { model: model.into(), cause: format!("{cause:#}") };
         let side = side as usize;
         let shape = match layout {
             Layout::Nchw => [1, 3, side, side],
             Layout::Nhwc => [1, side, side, 3],
         };
-        let optimised = optimise(onnx, &shape).map_err(failed)?;
+        let (optimised, report) = optimise(onnx, &shape, settings).map_err(failed)?;
+        log::info!("{model}: {report}");
         let refused = |what, found: String, expected: &str| {
             Err(EngineError::Shape { model: model.into(), what, found, expected: expected.into() })
         };
@@ -47,13 +77,29 @@ impl Tract {
         };
         let plan = TypedSimplePlan::new(optimised).map_err(failed)?;
         let input = Arc::new(Tensor::zero::<f32>(&shape).map_err(failed)?);
-        let executor = if threads > 1 { Executor::multithread(threads) } else { Executor::SingleThread };
+        // tract's own threads are for what it runs itself.
+        let executor = match settings.threads {
+            threads @ 2.. if !report.left.is_empty() => Executor::multithread(threads),
+            _ => Executor::SingleThread,
+        };
         let state = plan.spawn().map_err(failed)?;
         Ok(Tract { model: model.into(), classes, state, executor, input, output: None })
     }
 }
 
-fn optimise(onnx: &[u8], shape: &[usize]) -> TractResult<TypedModel> {
+/// The kernels that `wish`, the setting PHICAM_KERNELS, names: this CPU's quickest where it is not set, nothing for `none`.
+fn kernels(wish: Option<String>) -> Result<Option<&'static Kernels>, EngineError> {
+    match wish.as_deref() {
+        None | Some("") => Ok(Some(Kernels::best())),
+        Some("none") => Ok(None),
+        Some(name) => Kernels::named(name).map(Some).ok_or_else(|| {
+            let known: Vec<&str> = Kernels::all().map(|kernels| kernels.name).collect();
+            EngineError::Kernels { value: name.into(), known: known.join(", ") }
+        }),
+    }
+}
+
+fn optimise(onnx: &[u8], shape: &[usize], settings: Settings) -> TractResult<(TypedModel, Report)> {
     let framework = tract_onnx::onnx();
     let mut proto: ModelProto = framework.proto_model_for_read(&mut &onnx[..])?;
     if let Some(graph) = &mut proto.graph {
@@ -62,8 +108,9 @@ fn optimise(onnx: &[u8], shape: &[usize]) -> TractResult<TypedModel> {
     }
     let parsed = framework.parse(&proto, None)?;
     drop(proto); // as large as the weights
-    let typed = parsed.model.with_input_fact(0, f32::fact(shape).into())?.into_typed()?;
-    typed.into_optimized()
+    let mut typed = parsed.model.with_input_fact(0, f32::fact(shape).into())?.into_typed()?;
+    let report = fuse(&mut typed, settings)?;
+    Ok((typed.into_optimized()?, report))
 }
 
 impl Engine for Tract {

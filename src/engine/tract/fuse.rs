@@ -1,0 +1,84 @@
+//! Replaces in a typed graph what the kernels can run.
+
+use phicam_kernels::network::Order;
+use phicam_kernels::{Machine, Program};
+use tract_onnx::tract_core::internal::*;
+
+use super::Settings;
+use super::find::Chain;
+use super::fused::Fused;
+use super::graph::Graph;
+
+/// What became of a graph's operators.
+#[derive(Clone, Debug, Default)]
+pub struct Report {
+    /// Steps (stem, blocks, head) of each chain that the kernels run.
+    pub chains: Vec<usize>,
+    /// Names of the operators that are left to tract, each with how many there are.
+    pub left: Vec<(String, usize)>,
+    /// The instruction set of the kernels.
+    pub kernels: Option<&'static str>,
+}
+
+/// `18 steps (stem, blocks, head) by avx512 kernels, nothing left to tract`
+impl std::fmt::Display for Report {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let left: Vec<String> = self.left.iter().map(|(name, count)| format!("{count} {name}")).collect();
+        match (self.kernels, &self.chains[..]) {
+            (None, _) => return f.write_str("all by tract"),
+            (Some(_), []) => f.write_str("nothing that the kernels know")?,
+            (Some(name), chains) => {
+                let chains: Vec<String> = chains.iter().map(usize::to_string).collect();
+                write!(f, "{} steps (stem, blocks, head) by {name} kernels", chains.join(" + "))?;
+            }
+        }
+        if left.is_empty() {
+            f.write_str(", nothing left to tract")
+        } else {
+            write!(f, ", by tract {}", left.join(", "))
+        }
+    }
+}
+
+/// Fuses all chains of `model`.
+pub fn fuse(model: &mut TypedModel, settings: Settings) -> TractResult<Report> {
+    model.prop_consts()?;
+    let mut chains = Vec::new();
+    while let Some((chain, program)) = next(model, settings)? {
+        let shape = model.outlet_fact(chain.last.into())?.shape.as_concrete().context("a shape")?.to_vec();
+        let name = model.nodes()[chain.last].name.clone();
+        let mut patch = TypedModelPatch::new("fuse");
+        let input = patch.tap_model(model, chain.input)?;
+        let output =
+            patch.wire_node(format!("{name}.fused"), Fused::new(program, &shape, chain.steps.len()), &[input])?;
+        patch.shunt_outside(model, chain.last.into(), output[0])?;
+        patch.apply(model)?;
+        model.compact()?;
+        chains.push(chain.steps.len());
+    }
+    let mut left = std::collections::BTreeMap::<String, usize>::new();
+    for node in model.nodes() {
+        let name = node.op().name();
+        if !matches!(&*name, "Source" | "Const" | "Fused") {
+            *left.entry(name.into()).or_default() += 1;
+        }
+    }
+    let kernels = settings.kernels.map(|kernels| kernels.name);
+    Ok(Report { chains, left: left.into_iter().collect(), kernels })
+}
+
+/// The first chain of the graph that the kernels take, ready to run.
+fn next(model: &TypedModel, Settings { threads, kernels }: Settings) -> TractResult<Option<(Chain, Program)>> {
+    let Some(kernels) = kernels else { return Ok(None) };
+    let (graph, order, machine) = (Graph(model), Order::Planar, Machine::default());
+    let settings = phicam_kernels::Settings { kernels, threads, machine, input_order: order, output_order: order };
+    for id in model.eval_order()? {
+        let Some(chain) = (model.node(id).outputs.len() == 1).then(|| graph.chain(id.into())).flatten() else {
+            continue;
+        };
+        if let Ok(program) = Program::new(&chain.steps, chain.shape, settings) {
+            return Ok(Some((chain, program)));
+        }
+    }
+    Ok(None)
+}
