@@ -33,6 +33,7 @@ pub struct Tract {
     classes: usize,
     state: TypedSimpleState,
     executor: Executor,
+    report: Report,
     input: Arc<Tensor>,
     output: Option<TValue>,
 }
@@ -83,7 +84,7 @@ impl Tract {
             _ => Executor::SingleThread,
         };
         let state = plan.spawn().map_err(failed)?;
-        Ok(Tract { model: model.into(), classes, state, executor, input, output: None })
+        Ok(Tract { model: model.into(), classes, state, executor, report, input, output: None })
     }
 }
 
@@ -113,6 +114,13 @@ fn optimise(onnx: &[u8], shape: &[usize], settings: Settings) -> TractResult<(Ty
     Ok((typed.into_optimized()?, report))
 }
 
+impl Tract {
+    /// What became of the network's operators, in words.
+    pub fn report(&self) -> String {
+        self.report.to_string()
+    }
+}
+
 impl Engine for Tract {
     fn name(&self) -> &'static str {
         super::TRACT
@@ -139,3 +147,6 @@ impl Engine for Tract {
         scores.try_as_plain_ram().and_then(|scores| scores.as_slice()).map_err(failed)
     }
 }
+
+#[cfg(test)]
+mod tests;

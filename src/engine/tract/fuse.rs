@@ -43,6 +43,12 @@ impl std::fmt::Display for Report {
 /// Fuses all chains of `model`.
 pub fn fuse(model: &mut TypedModel, settings: Settings) -> TractResult<Report> {
     model.prop_consts()?;
+    if settings.kernels.is_some() {
+        while let Some(patch) = there_and_back(model)? {
+            patch.apply(model)?;
+            model.compact()?;
+        }
+    }
     let mut chains = Vec::new();
     while let Some((chain, program)) = next(model, settings)? {
         let shape = model.outlet_fact(chain.last.into())?.shape.as_concrete().context("a shape")?.to_vec();
@@ -78,6 +84,21 @@ fn next(model: &TypedModel, Settings { threads, kernels }: Settings) -> TractRes
         };
         if let Ok(program) = Program::new(&chain.steps, chain.shape, settings) {
             return Ok(Some((chain, program)));
+        }
+    }
+    Ok(None)
+}
+
+/// Takes away two changes of the order of axes of which the second undoes the first: exporters put them around operators.
+fn there_and_back(model: &TypedModel) -> TractResult<Option<TypedModelPatch>> {
+    for back in model.nodes() {
+        let Some(undone) = back.op_as::<AxisOp>().map(AxisOp::recip) else { continue };
+        let there = model.node(back.inputs[0].node);
+        if there.op_as::<AxisOp>() == Some(&undone) {
+            let mut patch = TypedModelPatch::new("there and back");
+            let before = patch.tap_model(model, there.inputs[0])?;
+            patch.shunt_outside(model, back.id.into(), before)?;
+            return Ok(Some(patch));
         }
     }
     Ok(None)
