@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use log::Level;
 use phicam_kernels::Kernels;
 use tract_linalg::multithread::{Executor, multithread_tract_scope};
 use tract_onnx::pb::ModelProto;
@@ -63,7 +64,9 @@ impl Tract {
             Layout::Nhwc => [1, side, side, 3],
         };
         let (optimised, report) = optimise(onnx, &shape, settings).map_err(failed)?;
-        log::info!("{model}: {report}");
+        // A network of the family is fused completely; anything else is worth knowing.
+        let level = if report.left.is_empty() || settings.kernels.is_none() { Level::Debug } else { Level::Info };
+        log::log!(level, "{model}: {report}");
         let refused = |what, found: String, expected: &str| {
             Err(EngineError::Shape { model: model.into(), what, found, expected: expected.into() })
         };
