@@ -84,7 +84,7 @@ fn in_steady_state_nothing_but_the_resizing_library_allocates() {
         let put = allocations(|| screen.set_answer(answered.take().unwrap()));
         let draw = allocations(|| {
             let seen = screen.wait(Duration::ZERO).expect("something changed");
-            drawing.draw(&seen, size);
+            drawing.draw(&seen, size, |_| None);
         });
         // The first rounds make the buffers, and the glyphs of every digit and label.
         if round >= 50 {

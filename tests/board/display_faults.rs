@@ -1,7 +1,9 @@
 //! What goes wrong with screens: the right picture comes back without help.
 
 use super::common::board::Board;
-use super::display::show;
+use super::common::sample;
+use super::display::{show, show_camera};
+use super::planes::is_on_the_planes;
 use super::program::install;
 
 #[test]
@@ -56,4 +58,31 @@ fn after_being_killed_it_shows_the_right_picture_and_leaves_the_console_as_it_wa
     showing.is_on_the_screen();
     showing.signal("TERM");
     board.until("console as it was", || (board.screendump().pixels == before.pixels).then_some(()));
+}
+
+#[test]
+#[ignore = "boots the virtual board: just test-board"]
+fn a_plane_that_the_driver_takes_no_longer_is_given_up_and_the_frame_is_in_the_picture() {
+    let board = Board::boot();
+    install(&board);
+    let card = board.load_vkms("");
+    for name in ["dog.jpg", "koala.jpg"] {
+        board.send(&sample(name), &format!("/tmp/pictures/{name}"));
+    }
+    let camera = "kind = 'files'\npath = '/tmp/pictures'\npicture_ms = 4000\nrepeat = true";
+    let display = format!("kind = 'drm'\ndevice = '{card}'\nmode = '848x480'");
+    let showing = show_camera(&board, "root", camera, &display, (848, 480));
+    board.until("frame on a plane", || board.overlays(&card).pop());
+    is_on_the_planes(&board, &card, &showing);
+    board.ssh(&format!("planes {card} remove {}", showing.process()));
+    board.until("word of it", || showing.log().contains("has no plane of its own any more").then_some(()));
+    is_on_the_planes(&board, &card, &showing);
+    assert!(board.overlays(&card).is_empty() && showing.runs(), "{}", showing.log());
+    assert!(!showing.log().contains("is lost"), "{}", showing.log());
+    showing.signal("TERM");
+    // Once it is opened again there is a plane again.
+    let showing = show_camera(&board, "root", camera, &display, (848, 480));
+    board.until("frame on a plane", || board.overlays(&card).pop());
+    is_on_the_planes(&board, &card, &showing);
+    showing.signal("TERM");
 }
