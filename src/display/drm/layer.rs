@@ -4,7 +4,7 @@ use std::io;
 
 use drm::control::atomic::AtomicModeReq;
 use drm::control::{AtomicCommitFlags, Device as _, crtc, framebuffer};
-use log::{debug, info};
+use log::{Level, debug, info, log};
 
 use super::super::packing::Packing;
 use super::card::Card;
@@ -31,8 +31,14 @@ pub struct Layer {
     on: Option<On>,
     /// Buffers of other sizes, which may be shown until the next commit.
     old: Vec<Pair>,
-    /// Whether it was told that there is such a layer; that there is none for some area.
-    told: (bool, bool),
+    /// Whether it was told that the frame is on a plane, and that none takes it: each once.
+    told: Told,
+}
+
+#[derive(Default)]
+struct Told {
+    on: bool,
+    refused: bool,
 }
 
 /// Buffers for an area, and which of the planes shows them.
@@ -56,7 +62,7 @@ impl Layer {
     pub fn new(card: &Card, name: String, crtc: crtc::Handle) -> Option<Layer> {
         match plane::find(card, crtc) {
             Ok((picture, planes)) => {
-                let (asked, given, on, old, told) = (None, None, None, Vec::new(), (false, false));
+                let (asked, given, on, old, told) = (None, None, None, Vec::new(), Told::default());
                 Some(Layer { name, crtc, picture, planes, asked, given, on, old, told })
             }
             Err(why) => {
@@ -80,17 +86,7 @@ impl Layer {
             };
             match pair.and_then(|pair| self.find_plane(card, pair, area)) {
                 Ok(given) => self.given = Some(given),
-                Err(cause) => {
-                    let again = std::mem::replace(&mut self.told.1, true);
-                    let Area { width, height, .. } = area;
-                    let does = if size == Size::new(width, height) { "show" } else { "scale" };
-                    let level = if again { log::Level::Debug } else { log::Level::Info };
-                    log::log!(
-                        level,
-                        "display {}: no plane of its own for the frame: its driver does not {does} {size} over {width}×{height} ({cause})",
-                        self.name
-                    );
-                }
+                Err(cause) => self.tell_refusal(size, area, &cause),
             }
         }
         self.given.as_ref().map(|given| given.pair.size())
@@ -108,6 +104,15 @@ impl Layer {
         }
         self.old.push(pair);
         Err(refused.unwrap_or_else(|| io::ErrorKind::Unsupported.into()))
+    }
+
+    fn tell_refusal(&mut self, size: Size, area: Area, cause: &io::Error) {
+        let level = if self.told.refused { Level::Debug } else { Level::Info };
+        self.told.refused = true;
+        let Area { width, height, .. } = area;
+        let verb = if size == Size::new(width, height) { "show" } else { "scale" };
+        let why = format_args!("its driver does not {verb} {size} over {width}×{height} ({cause})");
+        log!(level, "display {}: no plane of its own for the frame: {why}", self.name);
     }
 
     fn request(&self, wanted: Option<On>, picture: Option<framebuffer::Handle>) -> AtomicModeReq {
@@ -160,7 +165,7 @@ impl Layer {
             given.pair.turn();
         }
         if let Some(On { size, area, .. }) = wanted
-            && !std::mem::replace(&mut self.told.0, true)
+            && !std::mem::replace(&mut self.told.on, true)
         {
             info!(
                 "display {}: the frame has a plane of its own, {size} over {}×{}",
