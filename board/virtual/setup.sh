@@ -92,7 +92,8 @@ if stage vkms "$packages" "$0"; then
     private_apt "$board/apt"
     of_image=$(sed -n 's/^linux-image-[^_]*_\(.*\)_arm64.deb$/\1/p' "$board/versions")
     source=linux-source-${version%%.0-*}
-    (cd "$board" && apt-get -qq download "$source=$of_image")
+    # Debian may have replaced the image's very version since; within a series this driver hardly changes.
+    (cd "$board" && { apt-get -qq download "$source=$of_image" 2> /dev/null || apt-get -qq download "$source"; })
     dpkg-deb --fsys-tarfile "$board/$source"_*.deb | tar -xO "./usr/src/$source.tar.xz" \
         | tar -xJ -C "$sources" --strip-components=4 --wildcards "$source/drivers/gpu/drm/vkms/*" --one-top-level=vkms
     rm "$board/$source"_*.deb

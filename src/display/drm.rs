@@ -1,6 +1,6 @@
 //! A screen on a graphics card, by the kernel's mode setting (KMS): no X, no Wayland.
 
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::time::{Duration, Instant};
 
 use drm::Device as _;
@@ -22,10 +22,12 @@ mod layer;
 mod mode;
 mod pair;
 mod plane;
+mod wish;
 use card::{Card, Connector};
 use layer::Layer;
 pub use mode::Mode;
 use pair::Pair;
+pub use wish::Wish;
 
 /// A driver that has not shown a picture after this time hangs.
 const FLIP_LIMIT: Duration = Duration::from_secs(5);
@@ -35,26 +37,6 @@ const FLIP_SLICE: Duration = Duration::from_millis(250);
 const CHECK: Duration = Duration::from_secs(1);
 /// The size of pictures for a screen that was never there.
 const UNKNOWN_SIZE: Size = Size::new(1280, 720);
-
-/// Which screen on which card.
-#[derive(Clone, Debug, Default)]
-pub struct Wish {
-    /// A node in /dev/dri; any card where there is none.
-    pub device: Option<PathBuf>,
-    /// Such as `HDMI-A-1`; the first that is connected where there is none.
-    pub connector: Option<String>,
-    /// The one that the screen prefers where there is none.
-    pub mode: Option<Mode>,
-    /// The hardware behind `device`, once it was opened: after it was gone it may have another number.
-    hardware: Option<PathBuf>,
-}
-
-impl Wish {
-    /// A screen by node, connector and mode.
-    pub fn new(device: Option<PathBuf>, connector: Option<String>, mode: Option<Mode>) -> Wish {
-        Wish { device, connector, mode, hardware: None }
-    }
-}
 
 /// See the module.
 pub type Drm = Reopened<Output>;
@@ -194,9 +176,9 @@ impl Output {
         let set = Output::pair(&card, &found, crtc);
         let pair = set.map_err(|cause| card.error(&found.name, "be set up", cause))?;
         let Connector { handle: connector, name, mode, .. } = found;
+        let layer = Layer::new(&card, full_name(&card, &name), crtc);
         let (lacks_frame, flip, flips, checked) = (false, None, true, Instant::now());
-        let layer = None;
-        let mut output = Output {
+        Ok(Output {
             card,
             name,
             connector,
@@ -210,10 +192,13 @@ impl Output {
             flip,
             flips,
             checked,
-        };
-        output.layer = Layer::new(&output.card, output.name(), crtc);
-        Ok(output)
+        })
     }
+}
+
+/// `drm:HDMI-A-1 (/dev/dri/card0)`.
+fn full_name(card: &Card, screen: &str) -> String {
+    format!("drm:{screen} ({})", card.path().display())
 }
 
 impl Device for Output {
@@ -235,7 +220,7 @@ impl Device for Output {
     }
 
     fn name(&self) -> String {
-        format!("drm:{} ({})", self.name, self.card.path().display())
+        full_name(&self.card, &self.name)
     }
 
     fn size(&self) -> Size {
