@@ -69,14 +69,18 @@ fn a_plane_that_the_driver_takes_no_longer_is_given_up_and_the_frame_is_in_the_p
     for name in ["dog.jpg", "koala.jpg"] {
         board.send(&sample(name), &format!("/tmp/pictures/{name}"));
     }
-    let camera = "kind = 'files'\npath = '/tmp/pictures'\npicture_ms = 4000\nrepeat = true";
+    let camera = "kind = 'files'\npath = '/tmp/pictures'\npicture_ms = 30000\nrepeat = true";
     let display = format!("kind = 'drm'\ndevice = '{card}'\nmode = '848x480'");
     let showing = show_camera(&board, "root", camera, &display, (848, 480));
     board.until("frame on a plane", || board.overlays(&card).pop());
     is_on_the_planes(&board, &card, &showing);
     board.ssh(&format!("planes {card} remove {}", showing.process()));
     board.until("word of it", || showing.log().contains("has no plane of its own any more").then_some(()));
+    // It is drawn again at once, not with the next picture.
+    let frame = || image::imageops::crop_imm(&showing.png().unwrap(), 0, 0, 300, 200).to_image();
+    let refused = frame();
     is_on_the_planes(&board, &card, &showing);
+    assert!(frame() == refused, "the frame was drawn with the next picture");
     assert!(board.overlays(&card).is_empty() && showing.runs(), "{}", showing.log());
     assert!(!showing.log().contains("is lost"), "{}", showing.log());
     showing.signal("TERM");
