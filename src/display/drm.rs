@@ -85,16 +85,17 @@ impl Output {
     /// Waits until the picture that the driver has is shown.
     fn finish_flip(&mut self) -> Result<(), DisplayError> {
         while let Some(since) = self.flip {
-            if since.elapsed() >= FLIP_LIMIT {
-                self.flip = None;
-                return Err(DisplayError::Silent { screen: self.name.clone(), limit_s: FLIP_LIMIT.as_secs() });
-            }
             let slice = Timespec { tv_sec: 0, tv_nsec: FLIP_SLICE.subsec_nanos().into() };
             let ready = match poll(&mut [PollFd::new(&self.card, PollFlags::IN)], Some(&slice)) {
                 Err(rustix::io::Errno::INTR) => continue,
                 Ok(0) => {
                     // A card that is gone sends nothing any more.
                     self.is_there().inspect_err(|_| self.flip = None)?;
+                    // Only now: where nothing has changed for long, what the driver said lies here since then.
+                    if since.elapsed() >= FLIP_LIMIT {
+                        self.flip = None;
+                        return Err(DisplayError::Silent { screen: self.name.clone(), limit_s: FLIP_LIMIT.as_secs() });
+                    }
                     continue;
                 }
                 ready => ready,

@@ -146,6 +146,24 @@ fn the_screen_shows_what_the_file_has_and_afterwards_the_console_again() {
 
 #[test]
 #[ignore = "boots the virtual board: just test-board"]
+fn a_picture_that_stayed_for_long_gives_way_to_the_next() {
+    let board = Board::boot();
+    install(&board);
+    for name in ["dog.jpg", "koala.jpg"] {
+        board.send(&sample(name), &format!("/tmp/pictures/{name}"));
+    }
+    // Longer than a driver is given to show a picture.
+    let camera = "kind = 'files'\npath = '/tmp/pictures'\npicture_ms = 12000\nrepeat = true";
+    let showing = show_camera(&board, "phicam", camera, "kind = 'drm'", (800, 480));
+    let first = showing.png().unwrap();
+    board.until("next picture in the file", || (showing.png()?.get_pixel(9, 9) != first.get_pixel(9, 9)).then_some(()));
+    showing.is_on_the_screen();
+    assert!(!showing.log().contains("is lost"), "{}", showing.log());
+    showing.signal("TERM");
+}
+
+#[test]
+#[ignore = "boots the virtual board: just test-board"]
 fn a_mode_that_is_asked_for_is_set() {
     let board = Board::boot();
     install(&board);
