@@ -31,6 +31,8 @@ pub struct Shown<'a> {
     /// Where it differs from the one before that this display was given; all of it at first, and after one that the
     /// display did not take.
     pub damage: &'a [Area],
+    /// The frame, where the display has given a size for it in [`Display::layer`].
+    pub layer: Option<Layer<'a>>,
     /// The same in words, one line.
     pub caption: &'a str,
     /// Whether the caption's answer is one that was not shown before.
@@ -39,12 +41,28 @@ pub struct Shown<'a> {
     pub new_fault: bool,
 }
 
+/// The newest frame in a picture of its own, for the display to scale over the other.
+#[derive(Clone, Copy)]
+pub struct Layer<'a> {
+    pub picture: &'a Picture,
+    /// What it is to cover, all of it. The other picture has nothing there.
+    pub area: Area,
+    /// Whether it differs from the one before that this display was given.
+    pub is_new: bool,
+}
+
 /// Shows pictures of a size of its own.
 pub trait Display: Send {
     /// For messages: which display.
     fn name(&self) -> String;
     /// Pixels that pictures for it should have.
     fn size(&self) -> Size;
+    /// In which size to draw the frame, in a picture of its own, so that the display shows it over `area` of the other;
+    /// nothing where the frame belongs into the other. It is asked before each picture that has a frame.
+    fn layer(&mut self, area: Area) -> Option<Size> {
+        let _ = area;
+        None
+    }
     /// Shows it, or keeps it for [`Display::close`] where it comes too soon after the last.
     fn show(&mut self, shown: &Shown) -> Result<(), DisplayError>;
     /// Whether it shows nothing, and would show the picture again although nothing in it has changed.

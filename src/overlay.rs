@@ -4,7 +4,7 @@
 use embedded_graphics::geometry::{Point, Size as Extent};
 use embedded_graphics::pixelcolor::Rgb888;
 use embedded_graphics::prelude::*;
-use embedded_graphics::primitives::{PrimitiveStyleBuilder, Rectangle, StrokeAlignment, StyledDrawable};
+use embedded_graphics::primitives::Rectangle;
 
 use crate::decode::Unpack;
 use crate::frame::{Frame, Size};
@@ -12,13 +12,17 @@ use crate::picture::Picture;
 use crate::view::Area;
 
 mod compose;
+mod framed;
+mod layer;
 mod layout;
 mod plan;
 mod preview;
 mod scene;
 mod text;
+use framed::Framed;
+pub use layer::Layer;
 pub use layout::Layout;
-use plan::{Content, Plan};
+use plan::{Cell, Content, Plan};
 use preview::Preview;
 pub use scene::{Fault, Faults, Scene, Stale};
 pub use text::{NOTO_SANS, Text};
@@ -29,10 +33,6 @@ const QUIET: Rgb888 = Rgb888::new(150, 155, 165);
 const ACCENT: Rgb888 = Rgb888::new(255, 196, 0);
 const RED: Rgb888 = Rgb888::new(255, 110, 80);
 const GROOVE: Rgb888 = Rgb888::new(48, 52, 60);
-/// How bright the part of the frame is that the model did not see, of 256.
-const UNSEEN_SHARE: u32 = 140;
-/// How bright a frame is that is not of now, of 256.
-const STALE_SHARE: u32 = 70;
 
 /// Draws scenes for one picture; buffers and glyphs are made once.
 #[derive(Default)]
@@ -56,6 +56,19 @@ impl Overlay {
 
     /// Draws what `scene` has changed since it was last drawn, on the same picture, and puts where that is into `damage`.
     pub fn redraw(&mut self, picture: &mut Picture, scene: &Scene, damage: &mut Vec<Area>) {
+        self.redraw_layered(picture, &mut Layer::default(), scene, damage, &mut |_| None);
+    }
+
+    /// The same for a display that may show the frame over the picture: `give` tells in which size to draw it then, for the
+    /// area that it is to cover. Nothing of it is drawn into the picture, and nothing damaged there.
+    pub fn redraw_layered(
+        &mut self,
+        picture: &mut Picture,
+        layer: &mut Layer,
+        scene: &Scene,
+        damage: &mut Vec<Area>,
+        give: &mut dyn FnMut(Area) -> Option<Size>,
+    ) {
         damage.clear();
         if self.size != Some(picture.size()) {
             self.size = Some(picture.size());
@@ -67,6 +80,7 @@ impl Overlay {
         let frame = scene.frame.and_then(|frame| self.unpack.unpacked(frame).ok());
         let layout = Layout::new(picture.size(), frame.as_ref().map_or(Size::new(4, 3), Frame::size));
         compose::compose(&mut self.next, &mut self.text, scene, frame.as_ref(), &layout);
+        self.draw_layer(layer, frame.as_ref(), picture.size(), give);
         let is_whole = !damage.is_empty();
         // First all that goes, then all that comes: a cell may come where two others were.
         for (place, cell) in self.drawn.cells.iter().enumerate() {
@@ -89,24 +103,49 @@ impl Overlay {
         std::mem::swap(&mut self.drawn, &mut self.next);
     }
 
+    /// Takes the frame's cell out of the plan for the picture where the display shows it as a layer, and draws that one
+    /// where it has changed.
+    fn draw_layer(
+        &mut self,
+        layer: &mut Layer,
+        frame: Option<&Frame>,
+        screen: Size,
+        give: &mut dyn FnMut(Area) -> Option<Size>,
+    ) {
+        layer.is_new = false;
+        self.next.layer = layer::take(&mut self.next.cells, frame, give);
+        let Some((Cell { area, content }, size)) = &self.next.layer else {
+            layer.area = None;
+            return;
+        };
+        if layer.area.is_some() && self.drawn.has_layer(&self.next) {
+            return;
+        }
+        (layer.area, layer.is_new) = (Some(*area), true);
+        if layer.picture.size() != *size {
+            layer.picture = Picture::new(*size);
+        }
+        if let (Content::Frame { seen, dim, words, capital, .. }, Some(frame)) = (content, frame) {
+            // The hardware scales it all, also what is written on it.
+            let scaled = |pixels: u32| layer::scaled(pixels, size.height, area.height);
+            let words = dim.then(|| &self.next.text[words.clone()]);
+            let (capital, line) = (scaled(*capital), scaled(framed::line(screen)));
+            let whole = layer.picture.area();
+            let framed = Framed { frame, seen: *seen, words, capital, line };
+            framed.draw(&mut layer.picture, whole, &mut self.preview, &mut self.text);
+        }
+    }
+
     fn draw_cell(&mut self, picture: &mut Picture, place: usize, frame: Option<&Frame>) {
         let cell = &self.next.cells[place];
         let area = cell.area;
         match cell.content {
             Content::Frame { seen, dim, ref words, capital, .. } => {
                 let Some(frame) = frame else { return };
-                self.preview.draw(picture, frame, area);
-                if let Some(seen) = seen {
-                    draw_seen(picture, seen, frame.size(), area);
-                }
-                if dim {
-                    (area.top..area.top + area.height)
-                        .for_each(|y| picture.darken(area.left, y, area.width, STALE_SHARE));
-                    let words = &self.next.text[words.clone()];
-                    let left = area.width.saturating_sub(self.text.width(words, capital)) / 2;
-                    let at = (area.left + left, area.top + (area.height + capital) / 2);
-                    self.text.draw(picture, at, words, capital, INK, area);
-                }
+                let words = dim.then(|| &self.next.text[words.clone()]);
+                let line = framed::line(picture.size());
+                let framed = Framed { frame, seen, words, capital, line };
+                framed.draw(picture, area, &mut self.preview, &mut self.text);
             }
             Content::Line { ref text, colour, capital, left, baseline } => {
                 let (words, at) = (&self.next.text[text.clone()], (area.left + left, area.top + baseline));
@@ -128,29 +167,6 @@ fn fill(picture: &mut Picture, area: Area, colour: Rgb888) {
 
 fn rectangle(Area { left, top, width, height }: Area) -> Rectangle {
     Rectangle::new(Point::new(left as i32, top as i32), Extent::new(width, height))
-}
-
-/// Darkens what the model did not see of a frame of `size`, and draws a box around what it did.
-fn draw_seen(picture: &mut Picture, seen: Area, size: Size, area: Area) {
-    let scale = |pixels: u32, to: u32, of: u32| (u64::from(pixels) * u64::from(to) / u64::from(of.max(1))) as u32;
-    let Area { left, top, width, height } = seen;
-    let across = |pixels: u32| scale(pixels, area.width, size.width).min(area.width);
-    let down = |pixels: u32| scale(pixels, area.height, size.height).min(area.height);
-    let (from_x, to_x) = (area.left + across(left), area.left + across(left + width));
-    let (from_y, to_y) = (area.top + down(top), area.top + down(top + height));
-    for y in area.top..area.top + area.height {
-        if (from_y..to_y).contains(&y) {
-            picture.darken(area.left, y, from_x - area.left, UNSEEN_SHARE);
-            picture.darken(to_x, y, area.left + area.width - to_x, UNSEEN_SHARE);
-        } else {
-            picture.darken(area.left, y, area.width, UNSEEN_SHARE);
-        }
-    }
-    let seen = Area { left: from_x, top: from_y, width: to_x - from_x, height: to_y - from_y };
-    let line = (picture.size().height / 240).max(1);
-    let style = PrimitiveStyleBuilder::new().stroke_color(ACCENT).stroke_width(line);
-    let style = style.stroke_alignment(StrokeAlignment::Inside).build();
-    let Ok(()) = rectangle(seen).draw_styled(&style, picture);
 }
 
 #[cfg(test)]

@@ -252,7 +252,7 @@ impl<'a> Line<'a> {
                     continue;
                 }
                 let start = Instant::now();
-                let shown = drawing.draw(&scene, display.size());
+                let shown = drawing.draw(&scene, display.size(), |area| display.layer(area));
                 let drawn = Instant::now();
                 let result = display.show(&shown);
                 let mut counts = self.counts();

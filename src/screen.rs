@@ -5,9 +5,9 @@ use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use crate::classifier::Answer;
-use crate::display::Shown;
+use crate::display::{self, Shown};
 use crate::frame::{Frame, FramePool, Size};
-use crate::overlay::{Fault, Faults, Overlay, Scene, Stale};
+use crate::overlay::{Fault, Faults, Layer, Overlay, Scene, Stale};
 use crate::picture::Picture;
 use crate::view::Area;
 
@@ -147,6 +147,7 @@ impl Screen {
 pub struct Drawing {
     overlay: Overlay,
     picture: Picture,
+    layer: Layer,
     damage: Vec<Area>,
     /// Whether the display took what was drawn last.
     taken: bool,
@@ -155,14 +156,15 @@ pub struct Drawing {
 
 impl Default for Drawing {
     fn default() -> Drawing {
-        let (overlay, picture) = (Overlay::default(), Picture::new(Size::new(0, 0)));
-        Drawing { overlay, picture, damage: Vec::new(), taken: true, caption: String::new() }
+        let (overlay, picture, layer) = (Overlay::default(), Picture::new(Size::new(0, 0)), Layer::default());
+        Drawing { overlay, picture, layer, damage: Vec::new(), taken: true, caption: String::new() }
     }
 }
 
 impl Drawing {
-    /// The picture and the caption of `seen` for a display of `size`.
-    pub fn draw(&mut self, seen: &Seen, size: Size) -> Shown<'_> {
+    /// The picture and the caption of `seen` for a display of `size`; the frame in a picture of its own where `give` gives
+    /// a size for it, as [`display::Display::layer`] does.
+    pub fn draw(&mut self, seen: &Seen, size: Size, mut give: impl FnMut(Area) -> Option<Size>) -> Shown<'_> {
         if self.picture.size() != size {
             self.picture = Picture::new(size);
         }
@@ -170,17 +172,20 @@ impl Drawing {
         let Seen { frame, answer, faults, stale, .. } = seen;
         let (frame, answer) = (frame.as_ref(), answer.as_ref());
         let scene = Scene { frame, stale: *stale, answer, faults, notice, now: Instant::now() };
-        self.overlay.redraw(&mut self.picture, &scene, &mut self.damage);
+        self.overlay.redraw_layered(&mut self.picture, &mut self.layer, &scene, &mut self.damage, &mut give);
         if !std::mem::replace(&mut self.taken, true) {
             self.damage.clear();
             self.damage.push(self.picture.area());
+            self.layer.is_new = true;
         }
         self.caption.clear();
         if let Some(answer) = answer {
             caption(&mut self.caption, answer);
         }
+        let Layer { ref picture, area, is_new } = self.layer;
+        let layer = area.map(|area| display::Layer { picture, area, is_new });
         let (picture, damage, caption) = (&self.picture, &self.damage[..], &self.caption[..]);
-        Shown { picture, damage, caption, new_answer: seen.new_answer, new_fault: seen.new_fault }
+        Shown { picture, damage, layer, caption, new_answer: seen.new_answer, new_fault: seen.new_fault }
     }
 
     /// Says that the display did not take what was drawn last.

@@ -11,6 +11,7 @@ use phicam::frame::Size;
 use phicam::mailbox::{Mailbox, Taken};
 use phicam::pipeline::Line;
 use phicam::screen::{Drawing, Screen};
+use phicam::view::Area;
 
 #[test]
 fn capture_does_not_wait_for_a_slow_model_and_every_dropped_frame_is_counted() {
@@ -54,6 +55,11 @@ fn allocations(work: impl FnOnce()) -> u64 {
 
 #[test]
 fn in_steady_state_nothing_but_the_resizing_library_allocates() {
+    assert_steady(|_| None);
+    assert_steady(|Area { width, height, .. }| Some(Size::new(width / 2, height / 2))); // the frame as a layer
+}
+
+fn assert_steady(give: fn(Area) -> Option<Size>) {
     let mut camera = Pattern::new(Size::new(640, 480), 1000.0);
     let mut classifier = classifier("lite0@224", Duration::ZERO, u64::MAX);
     let (mailbox, screen, mut drawing) = (Mailbox::default(), Screen::default(), Drawing::default());
@@ -84,7 +90,7 @@ fn in_steady_state_nothing_but_the_resizing_library_allocates() {
         let put = allocations(|| screen.set_answer(answered.take().unwrap()));
         let draw = allocations(|| {
             let seen = screen.wait(Duration::ZERO).expect("something changed");
-            drawing.draw(&seen, size);
+            drawing.draw(&seen, size, give);
         });
         // The first rounds make the buffers, and the glyphs of every digit and label.
         if round >= 50 {

@@ -5,7 +5,7 @@ here=$(cd "$(dirname "$0")" && pwd)
 board=$(cd "$here/../../target/board" && pwd)
 # The second line is for tests that ask for them.
 MODULES="virtio_pci virtio_net virtio_blk virtio-rng virtio-gpu crc32c_generic ext4 v4l2loopback
-    vivid bochs evdev uvcvideo dummy_hcd usb_f_uvc libcomposite spi-gpio spidev i2c-gpio i2c-dev"
+    vivid vkms bochs evdev uvcvideo dummy_hcd usb_f_uvc libcomposite spi-gpio spidev i2c-gpio i2c-dev"
 
 tree=$board/tree
 rm -rf "$tree"
@@ -21,7 +21,9 @@ rm -rf "$tree"/usr/lib/{systemd,udev,aarch64-linux-gnu/{gconv,perl*}} "$tree"/us
 # shellcheck disable=SC2086
 put_modules "$tree" $MODULES
 
-aarch64-linux-gnu-gcc -static -O2 -Wall -Wextra -Werror -o "$tree/usr/bin/play" "$here/play.c"
+for tool in play planes; do
+    aarch64-linux-gnu-gcc -static -O2 -Wall -Wextra -Werror -o "$tree/usr/bin/$tool" "$here/$tool.c"
+done
 install -m 755 "$here/init" "$tree/init"
 install -m 755 "$here/rc" "$tree/etc/rc"
 install -m 644 "$here/inittab" "$here/mdev.conf" "$tree/etc/"

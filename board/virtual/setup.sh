@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # Everything that the virtual board needs, below target/board: kernel, camera driver, initial file system, disk, ssh key.
-# From Debian's packages; 90 MB of downloads, once. `setup.sh fresh` takes the packages as Debian has them now.
+# From Debian's packages; 230 MB of downloads, once. `setup.sh fresh` takes the packages as Debian has them now.
 set -euo pipefail
 root=$(cd "$(dirname "$0")/../.." && pwd)
 here=$root/board/virtual
@@ -66,18 +66,43 @@ fi
 packages=$(cat "$board/versions")
 version=$(ls "$board/kernel/lib/modules")
 
-if stage v4l2loopback "$packages" "$0"; then
-    sources=$board/kernel/usr/src
+sources=$board/kernel/usr/src
+# Builds a module for the board's kernel: `module NAME FOLDER OPTION…`.
+module() {
+    local name=$1 folder=$2
+    shift 2
     # Debian's headers name each other by where a package would have put them.
     sed -i "s|^include /usr/src|include $sources|" "$sources/linux-headers-$version/Makefile"
-    make -s -C "$sources/linux-headers-$version" M="$(echo "$sources"/v4l2loopback-*)" \
-        ARCH=arm64 CROSS_COMPILE=aarch64-linux-gnu- CC=aarch64-linux-gnu-gcc modules > "$board/v4l2loopback.log" 2>&1 \
-        || { cat "$board/v4l2loopback.log" >&2; exit 1; }
-    install -D -m 644 "$sources"/v4l2loopback-*/v4l2loopback.ko "$board/kernel/lib/modules/$version/extra/v4l2loopback.ko"
+    make -s -C "$sources/linux-headers-$version" M="$folder" "$@" ARCH=arm64 CROSS_COMPILE=aarch64-linux-gnu- \
+        CC=aarch64-linux-gnu-gcc modules > "$board/$name.log" 2>&1 || { cat "$board/$name.log" >&2; exit 1; }
+    install -D -m 644 "$folder/$name.ko" "$board/kernel/lib/modules/$version/extra/$name.ko"
     depmod -b "$board/kernel" "$version"
+}
+if stage v4l2loopback "$packages" "$0"; then
+    module v4l2loopback "$(echo "$sources"/v4l2loopback-*)"
     finished
 fi
-module=$hash
+modules=$hash
+
+# A screen that is nowhere, with overlay planes. Debian builds this driver of the kernel's for other processors only. One
+# parameter is ours: with enable_scaling its planes may show what is smaller. It draws nothing then; planes.c does.
+if stage vkms "$packages" "$0"; then
+    # shellcheck source=board/apt.sh
+    . "$root/board/apt.sh"
+    private_apt "$board/apt"
+    of_image=$(sed -n 's/^linux-image-[^_]*_\(.*\)_arm64.deb$/\1/p' "$board/versions")
+    source=linux-source-${version%%.0-*}
+    # Debian may have replaced the image's very version since; within a series this driver hardly changes.
+    (cd "$board" && { apt-get -qq download "$source=$of_image" 2> /dev/null || apt-get -qq download "$source"; })
+    dpkg-deb --fsys-tarfile "$board/$source"_*.deb | tar -xO "./usr/src/$source.tar.xz" \
+        | tar -xJ -C "$sources" --strip-components=4 --wildcards "$source/drivers/gpu/drm/vkms/*" --one-top-level=vkms
+    rm "$board/$source"_*.deb
+    sed -i -e '0,/^static/s//#include <linux\/module.h>\nstatic bool enable_scaling;\nmodule_param(enable_scaling, bool, 0444);\n&/' \
+        -e '0,/DRM_PLANE_NO_SCALING/s//enable_scaling ? 1 : &/' "$sources/vkms/vkms_plane.c"
+    module vkms "$sources/vkms" CONFIG_DRM_VKMS=m
+    finished
+fi
+modules="$modules $hash"
 
 if stage ssh ""; then
     rm -f "$board/key" "$board/key.pub"
@@ -98,7 +123,7 @@ CONF
     finished
 fi
 
-if stage initrd "$packages $module" "$0" "$board/key.pub" "$here"/{initrd.sh,modules.sh,init,inittab,rc,mdev.conf,play.c}; then
+if stage initrd "$packages $modules" "$0" "$board/key.pub" "$here"/{initrd.sh,modules.sh,init,inittab,rc,mdev.conf,play.c,planes.c}; then
     "$here/initrd.sh"
     finished
 fi

@@ -130,7 +130,7 @@ fn measure(mut classifier: Classifier, load_ms: f64, frames: Option<u64>) -> any
         screen.set_answer(answer);
         let scene = screen.wait(Duration::ZERO).context("the screen lost a picture")?;
         let at = Instant::now();
-        drawing.draw(&scene, SCREEN);
+        drawing.draw(&scene, SCREEN, |_| None);
         let drawn = at.elapsed();
         count += 1;
         if count <= WARM_UP {

@@ -1,28 +1,33 @@
 //! A screen on a graphics card, by the kernel's mode setting (KMS): no X, no Wayland.
 
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::time::{Duration, Instant};
 
 use drm::Device as _;
 use drm::control::Device as _;
-use drm::control::{Event, PageFlipFlags, connector, crtc};
-use log::debug;
+use drm::control::{Event, PageFlipFlags, connector, crtc, framebuffer};
+use log::{debug, warn};
 use rustix::event::{PollFd, PollFlags, poll};
 use rustix::time::Timespec;
 
-use super::DisplayError;
 use super::packing::Packing;
 use super::reopen::{Device, Reopened};
+use super::{DisplayError, Shown};
 use crate::frame::Size;
-use crate::picture::Picture;
 use crate::view::Area;
 
 mod buffer;
 mod card;
+mod layer;
 mod mode;
-use buffer::Buffer;
+mod pair;
+mod plane;
+mod wish;
 use card::{Card, Connector};
+use layer::Layer;
 pub use mode::Mode;
+use pair::Pair;
+pub use wish::Wish;
 
 /// A driver that has not shown a picture after this time hangs.
 const FLIP_LIMIT: Duration = Duration::from_secs(5);
@@ -32,26 +37,6 @@ const FLIP_SLICE: Duration = Duration::from_millis(250);
 const CHECK: Duration = Duration::from_secs(1);
 /// The size of pictures for a screen that was never there.
 const UNKNOWN_SIZE: Size = Size::new(1280, 720);
-
-/// Which screen on which card.
-#[derive(Clone, Debug, Default)]
-pub struct Wish {
-    /// A node in /dev/dri; any card where there is none.
-    pub device: Option<PathBuf>,
-    /// Such as `HDMI-A-1`; the first that is connected where there is none.
-    pub connector: Option<String>,
-    /// The one that the screen prefers where there is none.
-    pub mode: Option<Mode>,
-    /// The hardware behind `device`, once it was opened: after it was gone it may have another number.
-    hardware: Option<PathBuf>,
-}
-
-impl Wish {
-    /// A screen by node, connector and mode.
-    pub fn new(device: Option<PathBuf>, connector: Option<String>, mode: Option<Mode>) -> Wish {
-        Wish { device, connector, mode, hardware: None }
-    }
-}
 
 /// See the module.
 pub type Drm = Reopened<Output>;
@@ -80,9 +65,11 @@ pub struct Output {
     /// What the CRTC showed before, and whether it showed it on this connector.
     before: crtc::Info,
     was_ours: bool,
-    buffers: [Buffer; 2],
-    /// Which of the buffers is not shown, and can be drawn into.
-    hidden: usize,
+    pair: Pair,
+    /// Where the frame has a plane of its own.
+    layer: Option<Layer>,
+    /// Whether the layer was given up, and the frame is not on the picture yet.
+    lacks_frame: bool,
     /// Since when the driver has a picture that it does not show yet.
     flip: Option<Instant>,
     /// Whether the driver can change buffers without setting the mode anew.
@@ -98,16 +85,17 @@ impl Output {
     /// Waits until the picture that the driver has is shown.
     fn finish_flip(&mut self) -> Result<(), DisplayError> {
         while let Some(since) = self.flip {
-            if since.elapsed() >= FLIP_LIMIT {
-                self.flip = None;
-                return Err(DisplayError::Silent { screen: self.name.clone(), limit_s: FLIP_LIMIT.as_secs() });
-            }
             let slice = Timespec { tv_sec: 0, tv_nsec: FLIP_SLICE.subsec_nanos().into() };
             let ready = match poll(&mut [PollFd::new(&self.card, PollFlags::IN)], Some(&slice)) {
                 Err(rustix::io::Errno::INTR) => continue,
                 Ok(0) => {
                     // A card that is gone sends nothing any more.
                     self.is_there().inspect_err(|_| self.flip = None)?;
+                    // Only now: where nothing has changed for long, what the driver said lies here since then.
+                    if since.elapsed() >= FLIP_LIMIT {
+                        self.flip = None;
+                        return Err(DisplayError::Silent { screen: self.name.clone(), limit_s: FLIP_LIMIT.as_secs() });
+                    }
                     continue;
                 }
                 ready => ready,
@@ -123,17 +111,24 @@ impl Output {
         Ok(())
     }
 
+    /// From now on, until the screen is opened again, the frame is drawn into the picture.
+    fn give_layer_up(&mut self, cause: std::io::Error) {
+        warn!(
+            "display {}: the frame has no plane of its own any more: its driver took it no longer ({cause})",
+            self.name()
+        );
+        if let Some(mut layer) = self.layer.take() {
+            layer.close(&self.card);
+        }
+        self.lacks_frame = true;
+    }
+
     fn is_there(&self) -> Result<(), DisplayError> {
         self.card.get_crtc(self.crtc).map_err(|cause| self.error("be asked what it shows", cause)).map(drop)
     }
 
-    fn set_crtc(&self, buffer: &Buffer) -> std::io::Result<()> {
-        self.card.set_crtc(self.crtc, Some(buffer.framebuffer()), (0, 0), &[self.connector], Some(self.mode))
-    }
-
-    /// Shows the hidden buffer.
-    fn turn(&mut self) -> Result<(), DisplayError> {
-        let framebuffer = self.buffers[self.hidden].framebuffer();
+    /// Shows the hidden buffer, which is `framebuffer`.
+    fn turn(&mut self, framebuffer: framebuffer::Handle) -> Result<(), DisplayError> {
         if self.flips {
             match self.card.page_flip(self.crtc, framebuffer, PageFlipFlags::EVENT, None) {
                 Ok(()) => self.flip = Some(Instant::now()),
@@ -145,31 +140,25 @@ impl Output {
             }
         }
         if !self.flips {
-            self.set_crtc(&self.buffers[self.hidden]).map_err(|cause| self.error("show a picture", cause))?;
+            let set = self.card.set_crtc(self.crtc, Some(framebuffer), (0, 0), &[self.connector], Some(self.mode));
+            set.map_err(|cause| self.error("show a picture", cause))?;
         }
-        self.hidden = 1 - self.hidden;
+        self.pair.turn();
         Ok(())
     }
 
-    /// Two buffers in the first packing that the driver takes, the first of them shown.
-    fn buffers(card: &Card, found: &Connector, crtc: crtc::Handle) -> std::io::Result<[Buffer; 2]> {
+    /// Two buffers in the first packing that the driver takes, one of them shown.
+    fn pair(card: &Card, found: &Connector, crtc: crtc::Handle) -> std::io::Result<Pair> {
         let (width, height) = found.mode.size();
         let size = Size::new(width.into(), height.into());
         let mut refused = None;
         for packing in [Packing::XRGB8888, Packing::RGB565] {
-            let made = Buffer::new(card, size, packing).and_then(|first| {
-                let shown = card.set_crtc(crtc, Some(first.framebuffer()), (0, 0), &[found.handle], Some(found.mode));
-                let second = shown.and_then(|()| Buffer::new(card, size, packing));
-                match second {
-                    Ok(second) => Ok([first, second]),
-                    Err(error) => {
-                        first.destroy(card);
-                        Err(error)
-                    }
-                }
+            let made = Pair::new(card, size, packing).and_then(|pair| {
+                let shown = card.set_crtc(crtc, Some(pair.shown()), (0, 0), &[found.handle], Some(found.mode));
+                shown.inspect_err(|_| pair.destroy(card)).map(|()| pair)
             });
             match made {
-                Ok(buffers) => return Ok(buffers),
+                Ok(pair) => return Ok(pair),
                 Err(error) if card::is_unable(&error) => {
                     debug!("{}: no buffers of {} bits ({error})", found.name, packing.bits_per_pixel());
                     refused = refused.or(Some(error));
@@ -185,12 +174,32 @@ impl Output {
         card.acquire_master_lock().map_err(|_| DisplayError::Busy { path: card.path().into() })?;
         let (crtc, was_ours) = card.crtc_for(&found)?;
         let before = card.get_crtc(crtc).map_err(|cause| card.error(&found.name, "tell what it shows", cause))?;
-        let set = Output::buffers(&card, &found, crtc);
-        let buffers = set.map_err(|cause| card.error(&found.name, "be set up", cause))?;
+        let set = Output::pair(&card, &found, crtc);
+        let pair = set.map_err(|cause| card.error(&found.name, "be set up", cause))?;
         let Connector { handle: connector, name, mode, .. } = found;
-        let (hidden, flip, flips, checked) = (1, None, true, Instant::now());
-        Ok(Output { card, name, connector, crtc, mode, before, was_ours, buffers, hidden, flip, flips, checked })
+        let layer = Layer::new(&card, full_name(&card, &name), crtc);
+        let (lacks_frame, flip, flips, checked) = (false, None, true, Instant::now());
+        Ok(Output {
+            card,
+            name,
+            connector,
+            crtc,
+            mode,
+            before,
+            was_ours,
+            pair,
+            layer,
+            lacks_frame,
+            flip,
+            flips,
+            checked,
+        })
     }
+}
+
+/// `drm:HDMI-A-1 (/dev/dri/card0)`.
+fn full_name(card: &Card, screen: &str) -> String {
+    format!("drm:{screen} ({})", card.path().display())
 }
 
 impl Device for Output {
@@ -212,19 +221,39 @@ impl Device for Output {
     }
 
     fn name(&self) -> String {
-        format!("drm:{} ({})", self.name, self.card.path().display())
+        full_name(&self.card, &self.name)
     }
 
     fn size(&self) -> Size {
-        self.buffers[0].size()
+        self.pair.size()
     }
 
-    fn show(&mut self, picture: &Picture, damage: &[Area]) -> Result<(), DisplayError> {
+    fn layer(&mut self, area: Area) -> Option<Size> {
+        self.layer.as_mut()?.give(&self.card, area)
+    }
+
+    fn show(&mut self, shown: &Shown) -> Result<(), DisplayError> {
         self.finish_flip()?;
         self.check()?;
-        self.buffers.iter_mut().for_each(|buffer| buffer.miss(damage));
-        self.buffers[self.hidden].catch_up(picture);
-        self.turn()
+        self.lacks_frame = false;
+        self.pair.miss(shown.damage);
+        let picture = (!self.pair.is_current()).then(|| self.pair.draw(shown.picture));
+        match self.layer.as_mut().map(|layer| layer.show(&self.card, shown.layer, picture)) {
+            Some(Ok(true)) => {
+                self.flip = Some(Instant::now());
+                if picture.is_some() {
+                    self.pair.turn();
+                }
+                return Ok(());
+            }
+            Some(Err(cause)) => self.give_layer_up(cause),
+            Some(Ok(false)) | None => {}
+        }
+        picture.map_or(Ok(()), |framebuffer| self.turn(framebuffer))
+    }
+
+    fn wants_picture(&self) -> bool {
+        self.lacks_frame
     }
 
     fn check(&mut self) -> Result<(), DisplayError> {
@@ -245,6 +274,9 @@ impl Device for Output {
 impl Drop for Output {
     fn drop(&mut self) {
         let _ = self.finish_flip(); // a driver that hangs was told of, or is left alone
+        if let Some(layer) = &mut self.layer {
+            layer.close(&self.card); // before the console comes back: it would stand over it
+        }
         let (mode, framebuffer) = (self.before.mode(), self.before.framebuffer());
         let restored = match (mode, framebuffer, self.was_ours) {
             (Some(mode), Some(framebuffer), true) => {
@@ -256,6 +288,6 @@ impl Drop for Output {
         if let Err(error) = restored {
             debug!("{}: what it showed before cannot be put back: {error}", self.name); // a card that is gone, most often
         }
-        self.buffers.iter().for_each(|buffer| buffer.destroy(&self.card));
+        self.pair.destroy(&self.card);
     }
 }

@@ -5,13 +5,11 @@ use std::path::{Path, PathBuf};
 
 use log::debug;
 
-use super::DisplayError;
 use super::memory::{self, Mapping};
 use super::packing::Packing;
 use super::reopen::{Device, Reopened};
+use super::{DisplayError, Shown};
 use crate::frame::Size;
-use crate::picture::Picture;
-use crate::view::Area;
 
 /// See the module.
 pub type Fb = Reopened<Framebuffer>;
@@ -95,7 +93,8 @@ impl Device for Framebuffer {
         self.shape.size
     }
 
-    fn show(&mut self, picture: &Picture, damage: &[Area]) -> Result<(), DisplayError> {
+    fn show(&mut self, shown: &Shown) -> Result<(), DisplayError> {
+        let &Shown { picture, damage, .. } = shown;
         self.check()?;
         let whole = [picture.area()];
         let areas = if self.fresh { &whole } else { damage };

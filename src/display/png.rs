@@ -106,7 +106,9 @@ mod tests {
 
     fn show(display: &mut Png, new_answer: bool) {
         let picture = Picture::new(display.size());
-        display.show(&Shown { picture: &picture, damage: &[], caption: "", new_answer, new_fault: false }).unwrap();
+        display
+            .show(&Shown { picture: &picture, damage: &[], layer: None, caption: "", new_answer, new_fault: false })
+            .unwrap();
     }
 
     #[test]
@@ -119,7 +121,9 @@ mod tests {
         show(&mut display, true);
         let mut last = Picture::new(display.size());
         last.blend(0, 0, embedded_graphics::pixelcolor::Rgb888::new(255, 0, 0), 255);
-        display.show(&Shown { picture: &last, damage: &[], caption: "", new_answer: true, new_fault: false }).unwrap();
+        display
+            .show(&Shown { picture: &last, damage: &[], layer: None, caption: "", new_answer: true, new_fault: false })
+            .unwrap();
         display.close().unwrap();
         assert_eq!(image::open(&path).unwrap().into_rgb8().get_pixel(0, 0).0, [255, 0, 0]);
     }

@@ -7,7 +7,6 @@ use log::info;
 use super::vt::Console;
 use super::{Display, DisplayError, Shown};
 use crate::frame::Size;
-use crate::picture::Picture;
 use crate::view::Area;
 
 /// How often a lost device is looked for.
@@ -23,9 +22,16 @@ pub trait Device: Send + Sized {
     /// Which screen, for messages.
     fn name(&self) -> String;
     fn size(&self) -> Size;
-    /// Shows `picture`, of its size, which differs from the one before within `damage`. Any error means that the device is
-    /// lost.
-    fn show(&mut self, picture: &Picture, damage: &[Area]) -> Result<(), DisplayError>;
+    /// See [`Display::layer`].
+    fn layer(&mut self, _: Area) -> Option<Size> {
+        None
+    }
+    /// Shows a picture of its size. Any error means that the device is lost.
+    fn show(&mut self, shown: &Shown) -> Result<(), DisplayError>;
+    /// Whether it shows less than the picture that it was given last, which is to be drawn again.
+    fn wants_picture(&self) -> bool {
+        false
+    }
     /// An error where the device is lost.
     fn check(&mut self) -> Result<(), DisplayError>;
 }
@@ -103,12 +109,16 @@ impl<D: Device> Display for Reopened<D> {
         self.size
     }
 
+    fn layer(&mut self, area: Area) -> Option<Size> {
+        self.device.as_mut()?.layer(area)
+    }
+
     fn show(&mut self, shown: &Shown) -> Result<(), DisplayError> {
         let Some(device) = self.look() else { return Err(DisplayError::StillLost { screen: self.name.clone() }) };
         if device.size() != shown.picture.size() {
             return Ok(()); // it came back with another size: it asks for a picture of that one
         }
-        match device.show(shown.picture, shown.damage) {
+        match device.show(shown) {
             Ok(()) => {
                 self.blank = false;
                 Ok(())
@@ -118,7 +128,8 @@ impl<D: Device> Display for Reopened<D> {
     }
 
     fn wants_picture(&mut self) -> bool {
-        self.look().is_some() && self.blank
+        let is_there = self.look().is_some();
+        is_there && (self.blank || self.device.as_ref().is_some_and(Device::wants_picture))
     }
 
     fn idle(&mut self) -> Result<(), DisplayError> {

@@ -5,6 +5,7 @@ use std::time::Instant;
 
 use embedded_graphics::pixelcolor::Rgb888;
 
+use crate::frame::Size;
 use crate::view::Area;
 
 /// One rectangle of a picture. Nothing of it is drawn outside.
@@ -43,6 +44,8 @@ pub struct FrameKey {
 #[derive(Default)]
 pub struct Plan {
     pub cells: Vec<Cell>,
+    /// The frame's, where it is in a picture of its own: of that size, shown over the cell's area.
+    pub layer: Option<(Cell, Size)>,
     /// All texts, one after another.
     pub text: String,
 }
@@ -50,6 +53,7 @@ pub struct Plan {
 impl Plan {
     pub fn clear(&mut self) {
         self.cells.clear();
+        self.layer = None;
         self.text.clear();
     }
 
@@ -67,6 +71,16 @@ impl Plan {
         // Most cells keep their place.
         let same = |mine: &Cell| mine.area == cell.area && self.is_same(&mine.content, other, &cell.content);
         self.cells.get(place).is_some_and(same) || self.cells.iter().any(same)
+    }
+
+    /// Whether this plan has the very layer that `other` has.
+    pub fn has_layer(&self, other: &Plan) -> bool {
+        match (&self.layer, &other.layer) {
+            (Some((mine, size)), Some((its, its_size))) => {
+                mine.area == its.area && size == its_size && self.is_same(&mine.content, other, &its.content)
+            }
+            (mine, its) => mine.is_none() && its.is_none(),
+        }
     }
 
     fn is_same(&self, mine: &Content, other: &Plan, its: &Content) -> bool {

@@ -146,6 +146,8 @@ fn a_notice_is_drawn_and_a_screen_without_anything_is_no_error() {
     drawn((1, 1), Some(&frame), Some(&answer(&frame, "hen of the west", true)), Some("x"));
 }
 
+mod layered;
+
 /// Numbers that are the same each time.
 struct Dice(u64);
 
@@ -172,49 +174,67 @@ fn grey_frame(size: Size, sequence: u64, source: Option<&str>) -> Frame {
     FramePool::default().fill(fill).unwrap()
 }
 
+/// What there is to draw, another thing of it each time.
+struct Changing {
+    dice: Dice,
+    frames: Vec<Frame>,
+    frame: Option<Frame>,
+    answer: Option<Answer>,
+    notice: Option<&'static str>,
+    stale: Option<Stale>,
+    faults: Faults,
+    start: Instant,
+}
+
+impl Changing {
+    fn new() -> Changing {
+        let mut dice = Dice(0x9e3779b97f4a7c15);
+        let sizes = [Size::new(64, 48), Size::new(160, 90), Size::new(30, 90)];
+        let sources = [None, None, Some("a.jpg")];
+        let frames = (0..12).map(|n| grey_frame(dice.choice(&sizes), n, dice.choice(&sources))).collect();
+        let (start, faults) = (Instant::now(), Faults::default());
+        Changing { dice, frames, frame: None, answer: None, notice: None, stale: None, faults, start }
+    }
+
+    fn change(&mut self) -> Scene<'_> {
+        let labels = ["ox", "Ågyptian jay", "soft-coated wheaten terrier of the longest name there is", "g"];
+        let notices = [None, None, Some("now lite2@320"), Some("a notice that is longer than the column is wide")];
+        let words = [None, None, Some("no camera: plug one in"), Some("hot: 85 °C")];
+        let stale = [None, None, Some(Stale { age_s: 2, dim: false }), Some(Stale { age_s: 7, dim: true })];
+        let dice = &mut self.dice;
+        match dice.below(6) {
+            0 | 1 => self.frame = Some(dice.choice(&self.frames)),
+            2 => self.notice = dice.choice(&notices),
+            3 => self.stale = dice.choice(&stale),
+            4 => drop(self.faults.set(dice.choice(&[Fault::Camera, Fault::Hot]), dice.choice(&words))),
+            _ => {
+                let (of, label, sure) = (dice.choice(&self.frames), dice.choice(&labels), dice.below(3) > 0);
+                let mut new = answer(&of, label, sure);
+                new.seen = Area { left: 5, top: 3, width: 20, height: 20 + dice.below(20) as u32 };
+                new.times.infer_ms = dice.below(3) as f64;
+                self.answer = (dice.below(8) > 0).then_some(new);
+            }
+        }
+        let now = self.start + std::time::Duration::from_millis(dice.below(40_000));
+        let Changing { frame, answer, notice, stale, faults, .. } = self;
+        Scene { frame: frame.as_ref(), stale: *stale, answer: answer.as_ref(), faults, notice: *notice, now }
+    }
+}
+
 #[test]
 fn what_is_redrawn_equals_what_is_drawn_anew_and_nothing_changes_outside_the_damage() {
-    let mut dice = Dice(0x9e3779b97f4a7c15);
-    let sizes = [Size::new(64, 48), Size::new(160, 90), Size::new(30, 90)];
-    let sources = [None, None, Some("a.jpg")];
-    let frames: Vec<Frame> = (0..12).map(|n| grey_frame(dice.choice(&sizes), n, dice.choice(&sources))).collect();
-    let labels = ["ox", "Ågyptian jay", "soft-coated wheaten terrier of the longest name there is", "g"];
-    let notices = [None, None, Some("now lite2@320"), Some("a notice that is longer than the column is wide")];
-    let words = [None, None, Some("no camera: plug one in"), Some("hot: 85 °C")];
-    let stale = [None, None, Some(Stale { age_s: 2, dim: false }), Some(Stale { age_s: 7, dim: true })];
-    let start = Instant::now();
     for size in &SIZES[..5] {
         let mut picture = Picture::new(Size::new(size.0, size.1));
-        let (mut overlay, mut faults, mut damage) = (Overlay::default(), Faults::default(), Vec::new());
-        let (mut frame, mut answered, mut notice, mut old) = (None, None, None, None);
+        let (mut overlay, mut changing, mut damage) = (Overlay::default(), Changing::new(), Vec::new());
         let mut small = 0;
         for round in 0..60 {
-            match dice.below(6) {
-                0 | 1 => frame = Some(dice.choice(&frames)),
-                2 => notice = dice.choice(&notices),
-                3 => old = dice.choice(&stale),
-                4 => drop(faults.set(dice.choice(&[Fault::Camera, Fault::Hot]), dice.choice(&words))),
-                _ => {
-                    let (of, label, sure) = (dice.choice(&frames), dice.choice(&labels), dice.below(3) > 0);
-                    let mut new = answer(&of, label, sure);
-                    new.seen = Area { left: 5, top: 3, width: 20, height: 20 + dice.below(20) as u32 };
-                    new.times.infer_ms = dice.below(3) as f64;
-                    answered = (dice.below(8) > 0).then_some(new);
-                }
-            }
-            let now = start + std::time::Duration::from_millis(dice.below(40_000));
-            let (frame, answer) = (frame.as_ref(), answered.as_ref());
-            let scene = Scene { frame, stale: old, answer, faults: &faults, notice, now };
+            let scene = changing.change();
             let before = picture.clone();
             overlay.redraw(&mut picture, &scene, &mut damage);
             let mut anew = Picture::new(picture.size());
             Overlay::default().draw(&mut anew, &scene);
             assert!(picture.pixels() == anew.pixels(), "{size:?}, round {round}: not what is drawn anew");
-            let is_damaged = |x, y| damage.iter().any(|area| plan::has(*area, x, y));
-            for (at, (before, after)) in before.pixels().iter().zip(picture.pixels()).enumerate() {
-                let (x, y) = (at as u32 % size.0, at as u32 / size.0);
-                assert!(before == after || is_damaged(x, y), "{size:?}, round {round}: {x}, {y} changed outside");
-            }
+            assert_changed_within(&before, &picture, &damage);
             let covered = damage.iter().map(|area| area.width * area.height).sum::<u32>();
             small += u32::from(covered < size.0 * size.1 / 4);
             assert_eq!(damage.contains(&picture.area()), round == 0, "the whole at first, and never again");
@@ -222,6 +242,16 @@ fn what_is_redrawn_equals_what_is_drawn_anew_and_nothing_changes_outside_the_dam
             assert!(damage.is_empty(), "{size:?}, round {round}: the same scene again changes nothing");
         }
         assert!(small > 5, "{size:?}: {small} of 60 rounds changed less than a quarter");
+    }
+}
+
+#[track_caller]
+fn assert_changed_within(before: &Picture, after: &Picture, damage: &[Area]) {
+    let width = after.size().width;
+    for (at, (before, after)) in before.pixels().iter().zip(after.pixels()).enumerate() {
+        let (x, y) = (at as u32 % width, at as u32 / width);
+        let is_damaged = damage.iter().any(|area| plan::has(*area, x, y));
+        assert!(before == after || is_damaged, "{x}, {y} changed outside");
     }
 }
 
@@ -246,43 +276,4 @@ fn a_frozen_frame_does_not_look_live() {
     assert!(is_red(&frozen) && corner(&frozen) < 0x303030, "it is dark");
     let area = Layout::new(frozen.size(), frame.size()).frame;
     assert!(!inked(&frozen, area).0.is_empty() && inked(&drawn(None), area).0.is_empty(), "and says so");
-}
-
-#[test]
-#[ignore = "only tells times: cargo test --release --lib times_of_a_preview -- --ignored --nocapture"]
-fn times_of_a_preview() {
-    use crate::frame::{Coding, Plane, Range};
-    let size = Size::new(1280, 720);
-    let layout = |format: PixelFormat| {
-        let plane = Plane { stride: format.row_bytes(0, 1280), ..Plane::default() };
-        let range = if format == PixelFormat::Rgb8 { Range::Full } else { Range::Limited };
-        let coding = Coding { range, ..Coding::RGB };
-        crate::frame::Layout { size, format, coding, planes: [plane, Plane::default(), Plane::default()] }
-    };
-    for format in [PixelFormat::Yuyv, PixelFormat::Rgb8] {
-        let memory: Vec<u8> = (0..1280 * 720 * 3).map(|byte| (byte * 7 % 251) as u8).collect();
-        let memory = Arc::new(memory);
-        for (width, height) in [(800, 480), (1920, 1080)] {
-            let mut picture = Picture::new(Size::new(width, height));
-            let ms = [Some("still.jpg"), None].map(|source| {
-                let (mut overlay, mut damage, faults) = (Overlay::default(), Vec::new(), Faults::default());
-                let mut times: Vec<f64> = (0..40)
-                    .map(|sequence| {
-                        let (captured, source) = (Instant::now(), source.map(Arc::from));
-                        let info = FrameInfo { size, sequence, captured, source, scene: 0 };
-                        let frame = Frame::new(memory.clone(), layout(format), info);
-                        let answer = Answer { frame_size: size, ..answer(&frame, "hen of the north", true) };
-                        let (frame, answer) = (Some(&frame), Some(&answer));
-                        let scene = Scene { frame, stale: None, answer, faults: &faults, notice: None, now: captured };
-                        let start = Instant::now();
-                        overlay.redraw(&mut picture, &scene, &mut damage);
-                        start.elapsed().as_secs_f64() * 1e3
-                    })
-                    .collect();
-                times.sort_by(f64::total_cmp);
-                times[times.len() / 2]
-            });
-            println!("1280×720 {format} onto {width}×{height}: still {:.2} ms, moving {:.2} ms", ms[0], ms[1]);
-        }
-    }
 }

@@ -15,10 +15,21 @@ pub struct Showing<'board> {
 #[track_caller]
 pub fn show<'board>(board: &'board Board, user: &str, kind: &str, lines: &str, size: (u32, u32)) -> Showing<'board> {
     board.send(&sample("dog.jpg"), "/tmp/dog.jpg");
-    let (width, height) = size;
+    let camera = "kind = 'files'\npath = '/tmp/dog.jpg'\npicture_ms = 3600000\n";
+    show_camera(board, user, camera, &format!("kind = '{kind}'\n{lines}"), size)
+}
+
+/// Shows what the camera of the board file's lines `camera` sees on the display of the lines `display`.
+#[track_caller]
+pub fn show_camera<'board>(
+    board: &'board Board,
+    user: &str,
+    camera: &str,
+    display: &str,
+    (width, height): (u32, u32),
+) -> Showing<'board> {
     let file = format!(
-        "summary = 'a test'\n[camera]\nkind = 'files'\npath = '/tmp/dog.jpg'\npicture_ms = 3600000\n\
-         [[display]]\nkind = '{kind}'\n{lines}\n\
+        "summary = 'a test'\n[camera]\n{camera}\n[[display]]\n{display}\n\
          [[display]]\nkind = 'png'\npath = '/tmp/shown/screen.png'\nwidth = {width}\nheight = {height}\n"
     );
     board.put(file.as_bytes(), "/tmp/show.toml");
@@ -49,8 +60,12 @@ impl Showing<'_> {
         self.board.ssh(&format!("kill -{signal} {process}; while [ -e /proc/{process} ]; do usleep 50000; done"));
     }
 
+    pub fn process(&self) -> u32 {
+        self.process
+    }
+
     /// What the file of this run has.
-    fn png(&self) -> Option<image::RgbImage> {
+    pub fn png(&self) -> Option<image::RgbImage> {
         let said = self.board.try_ssh("cat /tmp/shown/screen.png");
         image::load_from_memory(&said.stdout).ok().map(|picture| picture.into_rgb8())
     }
@@ -59,10 +74,19 @@ impl Showing<'_> {
     /// not drawn at the same moment.
     #[track_caller]
     pub fn is_on_the_screen(&self) {
-        let expected = self.png().expect("a picture in the file");
-        let mut difference = String::new();
+        self.is_in(|| Some(self.board.screendump()));
+    }
+
+    /// The same for another screen, by what is `seen` there.
+    #[track_caller]
+    pub fn is_in(&self, mut seen: impl FnMut() -> Option<Picture>) {
+        let mut told = String::new();
         self.board.until("picture of the program on the screen", || {
-            difference = differs(&self.board.screendump(), &expected);
+            let difference = differs(&seen()?, &self.png()?);
+            if difference != told {
+                eprintln!("the screen differs from the file: {difference}"); // what a failure ends with
+                told.clone_from(&difference);
+            }
             difference.is_empty().then_some(())
         });
     }
@@ -104,6 +128,9 @@ fn the_screen_shows_what_the_file_has_and_afterwards_the_console_again() {
     for (user, kind, lines) in [("root", "drm", ""), ("phicam", "drm", ""), ("phicam", "fb", ""), ("root", "fb", "")] {
         let showing = show(&board, user, kind, lines, (800, 480));
         showing.is_on_the_screen();
+        let words = "no plane of its own for the frame: its driver has no overlay plane";
+        let times = showing.log().matches(words).count();
+        assert_eq!(times, usize::from(kind == "drm"), "{}", showing.log());
         showing.signal("TERM");
         if (user, kind) != ("phicam", "fb") {
             shows_again(&board, &before); // on a framebuffer only who may speak to the terminal can have it redrawn
@@ -114,6 +141,24 @@ fn the_screen_shows_what_the_file_has_and_afterwards_the_console_again() {
     let showing = show(&board, "root", "auto", "", (800, 480));
     showing.is_on_the_screen();
     assert!(showing.log().contains("display drm:Virtual-1"), "{}", showing.log());
+    showing.signal("TERM");
+}
+
+#[test]
+#[ignore = "boots the virtual board: just test-board"]
+fn a_picture_that_stayed_for_long_gives_way_to_the_next() {
+    let board = Board::boot();
+    install(&board);
+    for name in ["dog.jpg", "koala.jpg"] {
+        board.send(&sample(name), &format!("/tmp/pictures/{name}"));
+    }
+    // Longer than a driver is given to show a picture.
+    let camera = "kind = 'files'\npath = '/tmp/pictures'\npicture_ms = 12000\nrepeat = true";
+    let showing = show_camera(&board, "phicam", camera, "kind = 'drm'", (800, 480));
+    let first = showing.png().unwrap();
+    board.until("next picture in the file", || (showing.png()?.get_pixel(9, 9) != first.get_pixel(9, 9)).then_some(()));
+    showing.is_on_the_screen();
+    assert!(!showing.log().contains("is lost"), "{}", showing.log());
     showing.signal("TERM");
 }
 

@@ -1,7 +1,9 @@
 //! What goes wrong with screens: the right picture comes back without help.
 
 use super::common::board::Board;
-use super::display::show;
+use super::common::board::camera::photograph;
+use super::display::{show, show_camera};
+use super::planes::is_on_the_planes;
 use super::program::install;
 
 #[test]
@@ -56,4 +58,38 @@ fn after_being_killed_it_shows_the_right_picture_and_leaves_the_console_as_it_wa
     showing.is_on_the_screen();
     showing.signal("TERM");
     board.until("console as it was", || (board.screendump().pixels == before.pixels).then_some(()));
+}
+
+#[test]
+#[ignore = "boots the virtual board: just test-board"]
+fn a_plane_that_the_driver_takes_no_longer_is_given_up_and_the_frame_is_in_the_picture() {
+    let board = Board::boot();
+    install(&board);
+    let card = board.load_vkms("");
+    // Of one shape and two sizes: the box comes with the answer, as another change of the plane.
+    for (name, width, height) in [("dog.jpg", 640, 480), ("koala.jpg", 320, 240)] {
+        let mut file = std::io::Cursor::new(Vec::new());
+        photograph(name, width, height).write_to(&mut file, image::ImageFormat::Png).unwrap();
+        board.put(&file.into_inner(), &format!("/tmp/pictures/{name}.png"));
+    }
+    let camera = "kind = 'files'\npath = '/tmp/pictures'\npicture_ms = 30000\nrepeat = true";
+    let display = format!("kind = 'drm'\ndevice = '{card}'\nmode = '848x480'");
+    let showing = show_camera(&board, "root", camera, &display, (848, 480));
+    board.until("frame on a plane", || board.overlays(&card).pop());
+    is_on_the_planes(&board, &card, &showing);
+    let frame = || image::imageops::crop_imm(&showing.png().unwrap(), 0, 0, 300, 200).to_image();
+    let before = frame();
+    board.ssh(&format!("planes {card} remove {}", showing.process()));
+    board.until("word of it", || showing.log().contains("has no plane of its own any more").then_some(()));
+    let refused = board.until("refused frame in the file", || Some(frame()).filter(|frame| *frame != before));
+    is_on_the_planes(&board, &card, &showing);
+    assert!(frame() == refused, "the frame came back with the next picture only");
+    assert!(board.overlays(&card).is_empty() && showing.runs(), "{}", showing.log());
+    assert!(!showing.log().contains("is lost"), "{}", showing.log());
+    showing.signal("TERM");
+    // Once it is opened again there is a plane again.
+    let showing = show_camera(&board, "root", camera, &display, (848, 480));
+    board.until("frame on a plane", || board.overlays(&card).pop());
+    is_on_the_planes(&board, &card, &showing);
+    showing.signal("TERM");
 }

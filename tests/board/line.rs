@@ -75,7 +75,7 @@ fn expected(frame: &Frame, choice: &str) -> (String, image::RgbImage) {
     screen.set_answer(answer);
     let seen = screen.wait(std::time::Duration::ZERO).unwrap();
     let mut rgb = Vec::new();
-    Drawing::default().draw(&seen, SCREEN).picture.to_rgb(&mut rgb);
+    Drawing::default().draw(&seen, SCREEN, |_| None).picture.to_rgb(&mut rgb);
     (label, image::RgbImage::from_raw(SCREEN.width, SCREEN.height, rgb).unwrap())
 }
 

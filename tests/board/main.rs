@@ -10,5 +10,6 @@ mod display_faults;
 mod faults;
 mod line;
 mod line_faults;
+mod planes;
 mod program;
 mod systemd;

@@ -70,6 +70,11 @@ impl Buffer {
         }
     }
 
+    /// Whether it has all of the newest picture.
+    pub fn is_current(&self) -> bool {
+        self.missed.as_ref().is_some_and(Vec::is_empty)
+    }
+
     /// Draws what this buffer has not of `picture`.
     pub fn catch_up(&mut self, picture: &Picture) {
         let stride = self.dumb.pitch() as usize;

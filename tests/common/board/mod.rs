@@ -13,6 +13,7 @@ use super::root;
 
 pub mod camera;
 pub mod faults;
+pub mod planes;
 pub mod proxy;
 pub mod qmp;
 

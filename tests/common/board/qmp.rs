@@ -21,6 +21,19 @@ pub struct Picture {
 }
 
 impl Picture {
+    /// A picture in a PPM file.
+    pub fn of_ppm(bytes: &[u8]) -> Picture {
+        // P6, width and height, 255, each ended by one white space.
+        let mut fields = bytes.splitn(4, |byte| byte.is_ascii_whitespace());
+        let mut field = || fields.next().expect("a PPM picture");
+        assert_eq!(field(), b"P6");
+        let mut number = || std::str::from_utf8(field()).unwrap().parse::<usize>().unwrap();
+        let (width, height) = (number(), number());
+        let pixels = field().strip_prefix(b"255\n").expect("a PPM picture of 8 bits").to_vec();
+        assert_eq!(pixels.len(), width * height * 3);
+        Picture { width, height, pixels }
+    }
+
     /// Red, green, blue at a column and a row.
     pub fn at(&self, x: usize, y: usize) -> [u8; 3] {
         let start = (y * self.width + x) * 3;
@@ -70,15 +83,6 @@ impl Qmp {
     /// What the screen shows; `file` is written on the way.
     pub fn screendump(&mut self, file: &Path) -> Picture {
         self.execute("screendump", json!({"filename": file}));
-        let bytes = std::fs::read(file).unwrap();
-        // P6, width and height, 255, each ended by one white space.
-        let mut fields = bytes.splitn(4, |byte| byte.is_ascii_whitespace());
-        let mut field = || fields.next().expect("a PPM picture");
-        assert_eq!(field(), b"P6");
-        let mut number = || std::str::from_utf8(field()).unwrap().parse::<usize>().unwrap();
-        let (width, height) = (number(), number());
-        let pixels = field().strip_prefix(b"255\n").expect("a PPM picture of 8 bits").to_vec();
-        assert_eq!(pixels.len(), width * height * 3);
-        Picture { width, height, pixels }
+        Picture::of_ppm(&std::fs::read(file).unwrap())
     }
 }

@@ -1,0 +1,120 @@
+//! The frame on a plane of its own, on a card that has such planes: what they are together is what the file shows.
+
+use phicam::frame::Size;
+use phicam::overlay::Layout;
+use phicam::view::Area;
+
+use super::common::board::Board;
+use super::common::board::camera::{frame, photograph};
+use super::common::sample;
+use super::display::{Showing, show, show_camera};
+use super::program::install;
+
+/// Pixels, squared, that are compared as one.
+const BLOCK: u32 = 50;
+
+/// Where a frame of `frame` pixels is on a screen.
+fn area(screen: (u32, u32), frame: (u32, u32)) -> Area {
+    Layout::new(Size::new(screen.0, screen.1), Size::new(frame.0, frame.1)).frame
+}
+
+fn size_of_sample() -> (u32, u32) {
+    image::image_dimensions(sample("dog.jpg")).unwrap()
+}
+
+/// Waits until what the planes of `card` show together is what the file has.
+#[track_caller]
+pub fn is_on_the_planes(board: &Board, card: &str, showing: &Showing) {
+    showing.is_in(|| board.planes(card).1);
+}
+
+#[track_caller]
+fn no_overlay_is_left(board: &Board, card: &str) {
+    board.until("card without overlays", || board.overlays(card).is_empty().then_some(()));
+}
+
+#[test]
+#[ignore = "boots the virtual board: just test-board"]
+fn the_frame_has_a_plane_of_its_own_which_goes_with_the_program_however_that_ends() {
+    let board = Board::boot();
+    install(&board);
+    let card = board.load_vkms("");
+    let screen = (848, 480);
+    let Area { left, top, width, height } = area(screen, size_of_sample());
+    for (user, signal) in [("root", "TERM"), ("phicam", "KILL"), ("root", "KILL"), ("phicam", "TERM")] {
+        let showing = show(&board, user, "drm", &format!("device = '{card}'\nmode = '848x480'"), screen);
+        is_on_the_planes(&board, &card, &showing);
+        let (planes, _) = board.planes(&card);
+        let [picture, frame] = &planes[..] else { panic!("two planes, and not {planes:?}: {}", showing.log()) };
+        assert_eq!((picture.is_overlay, picture.size), (false, screen));
+        assert_eq!((frame.is_overlay, frame.size, frame.over), (true, (width, height), (width, height)));
+        assert_eq!(frame.at, (left, top));
+        assert_eq!(showing.log().matches("the frame has a plane of its own").count(), 1, "{}", showing.log());
+        showing.signal(signal);
+        no_overlay_is_left(&board, &card);
+    }
+}
+
+#[test]
+#[ignore = "boots the virtual board: just test-board"]
+fn a_frame_that_its_plane_would_have_to_scale_and_cannot_is_in_the_picture() {
+    let board = Board::boot();
+    install(&board);
+    let card = board.load_vkms("");
+    let screen = (1280, 720);
+    let Area { width, height, .. } = area(screen, size_of_sample());
+    assert!(width * height > 640 * 360, "{width}×{height} would be shown as it is");
+    let showing = show(&board, "phicam", "drm", &format!("device = '{card}'\nmode = '1280x720'"), screen);
+    is_on_the_planes(&board, &card, &showing);
+    assert_eq!(board.overlays(&card), [], "{}", showing.log());
+    let (log, over) = (showing.log(), format!("over {width}×{height} ("));
+    let said: Vec<&str> = log.lines().filter(|line| line.contains("no plane of its own for the frame")).collect();
+    assert!(said.len() == 1 && said[0].starts_with("info: ") && said[0].contains("does not scale"), "{log}");
+    assert!(said[0].contains(&over), "{log}");
+    showing.signal("TERM");
+}
+
+#[test]
+#[ignore = "boots the virtual board: just test-board"]
+fn a_moving_frame_is_drawn_small_and_scaled_by_its_plane() {
+    let board = Board::boot();
+    install(&board);
+    let card = board.load_vkms("enable_scaling=1");
+    let player = board.play("/dev/video0", "YUYV", (640, 480), 10, &[frame(&photograph("dog.jpg", 640, 480), "YUYV")]);
+    let screen = (1920, 1080);
+    let display = format!("kind = 'drm'\ndevice = '{card}'\nmode = '1920x1080'");
+    let camera = "kind = 'v4l2'\ndevice = '/dev/video0'";
+    let showing = show_camera(&board, "phicam", camera, &display, screen);
+    let at = area(screen, (640, 480));
+    let overlay = board.until("frame on a plane", || board.overlays(&card).pop());
+    assert_eq!((overlay.over, overlay.at), ((at.width, at.height), (at.left, at.top)));
+    let (width, height) = overlay.size;
+    assert!(width * height <= 640 * 362, "{overlay:?} is drawn small");
+    assert!((width * at.height).abs_diff(height * at.width) < 4 * at.width, "{overlay:?} has the shape of {at:?}");
+    board.until("next frame in its other buffer", || {
+        (board.overlays(&card).pop()?.buffer != overlay.buffer).then_some(())
+    });
+    // Enlarged, it is not pixel by pixel what is drawn as large at once; but its parts are as bright as that one's.
+    let mut apart = f64::MAX;
+    board.until("frame like the file's", || {
+        let (seen, file) = (board.planes(&card).1?, showing.png()?);
+        let colours = |pixel: &dyn Fn(u32, u32) -> [u8; 3]| -> Vec<f64> {
+            let of_block = |left: u32, top: u32, channel: usize| {
+                let pixels = (top..top + BLOCK).flat_map(|y| (left..left + BLOCK).map(move |x| (x, y)));
+                pixels.map(|(x, y)| f64::from(pixel(x, y)[channel])).sum::<f64>() / f64::from(BLOCK * BLOCK)
+            };
+            let (right, bottom) = (at.left + at.width - BLOCK, at.top + at.height - BLOCK);
+            let blocks = (at.top..=bottom).step_by(BLOCK as usize);
+            let blocks = blocks.flat_map(|top| (at.left..=right).step_by(BLOCK as usize).map(move |left| (left, top)));
+            blocks.flat_map(|(left, top)| (0..3).map(move |channel| of_block(left, top, channel))).collect()
+        };
+        let mine = colours(&|x, y| seen.at(x as usize, y as usize));
+        let its = colours(&|x, y| file.get_pixel(x, y).0);
+        apart = mine.iter().zip(&its).map(|(mine, its)| (mine - its).abs()).sum::<f64>() / mine.len() as f64;
+        (apart < 3.0).then_some(())
+    });
+    println!("the scaled frame is {apart:.2} levels from the one drawn large");
+    showing.signal("TERM");
+    no_overlay_is_left(&board, &card);
+    player.end();
+}
