@@ -65,6 +65,12 @@ fn widths(mut registers: usize, most: usize) -> Vec<usize> {
     widths
 }
 
+/// Squeeze and excite.
+pub struct Gate {
+    pub squeeze: Packed,
+    pub excite: Packed,
+}
+
 /// A depthwise convolution: for each tap, the weights of all channels.
 pub struct Depthwise {
     pub kernel: usize,

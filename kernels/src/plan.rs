@@ -4,7 +4,7 @@ use std::ops::Range;
 
 use crate::kernels::Kernels;
 use crate::source::Source;
-use crate::unit::{Plan, Unit};
+use crate::unit::Unit;
 
 /// What is to be known of the machine.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -21,6 +21,18 @@ impl Default for Machine {
     fn default() -> Machine {
         Machine { near_bytes: 32 << 10, far_bytes: 512 << 10, depth_first: true }
     }
+}
+
+/// How a unit's work is cut into pieces.
+pub struct Plan {
+    /// Ranges of output rows that are worked on apart from each other.
+    pub pieces: Vec<Range<usize>>,
+    /// Ranges of the source's panels (of channels, where it has none) that are worked on apart from each other.
+    pub chunks: Vec<Range<usize>>,
+    /// How many of the source's rows are kept at a time.
+    pub ring: usize,
+    /// Whether each row is projected at once: then nothing but the block's output is stored.
+    pub direct: bool,
 }
 
 impl Default for Plan {

@@ -3,12 +3,12 @@
 use crate::kernels::Kernels;
 use crate::memory::Memory;
 use crate::network::{Block, Convolution, Order, Shape, Step, Unsuitable};
-use crate::packed::{Depthwise, Packed};
+use crate::packed::{Depthwise, Gate, Packed};
 use crate::plan::{Machine, plan};
 use crate::source::{Source, Stem};
 use crate::tail::Tail;
 use crate::threads::Threads;
-use crate::unit::{Gate, Places, Unit};
+use crate::unit::{Places, Unit};
 
 /// How a network is to be run.
 #[derive(Clone, Copy, Debug)]

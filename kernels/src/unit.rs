@@ -7,15 +7,10 @@ use crate::depthwise::{MOST_ROWS, Strip};
 use crate::kernels::Kernels;
 use crate::memory::Memory;
 use crate::network::Shape;
-use crate::packed::{Depthwise, Packed};
+use crate::packed::{Depthwise, Gate, Packed};
+use crate::plan::Plan;
 use crate::rows::Rows;
 use crate::source::{Source, Wanted};
-
-/// Squeeze and excite.
-pub struct Gate {
-    pub squeeze: Packed,
-    pub excite: Packed,
-}
 
 /// See the module.
 pub struct Unit {
@@ -32,18 +27,6 @@ pub struct Unit {
     /// Values of a pixel of the block's input; its output has as many as `project` has.
     pub input_step: usize,
     pub plan: Plan,
-}
-
-/// How a unit's work is cut into pieces.
-pub struct Plan {
-    /// Ranges of output rows that are worked on apart from each other.
-    pub pieces: Vec<Range<usize>>,
-    /// Ranges of the source's panels (of channels, where it has none) that are worked on apart from each other.
-    pub chunks: Vec<Range<usize>>,
-    /// How many of the source's rows are kept at a time.
-    pub ring: usize,
-    /// Whether each row is projected at once: then nothing but the block's output is stored.
-    pub direct: bool,
 }
 
 /// Where a unit's values are.
