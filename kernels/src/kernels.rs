@@ -30,7 +30,7 @@ impl std::fmt::Debug for Kernels {
 }
 
 /// Whether there are loops for a depthwise convolution of this kernel and stride.
-pub fn has_depthwise(kernel: usize, stride: usize) -> bool {
+pub(crate) fn has_depthwise(kernel: usize, stride: usize) -> bool {
     matches!(kernel, 3 | 5) && matches!(stride, 1 | 2)
 }
 
@@ -51,17 +51,17 @@ impl Kernels {
     }
 
     /// The most registers of channels in a tile.
-    pub fn most_registers(&self) -> usize {
+    pub(crate) fn most_registers(&self) -> usize {
         self.tiles.len()
     }
 
     /// The most pixels in a tile of so many registers of channels.
-    pub fn most_pixels(&self, registers: usize) -> usize {
+    pub(crate) fn most_pixels(&self, registers: usize) -> usize {
         self.tiles[registers - 1].len()
     }
 
     /// The most pixels in a strip.
-    pub fn most_strip(&self) -> usize {
+    pub(crate) fn most_strip(&self) -> usize {
         self.strips[0][0].len()
     }
 
@@ -69,7 +69,7 @@ impl Kernels {
     ///
     /// # Safety
     /// As [`pointwise::tile`]'s, but for the CPU.
-    pub unsafe fn tile(&self, pixels: usize, registers: usize, tile: &Tile) {
+    pub(crate) unsafe fn tile(&self, pixels: usize, registers: usize, tile: &Tile) {
         // SAFETY: by the caller's promise; only kernels that the CPU has are given out.
         unsafe { self.tiles[registers - 1][pixels - 1](tile) }
     }
@@ -78,7 +78,7 @@ impl Kernels {
     ///
     /// # Safety
     /// As [`depthwise::strip`]'s, but for the CPU. Panics where [`has_depthwise`] says no.
-    pub unsafe fn strip(&self, kernel: usize, stride: usize, pixels: usize, strip: &Strip) {
+    pub(crate) unsafe fn strip(&self, kernel: usize, stride: usize, pixels: usize, strip: &Strip) {
         // SAFETY: as above.
         unsafe { self.strips[(kernel - 3) / 2][stride - 1][pixels - 1](strip) }
     }
@@ -87,7 +87,7 @@ impl Kernels {
     ///
     /// # Safety
     /// As there, but for the CPU.
-    pub unsafe fn sums(&self, rows: &Rows, factor: f32, sums: *mut f32) {
+    pub(crate) unsafe fn sums(&self, rows: &Rows, factor: f32, sums: *mut f32) {
         // SAFETY: as above.
         unsafe { (self.sums)(rows, factor, sums) }
     }
@@ -96,7 +96,7 @@ impl Kernels {
     ///
     /// # Safety
     /// As there, but for the CPU.
-    pub unsafe fn multiply(&self, rows: &Rows, gate: *const f32) {
+    pub(crate) unsafe fn multiply(&self, rows: &Rows, gate: *const f32) {
         // SAFETY: as above.
         unsafe { (self.multiply)(rows, gate) }
     }
@@ -105,7 +105,7 @@ impl Kernels {
     ///
     /// # Safety
     /// As there, but for the CPU.
-    pub unsafe fn gate_weights(&self, weights: &Rows, gate: *const f32, gated: *mut f32) {
+    pub(crate) unsafe fn gate_weights(&self, weights: &Rows, gate: *const f32, gated: *mut f32) {
         // SAFETY: as above.
         unsafe { (self.gate_weights)(weights, gate, gated) }
     }

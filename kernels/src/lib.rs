@@ -1,7 +1,7 @@
 //! EfficientNet's convolutions for one picture at a time on a CPU: a network's steps in, scores out.
 //!
 //! [`network::Step`]s, as a graph has them, become a [`Program`]: weights packed for an instruction set, each block cut so
-//! that its values stay in the caches. The loops are written once, over [`vector::Vector`].
+//! that its values stay in the caches. The loops are written once, over one small trait for vectors.
 
 #![deny(unsafe_code)]
 
