@@ -1,7 +1,5 @@
 //! What is done to each value that a convolution gives.
 
-use crate::vector::Vector;
-
 /// See the module.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Activation {
@@ -24,20 +22,8 @@ impl Activation {
         }
     }
 
-    /// Of a register, with a relative error below 2e-5.
-    ///
-    /// # Safety
-    /// As [`Vector`]'s.
-    #[inline(always)]
-    pub(crate) unsafe fn of_vector<V: Vector>(self, x: V) -> V {
-        // SAFETY: only registers, by the caller's promise about the CPU.
-        unsafe {
-            match self {
-                Activation::None => x,
-                Activation::Relu6 => x.maximum(V::splat(0.0)).minimum(V::splat(6.0)),
-                Activation::Silu => x.times_sigmoid(x),
-                Activation::Sigmoid => x.times_sigmoid(V::splat(1.0)),
-            }
-        }
+    /// Whether it is more than a step or two for each value.
+    pub(crate) fn needs_all_registers(self) -> bool {
+        matches!(self, Activation::Silu | Activation::Sigmoid)
     }
 }

@@ -2,9 +2,11 @@
 
 use std::ops::Range;
 
+use crate::activation::Activation;
 use crate::kernels::Kernels;
 use crate::packed::Packed;
 use crate::pointwise::{MOST_RUNS, Tile};
+use crate::rows::Rows;
 
 /// So many inputs at a time: a panel's weights for more leave no room for pixels in the nearest cache.
 const INPUTS_AT_A_TIME: usize = 512;
@@ -39,36 +41,73 @@ pub unsafe fn convolve(kernels: &Kernels, packed: &Packed, weights: *const f32, 
         while done < packed.inputs {
             let length = at_a_time(packed.inputs - done);
             let is_last = done + length == packed.inputs;
-            let residual = if is_last { area.residual } else { std::ptr::null() };
-            let activation = if is_last { packed.activation } else { crate::Activation::None };
-            // SAFETY: within the packed weights, and below within the area, by the caller's promise.
-            let weights = unsafe { weights.add(panel.weights + done * width) };
-            for row in 0..area.rows {
-                let mut column = 0;
-                for pixels in evenly(area.columns, kernels.most_pixels(panel.registers)) {
-                    unsafe {
-                        let input = area.input.add(row * area.input_row + column * area.input_step + done);
-                        let place = row * area.output_row + column * area.output_step + channel;
-                        let tile = Tile {
-                            input: [input; MOST_RUNS],
-                            runs: 1,
-                            length,
-                            input_step: area.input_step,
-                            weights,
-                            bias: packed.bias.at(panel.channel),
-                            output: area.output.add(place),
-                            output_step: area.output_step,
-                            residual: if residual.is_null() { residual } else { residual.add(place) },
-                            residual_step: area.output_step,
-                            activation,
-                            goes_on: done > 0,
-                        };
-                        kernels.tile(pixels, panel.registers, &tile);
-                    }
-                    column += pixels;
+            let weights = weights.wrapping_add(panel.weights + done * width);
+            let (mut input, mut output) = (area.input.wrapping_add(done), area.output.wrapping_add(channel));
+            let mut residual = if is_last { area.residual } else { std::ptr::null() };
+            let mut tile = Tile {
+                input: [input; MOST_RUNS],
+                runs: 1,
+                length,
+                input_step: area.input_step,
+                weights,
+                bias: packed.bias.at(panel.channel),
+                output,
+                output_step: area.output_step,
+                residual,
+                residual_step: area.output_step,
+                relu6: is_last && packed.activation == Activation::Relu6,
+                goes_on: done > 0,
+            };
+            let parts = evenly(area.columns, kernels.most_pixels(panel.registers));
+            for _ in 0..area.rows {
+                (tile.input[0], tile.output) = (input, output);
+                if !residual.is_null() {
+                    tile.residual = residual.wrapping_add(channel);
+                    residual = residual.wrapping_add(area.output_row);
                 }
+                for pixels in parts.clone() {
+                    // SAFETY: within the area and the packed weights, by the caller's promise.
+                    unsafe { kernels.tile(pixels, panel.registers, &tile) };
+                    tile.input[0] = tile.input[0].wrapping_add(pixels * area.input_step);
+                    tile.output = tile.output.wrapping_add(pixels * area.output_step);
+                    if !tile.residual.is_null() {
+                        tile.residual = tile.residual.wrapping_add(pixels * area.output_step);
+                    }
+                }
+                if is_last && packed.activation.needs_all_registers() {
+                    let rows = Rows { values: output, rows: area.columns, channels: width, step: area.output_step };
+                    // SAFETY: the row that was just filled.
+                    unsafe { kernels.activate(&rows, packed.activation) };
+                }
+                (input, output) = (input.wrapping_add(area.input_row), output.wrapping_add(area.output_row));
             }
             done += length;
+        }
+    }
+}
+
+/// Convolves a pixel that is alone, for the channels of `panels`; the first of them goes to `output`.
+///
+/// # Safety
+/// As for [`convolve`].
+pub unsafe fn convolve_one(
+    kernels: &Kernels,
+    packed: &Packed,
+    panels: Range<usize>,
+    input: *const f32,
+    output: *mut f32,
+) {
+    let Some(first) = packed.panels.get(panels.start) else { return };
+    for panel in &packed.panels[panels] {
+        let output = output.wrapping_add(panel.channel - first.channel);
+        let (weights, bias) = (packed.weights.at(panel.weights), packed.bias.at(panel.channel));
+        let channels = panel.registers * kernels.lanes;
+        // SAFETY: the panel's weights and channels; the rest by the caller's promise.
+        unsafe {
+            kernels.single(panel.registers, (input, packed.inputs), weights, bias, output);
+            if packed.activation != Activation::None {
+                kernels.activate(&Rows { values: output, rows: 1, channels, step: channels }, packed.activation);
+            }
         }
     }
 }
@@ -80,9 +119,10 @@ fn at_a_time(left: usize) -> usize {
 }
 
 /// `length` in as few parts of at most `most` as can be, of nearly the same size.
-pub fn evenly(length: usize, most: usize) -> impl Iterator<Item = usize> {
+pub fn evenly(length: usize, most: usize) -> impl Iterator<Item = usize> + Clone {
     let parts = length.div_ceil(most);
-    (0..parts).map(move |part| length * (part + 1) / parts - length * part / parts)
+    let (size, larger) = (length / parts.max(1), length % parts.max(1));
+    (0..parts).map(move |part| size + usize::from(part < larger))
 }
 
 #[cfg(test)]

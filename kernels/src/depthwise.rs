@@ -55,10 +55,13 @@ pub unsafe fn strip<V: Vector, const K: usize, const S: usize, const T: usize>(s
                 });
             }
             let output = strip.output.add(channel);
-            each!(T, |pixel| {
-                results[pixel] = strip.activation.of_vector(results[pixel]);
-                results[pixel].store(output.add(pixel * strip.output_step));
-            });
+            match strip.activation {
+                Activation::None => {}
+                Activation::Relu6 => each!(T, |pixel| { results[pixel] = results[pixel].relu6() }),
+                Activation::Silu => each!(T, |pixel| { results[pixel] = results[pixel].silu() }),
+                Activation::Sigmoid => each!(T, |pixel| { results[pixel] = results[pixel].sigmoid() }),
+            }
+            each!(T, |pixel| { results[pixel].store(output.add(pixel * strip.output_step)) });
             if !strip.sums.is_null() {
                 let mut sum = V::load(strip.sums.add(channel));
                 each!(T, |pixel| { sum = sum.add(results[pixel]) });

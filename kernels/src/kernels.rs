@@ -1,11 +1,13 @@
 //! The inner loops of each instruction set, and which of them this CPU has.
 
+use crate::activation::Activation;
 use crate::depthwise::{self, Strip};
 use crate::pointwise::{self, Tile};
 use crate::rows::{self, Rows};
 use crate::vector::Vector;
 
 type TileLoop = unsafe fn(&Tile);
+type SingleLoop = unsafe fn(*const f32, usize, *const f32, *const f32, *mut f32);
 type StripLoop = unsafe fn(&Strip);
 
 /// The loops of one instruction set.
@@ -15,11 +17,14 @@ pub struct Kernels {
     pub lanes: usize,
     /// By registers of channels − 1, then by pixels − 1.
     tiles: &'static [&'static [TileLoop]],
+    /// By registers of channels − 1.
+    singles: &'static [SingleLoop],
     /// By pixels − 1, for kernels 3 and 5 wide, with stride 1 and 2.
     strips: [[&'static [StripLoop]; 2]; 2],
     sums: unsafe fn(&Rows, f32, *mut f32),
     multiply: unsafe fn(&Rows, *const f32),
     gate_weights: unsafe fn(&Rows, *const f32, *mut f32),
+    activate: unsafe fn(&Rows, Activation),
     is_there: fn() -> bool,
 }
 
@@ -74,6 +79,22 @@ impl Kernels {
         unsafe { self.tiles[registers - 1][pixels - 1](tile) }
     }
 
+    /// Fills `registers` registers of channels of a pixel that is alone: input, how many, weights, bias, output.
+    ///
+    /// # Safety
+    /// As [`pointwise::single`]'s, but for the CPU.
+    pub(crate) unsafe fn single(
+        &self,
+        registers: usize,
+        (input, inputs): (*const f32, usize),
+        weights: *const f32,
+        bias: *const f32,
+        output: *mut f32,
+    ) {
+        // SAFETY: as above.
+        unsafe { self.singles[registers - 1](input, inputs, weights, bias, output) }
+    }
+
     /// Fills a strip of `pixels` pixels.
     ///
     /// # Safety
@@ -109,6 +130,15 @@ impl Kernels {
         // SAFETY: as above.
         unsafe { (self.gate_weights)(weights, gate, gated) }
     }
+
+    /// See [`rows::activate`].
+    ///
+    /// # Safety
+    /// As there, but for the CPU.
+    pub(crate) unsafe fn activate(&self, rows: &Rows, activation: Activation) {
+        // SAFETY: as above.
+        unsafe { (self.activate)(rows, activation) }
+    }
 }
 
 /// One function a shape of tile: the loops are written once, and compiled for each instruction set here.
@@ -120,6 +150,11 @@ macro_rules! instruction_set {
             unsafe fn tile<const MR: usize, const NR: usize>(tile: &Tile) {
                 // SAFETY: the caller's promise is the same.
                 unsafe { pointwise::tile::<$vector, MR, NR>(tile) }
+            }
+            $(#[target_feature(enable = $feature)])?
+            unsafe fn single<const NR: usize>(i: *const f32, n: usize, w: *const f32, b: *const f32, o: *mut f32) {
+                // SAFETY: as above.
+                unsafe { pointwise::single::<$vector, NR>(i, n, w, b, o) }
             }
             $(#[target_feature(enable = $feature)])?
             unsafe fn strip<const K: usize, const S: usize, const T: usize>(strip: &Strip) {
@@ -141,10 +176,16 @@ macro_rules! instruction_set {
                 // SAFETY: as above.
                 unsafe { rows::gate_weights::<$vector>(weights, gate, gated) }
             }
+            $(#[target_feature(enable = $feature)])?
+            unsafe fn activate(rows: &Rows, activation: Activation) {
+                // SAFETY: as above.
+                unsafe { rows::activate::<$vector>(rows, activation) }
+            }
             Kernels {
                 name: $name,
                 lanes: <$vector>::LANES,
                 tiles: &[$(&[$(tile::<$pixels, $registers>),*]),*],
+                singles: &[$(single::<$registers>),*],
                 strips: [
                     [&[$(strip::<3, 1, $strip>),*], &[$(strip::<3, 2, $strip>),*]],
                     [&[$(strip::<5, 1, $strip>),*], &[$(strip::<5, 2, $strip>),*]],
@@ -152,6 +193,7 @@ macro_rules! instruction_set {
                 sums,
                 multiply,
                 gate_weights,
+                activate,
                 is_there: $is_there,
             }
         };

@@ -167,6 +167,9 @@ impl Block {
             }
         }
         let output = self.project.pointwise(filtered, "a projection")?;
+        if self.residual && self.project.activation.needs_all_registers() {
+            return refuse("an input added to what a sigmoid gives".into());
+        }
         if self.residual && output != shape {
             return refuse(format!("{shape:?} added to {output:?}"));
         }

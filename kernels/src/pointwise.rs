@@ -1,6 +1,5 @@
 //! The inner loop of 1×1 convolutions and of the stem: some pixels by some channels, in registers.
 
-use crate::activation::Activation;
 use crate::each::each;
 use crate::vector::{GROUP, Vector};
 
@@ -27,7 +26,8 @@ pub struct Tile {
     /// What is added to the result, laid out as the output is, or null.
     pub residual: *const f32,
     pub residual_step: usize,
-    pub activation: Activation,
+    /// Whether sums are kept between 0 and 6. Other activations are for whole rows: here they would need all registers.
+    pub relu6: bool,
     /// Whether the output holds the sums of the inputs before these.
     pub goes_on: bool,
 }
@@ -76,14 +76,19 @@ pub unsafe fn tile<V: Vector, const MR: usize, const NR: usize>(tile: &Tile) {
                 input = input.add(1);
             }
         }
+        if tile.relu6 {
+            each!(MR, |row| { each!(NR, |column| { sums[row][column] = sums[row][column].relu6() }) });
+        }
+        if !tile.residual.is_null() {
+            each!(MR, |row| {
+                each!(NR, |column| {
+                    let residual = V::load(tile.residual.add(row * tile.residual_step + column * lanes));
+                    sums[row][column] = sums[row][column].add(residual);
+                })
+            });
+        }
         each!(MR, |row| {
-            each!(NR, |column| {
-                let mut value = tile.activation.of_vector(sums[row][column]);
-                if !tile.residual.is_null() {
-                    value = value.add(V::load(tile.residual.add(row * tile.residual_step + column * lanes)));
-                }
-                value.store(tile.output.add(row * tile.output_step + column * lanes));
-            })
+            each!(NR, |column| { sums[row][column].store(tile.output.add(row * tile.output_step + column * lanes)) })
         });
     }
 }
@@ -103,6 +108,47 @@ unsafe fn step<V: Vector, const I: usize, const MR: usize, const NR: usize>(
             each!(NR, |column| {
                 sums[row][column] = sums[row][column].multiply_add_value::<I>(row_of_weights[column], groups[row]);
             })
+        });
+    }
+}
+
+/// Fills `NR` registers of channels of a pixel that is alone, from `inputs` values. Its inputs are added up in four parts:
+/// one sum would wait for itself.
+///
+/// # Safety
+/// As for [`tile`].
+#[inline(always)]
+pub unsafe fn single<V: Vector, const NR: usize>(
+    input: *const f32,
+    inputs: usize,
+    weights: *const f32,
+    bias: *const f32,
+    output: *mut f32,
+) {
+    // SAFETY: by the caller's promise.
+    unsafe {
+        let row = NR * V::LANES;
+        let mut parts = [[[V::splat(0.0); NR]; 1]; GROUP];
+        each!(NR, |column| { parts[0][0][column] = V::load(bias.add(column * V::LANES)) });
+        let (mut input, mut weights) = (input, weights);
+        for _ in 0..inputs / GROUP {
+            let group = [V::group(input, GROUP)];
+            step::<V, 0, 1, NR>(&mut parts[0], &group, weights);
+            step::<V, 1, 1, NR>(&mut parts[1], &group, weights.add(row));
+            step::<V, 2, 1, NR>(&mut parts[2], &group, weights.add(2 * row));
+            step::<V, 3, 1, NR>(&mut parts[3], &group, weights.add(3 * row));
+            weights = weights.add(GROUP * row);
+            input = input.add(GROUP);
+        }
+        for _ in 0..inputs % GROUP {
+            step::<V, 0, 1, NR>(&mut parts[0], &[V::group(input, 1)], weights);
+            weights = weights.add(row);
+            input = input.add(1);
+        }
+        each!(NR, |column| {
+            let (one, other) =
+                (parts[0][0][column].add(parts[1][0][column]), parts[2][0][column].add(parts[3][0][column]));
+            one.add(other).store(output.add(column * V::LANES));
         });
     }
 }

@@ -2,11 +2,13 @@
 
 use std::ops::Range;
 
+use crate::activation::Activation;
 use crate::convolve::{Area, convolve, evenly};
 use crate::kernels::Kernels;
 use crate::network::{Convolution, Order, Shape};
 use crate::packed::Packed;
 use crate::pointwise::{MOST_RUNS, Tile};
+use crate::rows::Rows;
 
 /// See the module.
 pub enum Source {
@@ -99,13 +101,18 @@ impl Stem {
                         output_step: wanted.output_step,
                         residual: std::ptr::null(),
                         residual_step: 0,
-                        activation: packed.activation,
+                        relu6: packed.activation == Activation::Relu6,
                         goes_on: false,
                     };
                     kernels.tile(pixels, panel.registers, &tile);
                 }
                 column += pixels;
             }
+        }
+        if packed.activation.needs_all_registers() {
+            let (rows, channels, step) = (wanted.columns, packed.outputs, wanted.output_step);
+            // SAFETY: the row that was just filled.
+            unsafe { kernels.activate(&Rows { values: output, rows, channels, step }, packed.activation) };
         }
     }
 
@@ -114,19 +121,29 @@ impl Stem {
         let Shape { height, width, channels } = self.picture;
         // SAFETY: a line's length; the rest is within the picture, as checked.
         let line = unsafe { std::slice::from_raw_parts_mut(line, self.line()) };
-        line.fill(0.0);
-        let Some(row) = row.checked_sub(self.before[0]).filter(|&row| row < height) else { return };
-        let pixels = &mut line[self.before[1] * channels..][..width * channels];
-        match self.order {
-            Order::Interleaved => unsafe {
-                pixels.copy_from_slice(std::slice::from_raw_parts(picture.add(row * width * channels), pixels.len()));
-            },
-            Order::Planar => {
+        let Some(row) = row.checked_sub(self.before[0]).filter(|&row| row < height) else { return line.fill(0.0) };
+        let (before, rest) = line.split_at_mut(self.before[1] * channels);
+        let (pixels, after) = rest.split_at_mut(width * channels);
+        before.fill(0.0);
+        after.fill(0.0);
+        // SAFETY: a row of the picture.
+        let values = |from: usize, length: usize| unsafe { std::slice::from_raw_parts(picture.add(from), length) };
+        let plane = |channel: usize| values((channel * height + row) * width, width);
+        match (self.order, channels) {
+            (Order::Interleaved, _) => pixels.copy_from_slice(values(row * width * channels, width * channels)),
+            // Written so that the compiler takes some pixels at a time.
+            (Order::Planar, 3) => {
+                let (red, green, blue) = (plane(0), plane(1), plane(2));
+                for (pixel, ((&red, &green), &blue)) in
+                    pixels.as_chunks_mut().0.iter_mut().zip(red.iter().zip(green).zip(blue))
+                {
+                    *pixel = [red, green, blue];
+                }
+            }
+            (Order::Planar, _) => {
                 for channel in 0..channels {
-                    let plane = unsafe { picture.add((channel * height + row) * width) };
-                    let values = unsafe { std::slice::from_raw_parts(plane, width) };
                     let places = pixels[channel..].iter_mut().step_by(channels);
-                    places.zip(values).for_each(|(place, value)| *place = *value);
+                    places.zip(plane(channel)).for_each(|(place, value)| *place = *value);
                 }
             }
         }

@@ -1,6 +1,6 @@
 //! What comes after the blocks: the head with its mean and its classifier, or the values put in order.
 
-use crate::convolve::{Area, convolve};
+use crate::convolve::{Area, convolve, convolve_one};
 use crate::kernels::Kernels;
 use crate::memory::Memory;
 use crate::network::{Head, Order, Shape};
@@ -109,8 +109,7 @@ impl Tail {
                         // SAFETY: the panel's scores are this piece's only.
                         unsafe {
                             let place = scores.add(classifier.panels[piece].channel);
-                            let area = area((1, means, 0), (place, 0));
-                            convolve(kernels, classifier, classifier.weights.at(0), piece..piece + 1, &area);
+                            convolve_one(kernels, classifier, piece..piece + 1, means, place);
                         }
                     });
                     result = scores;

@@ -2,7 +2,7 @@
 
 use std::ops::Range;
 
-use crate::convolve::{Area, convolve, evenly};
+use crate::convolve::{Area, convolve, convolve_one, evenly};
 use crate::depthwise::{MOST_ROWS, Strip};
 use crate::kernels::Kernels;
 use crate::memory::Memory;
@@ -227,22 +227,9 @@ impl Unit {
             let opened = places.gate.at(channels + gate.squeeze.outputs);
             let rows = Rows { values: places.sums.at(0), rows: height, channels, step: channels };
             kernels.sums(&rows, 1.0 / (height * width) as f32, means);
-            let one = |packed: &Packed, input: *const f32, output: *mut f32| {
-                let area = Area {
-                    rows: 1,
-                    columns: 1,
-                    input,
-                    input_row: 0,
-                    input_step: 0,
-                    output,
-                    output_row: 0,
-                    output_step: 0,
-                    residual: std::ptr::null(),
-                };
-                convolve(kernels, packed, packed.weights.at(0), 0..packed.panels.len(), &area);
-            };
-            one(&gate.squeeze, means, squeezed);
-            one(&gate.excite, squeezed, opened);
+            for (packed, input, output) in [(&gate.squeeze, means, squeezed), (&gate.excite, squeezed, opened)] {
+                convolve_one(kernels, packed, 0..packed.panels.len(), input, output);
+            }
             if self.gates_weights() {
                 for panel in &self.project.panels {
                     let width = panel.registers * kernels.lanes;

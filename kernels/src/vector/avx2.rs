@@ -13,7 +13,6 @@ impl Vector for Avx2 {
     const LANES: usize = 8;
     // Each value is read where it multiplies: reading it into all lanes costs a load and nothing else.
     type Group = *const f32;
-    type Whole = __m256i;
 
     #[inline(always)]
     unsafe fn load(from: *const f32) -> Avx2 {
@@ -30,6 +29,10 @@ impl Vector for Avx2 {
     #[inline(always)]
     unsafe fn add(self, other: Avx2) -> Avx2 {
         Avx2(unsafe { _mm256_add_ps(self.0, other.0) })
+    }
+    #[inline(always)]
+    unsafe fn subtract(self, other: Avx2) -> Avx2 {
+        Avx2(unsafe { _mm256_sub_ps(self.0, other.0) })
     }
     #[inline(always)]
     unsafe fn multiply(self, other: Avx2) -> Avx2 {
@@ -56,19 +59,8 @@ impl Vector for Avx2 {
         Avx2(unsafe { _mm256_fmadd_ps(a.0, _mm256_broadcast_ss(&*group.add(I)), self.0) })
     }
     #[inline(always)]
-    unsafe fn round(self) -> (Avx2, __m256i) {
-        unsafe {
-            let rounded = _mm256_round_ps::<{ _MM_FROUND_TO_NEAREST_INT | _MM_FROUND_NO_EXC }>(self.0);
-            (Avx2(rounded), _mm256_cvtps_epi32(rounded))
-        }
-    }
-    #[inline(always)]
-    unsafe fn scale(self, whole: __m256i) -> Avx2 {
-        // Added to the exponent.
-        unsafe {
-            let bits = _mm256_add_epi32(_mm256_castps_si256(self.0), _mm256_slli_epi32::<23>(whole));
-            Avx2(_mm256_castsi256_ps(bits))
-        }
+    unsafe fn shift_to_exponent(self) -> Avx2 {
+        Avx2(unsafe { _mm256_castsi256_ps(_mm256_slli_epi32::<23>(_mm256_castps_si256(self.0))) })
     }
     #[inline(always)]
     unsafe fn divide(self, divisor: Avx2) -> Avx2 {

@@ -13,7 +13,6 @@ impl Vector for Avx512 {
     const LANES: usize = 16;
     // Each value is read where it multiplies, by the instruction that multiplies.
     type Group = *const f32;
-    type Whole = __m512;
 
     #[inline(always)]
     unsafe fn load(from: *const f32) -> Avx512 {
@@ -30,6 +29,10 @@ impl Vector for Avx512 {
     #[inline(always)]
     unsafe fn add(self, other: Avx512) -> Avx512 {
         Avx512(unsafe { _mm512_add_ps(self.0, other.0) })
+    }
+    #[inline(always)]
+    unsafe fn subtract(self, other: Avx512) -> Avx512 {
+        Avx512(unsafe { _mm512_sub_ps(self.0, other.0) })
     }
     #[inline(always)]
     unsafe fn multiply(self, other: Avx512) -> Avx512 {
@@ -56,13 +59,8 @@ impl Vector for Avx512 {
         Avx512(unsafe { _mm512_fmadd_ps(a.0, _mm512_set1_ps(*group.add(I)), self.0) })
     }
     #[inline(always)]
-    unsafe fn round(self) -> (Avx512, __m512) {
-        let rounded = unsafe { _mm512_roundscale_ps::<{ _MM_FROUND_TO_NEAREST_INT | _MM_FROUND_NO_EXC }>(self.0) };
-        (Avx512(rounded), rounded)
-    }
-    #[inline(always)]
-    unsafe fn scale(self, whole: __m512) -> Avx512 {
-        Avx512(unsafe { _mm512_scalef_ps(self.0, whole) })
+    unsafe fn shift_to_exponent(self) -> Avx512 {
+        Avx512(unsafe { _mm512_castsi512_ps(_mm512_slli_epi32::<23>(_mm512_castps_si512(self.0))) })
     }
     #[inline(always)]
     unsafe fn divide(self, divisor: Avx512) -> Avx512 {

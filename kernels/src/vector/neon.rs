@@ -13,7 +13,6 @@ impl Vector for Neon {
     const LANES: usize = 4;
     // One load for four values, each of which the instruction that multiplies can pick.
     type Group = float32x4_t;
-    type Whole = int32x4_t;
 
     #[inline(always)]
     unsafe fn load(from: *const f32) -> Neon {
@@ -30,6 +29,10 @@ impl Vector for Neon {
     #[inline(always)]
     unsafe fn add(self, other: Neon) -> Neon {
         Neon(unsafe { vaddq_f32(self.0, other.0) })
+    }
+    #[inline(always)]
+    unsafe fn subtract(self, other: Neon) -> Neon {
+        Neon(unsafe { vsubq_f32(self.0, other.0) })
     }
     #[inline(always)]
     unsafe fn multiply(self, other: Neon) -> Neon {
@@ -71,16 +74,8 @@ impl Vector for Neon {
         })
     }
     #[inline(always)]
-    unsafe fn round(self) -> (Neon, int32x4_t) {
-        unsafe {
-            let rounded = vrndnq_f32(self.0);
-            (Neon(rounded), vcvtq_s32_f32(rounded))
-        }
-    }
-    #[inline(always)]
-    unsafe fn scale(self, whole: int32x4_t) -> Neon {
-        // Added to the exponent.
-        unsafe { Neon(vreinterpretq_f32_s32(vaddq_s32(vreinterpretq_s32_f32(self.0), vshlq_n_s32::<23>(whole)))) }
+    unsafe fn shift_to_exponent(self) -> Neon {
+        Neon(unsafe { vreinterpretq_f32_s32(vshlq_n_s32::<23>(vreinterpretq_s32_f32(self.0))) })
     }
     #[inline(always)]
     unsafe fn divide(self, divisor: Neon) -> Neon {

@@ -21,7 +21,6 @@ impl Portable {
 impl Vector for Portable {
     const LANES: usize = 4;
     type Group = [f32; GROUP];
-    type Whole = [i32; 4];
 
     #[inline(always)]
     unsafe fn load(from: *const f32) -> Portable {
@@ -40,6 +39,10 @@ impl Vector for Portable {
     #[inline(always)]
     unsafe fn add(self, other: Portable) -> Portable {
         self.zip(other, |a, b| a + b)
+    }
+    #[inline(always)]
+    unsafe fn subtract(self, other: Portable) -> Portable {
+        self.zip(other, |a, b| a - b)
     }
     #[inline(always)]
     unsafe fn multiply(self, other: Portable) -> Portable {
@@ -68,13 +71,8 @@ impl Vector for Portable {
         self.zip(a, |sum, a| sum + a * group[I])
     }
     #[inline(always)]
-    unsafe fn round(self) -> (Portable, [i32; 4]) {
-        let rounded = self.map(f32::round_ties_even);
-        (rounded, rounded.0.map(|value| value as i32))
-    }
-    #[inline(always)]
-    unsafe fn scale(self, whole: [i32; 4]) -> Portable {
-        Portable(std::array::from_fn(|lane| self.0[lane] * f32::from_bits(((127 + whole[lane]) << 23) as u32)))
+    unsafe fn shift_to_exponent(self) -> Portable {
+        self.map(|value| f32::from_bits(value.to_bits() << 23))
     }
     #[inline(always)]
     unsafe fn divide(self, divisor: Portable) -> Portable {
