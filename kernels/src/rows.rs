@@ -164,7 +164,7 @@ unsafe fn sigmoid_rows<V: Vector, const SILU: bool, const ROWS: usize>(row: usiz
         for pair in 0..pairs {
             sigmoid_of::<V, SILU, ROWS, 2>(values.add(pair * 2 * V::LANES), rows.step);
         }
-        if rows.channels % (2 * V::LANES) > 0 {
+        if !rows.channels.is_multiple_of(2 * V::LANES) {
             sigmoid_of::<V, SILU, ROWS, 1>(values.add(pairs * 2 * V::LANES), rows.step);
         }
     }
