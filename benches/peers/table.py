@@ -104,9 +104,10 @@ def against_rivals(figures: Figures) -> str:
 def of_network(figures: Figures, network: str) -> str:
     titles = "".join(f" {threads_title(threads)}, ms | × |" for threads in figures.threads)
     lines = [
-        f"| {network}, {figures.results['macs'][network] / 1e6:.0f} M MACs |{titles} load ms | first ms | peak MiB |",
-        "|---|" + "--:|" * (2 * len(figures.threads) + 3),
+        f"| {network}, {figures.results['macs'][network] / 1e6:.0f} M MACs |{titles} CPU ms | load ms | first ms | peak MiB |",
+        "|---|" + "--:|" * (2 * len(figures.threads) + 4),
     ]
+    forms = [".1f", ".0f", ".0f", ".0f"]
     for engine in figures.engines:
         cells = "".join(
             cell(figures.rounds_ms(network, threads, engine), figures.fastest(network, threads))
@@ -115,18 +116,19 @@ def of_network(figures: Figures, network: str) -> str:
         others = [
             figures.of_first(network, engine, number)
             for number in (
+                lambda told: told["cpu_ms"],
                 lambda told: told["load_ms"],
                 lambda told: told["first_ms"],
                 lambda told: told["peak_rss_mib"] - told["base_rss_mib"],
             )
         ]
-        cells += "".join(" – |" if number is None else f" {number:.0f} |" for number in others)
+        cells += "".join(" – |" if number is None else f" {number:{form}} |" for number, form in zip(others, forms))
         lines.append(f"| {ENGINES[engine].title} |{cells}")
     floors = [figures.floor_ms(network, threads) for threads in figures.threads]
     if all(floors):
         rivals = [figures.fastest(network, threads) for threads in figures.threads]
         cells = "".join(cell([floor], rival) for floor, rival in zip(floors, rivals))
-        lines.append(f"| *FMA floor* |{cells} | | |")
+        lines.append(f"| *FMA floor* |{cells} | | | |")
     return "\n".join(lines) + "\n"
 
 
@@ -146,8 +148,9 @@ def cell(rounds_ms: list[float], fastest: tuple[float, str] | None) -> str:
 def doubts(results: dict, figures: Figures) -> str:
     """Why a figure may not be what it seems."""
     lines = [
-        "Load is from the file to an engine that is ready, first the first picture; both, and peak memory over that of the "
-        f"process before, with {threads_title(figures.threads[0])}.",
+        f"With {threads_title(figures.threads[0])}: CPU is processor time of a picture, which others' work disturbs less; "
+        "load is from the file to an engine that is ready, first the first picture, peak the memory over that of the "
+        "process before.",
         f"Scores: all within {max(told['difference'] for told in results['measurements']):.1e} of their range of "
         "ONNX Runtime's, the same best five.",
         f"{'; '.join(figures.details())}.",
