@@ -88,6 +88,11 @@ test-systemd:
 bench model="lite0@224":
     cargo run --release -- bench --model {{model}}
 
+# Phicam's CPU engine beside ONNX Runtime, LiteRT, OpenVINO, ncnn, stock tract and rten (needs Python 3.11 and a network)
+bench-peers *arguments:
+    benches/peers/setup.sh
+    target/peers/venv/bin/python benches/peers/bench.py {{arguments}}
+
 # Slower checks, before an issue is called done
 ci-heavy: ci check-models check-onnxruntime dist test-arm (test-board "--faults") test-systemd
 

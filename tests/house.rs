@@ -125,7 +125,7 @@ fn unsafe_is_where_the_kernel_is_spoken_to_and_nowhere_else() {
 
 #[test]
 fn every_file_is_short_and_says_what_it_is_for() {
-    for path in ["src", "tests", "kernels"].into_iter().flat_map(|folder| files(folder, ".rs")) {
+    for path in ["src", "tests", "kernels", "examples", "benches"].into_iter().flat_map(|folder| files(folder, ".rs")) {
         let text = read(&path);
         let lines = text.lines().count();
         assert!(lines <= 300, "{} has {lines} lines, split it", path.display());

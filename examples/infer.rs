@@ -1,0 +1,30 @@
+//! Times what the line runs on one ONNX file: `MODEL.onnx SIDE INPUT.f32 SCORES.f32 THREADS SECONDS`, one line of JSON.
+//! `just bench-peers` compares it with other engines; PHICAM_KERNELS names the kernels.
+
+use std::error::Error;
+use std::time::Instant;
+
+use phicam::catalog::Layout;
+use phicam::engine::{Engine, EngineError, Tract};
+
+#[path = "../benches/peers/timed.rs"]
+mod timed;
+use timed::{Job, Loaded, ms, rss_mib};
+
+fn main() -> Result<(), Box<dyn Error>> {
+    let job = Job::of_arguments()?;
+    let base_rss_mib = rss_mib("VmRSS")?;
+    let start = Instant::now();
+    let onnx = std::fs::read(&job.model)?;
+    let mut engine = Tract::load("infer", &onnx, job.side as u32, Layout::Nchw, job.threads)?;
+    drop(onnx);
+    let (load_ms, detail) = (ms(start.elapsed()), engine.report());
+    let loaded = Loaded { version: env!("CARGO_PKG_VERSION").into(), detail, load_ms, base_rss_mib };
+    engine.input().copy_from_slice(&job.input);
+    job.run(loaded, |scores| -> Result<(), EngineError> {
+        let given = engine.infer()?;
+        scores.clear();
+        scores.extend_from_slice(given);
+        Ok(())
+    })
+}
