@@ -93,6 +93,16 @@ bench-peers *arguments:
     benches/peers/setup.sh
     target/peers/venv/bin/python benches/peers/bench.py {{arguments}}
 
+# What the program for boards and its peers do on ARM cores, simulated (needs Debian 12 on x86-64, Python 3.11, a network)
+bench-arm *arguments:
+    benches/arm/setup.sh
+    target/peers/venv/bin/python benches/arm/bench.py {{arguments}}
+
+# The cache model of bench-arm against loops whose misses are known
+check-arm-caches:
+    benches/arm/setup.sh
+    python3 benches/arm/check.py
+
 # Slower checks, before an issue is called done
 ci-heavy: ci check-models check-onnxruntime dist test-arm (test-board "--faults") test-systemd
 

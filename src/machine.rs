@@ -35,6 +35,51 @@ pub fn cores() -> usize {
     std::thread::available_parallelism().map_or(1, usize::from)
 }
 
+/// Data caches of a core, as far as Linux tells: on ARM that takes a device tree that describes them.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Caches {
+    /// Bytes of the nearest one.
+    pub first_bytes: Option<usize>,
+    /// Bytes of the second that each of some busy cores can count on.
+    pub second_bytes: Option<usize>,
+}
+
+/// The caches that each of `busy` cores has. Where cores differ, those of the one that has least.
+pub fn caches(busy: usize) -> Caches {
+    caches_in(Path::new("/sys/devices/system/cpu"), busy)
+}
+
+fn caches_in(cpus: &Path, busy: usize) -> Caches {
+    let mut least = Caches::default();
+    let folders = |path: &Path| fs::read_dir(path).into_iter().flatten().flatten().map(|entry| entry.path());
+    for index in folders(cpus).flat_map(|cpu| folders(&cpu.join("cache")).collect::<Vec<_>>()) {
+        let text = |name: &str| fs::read_to_string(index.join(name)).map(|text| text.trim().to_string()).ok();
+        let kib = || text("size")?.strip_suffix('K')?.parse::<usize>().ok();
+        let (Some(level), Some(kind), Some(bytes)) = (text("level"), text("type"), kib().map(|kib| kib << 10)) else {
+            continue;
+        };
+        let sharers = text("shared_cpu_list").map_or(1, |list| cpus_in(&list)).clamp(1, busy.max(1));
+        let (known, share) = match (level.as_str(), kind.as_str()) {
+            ("1", "Data" | "Unified") => (&mut least.first_bytes, bytes / sharers),
+            ("2", "Data" | "Unified") => (&mut least.second_bytes, bytes / sharers),
+            _ => continue,
+        };
+        *known = Some(known.map_or(share, |known| known.min(share)));
+    }
+    least
+}
+
+/// How many `0-3,6` are.
+fn cpus_in(list: &str) -> usize {
+    let number = |text: &str| text.trim().parse::<usize>().ok();
+    list.split(',')
+        .filter_map(|range| {
+            let (first, last) = range.split_once('-').unwrap_or((range, range));
+            Some(number(last)?.checked_sub(number(first)?)? + 1)
+        })
+        .sum()
+}
+
 /// A line of `/proc/meminfo` or `/proc/self/status` in MiB.
 fn kib_line(path: &str, key: &str) -> Option<f64> {
     let text = fs::read_to_string(path).ok()?;
@@ -126,4 +171,40 @@ pub fn limit_memory(bytes: u64) -> std::io::Result<()> {
     let lower = |before: Option<u64>| Some(before.map_or(bytes, |before| before.min(bytes)));
     let limit = Rlimit { current: lower(allowed.current), maximum: lower(allowed.maximum) };
     Ok(setrlimit(Resource::Data, limit)?)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn cache(cpus: &Path, place: &str, [level, kind, size, sharers]: [&str; 4]) {
+        let folder = cpus.join(place);
+        fs::create_dir_all(&folder).unwrap();
+        for (name, text) in [("level", level), ("type", kind), ("size", size), ("shared_cpu_list", sharers)] {
+            fs::write(folder.join(name), format!("{text}\n")).unwrap();
+        }
+    }
+
+    #[test]
+    fn a_core_counts_on_its_share_of_a_cache_that_busy_cores_share() {
+        let folder = tempfile::tempdir().unwrap();
+        let cpus = folder.path();
+        assert_eq!(caches_in(cpus, 4), Caches::default(), "where nothing is told");
+        for cpu in 0..4 {
+            cache(cpus, &format!("cpu{cpu}/cache/index0"), ["1", "Data", "32K", &cpu.to_string()]);
+            cache(cpus, &format!("cpu{cpu}/cache/index1"), ["1", "Instruction", "48K", &cpu.to_string()]);
+            cache(cpus, &format!("cpu{cpu}/cache/index2"), ["2", "Unified", "1024K", "0-3"]);
+        }
+        let told = |busy| caches_in(cpus, busy);
+        let expected = |second: usize| Caches { first_bytes: Some(32 << 10), second_bytes: Some(second << 10) };
+        assert_eq!((told(1), told(2), told(4), told(9)), (expected(1024), expected(512), expected(256), expected(256)));
+        cache(cpus, "cpu4/cache/index0", ["1", "Data", "16K", "4"]);
+        cache(cpus, "cpu4/cache/index2", ["2", "Unified", "nonsense", "4"]);
+        assert_eq!(told(1), Caches { first_bytes: Some(16 << 10), ..expected(1024) }, "the core that has least");
+    }
+
+    #[test]
+    fn cores_are_counted_in_lists_and_ranges() {
+        assert_eq!(["0", "0-3", "0,4", "0-1,6-7", "", "3-1", "x"].map(cpus_in), [1, 4, 2, 4, 0, 0, 0]);
+    }
 }

@@ -1,4 +1,4 @@
-"""Times one engine that has a Python package: `infer.py ENGINE FOLDER SCORES.f32 THREADS SECONDS`, one line of JSON.
+"""Times one engine that has a Python package: `infer.py ENGINE FOLDER SCORES.f32 THREADS SECONDS|RUNSx`, one line of JSON.
 
 A process of its own for each, so that no engine's threads or memory disturb another. `timed.rs` does the same in Rust. The
 picture lies where the engine reads it before the clock starts; what is timed ends with the scores in an array of ours.
@@ -103,9 +103,9 @@ ENGINES = {
 
 
 def main() -> None:
-    engine, folder, scores_file, threads, seconds = sys.argv[1:]
+    engine, folder, scores_file, threads, length = sys.argv[1:]
     open_engine, package = ENGINES[engine]
-    folder, threads, seconds = Path(folder), int(threads), float(seconds)
+    folder, threads = Path(folder), int(threads)
     picture = np.fromfile(folder / "input.f32", "<f4")
     side = round((picture.size / 3) ** 0.5)
     picture = picture.reshape(1, 3, side, side)
@@ -121,16 +121,23 @@ def main() -> None:
         scores = infer()
         return (time.perf_counter() - start) * 1e3, scores
 
-    first_ms, _ = timed()
-    start, runs = time.perf_counter(), 0
-    while runs < WARM_UP_RUNS or time.perf_counter() - start < seconds * WARM_UP_SHARE:
-        timed()
-        runs += 1
+    first_ms, scores = timed()
     samples_ms: list[float] = []
     start, cpu_before = time.perf_counter(), time.process_time()
-    while len(samples_ms) < LEAST_RUNS or time.perf_counter() - start < seconds:
-        sample_ms, scores = timed()
-        samples_ms.append(sample_ms)
+    if length.endswith("x"):  # so many runs, none before them: for tools that count instructions
+        samples_ms.append(first_ms)
+        while len(samples_ms) < int(length[:-1]):
+            sample_ms, scores = timed()
+            samples_ms.append(sample_ms)
+    else:
+        seconds, runs = float(length), 0
+        while runs < WARM_UP_RUNS or time.perf_counter() - start < seconds * WARM_UP_SHARE:
+            timed()
+            runs += 1
+        start, cpu_before = time.perf_counter(), time.process_time()
+        while len(samples_ms) < LEAST_RUNS or time.perf_counter() - start < seconds:
+            sample_ms, scores = timed()
+            samples_ms.append(sample_ms)
     cpu_ms = (time.process_time() - cpu_before) * 1e3 / len(samples_ms)
     np.ravel(scores).astype("<f4").tofile(scores_file)
     told = {

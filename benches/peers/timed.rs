@@ -11,14 +11,33 @@ const WARM_UP_RUNS: u32 = 3;
 const WARM_UP_SHARE: f64 = 0.1; // of the timed seconds
 const LEAST_RUNS: usize = 5;
 
-/// What is asked for: `MODEL.onnx SIDE INPUT.f32 SCORES.f32 THREADS SECONDS`.
+/// How long to run.
+pub enum Length {
+    Seconds(f64),
+    /// So many runs, none before them: for tools that count instructions.
+    Runs(u32),
+}
+
+impl std::str::FromStr for Length {
+    type Err = Box<dyn Error>;
+
+    /// `2.5`, in seconds, or `3x`, in runs
+    fn from_str(text: &str) -> Result<Length, Box<dyn Error>> {
+        Ok(match text.strip_suffix('x') {
+            Some(runs) => Length::Runs(runs.parse()?),
+            None => Length::Seconds(text.parse()?),
+        })
+    }
+}
+
+/// What is asked for: `MODEL.onnx SIDE INPUT.f32 SCORES.f32 THREADS SECONDS|RUNSx`.
 pub struct Job {
     pub model: PathBuf,
     pub side: usize,
     pub input: Vec<f32>,
     pub scores: PathBuf,
     pub threads: usize,
-    pub seconds: f64,
+    pub length: Length,
 }
 
 /// What an engine says of itself, and what loading it took.
@@ -32,8 +51,8 @@ pub struct Loaded {
 impl Job {
     pub fn of_arguments() -> Result<Job, Box<dyn Error>> {
         let words: Vec<String> = std::env::args().skip(1).collect();
-        let [model, side, input, scores, threads, seconds] = &words[..] else {
-            return Err("expected MODEL.onnx SIDE INPUT.f32 SCORES.f32 THREADS SECONDS".into());
+        let [model, side, input, scores, threads, length] = &words[..] else {
+            return Err("expected MODEL.onnx SIDE INPUT.f32 SCORES.f32 THREADS SECONDS|RUNSx".into());
         };
         let bytes = std::fs::read(input)?;
         let (values, side) = (bytes.as_chunks().0.iter().map(|value| f32::from_le_bytes(*value)), side.parse()?);
@@ -43,7 +62,7 @@ impl Job {
             input: values.collect(),
             scores: scores.into(),
             threads: threads.parse()?,
-            seconds: seconds.parse()?,
+            length: length.parse()?,
         };
         match job.input.len() == 3 * side * side {
             true => Ok(job),
@@ -63,15 +82,25 @@ impl Job {
             infer(&mut scores).map_err(Into::into)?;
             Ok(ms(start.elapsed()))
         };
-        let first_ms = timed()?;
-        let (start, mut runs) = (Instant::now(), 0);
-        while runs < WARM_UP_RUNS || start.elapsed().as_secs_f64() < self.seconds * WARM_UP_SHARE {
-            timed()?;
-            runs += 1;
-        }
-        let (start, cpu_before, mut samples_ms) = (Instant::now(), cpu_ms(), Vec::new());
-        while samples_ms.len() < LEAST_RUNS || start.elapsed().as_secs_f64() < self.seconds {
-            samples_ms.push(timed()?);
+        let (first_ms, mut samples_ms, mut start, mut cpu_before) = (timed()?, Vec::new(), Instant::now(), cpu_ms());
+        match self.length {
+            Length::Runs(runs) => {
+                samples_ms.push(first_ms);
+                for _ in 1..runs {
+                    samples_ms.push(timed()?);
+                }
+            }
+            Length::Seconds(seconds) => {
+                let mut runs = 0;
+                while runs < WARM_UP_RUNS || start.elapsed().as_secs_f64() < seconds * WARM_UP_SHARE {
+                    timed()?;
+                    runs += 1;
+                }
+                (start, cpu_before) = (Instant::now(), cpu_ms());
+                while samples_ms.len() < LEAST_RUNS || start.elapsed().as_secs_f64() < seconds {
+                    samples_ms.push(timed()?);
+                }
+            }
         }
         let cpu_ms = (cpu_ms() - cpu_before) / samples_ms.len() as f64;
         std::fs::write(&self.scores, scores.iter().flat_map(|score| score.to_le_bytes()).collect::<Vec<u8>>())?;
