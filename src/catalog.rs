@@ -1,5 +1,6 @@
 //! The models that can be chosen: networks at a side, with their contract, cost and accuracy.
 
+use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::path::{Component, Path, PathBuf};
 use std::sync::Arc;
@@ -64,12 +65,12 @@ pub struct Network {
 
 impl Network {
     /// The ONNX file's bytes, once their hash is what the catalog says.
-    pub fn read(&self) -> Result<Vec<u8>, CatalogError> {
+    pub fn read(&self) -> Result<Cow<'static, [u8]>, CatalogError> {
         read_checked(&self.file, &self.sha256)
     }
 
     /// The label file's bytes, once their hash is what the catalog says.
-    pub fn read_labels(&self) -> Result<Vec<u8>, CatalogError> {
+    pub fn read_labels(&self) -> Result<Cow<'static, [u8]>, CatalogError> {
         read_checked(&self.labels, &self.labels_sha256)
     }
 }
@@ -238,13 +239,13 @@ pub fn sha256(bytes: &[u8]) -> String {
     Sha256::digest(bytes).iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
-fn read_checked(path: &Path, expected: &str) -> Result<Vec<u8>, CatalogError> {
+fn read_checked(path: &Path, expected: &str) -> Result<Cow<'static, [u8]>, CatalogError> {
     let bytes = crate::embedded::read(path).map_err(|cause| CatalogError::Missing { path: path.into(), cause })?;
     let found = sha256(&bytes);
     if found != expected {
         return Err(CatalogError::WrongHash { path: path.into(), found, expected: expected.into() });
     }
-    Ok(bytes.into_owned())
+    Ok(bytes)
 }
 
 #[cfg(test)]

@@ -103,7 +103,7 @@ impl Classifier {
     /// Loads `choice`, checking its files and that its labels and classes agree.
     pub fn open(choice: &Choice, settings: &Settings) -> Result<Classifier, ReadyError> {
         let network = &choice.network;
-        let engine = engine::open(choice, &network.read()?, settings.threads)?;
+        let engine = engine::open(choice, network.read()?, settings.threads)?;
         let labels = Labels::parse(&network.read_labels()?, &network.labels)?;
         let labels = labels.for_classes(engine.classes(), &network.name, &network.labels)?;
         Ok(Classifier::with_engine(choice, labels, engine, settings))

@@ -1,10 +1,12 @@
 //! What runs a model.
 
+use std::borrow::Cow;
+
 use crate::catalog::Choice;
 
+mod aside;
 mod logits;
 mod tract;
-mod widen;
 pub use tract::Tract;
 
 /// A model that could not be loaded or run.
@@ -39,6 +41,10 @@ pub trait Engine: Send {
 }
 
 /// Loads `choice` from the bytes of its file, to run on `threads` threads.
-pub fn open(choice: &Choice, onnx: &[u8], threads: usize) -> Result<Box<dyn Engine>, EngineError> {
+pub fn open<'o>(
+    choice: &Choice,
+    onnx: impl Into<Cow<'o, [u8]>>,
+    threads: usize,
+) -> Result<Box<dyn Engine>, EngineError> {
     Ok(Box::new(Tract::load(&choice.name, onnx, choice.side, choice.input.layout, threads)?))
 }

@@ -51,6 +51,11 @@ impl Memory {
         unsafe { self.start.add(at) }
     }
 
+    pub fn values(&self) -> &[f32] {
+        // SAFETY: all of it is there and was zero at first; who shares it by place does not ask for this meanwhile.
+        unsafe { std::slice::from_raw_parts(self.start, self.values) }
+    }
+
     pub fn values_mut(&mut self) -> &mut [f32] {
         // SAFETY: all of it is there, was zero at first, and nobody else has it now.
         unsafe { std::slice::from_raw_parts_mut(self.start, self.values) }
