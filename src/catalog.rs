@@ -69,6 +69,14 @@ impl Network {
         read_checked(&self.file, &self.sha256)
     }
 
+    /// What tells the ONNX file from a later one at its place, without reading it; nothing where there is none.
+    pub fn as_it_is(&self) -> Option<String> {
+        if self.file.starts_with(crate::embedded::FOLDER) {
+            return Some("built in".into());
+        }
+        std::fs::metadata(&self.file).ok().map(|there| crate::places::as_it_is(&there))
+    }
+
     /// The label file's bytes, once their hash is what the catalog says.
     pub fn read_labels(&self) -> Result<Cow<'static, [u8]>, CatalogError> {
         read_checked(&self.labels, &self.labels_sha256)

@@ -103,14 +103,24 @@ impl Weights {
     ) {
         let ([taps, inputs, _], [by_tap, by_input, by_output]) = (self.lengths, self.strides);
         let blocks = (0..taps).flat_map(|tap| (0..inputs).step_by(TOGETHER).map(move |first| (tap, first)));
+        let mut together = [0.0; TOGETHER];
         for (tap, first) in blocks {
-            let some = first..(first + TOGETHER).min(inputs);
+            let count = TOGETHER.min(inputs - first);
             let packed = &mut packed[(tap * inputs + first) * width..];
             for (place, output) in outputs.clone().enumerate() {
+                let from = &values[tap * by_tap + first * by_input + output * by_output..];
                 let factor = self.factors.get(output).copied().unwrap_or(1.0);
-                let from = tap * by_tap + output * by_output;
-                for (input, packed) in some.clone().zip(packed[place..].iter_mut().step_by(width)) {
-                    *packed = value(values[from + input * by_input]) * factor;
+                // Neighbours first, many at a time; then each to its place.
+                let together = &mut together[..count];
+                if by_input == 1 {
+                    let pairs = together.iter_mut().zip(&from[..count]);
+                    pairs.for_each(|(wide, bytes)| *wide = value(*bytes) * factor);
+                } else {
+                    let pairs = together.iter_mut().zip(from.iter().step_by(by_input.max(1)));
+                    pairs.for_each(|(wide, bytes)| *wide = value(*bytes) * factor);
+                }
+                for (row, wide) in packed.chunks_mut(width).zip(together) {
+                    row[place] = *wide;
                 }
             }
         }

@@ -172,3 +172,87 @@ impl Reader {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use tract_onnx::pb::AttributeProto;
+
+    fn node(op_type: &str, inputs: &[&str], output: &str) -> NodeProto {
+        let attribute = match op_type {
+            "Cast" => vec![AttributeProto { name: "to".into(), i: DataType::Float as i64, ..Default::default() }],
+            _ => Vec::new(),
+        };
+        let (op_type, input) = (op_type.into(), inputs.iter().map(|name| name.to_string()).collect());
+        NodeProto { op_type, input, output: vec![output.into()], attribute, ..NodeProto::default() }
+    }
+
+    /// 40 × 30 × 1 × 1 values of 1.5, in half or single precision.
+    fn constant(name: &str, precision: Precision) -> TensorProto {
+        let (value, data_type) = match precision {
+            Precision::Half => (f16::from_f32(1.5).to_le_bytes().to_vec(), DataType::Float16),
+            Precision::Single => (1.5f32.to_le_bytes().to_vec(), DataType::Float),
+        };
+        let (data_type, dims) = (data_type as i32, vec![40, 30, 1, 1]);
+        TensorProto { name: name.into(), dims, data_type, raw_data: value.repeat(1200), ..TensorProto::default() }
+    }
+
+    fn names(graph: &GraphProto) -> [Vec<&str>; 3] {
+        let inputs = graph.input.iter().map(|input| &*input.name).collect();
+        let constants = graph.initializer.iter().map(|tensor| &*tensor.name).collect();
+        [inputs, constants, graph.node.iter().map(|node| &*node.op_type).collect()]
+    }
+
+    #[test]
+    fn weights_are_taken_in_either_precision_and_an_input_stands_for_them() {
+        let mut graph = GraphProto {
+            node: vec![node("Cast", &["a"], "wide"), node("Conv", &["x", "wide"], "y"), node("Conv", &["y", "b"], "z")],
+            initializer: vec![constant("a", Precision::Half), constant("b", Precision::Single)],
+            ..GraphProto::default()
+        };
+        let mut aside = Aside::take(&mut graph);
+        assert_eq!(names(&graph), [vec!["wide", "b"], vec![], vec!["Conv", "Conv"]]);
+        for name in ["wide", "b"] {
+            let stored = aside.get(name).unwrap();
+            assert_eq!(stored.dims, [40, 30, 1, 1]);
+            let expected = Tensor::from_shape(&[40, 30, 1, 1], &[1.5f32; 1200]).unwrap();
+            assert_eq!(stored.tensor().unwrap(), expected);
+        }
+        let held = aside.get("wide").unwrap().weights([1, 30, 40], [1, 1, 30]).unwrap();
+        aside.let_go();
+        assert!(aside.get("wide").is_none() && aside.stands_in("wide") && aside.get("b").is_some());
+        assert_eq!(held.at(1199), 1.5);
+    }
+
+    #[test]
+    fn what_others_read_too_or_is_incomplete_stays() {
+        let mut short = constant("short", Precision::Single);
+        short.raw_data.pop();
+        let mut graph = GraphProto {
+            node: vec![
+                node("Conv", &["x", "shared"], "y"),
+                node("Add", &["y", "shared"], "z"),
+                node("Conv", &["z", "short"], "last"),
+                node("Cast", &["half"], "wide"),
+                node("Conv", &["last", "wide"], "a"),
+                node("Mul", &["a", "wide"], "b"),
+                node("Gemm", &["b", "given"], "scores"),
+            ],
+            initializer: vec![
+                constant("shared", Precision::Single),
+                short,
+                constant("half", Precision::Half),
+                constant("given", Precision::Single),
+            ],
+            input: vec![value("given", &[40, 30, 1, 1])],
+            ..GraphProto::default()
+        };
+        let aside = Aside::take(&mut graph);
+        assert!(["shared", "short", "half", "wide", "given"].iter().all(|name| !aside.stands_in(name)));
+        let [inputs, constants, operators] = names(&graph);
+        assert_eq!((inputs, constants), (vec!["given"], vec!["shared", "short", "wide", "given"]));
+        assert_eq!(operators, ["Conv", "Add", "Conv", "Conv", "Mul", "Gemm"]);
+        let wide = &graph.initializer[2];
+        assert_eq!((wide.data_type, wide.raw_data.len()), (DataType::Float as i32, 4800));
+    }
+}

@@ -1,6 +1,8 @@
 //! The CPU engine: tract's typed graph, and kernels of our own for what they know of it: mostly all.
 
 use std::borrow::Cow;
+use std::path::Path;
+use std::sync::Arc;
 
 use log::Level;
 use phicam_kernels::network::Order;
@@ -21,9 +23,10 @@ use self::fused::Fused;
 use self::graph_run::GraphRun;
 use self::whole::Whole;
 use super::aside::Aside;
+use super::kept::Kept;
 use super::logits::before_softmax;
 use super::{Engine, EngineError};
-use crate::catalog::Layout;
+use crate::catalog::{Choice, Layout};
 
 /// How a network is to be run.
 #[derive(Clone, Copy, Debug)]
@@ -35,7 +38,8 @@ pub struct Settings {
 }
 
 impl Settings {
-    fn of_kernels(self) -> Option<phicam_kernels::Settings> {
+    /// The kernels' own.
+    pub fn of_kernels(self) -> Option<phicam_kernels::Settings> {
         let (order, machine, threads) = (Order::Planar, Machine::default(), self.threads);
         let settings =
             |kernels| phicam_kernels::Settings { kernels, threads, machine, input_order: order, output_order: order };
@@ -57,6 +61,30 @@ enum Run {
 }
 
 impl Tract {
+    /// See [`super::open`].
+    pub fn open(choice: &Choice, state: Option<&Path>, threads: usize) -> Result<Tract, EngineError> {
+        let settings = Settings { threads, kernels: kernels(std::env::var("PHICAM_KERNELS").ok())? };
+        Tract::open_with(choice, state, settings)
+    }
+
+    /// The same with other settings.
+    pub fn open_with(choice: &Choice, state: Option<&Path>, settings: Settings) -> Result<Tract, EngineError> {
+        let model = &choice.name;
+        let kept = state.zip(settings.of_kernels()).and_then(|(state, settings)| Kept::of(choice, state, settings));
+        if let Some(program) = kept.as_ref().and_then(Kept::read) {
+            let kernels = settings.kernels.map(|kernels| kernels.name);
+            let report = Report { chains: vec![program.steps()], left: Vec::new(), kernels };
+            log::debug!("{model}: {report}, packed by an earlier start");
+            let (classes, run) = (program.output().channels, Run::Whole(Whole::new(Arc::new(program))));
+            return Ok(Tract { model: model.clone(), classes, report, run });
+        }
+        let mut tract = Tract::load_with(model, choice.network.read()?, choice.side, choice.input.layout, settings)?;
+        if let (Run::Whole(whole), Some(kept)) = (&mut tract.run, kept) {
+            whole.keep(kept);
+        }
+        Ok(tract)
+    }
+
     /// Loads the ONNX model in `onnx` for square pictures of `side` pixels, to run on `threads` threads, by the kernels that
     /// the environment's PHICAM_KERNELS names or else the quickest.
     pub fn load<'o>(
