@@ -1,6 +1,5 @@
 //! What runs a model.
 
-use std::borrow::Cow;
 use std::path::Path;
 
 use crate::catalog::{CatalogError, Choice};
@@ -8,6 +7,7 @@ use crate::catalog::{CatalogError, Choice};
 mod aside;
 mod kept;
 mod logits;
+mod onnx;
 mod tract;
 pub use kept::kept;
 pub use tract::Tract;
@@ -52,10 +52,6 @@ pub fn open(choice: &Choice, state: Option<&Path>, threads: usize) -> Result<Box
 }
 
 /// Loads `choice` from the bytes of a file that nobody vouches for.
-pub fn open_bytes<'o>(
-    choice: &Choice,
-    onnx: impl Into<Cow<'o, [u8]>>,
-    threads: usize,
-) -> Result<Box<dyn Engine>, EngineError> {
+pub fn open_bytes(choice: &Choice, onnx: &[u8], threads: usize) -> Result<Box<dyn Engine>, EngineError> {
     Ok(Box::new(Tract::load(&choice.name, onnx, choice.side, choice.input.layout, threads)?))
 }

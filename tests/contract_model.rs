@@ -70,7 +70,7 @@ fn the_scores_do_not_depend_on_how_often_or_on_how_many_threads_it_runs() {
     let (onnx, input) = (choice.network.read().unwrap(), input(choice, &levels));
     let one = run(choice, &onnx, &input, 1);
     assert!(apart(&one, &run(choice, &onnx, &input, 3)) < 1e-4);
-    let mut engine = Tract::load("lite0@96", &*onnx, 96, Layout::Nchw, 1).unwrap();
+    let mut engine = Tract::load("lite0@96", &onnx, 96, Layout::Nchw, 1).unwrap();
     for _ in 0..3 {
         engine.input().copy_from_slice(&input);
         assert_eq!(engine.infer().unwrap(), one);

@@ -2,7 +2,8 @@
 
 mod common;
 use common::program::{Ended, Program};
-use common::root;
+use common::{catalog, root};
+use phicam::engine;
 
 /// What `classify` says of one photograph.
 fn command(program: &Program) -> std::process::Command {
@@ -73,4 +74,21 @@ fn a_state_folder_that_cannot_be_written_is_said_once_and_the_answer_is_there() 
     let ended = Ended::from(command.env("PHICAM_STATE", program.path("a-file")).output().unwrap()).with(0);
     assert_eq!(ended.stderr.matches("packed anew at every start").count(), 1, "{}", ended.stderr);
     assert_eq!(guesses(&ended), guesses(&classified(&program)));
+}
+
+#[test]
+fn loading_takes_little_memory_beside_the_weights() {
+    let (catalog, state) = (catalog(), tempfile::tempdir().unwrap());
+    let choice = catalog.choice("lite0@224").unwrap();
+    let weights = choice.network.million_parameters * 4e6;
+    let open = || {
+        let mut engine = engine::open(choice, Some(state.path()), 1).unwrap();
+        engine.infer().unwrap();
+        assert_eq!(engine.classes(), 1000);
+    };
+    for what in ["from the model", "from what was packed"] {
+        let memory = allocation_counter::measure(open);
+        let beside = memory.bytes_max as f64 - weights;
+        assert!(beside < 8e6, "{what}: {:.1} MB beside {:.1} MB of weights", beside / 1e6, weights / 1e6);
+    }
 }

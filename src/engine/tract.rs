@@ -1,13 +1,11 @@
 //! The CPU engine: tract's typed graph, and kernels of our own for what they know of it: mostly all.
 
-use std::borrow::Cow;
 use std::path::Path;
 use std::sync::Arc;
 
 use log::Level;
 use phicam_kernels::network::Order;
 use phicam_kernels::{Kernels, Machine};
-use prost::Message;
 use tract_onnx::pb::ModelProto;
 use tract_onnx::prelude::*;
 
@@ -25,6 +23,7 @@ use self::whole::Whole;
 use super::aside::Aside;
 use super::kept::Kept;
 use super::logits::before_softmax;
+use super::onnx::decode;
 use super::{Engine, EngineError};
 use crate::catalog::{Choice, Layout};
 
@@ -78,7 +77,8 @@ impl Tract {
             let (classes, run) = (program.output().channels, Run::Whole(Whole::new(Arc::new(program))));
             return Ok(Tract { model: model.clone(), classes, report, run });
         }
-        let mut tract = Tract::load_with(model, choice.network.read()?, choice.side, choice.input.layout, settings)?;
+        let proto = choice.network.read_with(decode)?.map_err(|error| undecoded(model, &error))?;
+        let mut tract = Tract::of(model, proto, choice.side, choice.input.layout, settings)?;
         if let (Run::Whole(whole), Some(kept)) = (&mut tract.run, kept) {
             whole.keep(kept);
         }
@@ -87,35 +87,33 @@ impl Tract {
 
     /// Loads the ONNX model in `onnx` for square pictures of `side` pixels, to run on `threads` threads, by the kernels that
     /// the environment's PHICAM_KERNELS names or else the quickest.
-    pub fn load<'o>(
-        model: &str,
-        onnx: impl Into<Cow<'o, [u8]>>,
-        side: u32,
-        layout: Layout,
-        threads: usize,
-    ) -> Result<Tract, EngineError> {
+    pub fn load(model: &str, onnx: &[u8], side: u32, layout: Layout, threads: usize) -> Result<Tract, EngineError> {
         let kernels = kernels(std::env::var("PHICAM_KERNELS").ok())?;
         Tract::load_with(model, onnx, side, layout, Settings { threads, kernels })
     }
 
     /// The same with other settings.
     ///
-    /// `model` is its name for messages. One input (1 × 3 × side × side, or as `layout` says) and one output (1 × classes) are
-    /// expected. Bytes that are handed over are gone as soon as they are decoded.
-    pub fn load_with<'o>(
+    /// `model` is its name for messages. One input (1 × 3 × side × side, or as `layout` says) and one output (1 × classes) are expected.
+    pub fn load_with(
         model: &str,
-        onnx: impl Into<Cow<'o, [u8]>>,
+        onnx: &[u8],
         side: u32,
         layout: Layout,
         settings: Settings,
     ) -> Result<Tract, EngineError> {
+        let proto = decode(&mut &*onnx, onnx.len() as u64).map_err(|error| undecoded(model, &error))?;
+        Tract::of(model, proto, side, layout, settings)
+    }
+
+    fn of(model: &str, proto: ModelProto, side: u32, layout: Layout, settings: Settings) -> Result<Tract, EngineError> {
         let failed = |cause: TractError| EngineError::Load { model: model.into(), cause: format!("{cause:#}") };
         let side = side as usize;
         let shape = match layout {
             Layout::Nchw => [1, 3, side, side],
             Layout::Nhwc => [1, side, side, 3],
         };
-        let (typed, report) = fused(onnx.into(), &shape, settings).map_err(failed)?;
+        let (typed, report) = fused(proto, &shape, settings).map_err(failed)?;
         // A network of the family is fused completely; anything else is worth knowing.
         let level = if report.left.is_empty() || settings.kernels.is_none() { Level::Debug } else { Level::Info };
         log::log!(level, "{model}: {report}");
@@ -133,7 +131,11 @@ impl Tract {
         };
         let last = typed.node(typed.outputs[0].node);
         let run = match last.op_as::<Fused>().filter(|_| last.inputs == typed.inputs) {
-            Some(fused) => Run::Whole(Whole::new(fused.program().clone())),
+            Some(fused) => {
+                let program = fused.program().clone();
+                drop(typed); // before there is more
+                Run::Whole(Whole::new(program))
+            }
             None => {
                 // tract's own threads are for what it runs itself.
                 let threads = if report.left.is_empty() { 1 } else { settings.threads };
@@ -157,10 +159,12 @@ fn kernels(wish: Option<String>) -> Result<Option<&'static Kernels>, EngineError
     }
 }
 
+fn undecoded(model: &str, error: &std::io::Error) -> EngineError {
+    EngineError::Load { model: model.into(), cause: error.to_string() }
+}
+
 /// The graph with types, and with the kernels in it.
-fn fused(onnx: Cow<[u8]>, shape: &[usize], settings: Settings) -> TractResult<(TypedModel, Report)> {
-    let mut proto = ModelProto::decode(&*onnx)?;
-    drop(onnx); // as large as the weights
+fn fused(mut proto: ModelProto, shape: &[usize], settings: Settings) -> TractResult<(TypedModel, Report)> {
     let aside = proto.graph.as_mut().map(Aside::take).unwrap_or_default();
     proto.graph.as_mut().map(before_softmax);
     let parsed = tract_onnx::onnx().parse(&proto, None)?;
