@@ -140,7 +140,7 @@ fn state_folder() -> Finding {
     match written {
         Ok(()) => {
             let (models, bytes) = engine::kept(&folder);
-            let packed = format!("packed weights of {models} models in it, {:.0} MiB", bytes as f64 / 1024.0 / 1024.0);
+            let packed = format!("packed weights: {models}, {:.0} MiB", bytes as f64 / 1024.0 / 1024.0);
             good("state", format!("{} can be written; {packed}", folder.display()))
         }
         Err(error) => bad(
