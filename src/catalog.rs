@@ -1,6 +1,8 @@
 //! The models that can be chosen: networks at a side, with their contract, cost and accuracy.
 
+use std::borrow::Cow;
 use std::collections::BTreeMap;
+use std::io::Read;
 use std::path::{Component, Path, PathBuf};
 use std::sync::Arc;
 
@@ -8,9 +10,12 @@ use crate::efficientnet::Scaled;
 use crate::strict::{StrictError, did_you_mean};
 
 pub mod added;
+mod checked;
 mod choice;
 mod contract;
 mod file;
+pub use checked::sha256;
+use checked::{read_checked, read_checked_with};
 pub use choice::{MOST_MILLION_MACS, SIDES};
 pub use contract::{Colour, Contract, Crop, Filter, Layout};
 use file::CatalogFile;
@@ -64,12 +69,25 @@ pub struct Network {
 
 impl Network {
     /// The ONNX file's bytes, once their hash is what the catalog says.
-    pub fn read(&self) -> Result<Vec<u8>, CatalogError> {
+    pub fn read(&self) -> Result<Cow<'static, [u8]>, CatalogError> {
         read_checked(&self.file, &self.sha256)
     }
 
+    /// What `read` makes of the ONNX file, whose length it is told, once the hash of all of it is what the catalog says.
+    pub fn read_with<T>(&self, read: impl FnOnce(&mut dyn Read, u64) -> T) -> Result<T, CatalogError> {
+        read_checked_with(&self.file, &self.sha256, read)
+    }
+
+    /// What tells the ONNX file from a later one at its place, without reading it; nothing where there is none.
+    pub fn as_it_is(&self) -> Option<String> {
+        if self.file.starts_with(crate::embedded::FOLDER) {
+            return Some("built in".into());
+        }
+        std::fs::metadata(&self.file).ok().map(|there| crate::places::as_it_is(&there))
+    }
+
     /// The label file's bytes, once their hash is what the catalog says.
-    pub fn read_labels(&self) -> Result<Vec<u8>, CatalogError> {
+    pub fn read_labels(&self) -> Result<Cow<'static, [u8]>, CatalogError> {
         read_checked(&self.labels, &self.labels_sha256)
     }
 }
@@ -230,21 +248,6 @@ fn assemble_network(name: &str, entry: NetworkEntry, folder: &Path) -> Result<Ne
         licence: entry.licence,
         source: entry.source,
     })
-}
-
-/// In hexadecimal.
-pub fn sha256(bytes: &[u8]) -> String {
-    use sha2::{Digest, Sha256};
-    Sha256::digest(bytes).iter().map(|byte| format!("{byte:02x}")).collect()
-}
-
-fn read_checked(path: &Path, expected: &str) -> Result<Vec<u8>, CatalogError> {
-    let bytes = crate::embedded::read(path).map_err(|cause| CatalogError::Missing { path: path.into(), cause })?;
-    let found = sha256(&bytes);
-    if found != expected {
-        return Err(CatalogError::WrongHash { path: path.into(), found, expected: expected.into() });
-    }
-    Ok(bytes.into_owned())
 }
 
 #[cfg(test)]

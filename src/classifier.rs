@@ -8,6 +8,7 @@ use crate::engine::{self, Engine, EngineError};
 use crate::frame::{Frame, Size};
 use crate::guess::{self, Guesser, Guesses};
 use crate::labels::{LabelError, Labels};
+use crate::places;
 use crate::preprocess::{Preprocess, PreprocessError};
 use crate::view::{Area, View};
 
@@ -38,6 +39,8 @@ pub struct Settings {
     pub guess: guess::Settings,
     /// Threads that one inference may use.
     pub threads: usize,
+    /// Whether packed weights are kept in the state folder, for a quicker restart.
+    pub keeps_packed: bool,
 }
 
 /// What a choice said of a frame.
@@ -103,7 +106,9 @@ impl Classifier {
     /// Loads `choice`, checking its files and that its labels and classes agree.
     pub fn open(choice: &Choice, settings: &Settings) -> Result<Classifier, ReadyError> {
         let network = &choice.network;
-        let engine = engine::open(choice, &network.read()?, settings.threads)?;
+        // Not in a temporary folder: what lies there may be anybody's.
+        let state = settings.keeps_packed.then(places::kept_state).flatten();
+        let engine = engine::open(choice, state.as_deref(), settings.threads)?;
         let labels = Labels::parse(&network.read_labels()?, &network.labels)?;
         let labels = labels.for_classes(engine.classes(), &network.name, &network.labels)?;
         Ok(Classifier::with_engine(choice, labels, engine, settings))

@@ -136,6 +136,9 @@ pub struct BenchArgs {
     /// Pixels along a side, for a FILE that takes any
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(sides()))]
     pub side: Option<u32>,
+    /// Load as `run` does at a restart: from the weights that an earlier start has packed, where there are some
+    #[arg(long)]
+    pub packed: bool,
     /// Frames to time [default: at least 20, for about a second and a half]
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..))]
     pub frames: Option<u64>,

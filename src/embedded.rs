@@ -1,6 +1,8 @@
 //! The shipped models inside the program (feature `embed-models`), as files of a folder that no disk has.
 
 use std::borrow::Cow;
+use std::fs::File;
+use std::io::{BufReader, Cursor, Read};
 use std::path::Path;
 
 /// Path below `models` and bytes of each file; none without the feature.
@@ -26,6 +28,18 @@ pub fn read(path: &Path) -> std::io::Result<Cow<'static, [u8]>> {
     }
 }
 
+/// The same to be read bit by bit, and its length.
+pub fn open(path: &Path) -> std::io::Result<(Box<dyn Read>, u64)> {
+    if path.starts_with(FOLDER) {
+        let bytes = read(path)?;
+        let length = bytes.len() as u64;
+        return Ok((Box::new(Cursor::new(bytes)), length));
+    }
+    let file = File::open(path)?;
+    let length = file.metadata()?.len();
+    Ok((Box::new(BufReader::new(file)), length))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -36,6 +50,9 @@ mod tests {
         let path = folder.path().join("a");
         std::fs::write(&path, "on the disk").unwrap();
         assert_eq!(&*read(&path).unwrap(), b"on the disk");
+        let (mut opened, length) = open(&path).unwrap();
+        assert_eq!((std::io::read_to_string(&mut opened).unwrap().as_str(), length), ("on the disk", 11));
+        assert!(open(&Path::new(FOLDER).join("nothing.toml")).is_err());
         assert!(read(&Path::new(FOLDER).join("nothing.toml")).is_err());
         assert_eq!(read(&Path::new(FOLDER).join("catalog.toml")).is_ok(), is_there());
         assert_eq!(is_there(), cfg!(feature = "embed-models"));

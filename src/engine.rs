@@ -1,15 +1,22 @@
 //! What runs a model.
 
-use crate::catalog::Choice;
+use std::path::Path;
 
+use crate::catalog::{CatalogError, Choice};
+
+mod aside;
+mod kept;
 mod logits;
+mod onnx;
 mod tract;
-mod widen;
+pub use kept::kept;
 pub use tract::Tract;
 
 /// A model that could not be loaded or run.
 #[derive(Debug, thiserror::Error)]
 pub enum EngineError {
+    #[error(transparent)]
+    File(#[from] CatalogError),
     #[error("{model} cannot be loaded: {cause}; `phicam models verify` checks every file")]
     Load { model: String, cause: String },
     #[error(
@@ -38,7 +45,13 @@ pub trait Engine: Send {
     fn infer(&mut self) -> Result<&[f32], EngineError>;
 }
 
-/// Loads `choice` from the bytes of its file, to run on `threads` threads.
-pub fn open(choice: &Choice, onnx: &[u8], threads: usize) -> Result<Box<dyn Engine>, EngineError> {
+/// Loads `choice` from its file, whose hash is checked, to run on `threads` threads. Below the folder `state`, where there is
+/// one, its weights are kept as they are packed: the next start reads those.
+pub fn open(choice: &Choice, state: Option<&Path>, threads: usize) -> Result<Box<dyn Engine>, EngineError> {
+    Ok(Box::new(Tract::open(choice, state, threads)?))
+}
+
+/// Loads `choice` from the bytes of a file that nobody vouches for.
+pub fn open_bytes(choice: &Choice, onnx: &[u8], threads: usize) -> Result<Box<dyn Engine>, EngineError> {
     Ok(Box::new(Tract::load(&choice.name, onnx, choice.side, choice.input.layout, threads)?))
 }

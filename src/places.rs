@@ -131,6 +131,12 @@ fn replaceable(path: &Path) -> std::io::Result<PathBuf> {
     }
 }
 
+/// What tells a file from a later one at its place.
+pub fn as_it_is(file: &std::fs::Metadata) -> String {
+    let changed = file.modified().ok().and_then(|time| time.duration_since(std::time::SystemTime::UNIX_EPOCH).ok());
+    format!("{} bytes of {}", file.len(), changed.unwrap_or_default().as_nanos())
+}
+
 /// A file that could not be read whole.
 #[derive(Debug, thiserror::Error)]
 pub enum ReadError {

@@ -21,7 +21,7 @@ fn expected() -> Vec<(String, Vec<u32>)> {
 
 fn alone() -> Settings {
     let guess = guess::Settings { smoothing: std::time::Duration::ZERO, ..guess::Settings::default() };
-    Settings { view: View::Centre, guess, threads: 2 }
+    Settings { view: View::Centre, guess, threads: 2, keeps_packed: false }
 }
 
 #[test]

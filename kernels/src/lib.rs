@@ -12,6 +12,7 @@ mod convolve;
 #[allow(unsafe_code)]
 mod depthwise;
 mod each;
+mod half;
 #[allow(unsafe_code)]
 mod kernels;
 #[allow(unsafe_code)]
@@ -27,6 +28,7 @@ mod program;
 mod rows;
 #[allow(unsafe_code)]
 mod source;
+mod stored;
 #[allow(unsafe_code)]
 mod tail;
 #[allow(unsafe_code)]
@@ -35,8 +37,11 @@ mod threads;
 mod unit;
 #[allow(unsafe_code)]
 mod vector;
+mod weights;
 
 pub use activation::Activation;
 pub use kernels::Kernels;
 pub use plan::Machine;
 pub use program::{Program, Settings, State};
+pub use stored::StoredError;
+pub use weights::{Precision, Weights};

@@ -8,6 +8,8 @@ const LINE: usize = 64;
 pub struct Memory {
     start: *mut f32,
     values: usize,
+    /// What was allocated, `start` within it.
+    base: *mut u8,
 }
 
 // SAFETY: it is only memory. Who writes where is agreed on by those who have pointers into it.
@@ -20,11 +22,13 @@ impl Memory {
     pub fn new(values: usize) -> Memory {
         let layout = Memory::layout(values);
         // SAFETY: the layout has at least one line.
-        let start = unsafe { alloc_zeroed(layout) }.cast::<f32>();
-        if start.is_null() {
+        let base = unsafe { alloc_zeroed(layout) };
+        if base.is_null() {
             handle_alloc_error(layout);
         }
-        Memory { start, values }
+        // SAFETY: the layout has a line more than the values need.
+        let start = unsafe { base.add(base.addr().next_multiple_of(LINE) - base.addr()) }.cast();
+        Memory { start, values, base }
     }
 
     /// A copy of `values`, with zeros behind it up to `length`.
@@ -35,8 +39,9 @@ impl Memory {
     }
 
     fn layout(values: usize) -> Layout {
-        let bytes = (values * size_of::<f32>()).next_multiple_of(LINE).max(LINE);
-        Layout::from_size_align(bytes, LINE).expect("a network's memory is far below the address space")
+        // Aligned here and not by the allocator, which would fill fresh pages with zeros that are there.
+        let bytes = (values * size_of::<f32>()).next_multiple_of(LINE) + LINE;
+        Layout::from_size_align(bytes, align_of::<f32>()).expect("a network's memory is far below the address space")
     }
 
     /// How many values there are.
@@ -51,6 +56,11 @@ impl Memory {
         unsafe { self.start.add(at) }
     }
 
+    pub fn values(&self) -> &[f32] {
+        // SAFETY: all of it is there and was zero at first; who shares it by place does not ask for this meanwhile.
+        unsafe { std::slice::from_raw_parts(self.start, self.values) }
+    }
+
     pub fn values_mut(&mut self) -> &mut [f32] {
         // SAFETY: all of it is there, was zero at first, and nobody else has it now.
         unsafe { std::slice::from_raw_parts_mut(self.start, self.values) }
@@ -60,6 +70,6 @@ impl Memory {
 impl Drop for Memory {
     fn drop(&mut self) {
         // SAFETY: allocated with the same layout.
-        unsafe { dealloc(self.start.cast(), Memory::layout(self.values)) }
+        unsafe { dealloc(self.base, Memory::layout(self.values)) }
     }
 }

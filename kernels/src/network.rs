@@ -3,6 +3,7 @@
 use crate::activation::Activation;
 use crate::kernels::has_depthwise;
 use crate::pointwise::MOST_RUNS;
+use crate::weights::Weights;
 
 /// A convolution with a square kernel.
 #[derive(Clone, Debug, PartialEq)]
@@ -18,8 +19,8 @@ pub struct Convolution {
     pub before: [usize; 2],
     /// And behind the last.
     pub after: [usize; 2],
-    /// kernel × kernel × inputs × outputs; kernel × kernel × outputs in a depthwise one.
-    pub weights: Vec<f32>,
+    /// kernel × kernel × inputs × outputs; kernel × kernel × 1 × outputs in a depthwise one.
+    pub weights: Weights,
     /// One an output.
     pub bias: Vec<f32>,
     pub activation: Activation,
@@ -104,12 +105,11 @@ impl Convolution {
     /// What it makes of a picture of `shape`.
     pub fn output(&self, shape: Shape) -> Result<Shape, Unsuitable> {
         let Convolution { inputs, outputs, kernel, stride, .. } = *self;
-        let taps = if self.depthwise { kernel * kernel * outputs } else { kernel * kernel * inputs * outputs };
-        if self.weights.len() != taps || self.bias.len() != outputs || (self.depthwise && inputs != outputs) {
+        let lengths = self.weights.lengths();
+        if lengths != self.lengths() || self.bias.len() != outputs || (self.depthwise && inputs != outputs) {
+            let biases = self.bias.len();
             return refuse(format!(
-                "a convolution of {inputs} to {outputs} channels has {} weights and {} biases",
-                self.weights.len(),
-                self.bias.len()
+                "a convolution of {inputs} to {outputs} channels has {lengths:?} weights and {biases} biases"
             ));
         }
         let along = |axis: usize, length: usize| {
@@ -121,6 +121,16 @@ impl Convolution {
             (Some(height), Some(width)) if shape.channels == inputs => Ok(Shape { height, width, channels: outputs }),
             _ => refuse(format!("a convolution {kernel} wide of {inputs} channels on {shape:?}")),
         }
+    }
+
+    /// Taps, inputs of each output, outputs.
+    pub(crate) fn lengths(&self) -> [usize; 3] {
+        [self.kernel.saturating_mul(self.kernel), if self.depthwise { 1 } else { self.inputs }, self.outputs]
+    }
+
+    /// The same with zeros for weights and biases.
+    pub(crate) fn blank(&self) -> Convolution {
+        Convolution { weights: Weights::blank(self.lengths()), bias: vec![0.0; self.outputs], ..self.clone() }
     }
 
     /// Whether it only mixes the channels of each pixel.
@@ -149,6 +159,47 @@ impl Step {
             }
         }
     }
+}
+
+impl Step {
+    /// The same with zeros for weights and biases.
+    pub(crate) fn blank(&self) -> Step {
+        match self {
+            Step::Stem(stem) => Step::Stem(stem.blank()),
+            Step::Block(Block { expand, depthwise, gate, project, residual }) => Step::Block(Block {
+                expand: expand.as_ref().map(Convolution::blank),
+                depthwise: depthwise.blank(),
+                gate: gate.as_ref().map(|gate| Gate { squeeze: gate.squeeze.blank(), excite: gate.excite.blank() }),
+                project: project.blank(),
+                residual: *residual,
+            }),
+            Step::Head(Head { convolution, classifier }) => Step::Head(Head {
+                convolution: convolution.blank(),
+                classifier: classifier.as_ref().map(Convolution::blank),
+            }),
+        }
+    }
+}
+
+/// What `steps` make of a picture of `shape`, where a program can be made of them.
+pub fn output(steps: &[Step], mut shape: Shape) -> Result<Shape, Unsuitable> {
+    for (place, step) in steps.iter().enumerate() {
+        let (first, last) = (place == 0, place + 1 == steps.len());
+        let follows_stem = place > 0 && matches!(steps[place - 1], Step::Stem(_));
+        let takes_stem = matches!(step, Step::Block(block) if block.expand.is_none() && !block.residual);
+        let why = match step {
+            Step::Stem(_) if !first => "a stem that is not first",
+            Step::Stem(_) if last => "a stem alone",
+            Step::Head(_) if !last => "a step follows the head",
+            _ if follows_stem && !takes_stem => "a stem before a block that needs all of its output",
+            _ => "",
+        };
+        if !why.is_empty() {
+            return refuse(why.into());
+        }
+        shape = step.output(shape)?;
+    }
+    if steps.is_empty() { refuse("nothing".into()) } else { Ok(shape) }
 }
 
 impl Block {

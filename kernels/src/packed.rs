@@ -32,7 +32,8 @@ impl Packed {
     pub fn new(convolution: &Convolution, kernels: &Kernels) -> Packed {
         let lanes = kernels.lanes;
         let real = convolution.outputs;
-        let inputs = convolution.weights.len() / real.max(1);
+        let [taps, inputs, _] = convolution.weights.lengths();
+        let inputs = taps * inputs;
         let (mut panels, mut channel, mut size) = (Vec::new(), 0, 0);
         for registers in widths(real.div_ceil(lanes), kernels.most_registers()) {
             panels.push(Panel { channel, registers, weights: size });
@@ -43,11 +44,7 @@ impl Packed {
         let packed = weights.values_mut();
         for panel in &panels {
             let (first, width) = (panel.channel, panel.registers * lanes);
-            let there = width.min(real - first);
-            for input in 0..inputs {
-                let from = &convolution.weights[input * real + first..][..there];
-                packed[panel.weights + input * width..][..there].copy_from_slice(from);
-            }
+            convolution.weights.put(first..real.min(first + width), width, &mut packed[panel.weights..]);
         }
         let bias = Memory::of(&convolution.bias, channel);
         Packed { inputs, outputs: channel, panels, weights, bias, activation: convolution.activation }
@@ -89,10 +86,7 @@ impl Depthwise {
         let Convolution { kernel, stride, before, activation, .. } = *convolution;
         let (real, channels) = (convolution.outputs, convolution.outputs.next_multiple_of(kernels.lanes));
         let mut weights = Memory::new(kernel * kernel * channels);
-        let taps = convolution.weights.chunks_exact(real);
-        for (tap, packed) in taps.zip(weights.values_mut().chunks_exact_mut(channels)) {
-            packed[..real].copy_from_slice(tap);
-        }
+        convolution.weights.put(0..real, channels, weights.values_mut());
         let bias = Memory::of(&convolution.bias, channels);
         Depthwise { kernel, stride, before, channels, weights, bias, activation }
     }

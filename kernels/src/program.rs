@@ -2,7 +2,7 @@
 
 use crate::kernels::Kernels;
 use crate::memory::Memory;
-use crate::network::{Block, Convolution, Order, Shape, Step, Unsuitable};
+use crate::network::{self, Block, Convolution, Order, Shape, Step, Unsuitable};
 use crate::packed::{Depthwise, Gate, Packed};
 use crate::plan::{Machine, plan};
 use crate::source::{Source, Stem};
@@ -25,6 +25,8 @@ pub struct Settings {
 /// See the module. It can be run by several at once, each with a [`State`] of its own.
 pub struct Program {
     settings: Settings,
+    /// Without their weights.
+    steps: Vec<Step>,
     input: Shape,
     output: Shape,
     /// Whether the picture is put in order first: no stem reads it.
@@ -56,39 +58,63 @@ pub struct State {
     scratch: Vec<Memory>,
 }
 
+/// All weights and biases of a program.
+macro_rules! memories {
+    ($program:expr $(, $mutable:tt)?) => {{
+        let mut all = Vec::new();
+        for Unit { source, depthwise, gate, project, .. } in & $($mutable)? $program.units {
+            if let Source::Pointwise(packed) | Source::Stem(Stem { packed, .. }) = source {
+                all.extend([& $($mutable)? packed.weights, & $($mutable)? packed.bias]);
+            }
+            all.extend([& $($mutable)? depthwise.weights, & $($mutable)? depthwise.bias]);
+            if let Some(Gate { squeeze, excite }) = gate {
+                all.extend([& $($mutable)? squeeze.weights, & $($mutable)? squeeze.bias]);
+                all.extend([& $($mutable)? excite.weights, & $($mutable)? excite.bias]);
+            }
+            all.extend([& $($mutable)? project.weights, & $($mutable)? project.bias]);
+        }
+        if let Tail::Head { convolution, classifier, .. } = & $($mutable)? $program.tail {
+            all.extend([& $($mutable)? convolution.weights, & $($mutable)? convolution.bias]);
+            if let Some(classifier) = classifier {
+                all.extend([& $($mutable)? classifier.weights, & $($mutable)? classifier.bias]);
+            }
+        }
+        all
+    }};
+}
+
 impl Program {
     /// Makes `steps` ready for pictures of `input`.
     pub fn new(steps: &[Step], input: Shape, settings: Settings) -> Result<Program, Unsuitable> {
+        Program::of(steps.to_vec(), input, settings)
+    }
+
+    /// The same; each step is gone once it is packed, so that most weights are in memory once.
+    pub fn of(steps: Vec<Step>, input: Shape, settings: Settings) -> Result<Program, Unsuitable> {
         let kernels = settings.kernels;
+        let output = network::output(&steps, input)?;
+        let blank = steps.iter().map(Step::blank).collect();
         let mut shape = input;
         let mut units: Vec<Unit> = Vec::new();
         let mut tail = Tail::Nothing;
-        let mut stem: Option<(&Convolution, Shape)> = None;
-        for (place, step) in steps.iter().enumerate() {
+        let mut stem: Option<(Convolution, Shape)> = None;
+        for step in steps {
             let output = step.output(shape)?;
             match step {
-                _ if !matches!(tail, Tail::Nothing) => return Err(Unsuitable("a step follows the head".into())),
-                Step::Stem(convolution) if place == 0 => stem = Some((convolution, shape)),
+                Step::Stem(convolution) => stem = Some((convolution, shape)),
                 Step::Block(block) => {
                     let source = match (&block.expand, stem.take()) {
-                        (Some(expand), None) => Source::Pointwise(Packed::new(expand, kernels)),
+                        (Some(expand), _) => Source::Pointwise(Packed::new(expand, kernels)),
                         (None, None) => Source::Same,
-                        (None, Some((stem, picture))) if !block.residual => {
-                            Source::Stem(Stem::new(stem, picture, settings.input_order, kernels))
-                        }
-                        (_, Some(_)) => {
-                            return Err(Unsuitable("a stem before a block that needs all of its output".into()));
+                        (None, Some((stem, picture))) => {
+                            Source::Stem(Stem::new(&stem, picture, settings.input_order, kernels))
                         }
                     };
-                    units.push(unit(block, source, shape, &settings)?);
+                    units.push(unit(&block, source, shape, &settings)?);
                 }
-                Step::Head(head) => tail = Tail::head(head, shape, kernels),
-                Step::Stem(_) => return Err(Unsuitable("a stem that is not first".into())),
+                Step::Head(head) => tail = Tail::head(&head, shape, kernels),
             }
             shape = output;
-        }
-        if stem.is_some() || (units.is_empty() && matches!(tail, Tail::Nothing)) {
-            return Err(Unsuitable("a stem or nothing alone".into()));
         }
         let arranges = !matches!(units.first().map(|unit| &unit.source), Some(Source::Stem(_)));
         if matches!(tail, Tail::Nothing) {
@@ -105,7 +131,7 @@ impl Program {
         let (activations, scratch) = tail.sizes(kernels);
         sizes.activations = sizes.activations.max(activations);
         sizes.scratch = sizes.scratch.max(scratch);
-        Ok(Program { settings, input, output: shape, arranges, units, tail, sizes })
+        Ok(Program { settings, steps: blank, input, output, arranges, units, tail, sizes })
     }
 
     /// What it takes.
@@ -116,6 +142,26 @@ impl Program {
     /// What it gives: with a head, one pixel with a channel a class.
     pub fn output(&self) -> Shape {
         self.output
+    }
+
+    /// The steps it was made of, all weights zero.
+    pub(crate) fn blank_steps(&self) -> &[Step] {
+        &self.steps
+    }
+
+    /// All weights and biases.
+    pub(crate) fn memories(&self) -> Vec<&Memory> {
+        memories!(self)
+    }
+
+    /// The same, in the same order, to be filled.
+    pub(crate) fn memories_mut(&mut self) -> Vec<&mut Memory> {
+        memories!(self, mut)
+    }
+
+    /// How many steps it was made of.
+    pub fn steps(&self) -> usize {
+        self.steps.len()
     }
 
     /// The instruction set that it is packed for.

@@ -94,7 +94,7 @@ fn a_file_with_another_hash_is_refused_with_what_to_do() {
     let path = folder.path().join("m.onnx");
     std::fs::write(&path, b"abc").unwrap();
     let right = "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad"; // FIPS 180-2, appendix B.1
-    assert_eq!(read_checked(&path, right).unwrap(), b"abc");
+    assert_eq!(*read_checked(&path, right).unwrap(), *b"abc");
     let message = read_checked(&path, "00").unwrap_err().to_string();
     assert!(message.contains(right) && message.contains("fetch it again"), "{message}");
 }

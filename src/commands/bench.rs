@@ -42,7 +42,8 @@ pub fn bench(args: BenchArgs, out: &mut dyn Write) -> anyhow::Result<ExitCode> {
     let mut setup = Setup::new(&board, &BudgetArgs::default(), &args.choice)?;
     let choice = setup.choose()?;
     let start = Instant::now();
-    let classifier = Classifier::open(&choice, &settings(setup.threads))?;
+    let settings = classifier::Settings { keeps_packed: args.packed, ..settings(setup.threads) };
+    let classifier = Classifier::open(&choice, &settings)?;
     let load_ms = start.elapsed().as_secs_f64() * 1e3;
     let measurement = measure(classifier, load_ms, args.frames)?;
     if args.json {
@@ -59,7 +60,7 @@ pub fn bench(args: BenchArgs, out: &mut dyn Write) -> anyhow::Result<ExitCode> {
 }
 
 fn settings(threads: usize) -> classifier::Settings {
-    classifier::Settings { view: Default::default(), guess: guess::Settings::default(), threads }
+    classifier::Settings { view: Default::default(), guess: guess::Settings::default(), threads, keeps_packed: false }
 }
 
 /// What a file that nobody vouches for may take, beyond a multiple of its size. B7 on 600 pixels, measured: 782 MiB.
@@ -78,7 +79,7 @@ fn bench_file(path: &Path, args: &BenchArgs, out: &mut dyn Write) -> anyhow::Res
     let choice = Choice::of_file(path, bytes, side, file.layout(), file.scaled(), file.million_macs(side)?);
     let threads = args.choice.threads.map_or_else(machine::cores, usize::from);
     let start = Instant::now();
-    let engine = engine::open(&choice, bytes, threads)?;
+    let engine = engine::open_bytes(&choice, bytes, threads)?;
     if engine.classes() != file.classes() {
         let (found, told) = (engine.classes(), file.classes());
         bail!("{} gives {found} scores, and its graph tells of {told} classes: it is damaged", path.display());

@@ -13,7 +13,7 @@ use super::{exit, health, write_json};
 use crate::board::{Board, GENERIC};
 use crate::cli::DoctorArgs;
 use crate::decode::{decode, read_file};
-use crate::{camera, machine, places};
+use crate::{camera, engine, machine, places};
 
 /// One line of the report.
 #[derive(Serialize)]
@@ -138,12 +138,16 @@ fn state_folder() -> Finding {
         .and_then(|()| std::fs::write(&tried, b"x"))
         .and_then(|()| std::fs::remove_file(&tried));
     match written {
-        Ok(()) => good("state", format!("{} can be written", folder.display())),
+        Ok(()) => {
+            let (models, bytes) = engine::kept(&folder);
+            let packed = format!("packed weights: {models}, {:.0} MiB", bytes as f64 / 1024.0 / 1024.0);
+            good("state", format!("{} can be written; {packed}", folder.display()))
+        }
         Err(error) => bad(
             "state",
             State::Missing,
             format!("{} cannot be written: {error}", folder.display()),
-            "every start measures anew; name a folder that can be written with PHICAM_STATE",
+            "every start measures and packs weights anew; name a folder that can be written with PHICAM_STATE",
         ),
     }
 }

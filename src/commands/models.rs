@@ -79,8 +79,12 @@ fn list(catalog: &Catalog, as_json: bool, out: &mut dyn Write) -> anyhow::Result
 
 /// What is wrong with `choice`; nothing where it loads as the catalog says.
 pub fn fault(choice: &Choice) -> Option<String> {
-    let settings =
-        classifier::Settings { view: Default::default(), guess: guess::Settings::default(), threads: machine::cores() };
+    let settings = classifier::Settings {
+        view: Default::default(),
+        guess: guess::Settings::default(),
+        threads: machine::cores(),
+        keeps_packed: false,
+    };
     Classifier::open(choice, &settings).err().map(|error| error.to_string())
 }
 

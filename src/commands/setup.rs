@@ -145,7 +145,7 @@ pub fn is_file_name(model: &str) -> bool {
 pub fn classifier_settings(guess: &GuessArgs, view: View, smoothing_ms: u64, threads: usize) -> classifier::Settings {
     let smoothing = std::time::Duration::from_millis(smoothing_ms);
     let guesses = guess::Settings { top: guess.top.into(), unsure_below: guess.unsure_below, smoothing };
-    classifier::Settings { view: guess.view.unwrap_or(view), guess: guesses, threads }
+    classifier::Settings { view: guess.view.unwrap_or(view), guess: guesses, threads, keeps_packed: true }
 }
 
 /// A folder that the user named, made if need be.

@@ -1,10 +1,11 @@
-//! The CPU engine: tract's optimised graph.
+//! The CPU engine: tract's typed graph, and kernels of our own for what they know of it: mostly all.
 
+use std::path::Path;
 use std::sync::Arc;
 
 use log::Level;
-use phicam_kernels::Kernels;
-use tract_linalg::multithread::{Executor, multithread_tract_scope};
+use phicam_kernels::network::Order;
+use phicam_kernels::{Kernels, Machine};
 use tract_onnx::pb::ModelProto;
 use tract_onnx::prelude::*;
 
@@ -12,12 +13,19 @@ mod find;
 mod fuse;
 mod fused;
 mod graph;
+mod graph_run;
+mod whole;
 
 use self::fuse::{Report, fuse};
+use self::fused::Fused;
+use self::graph_run::GraphRun;
+use self::whole::Whole;
+use super::aside::Aside;
+use super::kept::Kept;
 use super::logits::before_softmax;
-use super::widen::widen;
+use super::onnx::decode;
 use super::{Engine, EngineError};
-use crate::catalog::Layout;
+use crate::catalog::{Choice, Layout};
 
 /// How a network is to be run.
 #[derive(Clone, Copy, Debug)]
@@ -28,18 +36,55 @@ pub struct Settings {
     pub kernels: Option<&'static Kernels>,
 }
 
-/// One network at one side, optimised for this machine, with its input and its state.
+impl Settings {
+    /// The kernels' own.
+    pub fn of_kernels(self) -> Option<phicam_kernels::Settings> {
+        let (order, machine, threads) = (Order::Planar, Machine::default(), self.threads);
+        let settings =
+            |kernels| phicam_kernels::Settings { kernels, threads, machine, input_order: order, output_order: order };
+        self.kernels.map(settings)
+    }
+}
+
+/// One network at one side, made ready for this machine, with its input and its state.
 pub struct Tract {
     model: String,
     classes: usize,
-    state: TypedSimpleState,
-    executor: Executor,
     report: Report,
-    input: Arc<Tensor>,
-    output: Option<TValue>,
+    run: Run,
+}
+
+enum Run {
+    Whole(Whole),
+    Graph(GraphRun),
 }
 
 impl Tract {
+    /// See [`super::open`].
+    pub fn open(choice: &Choice, state: Option<&Path>, threads: usize) -> Result<Tract, EngineError> {
+        let settings = Settings { threads, kernels: kernels(std::env::var("PHICAM_KERNELS").ok())? };
+        Tract::open_with(choice, state, settings)
+    }
+
+    /// The same with other settings.
+    pub fn open_with(choice: &Choice, state: Option<&Path>, settings: Settings) -> Result<Tract, EngineError> {
+        let model = &choice.name;
+        let kept = state.zip(settings.of_kernels()).and_then(|(state, settings)| Kept::of(choice, state, settings));
+        if let Some(program) = kept.as_ref().and_then(Kept::read) {
+            let kernels = settings.kernels.map(|kernels| kernels.name);
+            let report = Report { chains: vec![program.steps()], left: Vec::new(), kernels };
+            log::debug!("{model}: {report}, packed by an earlier start");
+            let (classes, run) = (program.output().channels, Run::Whole(Whole::new(Arc::new(program))));
+            return Ok(Tract { model: model.clone(), classes, report, run });
+        }
+        let proto = choice.network.read_with(decode)?.map_err(|error| undecoded(model, &error))?;
+        let mut tract = Tract::of(model, proto, choice.side, choice.input.layout, settings)?;
+        if let (Run::Whole(whole), Some(kept)) = (&mut tract.run, kept) {
+            whole.keep(kept);
+        }
+        Ok(tract)
+    }
+
     /// Loads the ONNX model in `onnx` for square pictures of `side` pixels, to run on `threads` threads, by the kernels that
     /// the environment's PHICAM_KERNELS names or else the quickest.
     pub fn load(model: &str, onnx: &[u8], side: u32, layout: Layout, threads: usize) -> Result<Tract, EngineError> {
@@ -57,37 +102,48 @@ impl Tract {
         layout: Layout,
         settings: Settings,
     ) -> Result<Tract, EngineError> {
+        let proto = decode(&mut &*onnx, onnx.len() as u64).map_err(|error| undecoded(model, &error))?;
+        Tract::of(model, proto, side, layout, settings)
+    }
+
+    fn of(model: &str, proto: ModelProto, side: u32, layout: Layout, settings: Settings) -> Result<Tract, EngineError> {
         let failed = |cause: TractError| EngineError::Load { model: model.into(), cause: format!("{cause:#}") };
         let side = side as usize;
         let shape = match layout {
             Layout::Nchw => [1, 3, side, side],
             Layout::Nhwc => [1, side, side, 3],
         };
-        let (optimised, report) = optimise(onnx, &shape, settings).map_err(failed)?;
+        let (typed, report) = fused(proto, &shape, settings).map_err(failed)?;
         // A network of the family is fused completely; anything else is worth knowing.
         let level = if report.left.is_empty() || settings.kernels.is_none() { Level::Debug } else { Level::Info };
         log::log!(level, "{model}: {report}");
         let refused = |what, found: String, expected: &str| {
             Err(EngineError::Shape { model: model.into(), what, found, expected: expected.into() })
         };
-        if optimised.inputs.len() != 1 || optimised.outputs.len() != 1 {
-            let found = format!("{} inputs and {} outputs", optimised.inputs.len(), optimised.outputs.len());
+        if typed.inputs.len() != 1 || typed.outputs.len() != 1 {
+            let found = format!("{} inputs and {} outputs", typed.inputs.len(), typed.outputs.len());
             return refused("has", found, "one of each");
         }
-        let fact = optimised.output_fact(0).map_err(failed)?;
+        let fact = typed.output_fact(0).map_err(failed)?;
         let classes = match (fact.datum_type, fact.shape.as_concrete()) {
             (DatumType::F32, Some(&[1, classes])) => classes,
             _ => return refused("gives", format!("{fact:?}"), "1 × classes, f32"),
         };
-        let plan = TypedSimplePlan::new(optimised).map_err(failed)?;
-        let input = Arc::new(Tensor::zero::<f32>(&shape).map_err(failed)?);
-        // tract's own threads are for what it runs itself.
-        let executor = match settings.threads {
-            threads @ 2.. if !report.left.is_empty() => Executor::multithread(threads),
-            _ => Executor::SingleThread,
+        let last = typed.node(typed.outputs[0].node);
+        let run = match last.op_as::<Fused>().filter(|_| last.inputs == typed.inputs) {
+            Some(fused) => {
+                let program = fused.program().clone();
+                drop(typed); // before there is more
+                Run::Whole(Whole::new(program))
+            }
+            None => {
+                // tract's own threads are for what it runs itself.
+                let threads = if report.left.is_empty() { 1 } else { settings.threads };
+                let run = typed.into_optimized().and_then(|optimised| GraphRun::new(optimised, &shape, threads));
+                Run::Graph(run.map_err(failed)?)
+            }
         };
-        let state = plan.spawn().map_err(failed)?;
-        Ok(Tract { model: model.into(), classes, state, executor, report, input, output: None })
+        Ok(Tract { model: model.into(), classes, report, run })
     }
 }
 
@@ -103,18 +159,19 @@ fn kernels(wish: Option<String>) -> Result<Option<&'static Kernels>, EngineError
     }
 }
 
-fn optimise(onnx: &[u8], shape: &[usize], settings: Settings) -> TractResult<(TypedModel, Report)> {
-    let framework = tract_onnx::onnx();
-    let mut proto: ModelProto = framework.proto_model_for_read(&mut &onnx[..])?;
-    if let Some(graph) = &mut proto.graph {
-        widen(graph);
-        before_softmax(graph);
-    }
-    let parsed = framework.parse(&proto, None)?;
-    drop(proto); // as large as the weights
+fn undecoded(model: &str, error: &std::io::Error) -> EngineError {
+    EngineError::Load { model: model.into(), cause: error.to_string() }
+}
+
+/// The graph with types, and with the kernels in it.
+fn fused(mut proto: ModelProto, shape: &[usize], settings: Settings) -> TractResult<(TypedModel, Report)> {
+    let aside = proto.graph.as_mut().map(Aside::take).unwrap_or_default();
+    proto.graph.as_mut().map(before_softmax);
+    let parsed = tract_onnx::onnx().parse(&proto, None)?;
+    drop(proto);
     let mut typed = parsed.model.with_input_fact(0, f32::fact(shape).into())?.into_typed()?;
-    let report = fuse(&mut typed, settings)?;
-    Ok((typed.into_optimized()?, report))
+    let report = fuse(&mut typed, aside, settings)?;
+    Ok((typed, report))
 }
 
 impl Tract {
@@ -134,20 +191,19 @@ impl Engine for Tract {
     }
 
     fn input(&mut self) -> &mut [f32] {
-        // Between runs tract keeps no lease on the input; if it ever did, a copy would be right too, only slower.
-        let tensor = Arc::make_mut(&mut self.input);
-        let view = tensor.to_plain_array_view_mut::<f32>().ok();
-        view.and_then(|view| view.into_slice()).expect("`load` made the input as plain f32, and nothing replaces it")
+        match &mut self.run {
+            Run::Whole(whole) => &mut whole.input,
+            Run::Graph(graph) => graph.input(),
+        }
     }
 
     fn infer(&mut self) -> Result<&[f32], EngineError> {
-        let Tract { state, executor, input, output, .. } = self;
-        let inputs = tvec![input.clone().into_tvalue()];
-        let run = multithread_tract_scope(executor.clone(), || state.run(inputs));
-        let failed = |cause: TractError| EngineError::Run { model: self.model.clone(), cause: format!("{cause:#}") };
-        let mut outputs = run.map_err(failed)?;
-        let scores = output.insert(outputs.remove(0));
-        scores.try_as_plain_ram().and_then(|scores| scores.as_slice()).map_err(failed)
+        match &mut self.run {
+            Run::Whole(whole) => Ok(whole.infer()),
+            Run::Graph(graph) => graph
+                .infer()
+                .map_err(|cause| EngineError::Run { model: self.model.clone(), cause: format!("{cause:#}") }),
+        }
     }
 }
 

@@ -66,7 +66,7 @@ pub fn photograph(name: &str) -> (Vec<u8>, Frame) {
 
 /// The label that `choice` gives on this machine, and the screen that this machine would draw.
 fn expected(frame: &Frame, choice: &str) -> (String, image::RgbImage) {
-    let settings = Settings { view: Default::default(), guess: Default::default(), threads: 1 };
+    let settings = Settings { view: Default::default(), guess: Default::default(), threads: 1, keeps_packed: false };
     let mut classifier = Classifier::open(catalog().choice(choice).unwrap(), &settings).unwrap();
     let answer = classifier.answer(frame).unwrap();
     let label = answer.model.labels.of(answer.guesses.best()[0].class).to_string();

@@ -51,7 +51,7 @@ pub fn classifier(choice: &str, takes: Duration, fails_after: u64) -> Classifier
     let labels = Labels::parse(b"one\ntwo\nthree\nfour\nfive\nsix\nseven\neight\n", "labels".as_ref()).unwrap();
     let input = vec![0.0; 3 * (choice.side * choice.side) as usize];
     let engine = StandIn { input, scores: vec![0.0; 8], takes, fails_after, runs: 0 };
-    let settings = Settings { view: Default::default(), guess: Default::default(), threads: 1 };
+    let settings = Settings { view: Default::default(), guess: Default::default(), threads: 1, keeps_packed: false };
     Classifier::with_engine(&choice, labels, Box::new(engine), &settings)
 }
 

@@ -1,8 +1,8 @@
 //! Networks with seeded weights, and what they give, worked out plainly.
 #![allow(dead_code)] // each test file uses its part
 
-use phicam_kernels::Activation;
 use phicam_kernels::network::{Block, Convolution, Gate, Head, Order, Shape, Step};
+use phicam_kernels::{Activation, Weights};
 
 /// Numbers that are the same each time (xorshift).
 pub struct Seeded(pub u64);
@@ -34,7 +34,8 @@ impl Seeded {
     ) -> Convolution {
         let taps = kernel * kernel * if depthwise { 1 } else { inputs };
         let size = 1.7 * (1.0 / taps as f32).sqrt() * 1.4;
-        let weights = self.values(taps * outputs, size);
+        let lengths = [kernel * kernel, if depthwise { 1 } else { inputs }, outputs];
+        let weights = Weights::of(&self.values(taps * outputs, size), lengths);
         let bias = self.values(outputs, 0.3);
         let (before, after) = ([0, 0], [0, 0]);
         Convolution { inputs, outputs, depthwise, kernel, stride, before, after, weights, bias, activation }
@@ -155,10 +156,10 @@ pub fn convolved(convolution: &Convolution, input: &Values) -> Values {
                     }
                     let pixel = &input.values[(from_y * input.shape.width + from_x) * inputs..][..inputs];
                     if depthwise {
-                        sum += f64::from(pixel[output]) * f64::from(convolution.weights[tap * outputs + output]);
+                        sum += f64::from(pixel[output]) * f64::from(convolution.weights.at(tap * outputs + output));
                     } else {
                         for (place, &value) in pixel.iter().enumerate() {
-                            let weight = convolution.weights[(tap * inputs + place) * outputs + output];
+                            let weight = convolution.weights.at((tap * inputs + place) * outputs + output);
                             sum += f64::from(value) * f64::from(weight);
                         }
                     }

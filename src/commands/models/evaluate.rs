@@ -89,7 +89,10 @@ pub fn in_words(score: &Score) -> String {
 /// Classifies every picture in the folders of `dir`, whose names are labels.
 pub fn score(choice: &Choice, dir: &Path, threads: usize) -> anyhow::Result<Score> {
     let guess = guess::Settings { smoothing: std::time::Duration::ZERO, ..guess::Settings::default() };
-    let mut classifier = Classifier::open(choice, &classifier::Settings { view: Default::default(), guess, threads })?;
+    let mut classifier = Classifier::open(
+        choice,
+        &classifier::Settings { view: Default::default(), guess, threads, keeps_packed: false },
+    )?;
     let pictures = pictures(dir, &classifier.model().labels)?;
     let (mut pool, mut score) = (FramePool::default(), Score::default());
     for (class, file) in pictures {

@@ -9,7 +9,7 @@ use tract_onnx::tract_core::ops::einsum::EinSum;
 use tract_onnx::tract_core::ops::math::{Add, Div, Max, Min, Mul};
 use tract_onnx::tract_core::ops::nn::{DataFormat, Reduce, Reducer, Sigmoid, Silu};
 
-use super::graph::{Graph, changes, joins, spread, values};
+use super::graph::{Graph, changes, joins, spread};
 
 /// Steps that follow one another, and nothing else reads what is between them.
 pub struct Chain {
@@ -140,11 +140,12 @@ impl<'a> Graph<'a> {
             before[axis] = padding.pad_before + zeros[axis].0;
             after[axis] = padding.pad_after + zeros[axis].1;
         }
-        // out, in, rows, columns → rows, columns, in, out
-        let weights = self.constant(node.inputs[1])?.moved_axis(1, 3).ok()?.moved_axis(0, 3).ok()?;
+        let stored = self.weights(node.inputs[1])?;
+        let &[out, within, rows, columns] = &stored.dims[..] else { return None };
+        let taps = rows * columns;
+        let weights = stored.weights([taps, within, out], [1, taps, within * taps])?;
         let bias = spread(&self.constant(*node.inputs.get(2)?)?, outputs)?;
         let activation = Activation::None;
-        let weights = values(&weights);
         let mut found =
             Convolution { inputs, outputs, depthwise, kernel, stride, before, after, weights, bias, activation };
         let last = self.fold(&mut found, node.id);
@@ -159,13 +160,12 @@ impl<'a> Graph<'a> {
             let Some(numbers) = (multiplies || adds).then(|| self.numbers(next, last, channels)).flatten() else {
                 break;
             };
-            for (channel, number) in numbers.into_iter().enumerate() {
-                if adds {
-                    convolution.bias[channel] += number;
-                } else {
-                    convolution.bias[channel] *= number;
-                    convolution.weights[channel..].iter_mut().step_by(channels).for_each(|weight| *weight *= number);
-                }
+            let biases = convolution.bias.iter_mut().zip(&numbers);
+            if adds {
+                biases.for_each(|(bias, number)| *bias += number);
+            } else {
+                biases.for_each(|(bias, number)| *bias *= number);
+                convolution.weights.multiply(&numbers);
             }
             last = next.id;
         }
@@ -247,14 +247,16 @@ impl<'a> Graph<'a> {
         while next.op_is::<AxisOp>() {
             next = self.reader(next.id)?;
         }
-        let weights = self.constant(*next.inputs.iter().find(|input| self.constant(**input).is_some())?)?;
+        let stored = next.inputs.iter().find_map(|input| self.weights(*input))?;
         let transposed = match next.op_as::<EinSum>()?.axes.to_string().as_str() {
             "mk,kn->mn" => false,
             "mk,nk->mn" => true,
             _ => return None,
         };
-        let weights = if transposed { weights.permute_axes(&[1, 0]).ok()? } else { weights };
-        let &[inputs, outputs] = weights.shape() else { return None };
+        let &[rows, columns] = &stored.dims[..] else { return None };
+        let (inputs, outputs) = if transposed { (columns, rows) } else { (rows, columns) };
+        let strides = if transposed { [0, 1, columns] } else { [0, columns, 1] };
+        let weights = stored.weights([1, inputs, outputs], strides)?;
         let mut bias = vec![0.0; outputs];
         let mut last = next.id;
         if let Some(sum) = self.reader(last).filter(|sum| joins::<Add>(sum)) {
@@ -262,7 +264,7 @@ impl<'a> Graph<'a> {
             last = sum.id;
         }
         let (before, after, activation) = ([0; 2], [0; 2], Activation::None);
-        let (depthwise, kernel, stride, weights) = (false, 1, 1, values(&weights));
+        let (depthwise, kernel, stride) = (false, 1, 1);
         let found =
             Convolution { inputs, outputs, depthwise, kernel, stride, before, after, weights, bias, activation };
         (inputs == channels).then_some((found, last))

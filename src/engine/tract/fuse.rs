@@ -1,13 +1,14 @@
 //! Replaces in a typed graph what the kernels can run.
 
-use phicam_kernels::network::Order;
-use phicam_kernels::{Machine, Program};
+use phicam_kernels::{Program, network};
 use tract_onnx::tract_core::internal::*;
+use tract_onnx::tract_core::ops::konst::Const;
 
 use super::Settings;
 use super::find::Chain;
 use super::fused::Fused;
 use super::graph::Graph;
+use crate::engine::aside::Aside;
 
 /// What became of a graph's operators.
 #[derive(Clone, Debug, Default)]
@@ -40,8 +41,8 @@ impl std::fmt::Display for Report {
     }
 }
 
-/// Fuses all chains of `model`.
-pub fn fuse(model: &mut TypedModel, settings: Settings) -> TractResult<Report> {
+/// Fuses all chains of `model`, whose weights are `aside`; those that no chain takes are put back into it.
+pub fn fuse(model: &mut TypedModel, mut aside: Aside, settings: Settings) -> TractResult<Report> {
     model.prop_consts()?;
     if settings.kernels.is_some() {
         while let Some(patch) = there_and_back(model)? {
@@ -50,18 +51,19 @@ pub fn fuse(model: &mut TypedModel, settings: Settings) -> TractResult<Report> {
         }
     }
     let mut chains = Vec::new();
-    while let Some((chain, program)) = next(model, settings)? {
+    while let Some((chain, program)) = next(model, &mut aside, settings)? {
         let shape = model.outlet_fact(chain.last.into())?.shape.as_concrete().context("a shape")?.to_vec();
         let name = model.nodes()[chain.last].name.clone();
         let mut patch = TypedModelPatch::new("fuse");
         let input = patch.tap_model(model, chain.input)?;
-        let output =
-            patch.wire_node(format!("{name}.fused"), Fused::new(program, &shape, chain.steps.len()), &[input])?;
+        let steps = program.steps();
+        let output = patch.wire_node(format!("{name}.fused"), Fused::new(program, &shape, steps), &[input])?;
         patch.shunt_outside(model, chain.last.into(), output[0])?;
         patch.apply(model)?;
         model.compact()?;
-        chains.push(chain.steps.len());
+        chains.push(steps);
     }
+    put_back(model, &aside)?;
     let mut left = std::collections::BTreeMap::<String, usize>::new();
     for node in model.nodes() {
         let name = node.op().name();
@@ -74,19 +76,37 @@ pub fn fuse(model: &mut TypedModel, settings: Settings) -> TractResult<Report> {
 }
 
 /// The first chain of the graph that the kernels take, ready to run.
-fn next(model: &TypedModel, Settings { threads, kernels }: Settings) -> TractResult<Option<(Chain, Program)>> {
-    let Some(kernels) = kernels else { return Ok(None) };
-    let (graph, order, machine) = (Graph(model), Order::Planar, Machine::default());
-    let settings = phicam_kernels::Settings { kernels, threads, machine, input_order: order, output_order: order };
+fn next(model: &TypedModel, aside: &mut Aside, settings: Settings) -> TractResult<Option<(Chain, Program)>> {
+    let Some(settings) = settings.of_kernels() else { return Ok(None) };
     for id in model.eval_order()? {
-        let Some(chain) = (model.node(id).outputs.len() == 1).then(|| graph.chain(id.into())).flatten() else {
+        let only = model.node(id).outputs.len() == 1;
+        let Some(mut chain) = only.then(|| Graph(model, aside).chain(id.into())).flatten() else { continue };
+        if network::output(&chain.steps, chain.shape).is_err() {
             continue;
-        };
-        if let Ok(program) = Program::new(&chain.steps, chain.shape, settings) {
-            return Ok(Some((chain, program)));
         }
+        aside.let_go(); // the steps have them; and they go as they are packed
+        let steps = std::mem::take(&mut chain.steps);
+        let program = Program::of(steps, chain.shape, settings)?;
+        return Ok(Some((chain, program)));
     }
     Ok(None)
+}
+
+/// Makes constants of the inputs that stand for weights aside.
+fn put_back(model: &mut TypedModel, aside: &Aside) -> TractResult<()> {
+    let inputs = model.inputs.clone();
+    let (stand_ins, inputs): (Vec<OutletId>, Vec<OutletId>) =
+        inputs.into_iter().partition(|input| aside.stands_in(&model.node(input.node).name));
+    for OutletId { node, .. } in stand_ins {
+        let node = model.node_mut(node);
+        if let Some(stored) = aside.get(&node.name) {
+            let tensor = stored.tensor()?.into_arc_tensor();
+            node.outputs[0].fact = TypedFact::try_from(tensor.clone())?;
+            node.op = Box::new(Const::new(tensor)?);
+        }
+    }
+    model.set_input_outlets(&inputs)?;
+    model.compact()
 }
 
 /// Takes away two changes of the order of axes of which the second undoes the first: exporters put them around operators.

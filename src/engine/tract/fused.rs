@@ -19,6 +19,10 @@ impl Fused {
     pub fn new(program: Program, shape: &[usize], steps: usize) -> Fused {
         Fused { program: Arc::new(program), shape: shape.into(), steps }
     }
+
+    pub fn program(&self) -> &Arc<Program> {
+        &self.program
+    }
 }
 
 impl std::fmt::Debug for Fused {

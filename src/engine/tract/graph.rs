@@ -1,15 +1,21 @@
 //! What is asked of a graph when blocks are looked for in it.
 
+use std::sync::Arc;
+
+use phicam_kernels::Precision;
 use tract_onnx::prelude::tract_itertools::Itertools;
 use tract_onnx::tract_core::internal::*;
 use tract_onnx::tract_core::ops::binary::{BinMiniOp, TypedBinOp};
 use tract_onnx::tract_core::ops::cast::Cast;
 use tract_onnx::tract_core::ops::element_wise::ElementWiseOp;
 use tract_onnx::tract_core::ops::identity::Identity;
+use tract_onnx::tract_core::ops::source::TypedSource;
 
-/// A typed graph, its shapes known, constants folded.
+use crate::engine::aside::{Aside, Stored};
+
+/// A typed graph, its shapes known, constants folded; and the weights that are not in it.
 #[derive(Clone, Copy)]
-pub struct Graph<'a>(pub &'a TypedModel);
+pub struct Graph<'a>(pub &'a TypedModel, pub &'a Aside);
 
 impl<'a> Graph<'a> {
     pub fn node(self, id: usize) -> &'a TypedNode {
@@ -49,6 +55,17 @@ impl<'a> Graph<'a> {
         let outlet = if node.op_is::<Cast>() { node.inputs[0] } else { outlet };
         let tensor = self.0.outlet_fact(outlet).ok()?.konst.clone()?;
         Some(tensor.cast_to::<f32>().ok()?.into_owned())
+    }
+
+    /// A constant as it is stored, be it in the graph or aside.
+    pub fn weights(self, outlet: OutletId) -> Option<Stored> {
+        let node = self.node(outlet.node);
+        if node.op_is::<TypedSource>() {
+            return self.1.get(&node.name).cloned();
+        }
+        let tensor = self.constant(outlet)?;
+        let bytes = values(&tensor).iter().flat_map(|value| value.to_le_bytes()).collect();
+        Some(Stored { dims: tensor.shape().to_vec(), precision: Precision::Single, bytes: Arc::new(bytes) })
     }
 
     /// The constant that `node` joins with what node `other` gives.
