@@ -143,7 +143,7 @@ def simulable(text: str) -> str:
     if name in ("b", "bl", "br", "blr", "ret"):
         return "b #0"  # calls are charged 100 cycles
     if BRANCH.match(name):
-        return f"{name} {re.sub(r'(^|, )0x[0-9a-f]+$', r'\\1#0', operands)}"
+        return name + " " + re.sub(r"(^|, )0x[0-9a-f]+$", r"\1#0", operands)
     if name in ("adr", "adrp"):
         return f"mov {operands.split(',')[0]}, #0"
     if name.startswith("ldr") and "[" not in operands:
