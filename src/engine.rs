@@ -28,6 +28,8 @@ pub enum EngineError {
     Run { model: String, cause: String },
     #[error("PHICAM_KERNELS is `{value}`, expected one of this CPU's, {known}, or none")]
     Kernels { value: String, known: String },
+    #[error("PHICAM_DEPTH_FIRST is `{value}`, expected yes or no")]
+    DepthFirst { value: String },
 }
 
 /// Name of the engine that is always there.

@@ -63,8 +63,15 @@ static void set_format(int device, const char *fourcc, int width, int height, si
     format.fmt.pix.field = V4L2_FIELD_NONE;
     format.fmt.pix.sizeimage = largest;
     format.fmt.pix.colorspace = V4L2_COLORSPACE_SRGB;
-    if (ioctl(device, VIDIOC_S_FMT, &format))
-        fail("VIDIOC_S_FMT");
+    /* While a reader waits for the next player, a v4l2loopback with exclusive_caps may be neither camera nor output to the
+     * kernel (both of its flags are down when somebody asks for capabilities): the reader gives up after a while. */
+    for (int tries = 1; ioctl(device, VIDIOC_S_FMT, &format); tries++) {
+        if (errno != EINVAL || tries == 100)
+            fail("VIDIOC_S_FMT");
+        if (tries == 1)
+            fprintf(stderr, "play: the driver takes no format yet\n");
+        usleep(200 * 1000);
+    }
     if (memcmp(&format.fmt.pix.pixelformat, fourcc, 4) || format.fmt.pix.width != (unsigned)width ||
         format.fmt.pix.height != (unsigned)height) {
         fprintf(stderr, "play: the driver made %.4s %ux%u of %s %dx%d\n", (char *)&format.fmt.pix.pixelformat,

@@ -4,8 +4,6 @@ use std::path::Path;
 use std::sync::Arc;
 
 use log::Level;
-use phicam_kernels::network::Order;
-use phicam_kernels::{Kernels, Machine};
 use tract_onnx::pb::ModelProto;
 use tract_onnx::prelude::*;
 
@@ -14,7 +12,9 @@ mod fuse;
 mod fused;
 mod graph;
 mod graph_run;
+mod settings;
 mod whole;
+pub use settings::Settings;
 
 use self::fuse::{Report, fuse};
 use self::fused::Fused;
@@ -26,25 +26,6 @@ use super::logits::before_softmax;
 use super::onnx::decode;
 use super::{Engine, EngineError};
 use crate::catalog::{Choice, Layout};
-
-/// How a network is to be run.
-#[derive(Clone, Copy, Debug)]
-pub struct Settings {
-    /// Threads that one picture may use.
-    pub threads: usize,
-    /// What runs the blocks; where there is nothing, tract does.
-    pub kernels: Option<&'static Kernels>,
-}
-
-impl Settings {
-    /// The kernels' own.
-    pub fn of_kernels(self) -> Option<phicam_kernels::Settings> {
-        let (order, machine, threads) = (Order::Planar, Machine::default(), self.threads);
-        let settings =
-            |kernels| phicam_kernels::Settings { kernels, threads, machine, input_order: order, output_order: order };
-        self.kernels.map(settings)
-    }
-}
 
 /// One network at one side, made ready for this machine, with its input and its state.
 pub struct Tract {
@@ -62,8 +43,7 @@ enum Run {
 impl Tract {
     /// See [`super::open`].
     pub fn open(choice: &Choice, state: Option<&Path>, threads: usize) -> Result<Tract, EngineError> {
-        let settings = Settings { threads, kernels: kernels(std::env::var("PHICAM_KERNELS").ok())? };
-        Tract::open_with(choice, state, settings)
+        Tract::open_with(choice, state, Settings::of_environment(threads)?)
     }
 
     /// The same with other settings.
@@ -85,11 +65,10 @@ impl Tract {
         Ok(tract)
     }
 
-    /// Loads the ONNX model in `onnx` for square pictures of `side` pixels, to run on `threads` threads, by the kernels that
-    /// the environment's PHICAM_KERNELS names or else the quickest.
+    /// Loads the ONNX model in `onnx` for square pictures of `side` pixels, to run on `threads` threads, as the environment's
+    /// settings say.
     pub fn load(model: &str, onnx: &[u8], side: u32, layout: Layout, threads: usize) -> Result<Tract, EngineError> {
-        let kernels = kernels(std::env::var("PHICAM_KERNELS").ok())?;
-        Tract::load_with(model, onnx, side, layout, Settings { threads, kernels })
+        Tract::load_with(model, onnx, side, layout, Settings::of_environment(threads)?)
     }
 
     /// The same with other settings.
@@ -144,18 +123,6 @@ impl Tract {
             }
         };
         Ok(Tract { model: model.into(), classes, report, run })
-    }
-}
-
-/// The kernels that `wish`, the setting PHICAM_KERNELS, names: this CPU's quickest where it is not set, nothing for `none`.
-fn kernels(wish: Option<String>) -> Result<Option<&'static Kernels>, EngineError> {
-    match wish.as_deref() {
-        None | Some("") => Ok(Some(Kernels::best())),
-        Some("none") => Ok(None),
-        Some(name) => Kernels::named(name).map(Some).ok_or_else(|| {
-            let known: Vec<&str> = Kernels::all().map(|kernels| kernels.name).collect();
-            EngineError::Kernels { value: name.into(), known: known.join(", ") }
-        }),
     }
 }
 

@@ -26,7 +26,7 @@ fn choice(folder: &Path, storage: Storage, seed: u64) -> Choice {
 }
 
 fn settings(kernels: &'static Kernels) -> EngineSettings {
-    EngineSettings { threads: 1, kernels: Some(kernels) }
+    EngineSettings { threads: 1, kernels: Some(kernels), depth_first: true }
 }
 
 fn kept(choice: &Choice, state: &Path, kernels: &'static Kernels) -> Kept {

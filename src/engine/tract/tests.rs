@@ -24,7 +24,7 @@ fn plain(family: Family) -> ModelProto {
 /// Scores of a picture, and what became of the graph.
 fn run(model: &ModelProto, layout: Layout, kernels: Option<&'static Kernels>, threads: usize) -> (Vec<f32>, Report) {
     let bytes = model.encode_to_vec();
-    let settings = Settings { threads, kernels };
+    let settings = Settings { threads, kernels, depth_first: true };
     let mut engine = Tract::load_with("test", &bytes, SIDE, layout, settings).unwrap();
     for (place, value) in engine.input().iter_mut().enumerate() {
         *value = (place as f32 * 0.37).sin();
@@ -268,10 +268,3 @@ fn what_the_kernels_do_not_know_stays_tracts_and_the_rest_is_fused() {
     }
 }
 
-#[test]
-fn the_setting_names_kernels_or_none_and_else_says_which_there_are() {
-    assert!(kernels(None).unwrap().is_some() && kernels(Some("none".into())).unwrap().is_none());
-    assert_eq!(kernels(Some("portable".into())).unwrap().unwrap().name, "portable");
-    let refused = kernels(Some("mmx".into())).unwrap_err().to_string();
-    assert!(refused.contains("mmx") && refused.contains("portable"), "{refused}");
-}
