@@ -45,6 +45,14 @@ build target="aarch64":
 test-arm: build
     board/cross/setup.sh qemu
     cargo test --locked --release --test arm -- --ignored
+    board/cross/test-kernels.sh
+
+# The kernels' plain loops under Miri (needs a nightly toolchain with miri), all of them under valgrind
+check-kernels:
+    cd kernels && cargo +nightly miri test
+    cargo build --locked --release --package phicam-kernels --examples
+    valgrind --quiet --error-exitcode=1 target/release/examples/runs b0 64 1 2
+    valgrind --quiet --error-exitcode=1 target/release/examples/runs lite0 96 1 2
 
 # Put the program on a board by ssh; it goes back by itself if it does not get well (board: a name in board/, or a file)
 deploy host board="":

@@ -18,7 +18,7 @@ fn main() -> Result<(), Box<dyn Error>> {
     let onnx = std::fs::read(&job.model)?;
     let mut engine = Tract::load("infer", &onnx, job.side as u32, Layout::Nchw, job.threads)?;
     drop(onnx);
-    let (load_ms, detail) = (ms(start.elapsed()), engine.report());
+    let (load_ms, detail) = (ms(start.elapsed()), engine.detail());
     let loaded = Loaded { version: env!("CARGO_PKG_VERSION").into(), detail, load_ms, base_rss_mib };
     engine.input().copy_from_slice(&job.input);
     job.run(loaded, |scores| -> Result<(), EngineError> {

@@ -88,6 +88,8 @@ pub struct Model {
     pub choice: Choice,
     /// Name of the engine that runs it.
     pub engine: &'static str,
+    /// What runs its operators, in words.
+    pub engine_detail: String,
     /// Threads that one picture may use.
     pub threads: usize,
     /// One a class.
@@ -118,7 +120,8 @@ impl Classifier {
     pub fn with_engine(choice: &Choice, labels: Labels, engine: Box<dyn Engine>, settings: &Settings) -> Classifier {
         let guesser = Guesser::new(settings.guess, engine.classes());
         let preprocess = Preprocess::new(choice.input.clone(), choice.side, settings.view);
-        let model = Model { choice: choice.clone(), engine: engine.name(), threads: settings.threads, labels };
+        let (choice, threads) = (choice.clone(), settings.threads);
+        let model = Model { choice, engine: engine.name(), engine_detail: engine.detail(), threads, labels };
         Classifier { model: Arc::new(model), preprocess, engine, guesser }
     }
 

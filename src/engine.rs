@@ -39,6 +39,8 @@ pub const TRACT: &str = "tract";
 pub trait Engine: Send {
     /// `tract`, as `--engine` and the logs call it.
     fn name(&self) -> &'static str;
+    /// What runs the network's operators, in words.
+    fn detail(&self) -> String;
     /// How many scores it gives.
     fn classes(&self) -> usize;
     /// The input to fill: 3 × side × side values, in the order of the contract's layout.

@@ -20,6 +20,9 @@ pub struct Measurement {
     /// Steps of compound scaling, where it is an EfficientNet.
     pub phi: Option<f64>,
     pub engine: String,
+    /// What runs the network's operators, in words.
+    #[serde(default)]
+    pub engine_detail: String,
     pub precision: String,
     pub threads: usize,
     /// Frames that the percentiles come from.
@@ -179,6 +182,7 @@ pub(crate) mod tests {
             model: choice.name.clone(),
             phi: choice.phi,
             engine: "tract".into(),
+            engine_detail: "all by tract".into(),
             precision: "f32".into(),
             threads: 2,
             frames: 100,

@@ -135,6 +135,7 @@ def main() -> int:
     for wanted, known in ((options.engines, TITLES), (options.cores, guest.CORES), (options.boards, cache.BOARDS)):
         if unknown := [name for name in wanted if name and name not in known]:
             parser.error(f"{unknown[0]} is none of {', '.join(known)}")
+    day, commit = datetime.date.today().isoformat(), machine.commit()  # of what was built; the tree may change
     boards, failed, raw, tables = [board for board in options.boards if board], False, {}, []
     for name in options.networks:
         network = networks.prepare(name, guest.ROOT / "target/release/phicam")
@@ -154,7 +155,6 @@ def main() -> int:
         tables.append(table(network, results, boards))
     text = "\n\n".join(tables)
     print(text)
-    day, commit = datetime.date.today().isoformat(), machine.commit()
     out = options.out or guest.ROOT / "benches/results" / f"{day}-simulated-arm-{commit}"
     out.mkdir(parents=True, exist_ok=True)
     (out / "table.md").write_text(f"Simulated, {day}, commit {commit}; see README.md for what it means.\n\n{text}\n")

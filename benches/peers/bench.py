@@ -133,12 +133,13 @@ def main() -> None:
     chosen, cpu = arguments(), machine.cpu()
     engines = here(chosen.engines, cpu["vectors"])
     networks = [prepare(name, ROOT / "target" / "release" / "phicam") for name in chosen.networks]
-    date, peaks = datetime.now(UTC).isoformat(timespec="seconds"), {}
+    # Of what was built; the tree may change while this runs.
+    date, commit, peaks = datetime.now(UTC).isoformat(timespec="seconds"), machine.commit(), {}
     measurements, failures = measure_all(chosen, engines, networks, peaks)
     told = {measurement["engine"]: measurement["version"] for measurement in measurements}
     results = {
         "date": date,
-        "commit": machine.commit(),
+        "commit": commit,
         "cpu": cpu,
         "versions": told | ({"tract": machine.tract_version()} if "tract" in told else {}),
         "settings": {"rounds": chosen.rounds, "seconds": chosen.seconds, "seed": chosen.seed},

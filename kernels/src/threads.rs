@@ -206,3 +206,48 @@ impl Drop for Threads {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::panic::{AssertUnwindSafe, catch_unwind};
+    use std::sync::atomic::{AtomicUsize, Ordering};
+
+    use super::Threads;
+
+    #[test]
+    fn every_piece_of_a_job_is_done_once_by_however_many_threads() {
+        for count in 1..5 {
+            let mut threads = Threads::new(count);
+            for pieces in [0, 1, 2, 7, 100] {
+                let done: Vec<AtomicUsize> = (0..pieces).map(|_| AtomicUsize::new(0)).collect();
+                threads.awake(|crew| {
+                    assert_eq!(crew.count(), count);
+                    for _ in 0..3 {
+                        crew.run(pieces, |thread, piece| {
+                            assert!(thread < count);
+                            done[piece].fetch_add(1, Ordering::Relaxed);
+                        });
+                    }
+                });
+                assert!(
+                    done.iter().all(|times| times.load(Ordering::Relaxed) == 3),
+                    "{count} threads, {pieces} pieces"
+                );
+            }
+        }
+    }
+
+    #[test]
+    fn a_piece_that_panics_on_any_thread_is_the_callers_panic_and_nothing_is_wedged() {
+        for broken in 0..8 {
+            let mut threads = Threads::new(3);
+            let job = |_, piece| assert_ne!(piece, broken, "on purpose");
+            let told = catch_unwind(AssertUnwindSafe(|| threads.awake(|crew| crew.run(8, job))));
+            assert!(told.is_err(), "piece {broken}");
+            drop(threads);
+            let (mut threads, done) = (Threads::new(3), AtomicUsize::new(0));
+            threads.awake(|crew| crew.run(8, |_, _| _ = done.fetch_add(1, Ordering::Relaxed)));
+            assert_eq!(done.into_inner(), 8);
+        }
+    }
+}

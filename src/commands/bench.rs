@@ -154,6 +154,7 @@ fn measure(mut classifier: Classifier, load_ms: f64, frames: Option<u64>) -> any
         model: model.choice.name.clone(),
         phi: model.choice.phi,
         engine: model.engine.into(),
+        engine_detail: model.engine_detail.clone(),
         precision: "f32".into(),
         threads: model.threads,
         frames: total.count(),
@@ -188,6 +189,7 @@ fn table(found: &Measurement, out: &mut dyn Write) -> std::io::Result<()> {
         machine::processor(),
         found.frames
     )?;
+    writeln!(out, "{}", found.engine_detail)?;
     writeln!(out, "stage          p50 ms    p95 ms    p99 ms    min ms")?;
     let mut line = |name: &str, p: &Percentiles| {
         writeln!(out, "{name:<12} {:>8.3}  {:>8.3}  {:>8.3}  {:>8.3}", p.p50, p.p95, p.p99, p.min)

@@ -141,16 +141,13 @@ fn fused(mut proto: ModelProto, shape: &[usize], settings: Settings) -> TractRes
     Ok((typed, report))
 }
 
-impl Tract {
-    /// What became of the network's operators, in words.
-    pub fn report(&self) -> String {
-        self.report.to_string()
-    }
-}
-
 impl Engine for Tract {
     fn name(&self) -> &'static str {
         super::TRACT
+    }
+
+    fn detail(&self) -> String {
+        self.report.to_string()
     }
 
     fn classes(&self) -> usize {

@@ -32,7 +32,7 @@ fn answer(frame: &Frame, label: &str, sure: bool) -> Answer {
         guesses: Guesser::new(settings, 3).guess(&scores, frame.captured, 0),
         frame_size: frame.size(),
         seen: Area { left: 110, top: 30, width: 420, height: 420 },
-        model: Arc::new(Model { choice, engine: "tract", threads: 2, labels }),
+        model: Arc::new(Model { choice, engine: "tract", engine_detail: String::new(), threads: 2, labels }),
         times: Times::default(),
     }
 }

@@ -25,6 +25,10 @@ impl Engine for StandIn {
         "stand-in"
     }
 
+    fn detail(&self) -> String {
+        "a stand-in".into()
+    }
+
     fn classes(&self) -> usize {
         self.scores.len()
     }

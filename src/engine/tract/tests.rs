@@ -1,5 +1,6 @@
 use std::collections::HashMap;
 
+use phicam_kernels::Kernels;
 use tract_onnx::pb::tensor_proto::DataType;
 use tract_onnx::pb::{AttributeProto, ModelProto, NodeProto, TensorProto, attribute_proto};
 
@@ -267,4 +268,3 @@ fn what_the_kernels_do_not_know_stays_tracts_and_the_rest_is_fused() {
         assert!(apart <= 1e-3 * expected.iter().fold(0f32, |most, score| most.max(score.abs())), "{apart}");
     }
 }
-
