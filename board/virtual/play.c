@@ -63,13 +63,16 @@ static void set_format(int device, const char *fourcc, int width, int height, si
     format.fmt.pix.field = V4L2_FIELD_NONE;
     format.fmt.pix.sizeimage = largest;
     format.fmt.pix.colorspace = V4L2_COLORSPACE_SRGB;
-    /* While a reader waits for the next player, a v4l2loopback with exclusive_caps may be neither camera nor output to the
-     * kernel (both of its flags are down when somebody asks for capabilities): the reader gives up after a while. */
+    /* A v4l2loopback with exclusive_caps is neither a camera nor an output for a moment while its last player closes it. The
+     * kernel goes by what the last VIDIOC_QUERYCAP said: a reader that asked just then leaves a device that takes nothing,
+     * until somebody asks again. */
     for (int tries = 1; ioctl(device, VIDIOC_S_FMT, &format); tries++) {
-        if (errno != EINVAL || tries == 100)
+        struct v4l2_capability can = {0};
+        int asked = errno == EINVAL && tries < 100 ? ioctl(device, VIDIOC_QUERYCAP, &can) : -1;
+
+        if (asked)
             fail("VIDIOC_S_FMT");
-        if (tries == 1)
-            fprintf(stderr, "play: the driver takes no format yet\n");
+        fprintf(stderr, "play: the driver took no format, it can do %x\n", can.device_caps);
         usleep(200 * 1000);
     }
     if (memcmp(&format.fmt.pix.pixelformat, fourcc, 4) || format.fmt.pix.width != (unsigned)width ||
