@@ -49,6 +49,11 @@ pub trait Engine: Send {
     fn infer(&mut self) -> Result<&[f32], EngineError>;
 }
 
+/// What the environment sets that changes how long a picture takes, in words.
+pub fn setting() -> String {
+    tract::Settings::of_environment(1).map_or_else(|error| error.to_string(), |settings| settings.in_words())
+}
+
 /// Loads `choice` from its file, whose hash is checked, to run on `threads` threads. Below the folder `state`, where there is
 /// one, its weights are kept as they are packed: the next start reads those.
 pub fn open(choice: &Choice, state: Option<&Path>, threads: usize) -> Result<Box<dyn Engine>, EngineError> {

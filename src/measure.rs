@@ -168,7 +168,8 @@ impl Remembered {
 
 fn key(choice: &Choice, engine: &str, threads: usize) -> String {
     let (hash, side, version) = (&choice.network.sha256, choice.side, env!("CARGO_PKG_VERSION"));
-    format!("{hash}@{side} {engine} {threads} threads, phicam {version}, {}", crate::machine::identity())
+    let (setting, machine) = (crate::engine::setting(), crate::machine::identity());
+    format!("{hash}@{side} {engine} ({setting}) {threads} threads, phicam {version}, {machine}")
 }
 
 #[cfg(test)]

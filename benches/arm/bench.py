@@ -109,7 +109,7 @@ def table(network: networks.Prepared, results: dict[str, dict[str, dict]], board
         for title, model in columns(core):
             column(f"{title}, M cycles", {engine: figures["million_cycles"][model] for engine, figures in by_engine.items()})
     for board in boards:
-        by_engine = next(iter(results.values()))
+        by_engine = results.get(cache.CORES[board], {})
         column(f"{board}, MB", {engine: figures["traffic_mb"][board]["total_mb"] for engine, figures in by_engine.items()})
     floor = network.macs / 4e6
     lines = [
@@ -140,12 +140,12 @@ def main() -> int:
     for name in options.networks:
         network = networks.prepare(name, guest.ROOT / "target/release/phicam")
         results: dict[str, dict[str, dict]] = {}
-        for place, core_name in enumerate(options.cores):
+        for core_name in options.cores:
+            of_core = [board for board in boards if cache.CORES[board] == core_name]
             for engine in options.engines:
                 print(f"{name} on {core_name}: {TITLES[engine]}", file=sys.stderr, flush=True)
                 try:
-                    # What goes through the caches hardly depends on the core.
-                    figures = measure(Case(network, engine, guest.CORES[core_name]), boards if place == 0 else [])
+                    figures = measure(Case(network, engine, guest.CORES[core_name]), of_core)
                 except Failure as failure:
                     print(f"{name} on {core_name}: {TITLES[engine]}: {failure}", file=sys.stderr)
                     failed = True

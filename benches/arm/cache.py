@@ -6,12 +6,8 @@ from pathlib import Path
 
 LINE = 64
 # Data caches of a core, then those it shares, as if it had them alone: KiB and ways.
-BOARDS = {
-    "pi3": "32:4+512:16",
-    "pi4": "32:2+1024:16",
-    "pi5": "64:4+512:8+2048:16",
-    "orin": "64:4+256:8+2048:16",
-}
+BOARDS = {"pi3": "32:4+512:16", "pi4": "32:2+1024:16", "pi5": "64:4+512:8+2048:16"}
+CORES = {"pi3": "cortex-a53", "pi4": "cortex-a72", "pi5": "cortex-a76"}
 
 
 @dataclass

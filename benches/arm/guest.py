@@ -21,6 +21,8 @@ class Core:
     name: str
     part: str
     features: str
+    caches: tuple[str, str]
+    """Nearest and second data cache in the board that it is in: Pi 3, Pi 4, Pi 5."""
     models: tuple[str, ...]
     """In LLVM the A76 is a copy of the A57; Neoverse N1 is the same core done right. The A53's simulation holds each load
     back until the multiplications before it are done, so of it only the bound is used, and the A55 simulated beside it."""
@@ -30,9 +32,9 @@ class Core:
 CORES = {
     core.name: core
     for core in (
-        Core("cortex-a53", "0xd03", OLD_FEATURES, ("cortex-a53", "cortex-a55"), (True, False)),
-        Core("cortex-a72", "0xd08", OLD_FEATURES, ("cortex-a72",), (False,)),
-        Core("cortex-a76", "0xd0b", NEW_FEATURES, ("neoverse-n1",), (False,)),
+        Core("cortex-a53", "0xd03", OLD_FEATURES, ("32K", "512K"), ("cortex-a53", "cortex-a55"), (True, False)),
+        Core("cortex-a72", "0xd08", OLD_FEATURES, ("32K", "1024K"), ("cortex-a72",), (False,)),
+        Core("cortex-a76", "0xd0b", NEW_FEATURES, ("64K", "512K"), ("neoverse-n1",), (False,)),
     )
 }
 
@@ -57,6 +59,12 @@ def root_of(core: Core) -> Path:
         "CPU revision": "3",
     }
     (root / "proc/cpuinfo").write_text("".join(f"{key}\t: {value}\n" for key, value in lines.items()) + "\n")
+    # What is not here, qemu takes from the host: so these are the first that a program comes to, and all there are.
+    for level, size in enumerate(core.caches, 1):
+        index = cpus / "cpu0/cache" / f"index{level}"
+        index.mkdir(parents=True, exist_ok=True)
+        for name, text in (("level", level), ("type", "Data"), ("size", size), ("shared_cpu_list", 0)):
+            (index / name).write_text(f"{text}\n")
     for name in ("possible", "present", "online", "kernel_max"):
         (cpus / name).write_text("0\n")
     return root
@@ -82,7 +90,9 @@ def run(core: Core, plugin: str, options: dict[str, str], command: list[str], ke
     words += ["-plugin", plugin_words, *command]
     done = subprocess.run(
         words,
-        env=os.environ | {"LD_LIBRARY_PATH": str(LIBRARIES)},
+        # What the shell has set for Phicam is not what is to be counted.
+        env={key: value for key, value in os.environ.items() if not key.startswith("PHICAM_")}
+        | {"LD_LIBRARY_PATH": str(LIBRARIES)},
         capture_output=True,
         text=True,
         check=False,

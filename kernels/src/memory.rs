@@ -40,8 +40,9 @@ impl Memory {
 
     fn layout(values: usize) -> Layout {
         // Aligned here and not by the allocator, which would fill fresh pages with zeros that are there.
-        let bytes = (values * size_of::<f32>()).next_multiple_of(LINE) + LINE;
-        Layout::from_size_align(bytes, align_of::<f32>()).expect("a network's memory is far below the address space")
+        let bytes = values.checked_mul(size_of::<f32>()).and_then(|bytes| bytes.checked_next_multiple_of(LINE));
+        let layout = bytes.and_then(|bytes| Layout::from_size_align(bytes.checked_add(LINE)?, align_of::<f32>()).ok());
+        layout.expect("a network's memory is far below the address space: `Convolution::output` sees to that")
     }
 
     /// How many values there are.

@@ -78,7 +78,19 @@ pub struct Shape {
     pub channels: usize,
 }
 
+/// Pixels along a side, channels, and pixels that a kernel moves on by: beyond these nothing is a picture, and products
+/// of them stay far below what a number holds.
+const MOST_LENGTH: usize = 1 << 16;
+const MOST_VALUES: usize = 1 << 31;
+const MOST_STRIDE: usize = 64;
+
 impl Shape {
+    /// Whether it can be worked on.
+    fn is_modest(&self) -> bool {
+        let Shape { height, width, channels } = *self;
+        height.max(width).max(channels) <= MOST_LENGTH && self.values() <= MOST_VALUES
+    }
+
     /// How many values.
     pub fn values(&self) -> usize {
         self.height * self.width * self.channels
@@ -112,13 +124,22 @@ impl Convolution {
                 "a convolution of {inputs} to {outputs} channels has {lengths:?} weights and {biases} biases"
             ));
         }
+        if !shape.is_modest() || stride > MOST_STRIDE || kernel > MOST_STRIDE {
+            return refuse(format!("a convolution {kernel} wide that moves on by {stride} on {shape:?} is too large"));
+        }
         let along = |axis: usize, length: usize| {
+            if self.before[axis].max(self.after[axis]) > MOST_STRIDE {
+                return None;
+            }
             let all = length + self.before[axis] + self.after[axis];
             let fits = stride > 0 && kernel > 0 && all >= kernel && self.before[axis].max(self.after[axis]) < kernel;
             fits.then(|| (all - kernel) / stride + 1)
         };
         match (along(0, shape.height), along(1, shape.width)) {
-            (Some(height), Some(width)) if shape.channels == inputs => Ok(Shape { height, width, channels: outputs }),
+            (Some(height), Some(width)) if shape.channels == inputs && outputs <= MOST_LENGTH => {
+                let output = Shape { height, width, channels: outputs };
+                if output.is_modest() { Ok(output) } else { refuse(format!("{output:?} is too large")) }
+            }
             _ => refuse(format!("a convolution {kernel} wide of {inputs} channels on {shape:?}")),
         }
     }

@@ -11,7 +11,7 @@ pub mod portable;
 /// How many values of a pixel are taken at a time.
 pub const GROUP: usize = 4;
 
-/// 2^f = (f² + b·f + a) / (f² − b·f + a) for f in −0.5 … 0.5: minimax of the relative error, 4.4e-7 (Nelder and Mead's
+/// 2^f = (f² + b·f + a) / (f² − b·f + a) for f in −0.5 … 0.5: minimax of the relative error, 4.6e-7 (Nelder and Mead's
 /// method). As many instructions as a polynomial of third degree, whose error is 7.5e-5.
 const POWER_OF_TWO: [f32; 2] = [25.039_106, 8.677_839];
 /// Beyond this a sigmoid is 0 or 1 in f32, or as good as.

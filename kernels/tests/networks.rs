@@ -1,6 +1,6 @@
 //! Every instruction set of this CPU gives what the definition of a convolution gives.
 
-use phicam_kernels::network::{Head, Order, Shape, Step};
+use phicam_kernels::network::{Block, Head, Order, Shape, Step};
 use phicam_kernels::{Activation, Kernels, Machine, Program, Settings};
 
 mod common;
@@ -101,5 +101,22 @@ fn stems_and_heads_give_what_their_definition_gives() {
             let steps = [Step::Stem(stem.clone()), Step::Block(first.clone()), Step::Head(head)];
             check(&steps, picture, &mut seeded, &format!("{picture:?}, {kernel} wide by {stride}"));
         }
+    }
+}
+
+#[test]
+fn shapes_beyond_all_pictures_are_refused_before_anything_is_asked_for() {
+    let mut seeded = Seeded(3);
+    let stem = |seeded: &mut Seeded, stride| seeded.convolution((1, 8), (3, stride, false), Activation::None);
+    let wide = |height, width| Shape { height, width, channels: 1 };
+    for (picture, stride) in
+        [(wide(1 << 62, 4), 1 << 61), (wide(1 << 40, 1 << 40), 2), (wide(usize::MAX, 3), 1), (wide(9, 9), 65)]
+    {
+        let stem = stem(&mut seeded, stride);
+        let depthwise = seeded.convolution((8, 8), (3, 1, true), Activation::None);
+        let project = seeded.convolution((8, 8), (1, 1, false), Activation::None);
+        let block = Step::Block(Block { expand: None, depthwise, gate: None, project, residual: false });
+        let program = Program::new(&[Step::Stem(stem), block], picture, settings(Kernels::best(), 1, Order::Planar));
+        assert!(program.is_err(), "{picture:?} by {stride}");
     }
 }

@@ -168,11 +168,13 @@ fn sweep(folder: &Path) -> io::Result<()> {
     let mut found = Vec::new();
     for entry in std::fs::read_dir(folder)? {
         let entry = entry?;
-        let (path, there) = (entry.path(), entry.metadata()?);
+        let path = entry.path();
+        // Another program may tidy up at the same time.
+        let Ok(there) = entry.metadata() else { continue };
         let changed = there.modified()?;
         match path.extension().and_then(|ending| ending.to_str()) {
             Some(ENDING) => found.push((changed, there.len(), path)),
-            Some("new") if changed.elapsed().is_ok_and(|age| age > ABANDONED) => std::fs::remove_file(path)?,
+            Some("new") if changed.elapsed().is_ok_and(|age| age > ABANDONED) => remove(&path)?,
             _ => {}
         }
     }
@@ -181,10 +183,16 @@ fn sweep(folder: &Path) -> io::Result<()> {
     for (count, (_, length, path)) in found.into_iter().rev().enumerate() {
         bytes += length;
         if count > 0 && (count >= MOST_FILES || bytes > MOST_BYTES) {
-            std::fs::remove_file(path)?;
+            remove(&path)?;
         }
     }
     Ok(())
+}
+
+/// Removes a file that may be gone already.
+fn remove(path: &Path) -> io::Result<()> {
+    std::fs::remove_file(path)
+        .or_else(|error| if error.kind() == io::ErrorKind::NotFound { Ok(()) } else { Err(error) })
 }
 
 /// Adds up what passes.

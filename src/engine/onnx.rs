@@ -21,7 +21,10 @@ pub fn decode(from: &mut dyn Read, length: u64) -> io::Result<ModelProto> {
     let (mut model, mut graph) = (Vec::new(), None);
     while let Some(field) = parts.next()? {
         match field.length {
-            Some(length) if field.number == GRAPH && graph.is_none() => {
+            Some(_) if field.number == GRAPH && graph.is_some() => {
+                return Err(io::Error::new(io::ErrorKind::InvalidData, "its graph comes in several parts"));
+            }
+            Some(length) if field.number == GRAPH => {
                 graph = Some(parts.within(length, decode_graph)?);
             }
             _ => parts.copy(&field, &mut model)?,
@@ -177,6 +180,14 @@ mod tests {
             sorted(decode(&mut &again[..], again.len() as u64).unwrap()),
             sorted(ModelProto::decode(&again[..]).unwrap())
         );
+    }
+
+    #[test]
+    fn a_graph_in_two_parts_is_an_error_since_one_of_them_would_run_unseen() {
+        let (mut bytes, model) = (onnx(), ModelProto::decode(&onnx()[..]).unwrap());
+        ModelProto { graph: model.graph, ..ModelProto::default() }.encode(&mut bytes).unwrap();
+        let error = decode(&mut &bytes[..], bytes.len() as u64).unwrap_err().to_string();
+        assert_eq!(error, "its graph comes in several parts");
     }
 
     #[test]

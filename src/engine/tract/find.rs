@@ -37,8 +37,8 @@ impl<'a> Graph<'a> {
         while let Some(found) = self.step(current, steps.is_empty()) {
             let readers: Vec<usize> = self.readers(current.node).iter().map(|reader| reader.id).collect();
             let is_first = steps.is_empty();
-            if !is_first && !readers.iter().all(|reader| found.readers.contains(reader)) {
-                break; // somebody else wants what is between
+            if !is_first && (readers.is_empty() || !readers.iter().all(|reader| found.readers.contains(reader))) {
+                break; // somebody else wants what is between, or it is an output
             }
             // A stem is run together with the block behind it.
             let follows_stem = matches!(steps.last(), Some(Step::Stem(_)));
@@ -73,6 +73,9 @@ impl<'a> Graph<'a> {
     }
 
     fn step_from(self, from: OutletId, first: &TypedNode, can_be_stem: bool) -> Option<Found> {
+        if first.inputs.first() != Some(&from) {
+            return None; // it may be among what multiplies
+        }
         let (convolution, end) = self.activated(first)?;
         let readers = vec![first.id];
         if !convolution.depthwise && !convolution.is_pointwise() {
@@ -137,8 +140,9 @@ impl<'a> Graph<'a> {
         let (mut before, mut after) = ([0; 2], [0; 2]);
         for (axis, length) in [height, width].into_iter().enumerate() {
             let padding = pool.padding.compute_one(axis, &length, kernel, 1, stride);
-            before[axis] = padding.pad_before + zeros[axis].0;
-            after[axis] = padding.pad_after + zeros[axis].1;
+            // Negative ones are huge.
+            before[axis] = padding.pad_before.checked_add(zeros[axis].0)?;
+            after[axis] = padding.pad_after.checked_add(zeros[axis].1)?;
         }
         let stored = self.weights(node.inputs[1])?;
         let &[out, within, rows, columns] = &stored.dims[..] else { return None };
@@ -244,10 +248,20 @@ impl<'a> Graph<'a> {
         if let Some((convolution, last)) = self.convolution(next) {
             return Some((convolution, last)).filter(|(convolution, _)| convolution.is_pointwise());
         }
+        let mut data = id;
         while next.op_is::<AxisOp>() {
-            next = self.reader(next.id)?;
+            // Where only one axis has a length, no change of axes changes the order of values.
+            let shape = next.outputs[0].fact.shape.as_concrete()?;
+            if !shape.iter().all(|&length| length == 1 || length == channels) {
+                return None;
+            }
+            (data, next) = (next.id, self.reader(next.id)?);
         }
-        let stored = next.inputs.iter().find_map(|input| self.weights(*input))?;
+        let &[OutletId { node, .. }, weights] = &next.inputs[..] else { return None };
+        if node != data || self.0.nodes()[data].outputs[0].fact.shape.as_concrete()? != [1, channels] {
+            return None;
+        }
+        let stored = self.weights(weights)?;
         let transposed = match next.op_as::<EinSum>()?.axes.to_string().as_str() {
             "mk,kn->mn" => false,
             "mk,nk->mn" => true,
@@ -260,7 +274,14 @@ impl<'a> Graph<'a> {
         let mut bias = vec![0.0; outputs];
         let mut last = next.id;
         if let Some(sum) = self.reader(last).filter(|sum| joins::<Add>(sum)) {
-            bias = spread(&self.partner(sum, last)?, outputs)?;
+            let partner = self.partner(sum, last)?;
+            // Not one that makes a table of the scores.
+            if !matches!(partner.shape(), [] | [1] | [1, 1])
+                && !matches!(partner.shape(), [n] | [1, n] if *n == outputs)
+            {
+                return None;
+            }
+            bias = spread(&partner, outputs)?;
             last = sum.id;
         }
         let (before, after, activation) = ([0; 2], [0; 2], Activation::None);

@@ -81,7 +81,8 @@ fn next(model: &TypedModel, aside: &mut Aside, settings: Settings) -> TractResul
     for id in model.eval_order()? {
         let only = model.node(id).outputs.len() == 1;
         let Some(mut chain) = only.then(|| Graph(model, aside).chain(id.into())).flatten() else { continue };
-        if network::output(&chain.steps, chain.shape).is_err() {
+        let values = model.outlet_fact(chain.last.into())?.shape.as_concrete().map(|shape| shape.iter().product());
+        if network::output(&chain.steps, chain.shape).map(|shape| shape.values()).ok() != values {
             continue;
         }
         aside.let_go(); // the steps have them; and they go as they are packed

@@ -25,6 +25,12 @@ impl Settings {
         Ok(Settings { threads, kernels, depth_first: depth_first(value("PHICAM_DEPTH_FIRST"))? })
     }
 
+    /// `avx512 kernels, depth first`
+    pub fn in_words(self) -> String {
+        let kernels = self.kernels.map_or("no", |kernels| kernels.name);
+        format!("{kernels} kernels, {}", if self.depth_first { "depth first" } else { "layer by layer" })
+    }
+
     /// The kernels' own.
     pub fn of_kernels(self) -> Option<phicam_kernels::Settings> {
         let (order, threads) = (Order::Planar, self.threads);

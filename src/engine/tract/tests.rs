@@ -8,6 +8,8 @@ use super::*;
 use crate::efficientnet::{Family, Form, Network, Padding, Storage, write_seeded};
 use prost::Message;
 
+mod lookalikes;
+
 const SIDE: u32 = 64;
 
 /// B0 or Lite0 with seeded weights.
