@@ -63,18 +63,8 @@ static void set_format(int device, const char *fourcc, int width, int height, si
     format.fmt.pix.field = V4L2_FIELD_NONE;
     format.fmt.pix.sizeimage = largest;
     format.fmt.pix.colorspace = V4L2_COLORSPACE_SRGB;
-    /* A v4l2loopback with exclusive_caps is neither a camera nor an output for a moment while its last player closes it. The
-     * kernel goes by what the last VIDIOC_QUERYCAP said: a reader that asked just then leaves a device that takes nothing,
-     * until somebody asks again. */
-    for (int tries = 1; ioctl(device, VIDIOC_S_FMT, &format); tries++) {
-        struct v4l2_capability can = {0};
-        int asked = errno == EINVAL && tries < 100 ? ioctl(device, VIDIOC_QUERYCAP, &can) : -1;
-
-        if (asked)
-            fail("VIDIOC_S_FMT");
-        fprintf(stderr, "play: the driver took no format, it can do %x\n", can.device_caps);
-        usleep(200 * 1000);
-    }
+    if (ioctl(device, VIDIOC_S_FMT, &format))
+        fail("VIDIOC_S_FMT");
     if (memcmp(&format.fmt.pix.pixelformat, fourcc, 4) || format.fmt.pix.width != (unsigned)width ||
         format.fmt.pix.height != (unsigned)height) {
         fprintf(stderr, "play: the driver made %.4s %ux%u of %s %dx%d\n", (char *)&format.fmt.pix.pixelformat,
@@ -83,6 +73,10 @@ static void set_format(int device, const char *fourcc, int width, int height, si
     }
     fprintf(stderr, "play: %s %dx%d, %u bytes, %u a line\n", fourcc, width, height, format.fmt.pix.sizeimage,
             format.fmt.pix.bytesperline);
+    /* It writes, yet says that it streams: only then does v4l2loopback know it for the player when it ends. Else the device is
+     * no output any more, and for whoever plays next the kernel says EINVAL if a reader has asked meanwhile what it is. */
+    if (ioctl(device, VIDIOC_STREAMON, &format.type))
+        fail("VIDIOC_STREAMON");
 }
 
 int main(int count, char **word)
