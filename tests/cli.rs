@@ -132,7 +132,12 @@ fn bench_tells_each_time_by_its_name() {
     assert_eq!((&found["model"], &found["frames"], &found["threads"]), (&"lite0@96".into(), &3.into(), &1.into()));
     assert!(found["rss_mib"].as_f64().unwrap() > 10.0 && found["infer_ms"]["min"].as_f64().unwrap() > 0.0, "{found}");
     let table = Program::new().run("bench --model lite0@96 --frames 1").with(0).stdout;
-    assert!(["kernels, nothing left to tract", "p50 ms", "preprocess", "infer", "in all", "MiB"].iter().all(|word| table.contains(word)), "{table}");
+    assert!(
+        ["kernels, nothing left to tract", "p50 ms", "preprocess", "infer", "in all", "MiB"]
+            .iter()
+            .all(|word| table.contains(word)),
+        "{table}"
+    );
 }
 
 #[test]
