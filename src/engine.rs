@@ -10,7 +10,7 @@ mod logits;
 mod onnx;
 mod tract;
 pub use kept::kept;
-pub use tract::Tract;
+pub use tract::{Tract, setting};
 
 /// A model that could not be loaded or run.
 #[derive(Debug, thiserror::Error)]
@@ -47,11 +47,6 @@ pub trait Engine: Send {
     fn input(&mut self) -> &mut [f32];
     /// One score a class, before softmax, for what [`Engine::input`] was filled with.
     fn infer(&mut self) -> Result<&[f32], EngineError>;
-}
-
-/// What the environment sets that changes how long a picture takes, in words.
-pub fn setting() -> String {
-    tract::Settings::of_environment(1).map_or_else(|error| error.to_string(), |settings| settings.in_words())
 }
 
 /// Loads `choice` from its file, whose hash is checked, to run on `threads` threads. Below the folder `state`, where there is

@@ -78,11 +78,12 @@ pub struct Shape {
     pub channels: usize,
 }
 
-/// Pixels along a side, channels, and pixels that a kernel moves on by: beyond these nothing is a picture, and products
-/// of them stay far below what a number holds.
-const MOST_LENGTH: usize = 1 << 16;
-const MOST_VALUES: usize = 1 << 31;
-const MOST_STRIDE: usize = 64;
+/// Pixels along a side, and channels: beyond that nothing is a picture, and products stay far below what a number holds.
+pub(crate) const MOST_LENGTH: usize = 1 << 16;
+/// Values of a picture between two convolutions: 1 GiB. B7's largest, at a side of 2048, has 2^27.6.
+const MOST_VALUES: usize = 1 << 28;
+/// Side of a kernel, pixels that it moves on by, zeros before and behind a picture.
+pub(crate) const MOST_KERNEL: usize = 64;
 
 impl Shape {
     /// Whether it can be worked on.
@@ -124,11 +125,11 @@ impl Convolution {
                 "a convolution of {inputs} to {outputs} channels has {lengths:?} weights and {biases} biases"
             ));
         }
-        if !shape.is_modest() || stride > MOST_STRIDE || kernel > MOST_STRIDE {
+        if !shape.is_modest() || stride > MOST_KERNEL || kernel > MOST_KERNEL {
             return refuse(format!("a convolution {kernel} wide that moves on by {stride} on {shape:?} is too large"));
         }
         let along = |axis: usize, length: usize| {
-            if self.before[axis].max(self.after[axis]) > MOST_STRIDE {
+            if self.before[axis].max(self.after[axis]) > MOST_KERNEL {
                 return None;
             }
             let all = length + self.before[axis] + self.after[axis];

@@ -1,13 +1,13 @@
 //! A program as bytes, to be kept and read again: its steps, and their weights as they are packed.
 //!
-//! What is read is checked against the steps' own arithmetic, and never more is asked for than there are bytes; whether the
+//! What is read is checked against the steps' own arithmetic, and no more weights are asked for than there are bytes; whether the
 //! weights are the right ones, no one can see here: who keeps them adds a checksum.
 
 use std::io::{self, Read, Write};
 
 use crate::activation::Activation;
 use crate::half::{narrow, widen};
-use crate::network::{Block, Convolution, Gate, Head, Shape, Step, Unsuitable};
+use crate::network::{Block, Convolution, Gate, Head, MOST_KERNEL, MOST_LENGTH, Shape, Step, Unsuitable};
 use crate::program::{Program, Settings};
 use crate::weights::Weights;
 
@@ -48,12 +48,6 @@ fn wrong<T>(what: impl Into<String>) -> Result<T, StoredError> {
 
 /// Steps of the largest network that is read.
 const MOST_STEPS: usize = 1000;
-/// Channels of the widest convolution that is read.
-const MOST_CHANNELS: usize = 1 << 20;
-/// Side of the largest kernel, its stride, its zeros.
-const MOST_KERNEL: usize = 64;
-/// Values of the largest picture between two steps.
-const MOST_VALUES: u64 = 1 << 28;
 /// Values that are converted at a time.
 const TOGETHER: usize = 4096;
 
@@ -106,7 +100,7 @@ impl Program {
         let mut shape = input;
         for _ in 0..count {
             let step = steps.step()?;
-            shape = checked(&step, shape)?;
+            shape = step.output(shape)?;
             blank.push(step);
         }
         let mut program = Program::of(blank, input, settings)?;
@@ -227,7 +221,7 @@ impl Steps<'_> {
         let [inputs, outputs] = self.numbers()?;
         let [depthwise] = self.flags()?;
         let [kernel, stride, top, left, bottom, right, activation] = self.numbers()?;
-        let in_range = [inputs, outputs].iter().all(|channels| (1..=MOST_CHANNELS).contains(channels))
+        let in_range = [inputs, outputs].iter().all(|channels| (1..=MOST_LENGTH).contains(channels))
             && [kernel, stride].iter().all(|length| (1..=MOST_KERNEL).contains(length))
             && [top, left, bottom, right].iter().all(|zeros| *zeros < MOST_KERNEL);
         let (true, Some(&activation)) = (in_range, ACTIVATIONS.get(activation)) else {
@@ -242,18 +236,5 @@ impl Steps<'_> {
         let (before, after, bias) = ([top, left], [bottom, right], vec![0.0; outputs]);
         let weights = Weights::blank([kernel * kernel, if depthwise { 1 } else { inputs }, outputs]);
         Ok(Convolution { inputs, outputs, depthwise, kernel, stride, before, after, weights, bias, activation })
-    }
-}
-
-/// What `step` makes of `shape`, where neither that nor what is between is beyond measure.
-fn checked(step: &Step, shape: Shape) -> Result<Shape, StoredError> {
-    let widest = match step {
-        Step::Stem(convolution) | Step::Head(Head { convolution, .. }) => convolution.outputs,
-        Step::Block(block) => block.depthwise.outputs.max(block.project.outputs),
-    };
-    let (pixels, output) = ((shape.height * shape.width) as u64, step.output(shape)?);
-    match pixels.checked_mul((widest + 64) as u64) {
-        Some(values) if values <= MOST_VALUES => Ok(output),
-        _ => wrong(format!("{widest} channels of {} × {} pixels", shape.height, shape.width)),
     }
 }

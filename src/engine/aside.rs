@@ -29,9 +29,7 @@ impl Stored {
     pub fn tensor(&self) -> TractResult<Tensor> {
         let values: Vec<f32> = match self.precision {
             Precision::Single => self.bytes.as_chunks().0.iter().map(|bytes| f32::from_le_bytes(*bytes)).collect(),
-            Precision::Half => {
-                self.bytes.as_chunks().0.iter().map(|bytes| f16::from_le_bytes(*bytes).to_f32()).collect()
-            }
+            Precision::Half => widened(&self.bytes).collect(),
         };
         Tensor::from_shape(&self.dims, &values)
     }
@@ -69,8 +67,7 @@ impl Aside {
             } else {
                 if half {
                     let mut wide = Vec::with_capacity(count * 4);
-                    let values = tensor.raw_data.as_chunks().0.iter().map(|bytes| f16::from_le_bytes(*bytes).to_f32());
-                    values.for_each(|value| wide.extend(value.to_le_bytes()));
+                    widened(&tensor.raw_data).for_each(|value| wide.extend(value.to_le_bytes()));
                     (tensor.raw_data, tensor.data_type) = (wide, DataType::Float as i32);
                 }
                 kept.push(TensorProto { name: name.clone(), ..tensor });
@@ -100,6 +97,11 @@ impl Aside {
             stored.take_if(|stored| Arc::strong_count(&stored.bytes) > 1);
         }
     }
+}
+
+/// Half precision's values in single.
+fn widened(halves: &[u8]) -> impl Iterator<Item = f32> {
+    halves.as_chunks().0.iter().map(|bytes| f16::from_le_bytes(*bytes).to_f32())
 }
 
 /// How many values `tensor` has, where all are there, as bytes.

@@ -14,7 +14,7 @@ mod graph;
 mod graph_run;
 mod settings;
 mod whole;
-pub use settings::Settings;
+pub use settings::{Settings, setting};
 
 use self::fuse::{Report, fuse};
 use self::fused::Fused;

@@ -1,7 +1,7 @@
 use std::fs::FileTimes;
 use std::sync::Arc;
 
-use phicam_kernels::Kernels;
+use phicam_kernels::{Kernels, Machine};
 
 use super::*;
 use crate::catalog::Network;
@@ -26,7 +26,7 @@ fn choice(folder: &Path, storage: Storage, seed: u64) -> Choice {
 }
 
 fn settings(kernels: &'static Kernels) -> EngineSettings {
-    EngineSettings { threads: 1, kernels: Some(kernels), depth_first: true }
+    EngineSettings { threads: 1, kernels: Some(kernels), machine: Machine::default() }
 }
 
 fn kept(choice: &Choice, state: &Path, kernels: &'static Kernels) -> Kept {

@@ -13,36 +13,44 @@ pub struct Settings {
     pub threads: usize,
     /// What runs the blocks; where there is nothing, tract does.
     pub kernels: Option<&'static Kernels>,
-    /// Whether early blocks go row by row from their input to their output, so that what is between stays in the caches.
-    pub depth_first: bool,
+    /// The caches, and whether early blocks go row by row from their input to their output to stay in them.
+    pub machine: Machine,
+}
+
+/// What the environment says, in words, without a look at the machine: `avx512 kernels, depth first`
+pub fn setting() -> String {
+    let in_words = |(kernels, depth_first): (Option<&Kernels>, bool)| {
+        let kernels = kernels.map_or("no", |kernels| kernels.name);
+        format!("{kernels} kernels, {}", if depth_first { "depth first" } else { "layer by layer" })
+    };
+    environment().map_or_else(|error| error.to_string(), in_words)
+}
+
+fn environment() -> Result<(Option<&'static Kernels>, bool), EngineError> {
+    let value = |name| std::env::var(name).ok();
+    Ok((kernels(value("PHICAM_KERNELS"))?, depth_first(value("PHICAM_DEPTH_FIRST"))?))
 }
 
 impl Settings {
     /// What the environment's PHICAM_KERNELS and PHICAM_DEPTH_FIRST say; without them, the quickest.
     pub fn of_environment(threads: usize) -> Result<Settings, EngineError> {
-        let value = |name| std::env::var(name).ok();
-        let kernels = kernels(value("PHICAM_KERNELS"))?;
-        Ok(Settings { threads, kernels, depth_first: depth_first(value("PHICAM_DEPTH_FIRST"))? })
-    }
-
-    /// `avx512 kernels, depth first`
-    pub fn in_words(self) -> String {
-        let kernels = self.kernels.map_or("no", |kernels| kernels.name);
-        format!("{kernels} kernels, {}", if self.depth_first { "depth first" } else { "layer by layer" })
-    }
-
-    /// The kernels' own.
-    pub fn of_kernels(self) -> Option<phicam_kernels::Settings> {
-        let (order, threads) = (Order::Planar, self.threads);
+        let (kernels, depth_first) = environment()?;
         let (caches, usual) = (machine::caches(threads), Machine::default());
         let machine = Machine {
             near_bytes: caches.first_bytes.unwrap_or(usual.near_bytes),
             far_bytes: caches.second_bytes.unwrap_or(usual.far_bytes),
-            depth_first: self.depth_first,
+            depth_first,
         };
+        Ok(Settings { threads, kernels, machine })
+    }
+
+    /// The kernels' own.
+    pub fn of_kernels(self) -> Option<phicam_kernels::Settings> {
+        let Settings { threads, kernels, machine } = self;
+        let order = Order::Planar;
         let settings =
             |kernels| phicam_kernels::Settings { kernels, threads, machine, input_order: order, output_order: order };
-        self.kernels.map(settings)
+        kernels.map(settings)
     }
 }
 

@@ -1,6 +1,6 @@
 use std::collections::HashMap;
 
-use phicam_kernels::Kernels;
+use phicam_kernels::{Kernels, Machine};
 use tract_onnx::pb::tensor_proto::DataType;
 use tract_onnx::pb::{AttributeProto, ModelProto, NodeProto, TensorProto, attribute_proto};
 
@@ -27,7 +27,7 @@ fn plain(family: Family) -> ModelProto {
 /// Scores of a picture, and what became of the graph.
 fn run(model: &ModelProto, layout: Layout, kernels: Option<&'static Kernels>, threads: usize) -> (Vec<f32>, Report) {
     let bytes = model.encode_to_vec();
-    let settings = Settings { threads, kernels, depth_first: true };
+    let settings = Settings { threads, kernels, machine: Machine::default() };
     let mut engine = Tract::load_with("test", &bytes, SIDE, layout, settings).unwrap();
     for (place, value) in engine.input().iter_mut().enumerate() {
         *value = (place as f32 * 0.37).sin();
