@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use crate::catalog::{CatalogError, Choice};
-use crate::engine::{self, Engine, EngineError};
+use crate::engine::{self, Engine, EngineError, Way};
 use crate::frame::{Frame, Size};
 use crate::guess::{self, Guesser, Guesses};
 use crate::labels::{LabelError, Labels};
@@ -37,8 +37,8 @@ pub enum AnswerError {
 pub struct Settings {
     pub view: View,
     pub guess: guess::Settings,
-    /// Threads that one inference may use.
-    pub threads: usize,
+    /// What runs it, and how.
+    pub way: Way,
     /// Whether packed weights are kept in the state folder, for a quicker restart.
     pub keeps_packed: bool,
 }
@@ -86,12 +86,10 @@ impl Times {
 #[derive(Debug)]
 pub struct Model {
     pub choice: Choice,
-    /// Name of the engine that runs it.
-    pub engine: &'static str,
+    /// What runs it, and how.
+    pub way: Way,
     /// What runs its operators, in words.
     pub engine_detail: String,
-    /// Threads that one picture may use.
-    pub threads: usize,
     /// One a class.
     pub labels: Labels,
 }
@@ -110,7 +108,7 @@ impl Classifier {
         let network = &choice.network;
         // Not in a temporary folder: what lies there may be anybody's.
         let state = settings.keeps_packed.then(places::kept_state).flatten();
-        let engine = engine::open(choice, state.as_deref(), settings.threads)?;
+        let engine = engine::open(choice, settings.way, state.as_deref())?;
         let labels = Labels::parse(&network.read_labels()?, &network.labels)?;
         let labels = labels.for_classes(engine.classes(), &network.name, &network.labels)?;
         Ok(Classifier::with_engine(choice, labels, engine, settings))
@@ -120,8 +118,8 @@ impl Classifier {
     pub fn with_engine(choice: &Choice, labels: Labels, engine: Box<dyn Engine>, settings: &Settings) -> Classifier {
         let guesser = Guesser::new(settings.guess, engine.classes());
         let preprocess = Preprocess::new(choice.input.clone(), choice.side, settings.view);
-        let (choice, threads) = (choice.clone(), settings.threads);
-        let model = Model { choice, engine: engine.name(), engine_detail: engine.detail(), threads, labels };
+        let choice = choice.clone();
+        let model = Model { choice, way: engine.way(), engine_detail: engine.detail(), labels };
         Classifier { model: Arc::new(model), preprocess, engine, guesser }
     }
 

@@ -9,8 +9,10 @@ mod kept;
 mod logits;
 mod onnx;
 mod tract;
+mod way;
 pub use kept::kept;
 pub use tract::{Tract, setting};
+pub use way::{Name, Precision, Way};
 
 /// A model that could not be loaded or run.
 #[derive(Debug, thiserror::Error)]
@@ -32,13 +34,10 @@ pub enum EngineError {
     DepthFirst { value: String },
 }
 
-/// Name of the engine that is always there.
-pub const TRACT: &str = "tract";
-
 /// Runs one choice, one picture at a time. The tests have a second implementation, to be slow and to fail on purpose.
 pub trait Engine: Send {
-    /// `tract`, as `--engine` and the logs call it.
-    fn name(&self) -> &'static str;
+    /// Which engine it is, in which numbers and on how many threads.
+    fn way(&self) -> Way;
     /// What runs the network's operators, in words.
     fn detail(&self) -> String;
     /// How many scores it gives.
@@ -49,10 +48,10 @@ pub trait Engine: Send {
     fn infer(&mut self) -> Result<&[f32], EngineError>;
 }
 
-/// Loads `choice` from its file, whose hash is checked, to run on `threads` threads. Below the folder `state`, where there is
-/// one, its weights are kept as they are packed: the next start reads those.
-pub fn open(choice: &Choice, state: Option<&Path>, threads: usize) -> Result<Box<dyn Engine>, EngineError> {
-    Ok(Box::new(Tract::open(choice, state, threads)?))
+/// Loads `choice` from its file, whose hash is checked, to run the `way` that is asked for. Below the folder `state`, where there
+/// is one, what takes time to prepare is kept: the next start reads that.
+pub fn open(choice: &Choice, way: Way, state: Option<&Path>) -> Result<Box<dyn Engine>, EngineError> {
+    Ok(Box::new(Tract::open(choice, state, way.threads)?))
 }
 
 /// Loads `choice` from the bytes of a file that nobody vouches for.

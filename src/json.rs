@@ -22,7 +22,7 @@ pub fn answer(answer: &Answer, age_ms: f64, dropped: u64) -> Value {
         "age_ms": age_ms,
         "model": model.choice.name,
         "phi": model.choice.phi,
-        "engine": model.engine,
+        "engine": model.way.engine,
         "unsure": answer.guesses.unsure,
         "guesses": guesses(answer),
         "infer_ms": answer.times.infer_ms,

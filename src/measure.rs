@@ -10,6 +10,7 @@ use log::warn;
 use serde::{Deserialize, Serialize};
 
 use crate::catalog::Choice;
+use crate::engine::Way;
 use crate::places::replace_file;
 use crate::stats::Percentiles;
 
@@ -19,12 +20,12 @@ pub struct Measurement {
     pub model: String,
     /// Steps of compound scaling, where it is an EfficientNet.
     pub phi: Option<f64>,
-    pub engine: String,
+    /// What ran it, and how: `engine`, `precision` and `threads`.
+    #[serde(flatten)]
+    pub way: Way,
     /// What runs the network's operators, in words.
     #[serde(default)]
     pub engine_detail: String,
-    pub precision: String,
-    pub threads: usize,
     /// Frames that the percentiles come from.
     pub frames: u64,
     /// The engine alone.
@@ -57,7 +58,7 @@ pub enum MeasureError {
 
 /// Times `choice` in a child process (this program's own `bench`), so that its memory is its own, and a model that dies
 /// does not take the line with it. `stop` ends it early, with [`MeasureError::NotYet`].
-pub fn measure(choice: &Choice, models: &Path, threads: usize, stop: &AtomicBool) -> Result<Measurement, MeasureError> {
+pub fn measure(choice: &Choice, models: &Path, way: Way, stop: &AtomicBool) -> Result<Measurement, MeasureError> {
     let failed = |cause: String| MeasureError::Failed { choice: choice.name.clone(), cause };
     let io_failed = |error: std::io::Error| failed(error.to_string());
     let program = std::env::current_exe().map_err(io_failed)?;
@@ -66,7 +67,7 @@ pub fn measure(choice: &Choice, models: &Path, threads: usize, stop: &AtomicBool
         command.current_dir(folder); // so that the file can be named, whatever its folder is called
     }
     let mut child = command
-        .args(["bench", "--json", "--threads", &threads.to_string()])
+        .args(["bench", "--json", "--engine", way.engine.as_str(), "--threads", &way.threads.to_string()])
         .args(choice.as_arguments())
         .arg("--models")
         .arg(models)
@@ -136,13 +137,13 @@ impl Remembered {
     }
 
     /// What was measured of `choice` under the same circumstances.
-    pub fn get(&self, choice: &Choice, engine: &str, threads: usize) -> Option<&Measurement> {
-        self.by_key.get(&key(choice, engine, threads))
+    pub fn get(&self, choice: &Choice, way: Way) -> Option<&Measurement> {
+        self.by_key.get(&key(choice, way))
     }
 
     /// Remembers it, on disk as well; a disk that does not take it is announced, for this run it is known all the same.
     pub fn put(&mut self, choice: &Choice, measurement: Measurement) {
-        self.by_key.insert(key(choice, &measurement.engine, measurement.threads), measurement);
+        self.by_key.insert(key(choice, measurement.way), measurement);
         self.write();
     }
 
@@ -166,10 +167,10 @@ impl Remembered {
     }
 }
 
-fn key(choice: &Choice, engine: &str, threads: usize) -> String {
+fn key(choice: &Choice, way: Way) -> String {
     let (hash, side, version) = (&choice.network.sha256, choice.side, env!("CARGO_PKG_VERSION"));
     let (setting, machine) = (crate::engine::setting(), crate::machine::identity());
-    format!("{hash}@{side} {engine} ({setting}) {threads} threads, phicam {version}, {machine}")
+    format!("{hash}@{side} {way} ({setting}), phicam {version}, {machine}")
 }
 
 #[cfg(test)]
@@ -182,10 +183,8 @@ pub(crate) mod tests {
         Measurement {
             model: choice.name.clone(),
             phi: choice.phi,
-            engine: "tract".into(),
+            way: Way::tract(2),
             engine_detail: "all by tract".into(),
-            precision: "f32".into(),
-            threads: 2,
             frames: 100,
             infer_ms: percentiles,
             total_ms: percentiles,
@@ -203,11 +202,11 @@ pub(crate) mod tests {
         let mut remembered = Remembered::read(state.path());
         remembered.put(&choice, measurement(&choice, 25.0, 70.0));
         let mut again = Remembered::read(state.path());
-        assert_eq!(again.get(&choice, "tract", 2), Some(&measurement(&choice, 25.0, 70.0)));
-        assert_eq!(again.get(&choice, "tract", 4), None, "another number of threads is another measurement");
-        assert_eq!(again.get(&crate::pick::tests::choice("lite0", 192, 283.0, 71.4), "tract", 2), None);
+        assert_eq!(again.get(&choice, Way::tract(2)), Some(&measurement(&choice, 25.0, 70.0)));
+        assert_eq!(again.get(&choice, Way::tract(4)), None, "another number of threads is another measurement");
+        assert_eq!(again.get(&crate::pick::tests::choice("lite0", 192, 283.0, 71.4), Way::tract(2)), None);
         again.forget();
-        assert_eq!(Remembered::read(state.path()).get(&choice, "tract", 2), None);
+        assert_eq!(Remembered::read(state.path()).get(&choice, Way::tract(2)), None);
     }
 
     #[test]
@@ -215,7 +214,7 @@ pub(crate) mod tests {
         let state = tempfile::tempdir().unwrap();
         std::fs::write(state.path().join("measurements.json"), b"{\"half").unwrap();
         let choice = choice("lite0", 224, 385.0, 74.85);
-        assert_eq!(Remembered::read(state.path()).get(&choice, "tract", 2), None);
+        assert_eq!(Remembered::read(state.path()).get(&choice, Way::tract(2)), None);
         assert_eq!(std::fs::read(state.path().join("measurements.json.bad")).unwrap(), b"{\"half");
     }
 }

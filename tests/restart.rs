@@ -3,7 +3,7 @@
 mod common;
 use common::program::{Ended, Program};
 use common::{catalog, root};
-use phicam::engine;
+use phicam::engine::{self, Way};
 
 /// What `classify` says of one photograph.
 fn command(program: &Program) -> std::process::Command {
@@ -82,7 +82,7 @@ fn loading_takes_little_memory_beside_the_weights() {
     let choice = catalog.choice("lite0@224").unwrap();
     let weights = choice.network.million_parameters * 4e6;
     let open = || {
-        let mut engine = engine::open(choice, Some(state.path()), 1).unwrap();
+        let mut engine = engine::open(choice, Way::tract(1), Some(state.path())).unwrap();
         engine.infer().unwrap();
         assert_eq!(engine.classes(), 1000);
     };

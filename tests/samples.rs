@@ -4,6 +4,7 @@ mod common;
 
 use common::{catalog, decoded, frame, json, root, sample};
 use phicam::classifier::{Classifier, Settings};
+use phicam::engine::Way;
 use phicam::guess;
 use phicam::view::View;
 
@@ -21,7 +22,7 @@ fn expected() -> Vec<(String, Vec<u32>)> {
 
 fn alone() -> Settings {
     let guess = guess::Settings { smoothing: std::time::Duration::ZERO, ..guess::Settings::default() };
-    Settings { view: View::Centre, guess, threads: 2, keeps_packed: false }
+    Settings { view: View::Centre, guess, way: Way::tract(2), keeps_packed: false }
 }
 
 #[test]

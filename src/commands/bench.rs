@@ -15,6 +15,7 @@ use crate::camera::{Camera, Next, Pattern};
 use crate::catalog::Choice;
 use crate::classifier::{self, Classifier};
 use crate::cli::{BenchArgs, BoardArgs, BudgetArgs};
+use crate::engine::Way;
 use crate::frame::{Frame, Size};
 use crate::labels::Labels;
 use crate::mailbox::{Mailbox, Taken};
@@ -42,7 +43,7 @@ pub fn bench(args: BenchArgs, out: &mut dyn Write) -> anyhow::Result<ExitCode> {
     let mut setup = Setup::new(&board, &BudgetArgs::default(), &args.choice)?;
     let choice = setup.choose()?;
     let start = Instant::now();
-    let settings = classifier::Settings { keeps_packed: args.packed, ..settings(setup.threads) };
+    let settings = classifier::Settings { keeps_packed: args.packed, ..settings(setup.way) };
     let classifier = Classifier::open(&choice, &settings)?;
     let load_ms = start.elapsed().as_secs_f64() * 1e3;
     let measurement = measure(classifier, load_ms, args.frames)?;
@@ -51,7 +52,7 @@ pub fn bench(args: BenchArgs, out: &mut dyn Write) -> anyhow::Result<ExitCode> {
         return Ok(ExitCode::SUCCESS);
     }
     table(&measurement, out)?;
-    let remembered = setup.remembered.get(&choice, &measurement.engine, measurement.threads);
+    let remembered = setup.remembered.get(&choice, measurement.way);
     if let Some(remembered) = remembered {
         let (p95, path) = (remembered.total_ms.p95, places::state());
         writeln!(out, "remembered in {} of this machine: {p95:.2} ms at p95", path.display())?;
@@ -59,8 +60,8 @@ pub fn bench(args: BenchArgs, out: &mut dyn Write) -> anyhow::Result<ExitCode> {
     Ok(ExitCode::SUCCESS)
 }
 
-fn settings(threads: usize) -> classifier::Settings {
-    classifier::Settings { view: Default::default(), guess: guess::Settings::default(), threads, keeps_packed: false }
+fn settings(way: Way) -> classifier::Settings {
+    classifier::Settings { view: Default::default(), guess: guess::Settings::default(), way, keeps_packed: false }
 }
 
 /// What a file that nobody vouches for may take, beyond a multiple of its size. B7 on 600 pixels, measured: 782 MiB.
@@ -85,7 +86,7 @@ fn bench_file(path: &Path, args: &BenchArgs, out: &mut dyn Write) -> anyhow::Res
         bail!("{} gives {found} scores, and its graph tells of {told} classes: it is damaged", path.display());
     }
     let labels = Labels::numbered(engine.classes());
-    let classifier = Classifier::with_engine(&choice, labels, engine, &settings(threads));
+    let classifier = Classifier::with_engine(&choice, labels, engine, &settings(Way::tract(threads)));
     let load_ms = start.elapsed().as_secs_f64() * 1e3;
     if !args.json {
         writeln!(out, "{}: {}, {:.1} M MACs", path.display(), file.in_words(), choice.million_macs)?;
@@ -153,10 +154,8 @@ fn measure(mut classifier: Classifier, load_ms: f64, frames: Option<u64>) -> any
     Ok(Measurement {
         model: model.choice.name.clone(),
         phi: model.choice.phi,
-        engine: model.engine.into(),
+        way: model.way,
         engine_detail: model.engine_detail.clone(),
-        precision: "f32".into(),
-        threads: model.threads,
         frames: total.count(),
         infer_ms: of(&infer)?,
         total_ms: of(&total)?,
@@ -180,12 +179,10 @@ fn next(camera: &mut Pattern) -> anyhow::Result<Frame> {
 fn table(found: &Measurement, out: &mut dyn Write) -> std::io::Result<()> {
     writeln!(
         out,
-        "{} ({}), {} {}, {} threads, {}: {} frames",
+        "{} ({}), {}, {}: {} frames",
         found.model,
         Phi(found.phi),
-        found.engine,
-        found.precision,
-        found.threads,
+        found.way,
         machine::processor(),
         found.frames
     )?;

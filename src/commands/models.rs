@@ -11,6 +11,7 @@ use super::{exit, known, write_json};
 use crate::catalog::{Catalog, Choice};
 use crate::classifier::Classifier;
 use crate::cli::{ModelsArgs, ModelsCommand};
+use crate::engine::Way;
 use crate::{classifier, guess, machine, places};
 
 mod add;
@@ -82,7 +83,7 @@ pub fn fault(choice: &Choice) -> Option<String> {
     let settings = classifier::Settings {
         view: Default::default(),
         guess: guess::Settings::default(),
-        threads: machine::cores(),
+        way: Way::tract(machine::cores()),
         keeps_packed: false,
     };
     Classifier::open(choice, &settings).err().map(|error| error.to_string())

@@ -119,9 +119,9 @@ fn as_json(pick: &Pick) -> Value {
     json!({
         "choice": pick.choice.name,
         "phi": pick.choice.phi,
-        "engine": measurement.engine,
-        "precision": measurement.precision,
-        "threads": measurement.threads,
+        "engine": measurement.way.engine,
+        "precision": measurement.way.precision,
+        "threads": measurement.way.threads,
         "reason": reason(pick),
         "limit": match pick.bound {
             Bound::Time => "time",

@@ -31,7 +31,7 @@ pub fn run(args: RunArgs, out: &mut dyn Write) -> anyhow::Result<ExitCode> {
     if args.fresh {
         setup.remembered.forget();
     }
-    let settings = classifier_settings(&args.guess, board.view, args.smoothing_ms, setup.threads);
+    let settings = classifier_settings(&args.guess, board.view, args.smoothing_ms, setup.way);
     let mut camera = open_camera(&args, &board)?;
     let mut displays = open_displays(&args, &board)?;
     info!("board {}: {}", board.name, board.summary);

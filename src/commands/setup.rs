@@ -12,6 +12,7 @@ use crate::catalog::{Catalog, Choice};
 use crate::classifier;
 use crate::cli::{BoardArgs, BudgetArgs, ChoiceArgs, GuessArgs};
 use crate::efficientnet::Scaled;
+use crate::engine::Way;
 use crate::guess;
 use crate::measure::{MeasureError, Measurement, Remembered, measure};
 use crate::pick::{Pick, PickError, pick, reason};
@@ -40,7 +41,8 @@ pub fn catalog(folder: &Path) -> anyhow::Result<Catalog> {
 pub struct Setup {
     pub folder: PathBuf,
     pub budget: Budget,
-    pub threads: usize,
+    /// What runs them, and how.
+    pub way: Way,
     /// The very choice that the user named, if so.
     pub pinned: Option<Choice>,
     /// What the user admits, by work.
@@ -82,7 +84,7 @@ impl Setup {
         Ok(Setup {
             folder,
             budget: budget.budget().or(board.budget),
-            threads: choice.threads.map_or_else(machine::cores, usize::from),
+            way: Way::tract(choice.threads.map_or_else(machine::cores, usize::from)),
             pinned: admitted.iter().find(named).cloned(),
             admitted,
             known,
@@ -107,8 +109,8 @@ impl Setup {
         let picked = pick(&admitted.iter().collect::<Vec<_>>(), self.budget, |choice| match self.recall(choice) {
             Some(known) => Ok(known),
             None => {
-                info!("measuring {} on {} threads", choice.name, self.threads);
-                let measured = measure(choice, &self.folder, self.threads, stop)?;
+                info!("measuring {} by {}", choice.name, self.way);
+                let measured = measure(choice, &self.folder, self.way, stop)?;
                 self.remembered.put(choice, measured.clone());
                 Ok(measured)
             }
@@ -132,7 +134,7 @@ impl Setup {
     }
 
     fn recall(&self, choice: &Choice) -> Option<Measurement> {
-        self.remembered.get(choice, crate::engine::TRACT, self.threads).cloned()
+        self.remembered.get(choice, self.way).cloned()
     }
 }
 
@@ -142,10 +144,10 @@ pub fn is_file_name(model: &str) -> bool {
 }
 
 /// What a classifier needs beside its choice.
-pub fn classifier_settings(guess: &GuessArgs, view: View, smoothing_ms: u64, threads: usize) -> classifier::Settings {
+pub fn classifier_settings(guess: &GuessArgs, view: View, smoothing_ms: u64, way: Way) -> classifier::Settings {
     let smoothing = std::time::Duration::from_millis(smoothing_ms);
     let guesses = guess::Settings { top: guess.top.into(), unsure_below: guess.unsure_below, smoothing };
-    classifier::Settings { view: guess.view.unwrap_or(view), guess: guesses, threads, keeps_packed: true }
+    classifier::Settings { view: guess.view.unwrap_or(view), guess: guesses, way, keeps_packed: true }
 }
 
 /// A folder that the user named, made if need be.

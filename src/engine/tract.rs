@@ -24,13 +24,14 @@ use super::aside::Aside;
 use super::kept::Kept;
 use super::logits::before_softmax;
 use super::onnx::decode;
-use super::{Engine, EngineError};
+use super::{Engine, EngineError, Way};
 use crate::catalog::{Choice, Layout};
 
 /// One network at one side, made ready for this machine, with its input and its state.
 pub struct Tract {
     model: String,
     classes: usize,
+    threads: usize,
     report: Report,
     run: Run,
 }
@@ -55,7 +56,7 @@ impl Tract {
             let report = Report { chains: vec![program.steps()], left: Vec::new(), kernels };
             log::debug!("{model}: {report}, packed by an earlier start");
             let (classes, run) = (program.output().channels, Run::Whole(Whole::new(Arc::new(program))));
-            return Ok(Tract { model: model.clone(), classes, report, run });
+            return Ok(Tract { model: model.clone(), classes, threads: settings.threads, report, run });
         }
         let proto = choice.network.read_with(decode)?.map_err(|error| undecoded(model, &error))?;
         let mut tract = Tract::of(model, proto, choice.side, choice.input.layout, settings)?;
@@ -122,7 +123,7 @@ impl Tract {
                 Run::Graph(run.map_err(failed)?)
             }
         };
-        Ok(Tract { model: model.into(), classes, report, run })
+        Ok(Tract { model: model.into(), classes, threads: settings.threads, report, run })
     }
 }
 
@@ -142,8 +143,8 @@ fn fused(mut proto: ModelProto, shape: &[usize], settings: Settings) -> TractRes
 }
 
 impl Engine for Tract {
-    fn name(&self) -> &'static str {
-        super::TRACT
+    fn way(&self) -> Way {
+        Way::tract(self.threads)
     }
 
     fn detail(&self) -> String {

@@ -4,6 +4,7 @@ use std::time::Instant;
 use super::*;
 use crate::classifier::Answer;
 use crate::classifier::{Model, Times};
+use crate::engine::Way;
 use crate::frame::{FrameInfo, FramePool, PixelFormat, Size};
 use crate::guess::{Guesser, Settings};
 use crate::labels::Labels;
@@ -32,7 +33,7 @@ fn answer(frame: &Frame, label: &str, sure: bool) -> Answer {
         guesses: Guesser::new(settings, 3).guess(&scores, frame.captured, 0),
         frame_size: frame.size(),
         seen: Area { left: 110, top: 30, width: 420, height: 420 },
-        model: Arc::new(Model { choice, engine: "tract", engine_detail: String::new(), threads: 2, labels }),
+        model: Arc::new(Model { choice, way: Way::tract(2), engine_detail: String::new(), labels }),
         times: Times::default(),
     }
 }

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use phicam::classifier::{Classifier, Settings};
+use phicam::engine::Way;
 use phicam::frame::{Coding, Frame, FrameInfo, Layout, Matrix, PixelFormat, Plane, Range, Size};
 use phicam::overlay;
 use phicam::screen::{Drawing, Screen};
@@ -66,7 +67,8 @@ pub fn photograph(name: &str) -> (Vec<u8>, Frame) {
 
 /// The label that `choice` gives on this machine, and the screen that this machine would draw.
 fn expected(frame: &Frame, choice: &str) -> (String, image::RgbImage) {
-    let settings = Settings { view: Default::default(), guess: Default::default(), threads: 1, keeps_packed: false };
+    let settings =
+        Settings { view: Default::default(), guess: Default::default(), way: Way::tract(1), keeps_packed: false };
     let mut classifier = Classifier::open(catalog().choice(choice).unwrap(), &settings).unwrap();
     let answer = classifier.answer(frame).unwrap();
     let label = answer.model.labels.of(answer.guesses.best()[0].class).to_string();

@@ -6,7 +6,7 @@ use std::time::Duration;
 use phicam::camera::{Camera, Pattern};
 use phicam::classifier::{Classifier, Settings};
 use phicam::display::{Display, DisplayError, Shown};
-use phicam::engine::{Engine, EngineError};
+use phicam::engine::{Engine, EngineError, Way};
 use phicam::frame::Size;
 use phicam::labels::Labels;
 use phicam::watch::Watch;
@@ -21,8 +21,8 @@ pub struct StandIn {
 }
 
 impl Engine for StandIn {
-    fn name(&self) -> &'static str {
-        "stand-in"
+    fn way(&self) -> Way {
+        Way::tract(1)
     }
 
     fn detail(&self) -> String {
@@ -55,7 +55,8 @@ pub fn classifier(choice: &str, takes: Duration, fails_after: u64) -> Classifier
     let labels = Labels::parse(b"one\ntwo\nthree\nfour\nfive\nsix\nseven\neight\n", "labels".as_ref()).unwrap();
     let input = vec![0.0; 3 * (choice.side * choice.side) as usize];
     let engine = StandIn { input, scores: vec![0.0; 8], takes, fails_after, runs: 0 };
-    let settings = Settings { view: Default::default(), guess: Default::default(), threads: 1, keeps_packed: false };
+    let settings =
+        Settings { view: Default::default(), guess: Default::default(), way: Way::tract(1), keeps_packed: false };
     Classifier::with_engine(&choice, labels, Box::new(engine), &settings)
 }
 

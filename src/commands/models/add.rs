@@ -13,6 +13,7 @@ use super::plan::Plan;
 use crate::catalog::added::Lock;
 use crate::catalog::{Catalog, Choice};
 use crate::cli::AddArgs;
+use crate::engine::Way;
 use crate::labels::Labels;
 use crate::published::{self, Published};
 use crate::{machine, places};
@@ -128,7 +129,7 @@ fn published_as(args: &AddArgs, file: &ModelFile) -> Vec<Published> {
 fn try_it(lock: &Lock, choices: &[Choice], dir: &Path, out: &mut dyn Write) -> anyhow::Result<ExitCode> {
     let mut code = ExitCode::SUCCESS;
     for choice in choices {
-        let score = evaluate::score(choice, dir, machine::cores())?;
+        let score = evaluate::score(choice, dir, Way::tract(machine::cores()))?;
         writeln!(out, "{} on {}: {}", choice.name, dir.display(), evaluate::in_words(&score))?;
         if choice.top1_percent.is_none() {
             let (top1, pictures) = (score.top1_percent(), score.pictures);

@@ -15,6 +15,7 @@ use crate::camera::is_picture;
 use crate::catalog::Choice;
 use crate::classifier::{self, Classifier};
 use crate::cli::{BoardArgs, BudgetArgs, ChoiceArgs};
+use crate::engine::Way;
 use crate::frame::FramePool;
 use crate::guess;
 use crate::labels::Labels;
@@ -54,7 +55,7 @@ pub fn evaluate(dir: &Path, args: &ChoiceArgs, as_json: bool, out: &mut dyn Writ
     let board = board(&BoardArgs::default())?;
     let mut setup = Setup::new(&board, &BudgetArgs::default(), args)?;
     let choice = setup.choose()?;
-    let score = score(&choice, dir, setup.threads)?;
+    let score = score(&choice, dir, setup.way)?;
     if as_json {
         write_json(
             out,
@@ -87,12 +88,10 @@ pub fn in_words(score: &Score) -> String {
 }
 
 /// Classifies every picture in the folders of `dir`, whose names are labels.
-pub fn score(choice: &Choice, dir: &Path, threads: usize) -> anyhow::Result<Score> {
+pub fn score(choice: &Choice, dir: &Path, way: Way) -> anyhow::Result<Score> {
     let guess = guess::Settings { smoothing: std::time::Duration::ZERO, ..guess::Settings::default() };
-    let mut classifier = Classifier::open(
-        choice,
-        &classifier::Settings { view: Default::default(), guess, threads, keeps_packed: false },
-    )?;
+    let mut classifier =
+        Classifier::open(choice, &classifier::Settings { view: Default::default(), guess, way, keeps_packed: false })?;
     let pictures = pictures(dir, &classifier.model().labels)?;
     let (mut pool, mut score) = (FramePool::default(), Score::default());
     for (class, file) in pictures {

@@ -11,6 +11,7 @@ use crate::catalog::added::{self, Addition, Lock};
 use crate::catalog::{Catalog, Choice, ChoiceEntry, Colour, Contract, Crop, Filter, NetworkEntry, sha256};
 use crate::cli::{AddArgs, Normalisation};
 use crate::efficientnet::{Padding, Scaled, Storage};
+use crate::engine::Way;
 use crate::import::Habits;
 use crate::labels::Labels;
 use crate::measure::{MeasureError, Measurement, measure};
@@ -84,7 +85,7 @@ impl Plan {
         file.write(candidate, *side, self.habits, self.storage)?;
         let choice = Choice::of_file(candidate, &[], *side, file.layout(), file.scaled(), *million_macs);
         info!("timing it at {side} pixels, in a process of its own");
-        let proof = measure(&choice, shipped, machine::cores(), &AtomicBool::new(false));
+        let proof = measure(&choice, shipped, Way::tract(machine::cores()), &AtomicBool::new(false));
         let refused = |cause| format!("{} was not added, as it cannot be run at {side} pixels: {cause}", self.name);
         proof.map_err(|error| match error {
             MeasureError::Failed { cause, .. } => anyhow::anyhow!(refused(cause)),

@@ -12,7 +12,6 @@ use serde_json::{Value, json};
 use super::super::setup::Setup;
 use crate::catalog::{Choice, Layout};
 use crate::efficientnet::{Family, Form, Padding, RELEASED, Storage, write_seeded};
-use crate::engine::TRACT;
 use crate::measure::{MeasureError, Measurement, measure};
 use crate::pick::{Verdict, judge};
 use crate::places;
@@ -49,7 +48,7 @@ pub fn beyond(setup: &Setup) -> Vec<Beyond> {
             Arc::make_mut(&mut choice.network).sha256 = format!("seed {SEED} {}", released.name);
             choice.top1_percent = Some(published.top1_percent);
             choice.top1_source = format!("published: {}", published.model);
-            let measurement = setup.remembered.get(&choice, TRACT, setup.threads).cloned();
+            let measurement = setup.remembered.get(&choice, setup.way).cloned();
             let fits = verdict(&choice, measurement.as_ref(), setup);
             Some(Beyond { choice, family: released.family, published, measurement, fits })
         })
@@ -89,9 +88,9 @@ fn time_family(all: &mut [Beyond], family: Family, setup: &mut Setup) -> anyhow:
     let mut fitting = true;
     for one in all.iter_mut().filter(|one| one.family == family) {
         if one.fits.is_none() && fitting {
-            info!("timing {} with weights from a seed, on {} threads", one.choice.name, setup.threads);
+            info!("timing {} with weights from a seed, by {}", one.choice.name, setup.way);
             write(one)?;
-            let measured = measure(&one.choice, &setup.folder, setup.threads, &AtomicBool::new(false));
+            let measured = measure(&one.choice, &setup.folder, setup.way, &AtomicBool::new(false));
             std::fs::remove_file(&one.choice.network.file)
                 .with_context(|| format!("{} cannot be removed", one.choice.network.file.display()))?;
             match measured {

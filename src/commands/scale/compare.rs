@@ -9,7 +9,7 @@ use super::{Sized, joined, network, timing, work};
 use crate::cli::ScaleArgs;
 use crate::commands::write_json;
 use crate::efficientnet::{Family, Network};
-use crate::engine::TRACT;
+use crate::engine::{Name, Way};
 use crate::machine;
 use crate::scaling::BASE_SIDE;
 
@@ -113,7 +113,7 @@ pub fn compare(args: &ScaleArgs, out: &mut dyn Write) -> anyhow::Result<()> {
     }
     if args.json {
         let timed = json!({
-            "engine": TRACT, "precision": "f32", "threads": threads, "processor": machine::processor(),
+            "engine": Name::Tract, "precision": "f32", "threads": threads, "processor": machine::processor(),
         });
         let object = json!({
             "limit_million_macs": args.flops,
@@ -127,8 +127,9 @@ pub fn compare(args: &ScaleArgs, out: &mut dyn Write) -> anyhow::Result<()> {
         let processor = machine::processor();
         writeln!(
             out,
-            "p50 ms: the network alone, {TRACT} f32, {threads} threads, {processor}; weights are seeded, which costs \
-             the same time as trained ones."
+            "p50 ms: the network alone, {}, {processor}; weights are seeded, which costs \
+             the same time as trained ones.",
+            Way::tract(threads)
         )?;
     }
     Ok(())

@@ -12,7 +12,7 @@ use crate::catalog::{Catalog, Choice};
 use crate::cli::ScaleArgs;
 use crate::commands::write_json;
 use crate::efficientnet::{Family, RELEASED, Released};
-use crate::engine::TRACT;
+use crate::engine::Way;
 use crate::measure::Remembered;
 use crate::plot::{Axis, BLUE, Colour, GREEN, Mark, ORANGE, Panel, Picture, Point, Series};
 use crate::scaling::Coefficients;
@@ -74,7 +74,7 @@ fn choices(args: &ScaleArgs, threads: usize) -> Vec<Shown> {
     };
     let remembered = Remembered::read(&places::state());
     let shown = |choice: &Choice| {
-        let time = remembered.get(choice, TRACT, threads).map(|found| found.total_ms.p50);
+        let time = remembered.get(choice, Way::tract(threads)).map(|found| found.total_ms.p50);
         let released = Released::named(&choice.network.name);
         Some(Shown {
             name: choice.name.clone(),
@@ -191,7 +191,7 @@ fn time(choices: &[Shown], threads: usize) -> Option<Panel> {
     let times = || series.points.iter().map(|point| point.y);
     let (least, most) = (times().reduce(f64::min)?, times().reduce(f64::max)?);
     let processor = machine::processor();
-    let title = format!("milliseconds from frame to guess, the median: {TRACT}, {threads} threads, {processor}");
+    let title = format!("milliseconds from frame to guess, the median: {}, {processor}", Way::tract(threads));
     let y = Axis::logarithmic(&title, (least / 1.6, most * 2.2), |ms| format!("{ms}"));
     Some(Panel { y, share: 1.0, series: vec![Series { label_towards: (-0.2, -1.0), ..series }] })
 }

@@ -1,0 +1,103 @@
+//! How a choice is run: by which engine, in which numbers, on how many threads.
+
+use std::fmt;
+
+use serde::{Deserialize, Serialize};
+
+/// What runs a model. Their order is that in which they are tried where nothing is known of their speed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Name {
+    /// TensorRT on a Jetson's GPU, by way of ONNX Runtime.
+    TensorRt,
+    /// CUDA on a Jetson's GPU, by way of ONNX Runtime.
+    Cuda,
+    /// The processor, by tract's graph and kernels of our own. Always there.
+    Tract,
+    /// The processor, by ONNX Runtime.
+    OnnxRuntime,
+}
+
+/// The numbers that a network is calculated in.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Precision {
+    F32,
+    /// Half precision where the engine finds it good enough.
+    F16,
+    /// Eight-bit integers, as a quantised file says.
+    Int8,
+}
+
+/// See the module. In JSON its fields stand among those of what it belongs to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+pub struct Way {
+    pub engine: Name,
+    pub precision: Precision,
+    /// Threads that one picture may use.
+    pub threads: usize,
+}
+
+impl Way {
+    /// The CPU engine, which is always there, on `threads` threads.
+    pub fn tract(threads: usize) -> Way {
+        Way { engine: Name::Tract, precision: Precision::F32, threads }
+    }
+}
+
+impl Name {
+    /// As `--engine`, the logs and JSON call it.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Name::TensorRt => "tensorrt",
+            Name::Cuda => "cuda",
+            Name::Tract => "tract",
+            Name::OnnxRuntime => "onnxruntime",
+        }
+    }
+}
+
+impl fmt::Display for Name {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.as_str())
+    }
+}
+
+impl Precision {
+    /// As JSON calls it.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Precision::F32 => "f32",
+            Precision::F16 => "f16",
+            Precision::Int8 => "int8",
+        }
+    }
+}
+
+impl fmt::Display for Precision {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.as_str())
+    }
+}
+
+/// `tract f32, 2 threads`
+impl fmt::Display for Way {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Way { engine, precision, threads } = self;
+        let plural = if *threads == 1 { "" } else { "s" };
+        write!(f, "{engine} {precision}, {threads} thread{plural}")
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_way_is_named_alike_in_words_and_in_json() {
+        let way = Way { engine: Name::TensorRt, precision: Precision::F16, threads: 1 };
+        assert_eq!(way.to_string(), "tensorrt f16, 1 thread");
+        assert_eq!(serde_json::to_string(&way).unwrap(), r#"{"engine":"tensorrt","precision":"f16","threads":1}"#);
+        assert_eq!(Way::tract(2).to_string(), "tract f32, 2 threads");
+    }
+}
