@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use crate::catalog::{CatalogError, Choice};
-use crate::engine::{self, Engine, EngineError, Way};
+use crate::engine::{self, Engine, EngineError, Name, Way};
 use crate::frame::{Frame, Size};
 use crate::guess::{self, Guesser, Guesses};
 use crate::labels::{LabelError, Labels};
@@ -106,8 +106,9 @@ impl Classifier {
     /// Loads `choice`, checking its files and that its labels and classes agree.
     pub fn open(choice: &Choice, settings: &Settings) -> Result<Classifier, ReadyError> {
         let network = &choice.network;
-        // Not in a temporary folder: what lies there may be anybody's.
-        let state = settings.keeps_packed.then(places::kept_state).flatten();
+        // What TensorRT built is kept always: it took minutes. Not in a temporary folder: what lies there may be anybody's.
+        let keeps = settings.keeps_packed || settings.way.engine != Name::Tract;
+        let state = keeps.then(places::kept_state).flatten();
         let engine = engine::open(choice, settings.way, state.as_deref())?;
         let labels = Labels::parse(&network.read_labels()?, &network.labels)?;
         let labels = labels.for_classes(engine.classes(), &network.name, &network.labels)?;

@@ -2,12 +2,14 @@
 
 use std::path::PathBuf;
 
-use clap::{Args, Parser, Subcommand, ValueEnum};
+use clap::{Args, Parser, Subcommand};
 
 mod capture;
+mod choice;
 mod models;
 mod scale;
 pub use capture::CaptureArgs;
+pub use choice::ChoiceArgs;
 pub use models::{AddArgs, ModelsArgs, ModelsCommand, Normalisation};
 pub use scale::{PHIS, ScaleArgs, Which};
 
@@ -211,31 +213,6 @@ impl BudgetArgs {
 /// [`crate::catalog::SIDES`] as clap wants them.
 fn sides() -> std::ops::RangeInclusive<i64> {
     i64::from(*crate::catalog::SIDES.start())..=i64::from(*crate::catalog::SIDES.end())
-}
-
-/// What runs.
-#[derive(Clone, Debug, Args)]
-pub struct ChoiceArgs {
-    /// lite0@192 for that very choice, lite0 for that network at any side; `bench` also times an ONNX FILE that was not
-    /// added [default: the largest that fits]
-    #[arg(long, value_name = "NAME")]
-    pub model: Option<String>,
-    /// What runs the model
-    #[arg(long, value_enum, default_value_t = EngineName::Auto)]
-    pub engine: EngineName,
-    /// Threads that one picture may use [default: all cores]
-    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=256))]
-    pub threads: Option<u16>,
-    #[command(flatten)]
-    pub folder: ModelsFolder,
-}
-
-#[derive(Clone, Copy, Debug, ValueEnum)]
-pub enum EngineName {
-    /// The fastest there is: tract, in this version
-    Auto,
-    /// The processor, by tract's optimised graph
-    Tract,
 }
 
 #[derive(Clone, Copy, Debug, Args)]

@@ -163,6 +163,11 @@ fn node(device: &Path) -> PathBuf {
     Path::new("/dev").join(device.file_name().unwrap_or_default())
 }
 
+/// Lets [`peak_rss_mib`] begin anew, from what is resident now; where the kernel does not, the peak goes on.
+pub fn forget_peak() {
+    let _ = fs::write("/proc/self/clear_refs", "5"); // 5: the peak alone, proc(5)
+}
+
 /// Lets this process have at most `bytes` of memory of its own from now on, or what it was allowed already where that
 /// is less; what asks for more ends it.
 pub fn limit_memory(bytes: u64) -> std::io::Result<()> {

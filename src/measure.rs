@@ -67,7 +67,8 @@ pub fn measure(choice: &Choice, models: &Path, way: Way, stop: &AtomicBool) -> R
         command.current_dir(folder); // so that the file can be named, whatever its folder is called
     }
     let mut child = command
-        .args(["bench", "--json", "--engine", way.engine.as_str(), "--threads", &way.threads.to_string()])
+        .args(["bench", "--json", "--engine", way.engine.as_str(), "--precision", way.precision.as_str()])
+        .args(["--threads", &way.threads.to_string()])
         .args(choice.as_arguments())
         .arg("--models")
         .arg(models)
@@ -169,7 +170,7 @@ impl Remembered {
 
 fn key(choice: &Choice, way: Way) -> String {
     let (hash, side, version) = (&choice.network.sha256, choice.side, env!("CARGO_PKG_VERSION"));
-    let (setting, machine) = (crate::engine::setting(), crate::machine::identity());
+    let (setting, machine) = (crate::engine::setting(way.engine), crate::machine::identity());
     format!("{hash}@{side} {way} ({setting}), phicam {version}, {machine}")
 }
 

@@ -28,7 +28,7 @@ fn a_value_that_cannot_be_meant_is_refused_with_what_is_expected() {
         ("run --view region:0,0,2,1", &["region:0,0,2,1", "shares of the frame (0 to 1)"]),
         ("run --unsure-below 2", &["`2`", "0 to 1"]),
         ("run --frames 0", &["--frames", "1.."]),
-        ("run --engine tensorrt", &["tensorrt", "auto, tract"]),
+        ("run --engine tensort", &["tensort", "expected tensorrt, cuda, tract, onnxruntime, auto", "`tensorrt`"]),
         ("bench --frames many", &["many", "--frames"]),
         ("classify", &["<FILE>"]),
         ("clasify x.jpg", &["clasify", "'classify'"]),

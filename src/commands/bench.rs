@@ -25,6 +25,8 @@ use crate::screen::{Drawing, Screen};
 use crate::stats::{Percentiles, Stage};
 use crate::{engine, guess, machine, places};
 
+mod prove;
+
 /// Frames that are not counted: caches and clocks settle.
 const WARM_UP: u64 = 3;
 const LEAST_FRAMES: u64 = 20;
@@ -42,10 +44,15 @@ pub fn bench(args: BenchArgs, out: &mut dyn Write) -> anyhow::Result<ExitCode> {
     let board = board(&BoardArgs::default())?;
     let mut setup = Setup::new(&board, &BudgetArgs::default(), &args.choice)?;
     let choice = setup.choose()?;
-    let start = Instant::now();
     let settings = classifier::Settings { keeps_packed: args.packed, ..settings(setup.way) };
-    let classifier = Classifier::open(&choice, &settings)?;
+    let frame = next(&mut pattern())?;
+    let expected = prove::expected(&choice, &settings, &frame)?;
+    let start = Instant::now();
+    let mut classifier = Classifier::open(&choice, &settings)?;
     let load_ms = start.elapsed().as_secs_f64() * 1e3;
+    if let Some(expected) = expected {
+        prove::check(&mut classifier, &frame, &expected)?;
+    }
     let measurement = measure(classifier, load_ms, args.frames)?;
     if args.json {
         write_json(out, &measurement)?;
@@ -103,7 +110,7 @@ fn bench_file(path: &Path, args: &BenchArgs, out: &mut dyn Write) -> anyhow::Res
 
 /// Puts frames through the stages one after the other, as the line does on its threads.
 fn measure(mut classifier: Classifier, load_ms: f64, frames: Option<u64>) -> anyhow::Result<Measurement> {
-    let mut camera = Pattern::new(Size::new(640, 480), 1000.0);
+    let mut camera = pattern();
     let mut first_ms = None;
     let [mut mailbox, mut preprocess, mut guess] = ["mailbox", "preprocess", "guess"].map(Stage::new);
     let [mut infer, mut draw, mut total] = ["infer", "draw", "total"].map(Stage::new);
@@ -164,6 +171,11 @@ fn measure(mut classifier: Classifier, load_ms: f64, frames: Option<u64>) -> any
         rss_mib: machine::peak_rss_mib().context("/proc/self/status tells no VmHWM: memory cannot be measured here")?,
         stages_ms,
     })
+}
+
+/// What is looked at: as large as a webcam's pictures, as fast as they are taken.
+fn pattern() -> Pattern {
+    Pattern::new(Size::new(640, 480), 1000.0)
 }
 
 fn next(camera: &mut Pattern) -> anyhow::Result<Frame> {

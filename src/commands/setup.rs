@@ -12,7 +12,7 @@ use crate::catalog::{Catalog, Choice};
 use crate::classifier;
 use crate::cli::{BoardArgs, BudgetArgs, ChoiceArgs, GuessArgs};
 use crate::efficientnet::Scaled;
-use crate::engine::Way;
+use crate::engine::{self, Way};
 use crate::guess;
 use crate::measure::{MeasureError, Measurement, Remembered, measure};
 use crate::pick::{Pick, PickError, pick, reason};
@@ -75,6 +75,9 @@ impl Setup {
                 comparable
             }
         };
+        let threads = choice.threads.map_or_else(machine::cores, usize::from);
+        let ways = engine::ways(choice.named_engine(), choice.precision, threads)?;
+        let way = ways.last().copied().unwrap_or(Way::tract(threads));
         let known = catalog.choices.iter().filter_map(|choice| choice.network.scaled).collect();
         let mut admitted: Vec<Choice> = admitted.into_iter().cloned().collect();
         admitted.sort_by(|a, b| a.million_macs.total_cmp(&b.million_macs));
@@ -84,7 +87,7 @@ impl Setup {
         Ok(Setup {
             folder,
             budget: budget.budget().or(board.budget),
-            way: Way::tract(choice.threads.map_or_else(machine::cores, usize::from)),
+            way,
             pinned: admitted.iter().find(named).cloned(),
             admitted,
             known,

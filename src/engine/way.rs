@@ -46,6 +46,9 @@ impl Way {
 }
 
 impl Name {
+    /// All of them.
+    pub const ALL: [Name; 4] = [Name::TensorRt, Name::Cuda, Name::Tract, Name::OnnxRuntime];
+
     /// As `--engine`, the logs and JSON call it.
     pub fn as_str(self) -> &'static str {
         match self {

@@ -78,7 +78,7 @@ impl Program {
         let mut command = Command::new(env!("CARGO_BIN_EXE_phicam"));
         command.args(arguments).current_dir(self.folder.path()).env("PHICAM_STATE", self.path("state"));
         command.env("PHICAM_RUNTIME", self.path("runtime"));
-        for variable in ["PHICAM_MODELS", "RUST_LOG", "RUST_BACKTRACE"] {
+        for variable in ["PHICAM_MODELS", "RUST_LOG", "RUST_BACKTRACE", "ORT_DYLIB_PATH"] {
             command.env_remove(variable);
         }
         command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());

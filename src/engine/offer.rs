@@ -1,0 +1,81 @@
+//! Which ways there are on this machine to run a choice.
+
+use log::{info, warn};
+
+use super::onnxruntime::{LibraryError, find, offered};
+use super::{EngineError, Name, Precision, Way};
+
+/// The ways that are wanted, the most promising first. `engine`: that one; without it all that this machine seems to have, of
+/// which the CPU engine is the last and always there. Whether an engine works is known only once it ran.
+pub fn ways(engine: Option<Name>, precision: Option<Precision>, threads: usize) -> Result<Vec<Way>, EngineError> {
+    let Some(engine) = engine else {
+        let names = [gpu_engines(), vec![Name::Tract]].concat();
+        let suits = |name: &Name| precision.is_none_or(|precision| precisions(*name).contains(&precision));
+        let ways: Vec<Way> = names.into_iter().filter(suits).map(|name| way(name, precision, threads)).collect();
+        return match (ways.is_empty(), precision) {
+            (true, Some(precision)) => Err(refused(Name::Tract, precision)),
+            _ => Ok(ways),
+        };
+    };
+    match precision {
+        Some(precision) if !precisions(engine).contains(&precision) => Err(refused(engine, precision)),
+        _ => Ok(vec![way(engine, precision, threads)]),
+    }
+}
+
+fn way(engine: Name, precision: Option<Precision>, threads: usize) -> Way {
+    Way { engine, precision: precision.unwrap_or(precisions(engine)[0]), threads }
+}
+
+/// The numbers that an engine can calculate in, its usual ones first.
+fn precisions(engine: Name) -> &'static [Precision] {
+    match engine {
+        Name::TensorRt => &[Precision::F16, Precision::F32, Precision::Int8],
+        Name::Cuda | Name::OnnxRuntime => &[Precision::F32, Precision::Int8],
+        Name::Tract => &[Precision::F32],
+    }
+}
+
+fn refused(engine: Name, precision: Precision) -> EngineError {
+    let known = precisions(engine).iter().map(|known| known.as_str()).collect::<Vec<_>>().join(", ");
+    EngineError::Precision { engine, precision, known }
+}
+
+/// The engines for a GPU that ONNX Runtime seems to have; what is wrong with its library is announced.
+fn gpu_engines() -> Vec<Name> {
+    match find() {
+        Ok(library) => {
+            let names = offered(&library);
+            let in_words = names.iter().map(|name| name.as_str()).collect::<Vec<_>>().join(" and ");
+            if !names.is_empty() {
+                info!("{} offers {in_words}", library.display());
+            }
+            names
+        }
+        Err(LibraryError::Missing { .. }) => Vec::new(), // as on most boards
+        Err(error) => {
+            warn!("going on without ONNX Runtime: {error}");
+            Vec::new()
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_engine_that_is_named_is_the_only_one_with_its_usual_numbers() {
+        let one = |engine, precision| ways(Some(engine), precision, 3).unwrap()[0];
+        assert_eq!(one(Name::Tract, None), Way::tract(3));
+        let expected = Way { engine: Name::TensorRt, precision: Precision::F16, threads: 3 };
+        assert_eq!(one(Name::TensorRt, None), expected);
+        assert_eq!(one(Name::TensorRt, Some(Precision::Int8)), Way { precision: Precision::Int8, ..expected });
+    }
+
+    #[test]
+    fn numbers_that_an_engine_does_not_have_are_refused_with_those_it_has() {
+        let refused = ways(Some(Name::Tract), Some(Precision::F16), 1).unwrap_err().to_string();
+        assert!(refused.contains("f16") && refused.contains("tract") && refused.contains("f32"), "{refused}");
+    }
+}

@@ -1,0 +1,228 @@
+//! ONNX Runtime, opened at run time where there is one: TensorRT and CUDA on a Jetson's GPU, and its own CPU engine to compare with.
+
+use std::path::Path;
+
+use log::{info, warn};
+use ort::memory::{AllocationDevice, Allocator, AllocatorType, MemoryInfo, MemoryType};
+use ort::session::{IoBinding, Session};
+use ort::value::Tensor;
+
+mod elf;
+mod graph;
+mod library;
+mod prepared;
+mod provider;
+mod surroundings;
+mod trial;
+mod version;
+pub use library::{LibraryError, VARIABLE, find, offered, set_library};
+pub use prepared::{FOLDER as PREPARED, Found};
+
+use self::graph::Model;
+use self::library::Loaded;
+use self::prepared::Prepared;
+use self::provider::{providers, remedy};
+use self::trial::Trial;
+use super::onnx::decode;
+use super::{Engine, EngineError, Name, Precision, Way};
+use crate::catalog::Choice;
+
+/// A session of ONNX Runtime with one picture's input and its scores.
+pub struct OnnxRuntime {
+    model: String,
+    way: Way,
+    library: &'static Loaded,
+    session: Session,
+    binding: IoBinding,
+    input_name: String,
+    /// Where pictures are put: memory that the GPU reads by itself, where there is one.
+    input: Tensor<f32>,
+    scores: Vec<f32>,
+}
+
+impl OnnxRuntime {
+    /// Loads `choice` for that `way`, and runs it once: only then is it known whether it can be run. TensorRT builds its engine
+    /// for minutes first, and keeps it below `state`.
+    pub fn open(choice: &Choice, way: Way, state: Option<&Path>) -> Result<OnnxRuntime, EngineError> {
+        let library = library::open()?;
+        let proto = choice.network.read_with(decode)?;
+        let failed = |cause: String| EngineError::Load { model: choice.name.clone(), cause };
+        let model = proto.map_err(|error| error.to_string());
+        let model = model.and_then(|proto| Model::of(proto, choice.side, choice.input.layout)).map_err(failed)?;
+        if way.precision == Precision::Int8 && !model.quantised {
+            let cause = "its file is not quantised; --precision f16 or f32, or add a file with QuantizeLinear";
+            return Err(failed(cause.into()));
+        }
+        if way.engine == Name::OnnxRuntime {
+            return OnnxRuntime::of(choice, way, library, &model, None);
+        }
+        let of_library = format!("{} {}", library.path.display(), library.version);
+        let trial = state.map(|state| Trial::begin(state, way.engine, &of_library)).transpose();
+        let trial = trial.map_err(|cause| EngineError::Unusable {
+            engine: way.engine,
+            cause,
+            remedy: "--engine tract runs without it",
+        })?;
+        let prepared =
+            state.filter(|_| way.engine == Name::TensorRt).and_then(|state| prepared(choice, way, library, state));
+        let found = prepared.as_ref().map(Prepared::look);
+        if way.engine == Name::TensorRt && !matches!(found, Some(Ok(Found::Whole))) {
+            info!("TensorRT builds its engine for {}, which takes minutes", choice.name);
+        }
+        let opened = OnnxRuntime::of(choice, way, library, &model, prepared.as_ref().map(Prepared::folder));
+        if let (Ok(_), Some(prepared), false) = (&opened, &prepared, matches!(found, Some(Ok(Found::Whole))))
+            && let Err(error) = prepared.finish()
+        {
+            warn!("{} cannot be written ({error}): it is built anew at the next start", prepared.folder().display());
+        }
+        if let Some(trial) = trial {
+            trial.came_back();
+        }
+        opened
+    }
+
+    fn of(
+        choice: &Choice,
+        way: Way,
+        library: &'static Loaded,
+        model: &Model,
+        folder: Option<&Path>,
+    ) -> Result<OnnxRuntime, EngineError> {
+        let refused = |error: ort::Error| {
+            let cause = error.to_string().trim_end_matches('.').to_string();
+            let remedy = remedy(&cause);
+            EngineError::Unusable { engine: way.engine, cause, remedy }
+        };
+        let session = session(way, library, model, folder).map_err(refused)?;
+        let wrong = |what, found: String, expected: &str| {
+            Err(EngineError::Shape { model: choice.name.clone(), what, found, expected: expected.into() })
+        };
+        let [output] = session.outputs() else {
+            return wrong("has", format!("{} outputs", session.outputs().len()), "one");
+        };
+        let output = output.name().to_string();
+        let side = choice.side as usize;
+        let input = input(&session, way, 3 * side * side, model).map_err(refused)?;
+        let mut binding = session.create_binding().map_err(refused)?;
+        binding.bind_input(&model.input, &input).map_err(refused)?;
+        let memory = MemoryInfo::new(AllocationDevice::CPU, 0, AllocatorType::Device, MemoryType::CPUOutput);
+        binding.bind_output_to_device(output, &memory.map_err(refused)?).map_err(refused)?;
+        let (model_name, input_name) = (choice.name.clone(), model.input.clone());
+        let scores = Vec::new();
+        let mut engine = OnnxRuntime { model: model_name, way, library, session, binding, input_name, input, scores };
+        engine.input().fill(0.0);
+        engine.run().map_err(refused)?;
+        match engine.scores.len() {
+            0 => wrong("gives", "no scores of single precision".into(), "1 × classes, f32"),
+            _ => Ok(engine),
+        }
+    }
+
+    fn run(&mut self) -> ort::Result<()> {
+        // What is bound lies in the processor's memory: binding it is what brings it to the GPU.
+        if self.way.engine != Name::OnnxRuntime {
+            self.binding.bind_input(&*self.input_name, &self.input)?;
+        }
+        let outputs = self.session.run_binding(&self.binding)?;
+        let (shape, scores) = outputs[0].try_extract_tensor::<f32>()?;
+        self.scores.clear();
+        if shape.len() == 2 && shape[0] == 1 {
+            self.scores.extend_from_slice(scores);
+        }
+        Ok(())
+    }
+}
+
+/// What TensorRT built before, or will build, where it can be kept.
+fn prepared(choice: &Choice, way: Way, library: &Loaded, state: &Path) -> Option<Prepared> {
+    let key = surroundings::key(choice, way, &library.path, &library.version, Path::new("/"));
+    let prepared = Prepared::new(state, key);
+    let untold = |error| {
+        warn!(
+            "{} cannot be written ({error}): TensorRT builds its engines anew at each start, for minutes; PHICAM_STATE \
+             names a folder that can be written",
+            state.join(PREPARED).display()
+        );
+    };
+    prepared.map_err(untold).ok()
+}
+
+/// The library that would be opened, told from others at its place.
+pub fn setting() -> String {
+    let found = find().map_err(|error| error.to_string());
+    found.map_or_else(
+        |error| error,
+        |path| {
+            let there = std::fs::metadata(&path).map(|there| crate::places::as_it_is(&there));
+            format!("{}, {}", path.display(), there.unwrap_or_default())
+        },
+    )
+}
+
+/// Whether `choice` would be ready at once: TensorRT has built it before, or has nothing to build.
+pub fn is_prepared(choice: &Choice, way: Way, state: &Path) -> Result<bool, LibraryError> {
+    if way.engine != Name::TensorRt {
+        return Ok(true);
+    }
+    let library = library::open()?;
+    let key = surroundings::key(choice, way, &library.path, &library.version, Path::new("/"));
+    Ok(Prepared::new(state, key).and_then(|prepared| prepared.judge()).is_ok_and(|found| found == Found::Whole))
+}
+
+fn session(way: Way, library: &Loaded, model: &Model, folder: Option<&Path>) -> ort::Result<Session> {
+    let mut builder = Session::builder(&library.environment)?.with_intra_threads(way.threads)?.with_inter_threads(1)?;
+    // Between pictures the processor rests.
+    builder = builder.with_config_entry("session.force_spinning_stop", "1")?;
+    if way.engine != Name::OnnxRuntime {
+        builder = builder.with_disable_cpu_fallback()?; // in silence parts would run there
+    }
+    builder = builder.with_execution_providers(providers(way, library.minor(), folder))?;
+    builder.commit_from_memory(&model.bytes)
+}
+
+/// Memory for a picture: pinned, where a GPU is to read it, so that it is copied once.
+fn input(session: &Session, way: Way, values: usize, model: &Model) -> ort::Result<Tensor<f32>> {
+    let shape: Vec<i64> = session
+        .inputs()
+        .iter()
+        .find(|input| input.name() == model.input)
+        .and_then(|input| input.dtype().tensor_shape())
+        .map(|shape| shape.iter().copied().collect())
+        .unwrap_or_default();
+    if shape.iter().product::<i64>() != values as i64 {
+        return Err(ort::Error::new(format!("its input has the shape {shape:?}, expected {values} values")));
+    }
+    if way.engine != Name::OnnxRuntime {
+        let info = MemoryInfo::new(AllocationDevice::CUDA_PINNED, 0, AllocatorType::Device, MemoryType::CPUInput)?;
+        return Tensor::new(&Allocator::new(session, info)?, shape);
+    }
+    Tensor::new(&Allocator::default(), shape)
+}
+
+impl Engine for OnnxRuntime {
+    fn way(&self) -> Way {
+        self.way
+    }
+
+    fn detail(&self) -> String {
+        let provider = match self.way.engine {
+            Name::TensorRt => "TensorRT by way of ONNX Runtime",
+            Name::Cuda => "CUDA by way of ONNX Runtime",
+            Name::Tract | Name::OnnxRuntime => "ONNX Runtime",
+        };
+        format!("all by {provider} {}, {}", self.library.version, self.library.path.display())
+    }
+
+    fn classes(&self) -> usize {
+        self.scores.len()
+    }
+
+    fn input(&mut self) -> &mut [f32] {
+        self.input.extract_tensor_mut().1
+    }
+
+    fn infer(&mut self) -> Result<&[f32], EngineError> {
+        self.run().map_err(|error| EngineError::Run { model: self.model.clone(), cause: error.to_string() })?;
+        Ok(&self.scores)
+    }
+}
