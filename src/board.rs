@@ -51,8 +51,19 @@ pub struct Board {
     pub display: Vec<display::Settings>,
     #[serde(default)]
     pub view: View,
+    /// ONNX Runtime, for boards with a GPU; it is looked for where packages put it, where this names none.
+    #[serde(default)]
+    pub onnxruntime: OnnxRuntime,
     /// What can be expected before anything is measured.
     pub expect: Option<Expect>,
+}
+
+/// Where ONNX Runtime is.
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct OnnxRuntime {
+    /// Its libonnxruntime.so. The variable ORT_DYLIB_PATH overrides it.
+    pub library: Option<PathBuf>,
 }
 
 /// Speed that others measured.
@@ -179,6 +190,7 @@ mod tests {
             ("summary = 'x'\n[camera]\nkind = 'files'\nfilm_fps = 0", "film_fps is 0"),
             ("summary = 'x'\nview = 'left'", "view is `left`"),
             ("summary = 'x'\n[[display]]\nkind = 'png'\npath = 'a'\nwidth = 0", "size is 0x720"),
+            ("summary = 'x'\n[onnxruntime]\nlibary = 'x'", "unknown field `libary`"),
             ("summary = 'x'\n[[display]]\nkind = 'terminal'\ncolour = 1", "unknown field `colour`"),
         ] {
             std::fs::write(&path, text).unwrap();

@@ -77,6 +77,9 @@ pub fn setting(engine: Name) -> String {
 }
 
 /// Loads `choice` from the bytes of a file that nobody vouches for.
-pub fn open_bytes(choice: &Choice, onnx: &[u8], threads: usize) -> Result<Box<dyn Engine>, EngineError> {
-    Ok(Box::new(Tract::load(&choice.name, onnx, choice.side, choice.input.layout, threads)?))
+pub fn open_bytes(choice: &Choice, onnx: &[u8], way: Way) -> Result<Box<dyn Engine>, EngineError> {
+    Ok(match way.engine {
+        Name::Tract => Box::new(Tract::load(&choice.name, onnx, choice.side, choice.input.layout, way.threads)?),
+        Name::OnnxRuntime | Name::Cuda | Name::TensorRt => Box::new(OnnxRuntime::load(choice, onnx, way)?),
+    })
 }

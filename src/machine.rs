@@ -163,6 +163,18 @@ fn node(device: &Path) -> PathBuf {
     Path::new("/dev").join(device.file_name().unwrap_or_default())
 }
 
+/// The release of Jetson Linux, its major and minor number; nothing on other boards.
+pub fn l4t_release() -> Option<(u32, u32)> {
+    l4t_of(&fs::read_to_string("/etc/nv_tegra_release").ok()?)
+}
+
+/// Of a text such as `# R36 (release), REVISION: 4.3, GCID: …`.
+fn l4t_of(text: &str) -> Option<(u32, u32)> {
+    let major = text.strip_prefix("# R")?.split(' ').next()?.parse().ok()?;
+    let minor = text.split_once("REVISION: ")?.1.split(['.', ',']).next()?.parse().ok()?;
+    Some((major, minor))
+}
+
 /// Lets [`peak_rss_mib`] begin anew, from what is resident now; where the kernel does not, the peak goes on.
 pub fn forget_peak() {
     let _ = fs::write("/proc/self/clear_refs", "5"); // 5: the peak alone, proc(5)
@@ -206,6 +218,14 @@ mod tests {
         cache(cpus, "cpu4/cache/index0", ["1", "Data", "16K", "4"]);
         cache(cpus, "cpu4/cache/index2", ["2", "Unified", "nonsense", "4"]);
         assert_eq!(told(1), Caches { first_bytes: Some(16 << 10), ..expected(1024) }, "the core that has least");
+    }
+
+    #[test]
+    fn the_release_of_jetson_linux_is_read() {
+        let text = "# R36 (release), REVISION: 4.3, GCID: 38968081, BOARD: generic, EABI: aarch64, DATE: Wed Jan 8\n";
+        assert_eq!(l4t_of(text), Some((36, 4)));
+        assert_eq!(l4t_of("# R32 (release), REVISION: 7.1, GCID: 29689809"), Some((32, 7)));
+        assert_eq!(["", "# R", "# R36", "R36 REVISION: x"].map(l4t_of), [None; 4]);
     }
 
     #[test]

@@ -10,7 +10,7 @@ use log::warn;
 use serde::{Deserialize, Serialize};
 
 use crate::catalog::Choice;
-use crate::engine::Way;
+use crate::engine::{Name, Way, onnxruntime};
 use crate::places::replace_file;
 use crate::stats::Percentiles;
 
@@ -66,6 +66,9 @@ pub fn measure(choice: &Choice, models: &Path, way: Way, stop: &AtomicBool) -> R
     if let Some(folder) = choice.own_folder() {
         command.current_dir(folder); // so that the file can be named, whatever its folder is called
     }
+    // The same library, whichever board file named it.
+    let library = (way.engine != Name::Tract).then(onnxruntime::find).and_then(Result::ok);
+    let library = library.map(|library| (onnxruntime::VARIABLE, library));
     let mut child = command
         .args(["bench", "--json", "--engine", way.engine.as_str(), "--precision", way.precision.as_str()])
         .args(["--threads", &way.threads.to_string()])
@@ -74,6 +77,7 @@ pub fn measure(choice: &Choice, models: &Path, way: Way, stop: &AtomicBool) -> R
         .arg(models)
         .env("RUST_LOG", "error")
         .env_remove("RUST_BACKTRACE")
+        .envs(library)
         .stdin(Stdio::null())
         .stdout(Stdio::piped())
         .stderr(Stdio::piped())

@@ -5,27 +5,25 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
-use log::{error, info, warn};
+use log::{info, warn};
 
 use crate::camera::{CameraError, Next};
-use crate::classifier::{Answer, AnswerError, Classifier};
-use crate::display::{Display, DisplayError};
+use crate::classifier::{Answer, AnswerError, Classifier, Model};
+use crate::display::Display;
 use crate::frame::Frame;
 use crate::mailbox::{Mailbox, Taken};
 use crate::overlay::Fault;
-use crate::screen::{Drawing, Screen};
+use crate::screen::Screen;
 use crate::watch::{Event, Watch};
 
 mod counts;
+mod show;
 pub use counts::Counts;
 
 /// The longest that any thread waits before it looks whether to stop.
 const LIMIT: Duration = Duration::from_millis(100);
 /// While models are being timed the line answers at most this often, so as not to spoil the times.
 const WHILE_MEASURING: Duration = Duration::from_millis(250);
-
-/// A display that goes on failing is told of no oftener than this: the log may go to the same full disk.
-const TELL_AGAIN: Duration = Duration::from_secs(60);
 
 /// Why a line ended that nobody stopped.
 #[derive(Debug, thiserror::Error)]
@@ -35,6 +33,9 @@ pub enum LineError {
     #[error(transparent)]
     Answer(#[from] AnswerError),
 }
+
+/// Finds another engine for a model whose own has failed.
+pub type Rescue<'a> = Box<dyn Fn(&Model) -> Option<Classifier> + Send + Sync + 'a>;
 
 /// What the threads of a line share.
 pub struct Line<'a> {
@@ -49,6 +50,8 @@ pub struct Line<'a> {
     ended: AtomicBool,
     /// Set while models are being timed beside the line.
     pub measuring: AtomicBool,
+    /// What goes on when an engine fails; without it the line ends.
+    pub rescue: Option<Rescue<'a>>,
     counts: Mutex<Counts>,
 }
 
@@ -84,6 +87,7 @@ impl<'a> Line<'a> {
             stop,
             ended: AtomicBool::new(false),
             measuring: AtomicBool::new(false),
+            rescue: None,
             counts: Mutex::new(Counts::default()),
         }
     }
@@ -189,6 +193,16 @@ impl<'a> Line<'a> {
         self.screen.notice(why);
     }
 
+    /// What answers instead of an engine that failed, counted and announced.
+    fn rescued(&self, failed: &Model, error: &AnswerError) -> Option<Classifier> {
+        let rescued = self.rescue.as_ref().and_then(|rescue| rescue(failed))?;
+        self.counts().engines_lost += 1;
+        let (engine, next) = (failed.way.engine, rescued.model().way.engine);
+        warn!("{error}; {next} goes on in the place of {engine}");
+        self.screen.notice(format!("{engine} failed, now {next}"));
+        Some(rescued)
+    }
+
     /// Mailbox → preprocess, engine, guess → screen.
     fn answer(
         &self,
@@ -206,8 +220,10 @@ impl<'a> Line<'a> {
             if let Taken::Newest(next) = self.next_model.take(Duration::ZERO) {
                 classifier = next;
                 let choice = &classifier.model().choice;
-                info!("{} ({}) takes over", choice.name, choice.phi_in_words());
-                self.screen.notice(format!("now {}", choice.name));
+                let way = classifier.model().way;
+                info!("{} ({}) takes over, by {way}", choice.name, choice.phi_in_words());
+                self.screen.notice(format!("now {} by {}", choice.name, way.engine));
+                self.counts().switches += 1;
             }
             let waited = frame.captured.elapsed();
             let answer = match classifier.answer(&frame) {
@@ -216,7 +232,13 @@ impl<'a> Line<'a> {
                     self.skip(format!("skipped a frame: {error}"));
                     continue;
                 }
-                Err(error) => return Err(error.into()),
+                Err(error) => match self.rescued(classifier.model(), &error) {
+                    Some(rescued) => {
+                        classifier = rescued;
+                        continue;
+                    }
+                    None => return Err(error.into()),
+                },
             };
             answers += 1;
             let dropped = self.frames.replaced();
@@ -239,58 +261,5 @@ impl<'a> Line<'a> {
             }
         }
         Ok(())
-    }
-
-    /// Screen → overlay → displays: the newest frame with the newest answer, as often as either changes.
-    fn show(&self, displays: &mut [Box<dyn Display>]) {
-        let mut drawings: Vec<(Drawing, Option<Instant>)> = displays.iter().map(|_| Default::default()).collect();
-        while let Some(scene) = self.screen.wait(LIMIT) {
-            for (display, (drawing, told)) in displays.iter_mut().zip(&mut drawings) {
-                if !scene.is_new() && !display.wants_picture() {
-                    let result = display.idle();
-                    self.settle(&display.name(), result, told);
-                    continue;
-                }
-                let start = Instant::now();
-                let shown = drawing.draw(&scene, display.size(), |area| display.layer(area));
-                let drawn = Instant::now();
-                let result = display.show(&shown);
-                let mut counts = self.counts();
-                counts.draw.record(drawn - start);
-                counts.show.record(drawn.elapsed());
-                drop(counts); // the log may be slow, and the other threads count too
-                if result.is_err() {
-                    drawing.not_taken();
-                }
-                self.settle(&display.name(), result, told);
-            }
-            if self.measuring.load(Ordering::Relaxed) {
-                std::thread::sleep(WHILE_MEASURING);
-            }
-        }
-        for (display, (_, told)) in displays.iter_mut().zip(&mut drawings) {
-            let result = display.close();
-            self.settle(&display.name(), result, told);
-        }
-    }
-
-    /// Counts what a display did not take, and announces it now and then.
-    fn settle(&self, display: &str, result: Result<(), DisplayError>, told: &mut Option<Instant>) {
-        let Err(error) = result else { return };
-        if matches!(error, DisplayError::Closed) {
-            // As with any program in a pipe: whoever read has seen enough.
-            return self.stop.store(true, Ordering::Relaxed);
-        }
-        self.counts().not_shown += 1;
-        if matches!(error, DisplayError::StillLost { .. }) {
-            return;
-        }
-        if matches!(error, DisplayError::Lost { .. }) {
-            return error!("display {error}");
-        }
-        if told.is_none_or(|told| told.elapsed() >= TELL_AGAIN) {
-            error!("display {display} failed, trying again at each picture: {error}");
-            *told = Some(Instant::now());
-        }
     }
 }

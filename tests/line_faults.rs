@@ -37,6 +37,22 @@ fn an_engine_that_fails_ends_the_line_with_its_reason() {
     assert_eq!(line.counts().answers, 3);
 }
 
+#[test]
+fn where_an_engine_fails_the_next_goes_on_announced_and_counted() {
+    let stop = AtomicBool::new(false);
+    let mut line = Line::new(&stop);
+    line.rescue =
+        Some(Box::new(|failed| (failed.choice.name == "lite0@96").then(|| classifier("lite0@128", Duration::ZERO, 5))));
+    let first = classifier("lite0@96", Duration::ZERO, 3);
+    let mut models = Vec::new();
+    let ended = line.run(&mut watched(fast_camera()), first, &mut [], None, &mut |told| {
+        models.push(told.answer.model.choice.name.clone());
+    });
+    assert_eq!((&models[..3], &models[3..]), (&["lite0@96".to_string(); 3][..], &["lite0@128".to_string(); 5][..]));
+    assert_eq!(line.counts().engines_lost, 1);
+    assert!(matches!(&ended, Err(LineError::Answer(_))), "the second has none behind it: {ended:?}");
+}
+
 /// A camera that ends, gives nothing for ever, or breaks.
 struct Scripted(Vec<Result<Next, CameraError>>, &'static AtomicU64Holder);
 

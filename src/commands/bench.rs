@@ -86,14 +86,16 @@ fn bench_file(path: &Path, args: &BenchArgs, out: &mut dyn Write) -> anyhow::Res
     let side = file.checked_side(args.side).with_context(|| path.display().to_string())?;
     let choice = Choice::of_file(path, bytes, side, file.layout(), file.scaled(), file.million_macs(side)?);
     let threads = args.choice.threads.map_or_else(machine::cores, usize::from);
+    let ways = engine::ways(args.choice.named_engine(), args.choice.precision, threads)?;
+    let way = ways.last().copied().unwrap_or(Way::tract(threads)); // the one that was named, else the CPU engine
     let start = Instant::now();
-    let engine = engine::open_bytes(&choice, bytes, threads)?;
+    let engine = engine::open_bytes(&choice, bytes, way)?;
     if engine.classes() != file.classes() {
         let (found, told) = (engine.classes(), file.classes());
         bail!("{} gives {found} scores, and its graph tells of {told} classes: it is damaged", path.display());
     }
     let labels = Labels::numbered(engine.classes());
-    let classifier = Classifier::with_engine(&choice, labels, engine, &settings(Way::tract(threads)));
+    let classifier = Classifier::with_engine(&choice, labels, engine, &settings(way));
     let load_ms = start.elapsed().as_secs_f64() * 1e3;
     if !args.json {
         writeln!(out, "{}: {}, {:.1} M MACs", path.display(), file.in_words(), choice.million_macs)?;

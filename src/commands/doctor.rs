@@ -15,6 +15,8 @@ use crate::cli::DoctorArgs;
 use crate::decode::{decode, read_file};
 use crate::{camera, engine, machine, places};
 
+mod onnxruntime;
+
 /// One line of the report.
 #[derive(Serialize)]
 struct Finding {
@@ -40,6 +42,7 @@ pub fn doctor(args: DoctorArgs, out: &mut dyn Write) -> anyhow::Result<ExitCode>
     let mut findings = machine();
     findings.extend(models(args.folder.models.as_deref()));
     findings.extend([samples(), state_folder(), disk(), clock(), heat(), user()]);
+    findings.extend(onnxruntime::onnxruntime());
     findings.extend(cameras());
     findings.extend([displays(), terminal(), running()]);
     for finding in &findings {

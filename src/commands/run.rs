@@ -16,9 +16,10 @@ use super::{exit, write_json};
 use crate::board::Board;
 use crate::camera::CameraCounts;
 use crate::catalog::Choice;
-use crate::classifier::{self, Classifier};
+use crate::classifier::{self, Classifier, Model};
 use crate::cli::RunArgs;
 use crate::display::Display;
+use crate::engine::{Name, Way};
 use crate::pick::{Candidate, Pick, PickError, Verdict, reason};
 use crate::pipeline::{Counts, Line};
 use crate::watch::{Again, Open, Watch};
@@ -37,7 +38,8 @@ pub fn run(args: RunArgs, out: &mut dyn Write) -> anyhow::Result<ExitCode> {
     info!("board {}: {}", board.name, board.summary);
     let (first, undecided) = first_to_answer(&setup, &settings)?;
     let choice = first.model().choice.clone();
-    let line = Line::new(&stop);
+    let mut line = Line::new(&stop);
+    line.rescue = Some(Box::new(|failed| on_the_processor(failed, &settings)));
     let limit_ms = setup.budget.frame_ms.filter(|_| setup.pinned.is_none());
     let names: Vec<String> = displays.iter().map(|display| display.name()).collect();
     let mut write_error = None;
@@ -149,6 +151,16 @@ fn open_largest(pick: &Pick, settings: &classifier::Settings) -> Option<Classifi
     })
 }
 
+/// The same choice by the CPU engine, where another engine failed.
+fn on_the_processor(failed: &Model, settings: &classifier::Settings) -> Option<Classifier> {
+    if failed.way.engine == Name::Tract {
+        return None;
+    }
+    let settings = classifier::Settings { way: Way::tract(settings.way.threads), ..*settings };
+    let opened = Classifier::open(&failed.choice, &settings);
+    opened.map_err(|error| error!("{} cannot go on by {}: {error}", failed.choice.name, settings.way)).ok()
+}
+
 /// The camera that the user named must open; one that only the board file names may still come. A lost one is looked for.
 fn open_camera(args: &RunArgs, board: &Board) -> anyhow::Result<Watch<'static>> {
     let settings = args.camera.as_ref().unwrap_or(&board.camera).clone();
@@ -196,11 +208,15 @@ fn open_displays(args: &RunArgs, board: &Board) -> anyhow::Result<Vec<Box<dyn Di
 }
 
 fn summary(counts: &Counts, out: &mut dyn Write) -> std::io::Result<()> {
-    let Counts { frames, answers, dropped, bad_pictures, not_shown, ref by_camera, .. } = *counts;
+    let Counts { frames, answers, dropped, bad_pictures, not_shown, switches, engines_lost, ref by_camera, .. } =
+        *counts;
     writeln!(
         out,
         "\n{frames} frames, {answers} answered, {dropped} dropped, {bad_pictures} unreadable, {not_shown} not shown"
     )?;
+    if switches + engines_lost > 0 {
+        writeln!(out, "{switches} switches of the model or its engine, {engines_lost} engines failed")?;
+    }
     if *by_camera != CameraCounts::default() {
         writeln!(out, "before that: {by_camera}")?;
     }

@@ -21,10 +21,14 @@ use crate::{machine, places, published};
 
 /// The board that the user named, or the one this is.
 pub fn board(args: &BoardArgs) -> anyhow::Result<Board> {
-    Ok(match &args.board {
+    let board = match &args.board {
         Some(name) => Board::named(name)?,
         None => Board::recognised(&machine::device_tree_compatible())?,
-    })
+    };
+    if let Some(library) = &board.onnxruntime.library {
+        engine::onnxruntime::set_library(library);
+    }
+    Ok(board)
 }
 
 /// What is shipped in `folder`, and what was added to it. Damage to what was added does not stop what was shipped.

@@ -6,6 +6,7 @@ use log::{info, warn};
 use ort::memory::{AllocationDevice, Allocator, AllocatorType, MemoryInfo, MemoryType};
 use ort::session::{IoBinding, Session};
 use ort::value::Tensor;
+use tract_onnx::pb::ModelProto;
 
 mod elf;
 mod graph;
@@ -44,8 +45,24 @@ impl OnnxRuntime {
     /// Loads `choice` for that `way`, and runs it once: only then is it known whether it can be run. TensorRT builds its engine
     /// for minutes first, and keeps it below `state`.
     pub fn open(choice: &Choice, way: Way, state: Option<&Path>) -> Result<OnnxRuntime, EngineError> {
-        let library = library::open()?;
+        library::open()?; // before a large file is read
         let proto = choice.network.read_with(decode)?;
+        OnnxRuntime::of_proto(choice, proto, way, state)
+    }
+
+    /// The same for the bytes of a file that nobody vouches for; nothing of it is kept.
+    pub fn load(choice: &Choice, mut onnx: &[u8], way: Way) -> Result<OnnxRuntime, EngineError> {
+        let length = onnx.len() as u64;
+        OnnxRuntime::of_proto(choice, decode(&mut onnx, length), way, None)
+    }
+
+    fn of_proto(
+        choice: &Choice,
+        proto: std::io::Result<ModelProto>,
+        way: Way,
+        state: Option<&Path>,
+    ) -> Result<OnnxRuntime, EngineError> {
+        let library = library::open()?;
         let failed = |cause: String| EngineError::Load { model: choice.name.clone(), cause };
         let model = proto.map_err(|error| error.to_string());
         let model = model.and_then(|proto| Model::of(proto, choice.side, choice.input.layout)).map_err(failed)?;

@@ -15,6 +15,10 @@ pub struct Counts {
     pub camera_lost: u64,
     /// What became of frames before they came here.
     pub by_camera: CameraCounts,
+    /// How often another model or engine took over.
+    pub switches: u64,
+    /// How often an engine failed and another went on in its place.
+    pub engines_lost: u64,
     /// When the camera gave its last frame, and the model its last answer.
     pub last_frame: Option<Instant>,
     pub last_answer: Option<Instant>,
@@ -58,6 +62,8 @@ impl Default for Counts {
             camera,
             camera_lost,
             by_camera: CameraCounts::default(),
+            switches: 0,
+            engines_lost: 0,
             last_frame,
             last_answer,
             model: None,

@@ -1,0 +1,115 @@
+//! What `phicam doctor` says of ONNX Runtime and a GPU: what is found, whether it works, what to install on this board.
+
+use std::process::{Command, Stdio};
+
+use super::{Finding, State, bad, good};
+use crate::engine::onnxruntime::{VARIABLE, find, offered};
+use crate::engine::{LibraryError, Name};
+use crate::machine;
+
+/// The folder where a package is installed for this program alone; [`find`] looks there first.
+const FOLDER: &str = "/opt/onnxruntime";
+/// A third party's builds of ONNX Runtime for Jetsons, on PyPI; NVIDIA's own have no index that pip knows.
+const PACKAGE: &str = "onnxruntime-gpu-extended";
+
+pub fn onnxruntime() -> Vec<Finding> {
+    let l4t = machine::l4t_release();
+    let library = match find() {
+        Ok(library) => library,
+        Err(LibraryError::Missing { .. }) => return none(l4t),
+        Err(error) => {
+            return vec![bad("onnxruntime", State::Missing, error.to_string(), "the CPU engine runs without it")];
+        }
+    };
+    let gpu = offered(&library);
+    let mut findings = vec![tried(&library.display().to_string(), Name::OnnxRuntime)];
+    if findings[0].state == State::Good {
+        // TensorRT would build for minutes here; CUDA is what it stands on.
+        findings.extend(gpu.contains(&Name::Cuda).then(|| tried("the GPU", Name::Cuda)));
+        if gpu.contains(&Name::TensorRt) {
+            findings.push(good("tensorrt", "offered; `phicam prepare` builds what it needs, ahead of time".into()));
+        }
+        if gpu.is_empty() && l4t.is_some() {
+            let value = "this build of ONNX Runtime is for the processor only".into();
+            findings.push(bad("gpu", State::Missing, value, remedy(l4t)));
+        }
+    }
+    findings
+}
+
+/// Where there is none: only on a Jetson is something missed.
+fn none(l4t: Option<(u32, u32)>) -> Vec<Finding> {
+    match l4t {
+        None => vec![good("onnxruntime", "none; the CPU engine needs none".into())],
+        Some((..=34, _)) => {
+            let value = "none for JetPack 4: it has Python 3.6 and CUDA 10, builds end at 1.11, 1.17 is needed";
+            vec![good("onnxruntime", format!("{value}; this board runs on its processor"))]
+        }
+        Some(_) => {
+            let value = "none, so this Jetson's GPU is not used".into();
+            vec![bad("onnxruntime", State::Missing, value, remedy(l4t))]
+        }
+    }
+}
+
+/// The one command that installs the package for this JetPack, or where to get one.
+fn remedy(l4t: Option<(u32, u32)>) -> String {
+    match package(l4t) {
+        Some(version) => format!("sudo python3 -m pip install --no-deps --target {FOLDER} {PACKAGE}=={version}"),
+        None => format!(
+            "no package is known for this JetPack: build ONNX Runtime with --use_tensorrt, and name libonnxruntime.so \
+             with {VARIABLE} or in the board file"
+        ),
+    }
+}
+
+/// Which version of [`PACKAGE`] is built for which release of Jetson Linux (its major and minor number).
+pub fn package(l4t: Option<(u32, u32)>) -> Option<&'static str> {
+    match l4t {
+        Some((35, _)) => Some("1.18.1.11.8"),    // JetPack 5: CUDA 11.4
+        Some((36, ..=3)) => Some("1.22.2.12.8"), // JetPack 6.0: CUDA 12.2
+        Some((36, _)) => Some("1.23.2.12.9"),    // JetPack 6.1 and 6.2: CUDA 12.6
+        _ => None,
+    }
+}
+
+/// Runs the smallest model by that engine, in a process of its own: a wrong library ends the process that opens it.
+fn tried(what: &str, engine: Name) -> Finding {
+    let name = engine.as_str();
+    let program = std::env::current_exe();
+    let output = program.and_then(|program| {
+        Command::new(program)
+            .args(["bench", "--json", "--frames", "1", "--model", "lite0@96", "--engine", name])
+            .env("RUST_LOG", "error")
+            .stdin(Stdio::null())
+            .output()
+    });
+    let output = match output {
+        Ok(output) => output,
+        Err(error) => return bad(name, State::Missing, format!("{what} was not tried: {error}"), "try it again"),
+    };
+    if !output.status.success() {
+        let said = String::from_utf8_lossy(&output.stderr).into_owned();
+        let last = said.lines().last().map(|line| line.trim_start_matches("phicam: ").to_string());
+        let cause = last.unwrap_or_else(|| output.status.to_string());
+        return bad(name, State::Missing, cause, "the CPU engine runs without it");
+    }
+    let detail = serde_json::from_slice::<serde_json::Value>(&output.stdout).ok();
+    let detail = detail.and_then(|found| Some(found.get("engine_detail")?.as_str()?.to_string()));
+    good(name, format!("agrees with the CPU engine: {}", detail.unwrap_or_default()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn each_jetpack_is_told_the_package_that_was_built_for_it_or_that_there_is_none() {
+        assert!(remedy(Some((35, 4))).contains("1.18.1.11.8"));
+        assert!(remedy(Some((36, 3))).contains("1.22.2.12.8"));
+        assert!(remedy(Some((36, 4))).contains("1.23.2.12.9"));
+        assert!(remedy(Some((38, 2))).contains("build ONNX Runtime"));
+        assert!(none(Some((32, 7)))[0].value.contains("JetPack 4"));
+        assert!(none(None)[0].value.contains("needs none"));
+    }
+}
