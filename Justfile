@@ -8,6 +8,13 @@ default:
 ci:
     bash .ci/run
 
+# ONNX Runtime's own library beside the CPU engine, and each way in which it can be wrong (needs Python 3.11 and a network)
+check-onnxruntime-engine:
+    python3 -m venv target/reference-venv
+    target/reference-venv/bin/python -m pip install --quiet -r tests/reference/requirements.txt
+    PHICAM_ONNXRUNTIME="$(echo "$PWD"/target/reference-venv/lib/python3*/site-packages/onnxruntime/capi/libonnxruntime.so.1.*)" \
+        cargo test --release --test onnxruntime
+
 # Formatting, lints, licences, documentation
 check:
     cargo fmt --all --check
@@ -43,7 +50,7 @@ build target="aarch64":
 
 # Run that program under qemu's user mode and compare its scores with this machine's
 test-arm: build
-    board/cross/setup.sh qemu
+    board/cross/setup.sh onnxruntime
     cargo test --locked --release --test arm -- --ignored
     board/cross/test-kernels.sh
 

@@ -16,12 +16,24 @@ fn program() -> PathBuf {
 }
 
 fn arm(arguments: &[&str], state: &Path) -> Output {
+    let output = arm_with(arguments, state, None);
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    output
+}
+
+/// The same, however it ends, with this library of ONNX Runtime.
+fn arm_with(arguments: &[&str], state: &Path, library: Option<&Path>) -> Output {
     let mut command = Command::new(root().join("board/cross/run.sh"));
     command.arg(program()).args(arguments);
     command.env("PHICAM_STATE", state).env("PHICAM_MODELS", root().join("models"));
-    let output = command.output().unwrap();
-    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
-    output
+    command.env_remove("ORT_DYLIB_PATH");
+    command.envs(library.map(|library| ("ORT_DYLIB_PATH", library)));
+    command.output().unwrap()
+}
+
+/// What `board/cross/setup.sh onnxruntime` fetches.
+fn onnxruntime(folder: &str) -> PathBuf {
+    root().join("target/cross").join(folder).join("onnxruntime/capi/libonnxruntime.so.1.23.2")
 }
 
 #[test]
@@ -52,4 +64,38 @@ fn the_program_for_arm_looks_at_its_machine_and_loads_every_model() {
     let here = Program::new();
     let said = String::from_utf8(arm(&["models", "verify"], &here.path("state")).stdout).unwrap();
     assert_eq!(said.lines().filter(|line| line.ends_with("good")).count(), common::catalog().choices.len(), "{said}");
+}
+
+#[test]
+#[ignore = "needs the program for ARM and qemu: just test-arm"]
+fn onnxruntime_for_arm_gives_the_cpu_engines_scores() {
+    let here = Program::new();
+    let (photograph, library) = (common::sample("dog.jpg").display().to_string(), onnxruntime("onnxruntime"));
+    let of = |engine: &str| {
+        let folder = here.path(engine);
+        let dump = folder.display().to_string();
+        let words =
+            ["classify", "--engine", engine, "--model", "lite0@96", "--threads", "1", "--dump", &dump, &photograph];
+        let output = arm_with(&words, &here.path("state"), Some(&library));
+        assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+        scores(&folder.join("dog.f32"))
+    };
+    let (ours, theirs) = (of("tract"), of("onnxruntime"));
+    assert_eq!(best(&ours), best(&theirs));
+    assert!(apart(&ours, &theirs) < 1e-3, "{}", apart(&ours, &theirs));
+}
+
+#[test]
+#[ignore = "needs the program for ARM and qemu: just test-arm"]
+fn a_library_for_jetsons_without_cuda_is_refused_in_words_and_the_processor_goes_on() {
+    let here = Program::new();
+    let library = onnxruntime("onnxruntime-gpu");
+    let words = ["bench", "--engine", "cuda", "--model", "lite0@96", "--threads", "1", "--frames", "1"];
+    let output = arm_with(&words, &here.path("state"), Some(&library));
+    let said = String::from_utf8_lossy(&output.stderr).into_owned();
+    assert_eq!(output.status.code(), Some(1), "{said}");
+    for part in ["cuda cannot be used", "libcu", "nvidia-jetpack"] {
+        assert!(said.contains(part), "`{part}` is missing in: {said}");
+    }
+    assert!(!said.contains("panicked"), "{said}");
 }

@@ -65,6 +65,39 @@ fn a_release_holds_what_the_program_needs_and_nobody_else_may_write_it() {
 }
 
 #[test]
+fn a_jetson_is_told_the_command_that_makes_its_gpu_usable() {
+    let board = Board::new();
+    let release = |text: &str| board.write("board/etc/nv_tegra_release", text.as_bytes());
+    for (text, said) in [
+        ("# R36 (release), REVISION: 4.3, GCID: 1\n", &["JetPack 6.1-6.2", "pip install", "==1.23.2.12.9"][..]),
+        ("# R35 (release), REVISION: 4.1, GCID: 1\n", &["JetPack 5", "==1.18.1.11.8"]),
+        ("# R32 (release), REVISION: 7.1, GCID: 1\n", &["JetPack 4", "runs on its processor"]),
+        ("# R38 (release), REVISION: 2.0, GCID: 1\n", &["no package of ONNX Runtime is known"]),
+    ] {
+        release(text);
+        board.deploy().saying(said);
+    }
+    release("# R36 (release), REVISION: 4.3, GCID: 1\n");
+    board.write("board/opt/onnxruntime/onnxruntime/capi/libonnxruntime.so.1.23.2", b"a library");
+    let said = board.deploy().saying(&["ONNX Runtime: /opt/onnxruntime/onnxruntime/capi/libonnxruntime.so.1.23.2"]);
+    assert!(!said.stderr.contains("pip install"), "{}", said.stderr);
+}
+
+#[test]
+fn what_tensorrt_needs_is_built_before_the_switch_where_that_is_asked_for_and_only_on_a_jetson() {
+    let board = Board::new();
+    let prepared = |board: &Board| board.ended(board.command("deploy").env("PHICAM_PREPARE", "yes")).with(0);
+    prepared(&board).saying(&["this is no Jetson"]);
+    board.write("board/etc/nv_tegra_release", b"# R36 (release), REVISION: 4.3, GCID: 1\n");
+    board.program("good", "second");
+    let said = prepared(&board).saying(&["TensorRT builds", "prepared by the program"]).stderr;
+    let place = |part: &str| said.find(part).unwrap_or_else(|| panic!("`{part}` is missing in: {said}"));
+    assert!(place("prepared by the program") < place("switched to"), "{said}");
+    board.program("good", "third");
+    assert!(!board.deploy().stderr.contains("TensorRT builds"), "it is not asked for");
+}
+
+#[test]
 fn a_program_that_does_not_run_is_never_switched_to() {
     let board = Board::new();
     board.deploy();

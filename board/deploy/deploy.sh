@@ -7,7 +7,7 @@ here=$(cd "$(dirname "$0")" && pwd)
 repository=$(cd "$here/../.." && pwd)
 program=${PHICAM_PROGRAM:-$repository/target/aarch64-unknown-linux-gnu/dist/phicam}
 models=${PHICAM_MODELS:-$repository/models}
-PARTS="on-board.sh lock.sh releases.sh service.sh"
+PARTS="on-board.sh lock.sh releases.sh service.sh jetson.sh"
 
 say() { echo "deploy: $*" >&2; }
 die() { say "$*"; exit 1; }
@@ -34,6 +34,7 @@ on_board() {
     local setup inner as_root
     setup="PHICAM_ROOT=$(quoted "${PHICAM_ROOT:-}") PHICAM_HEALTH_S=$(quoted "${PHICAM_HEALTH_S:-}")"
     setup+=" PHICAM_STEADY_S=$(quoted "${PHICAM_STEADY_S:-}") PHICAM_LOADER=${loader:-} PHICAM_GLIBC=${glibc:-}"
+    setup+=" PHICAM_PREPARE=$(quoted "${PHICAM_PREPARE:-}")"
     inner="export $setup; $1"
     as_root="if [ \$(id -u) = 0 ] || [ -n $(quoted "${PHICAM_ROOT:-}") ]; then exec sh -c $(quoted "$inner");"
     as_root+=" elif sudo -n true; then exec sudo -n sh -c $(quoted "$inner");"

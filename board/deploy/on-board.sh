@@ -22,6 +22,7 @@ SPARE_KIB=1024                  # left free beside what is sent, for folders and
 . "$here/lock.sh"
 . "$here/releases.sh"
 . "$here/service.sh"
+. "$here/jetson.sh"
 
 # --- What deploy.sh asks first
 version_of_libc() {
@@ -48,6 +49,7 @@ probe() {
     starter='no systemd'
     ! has_systemd || starter=systemd
     say "$machine, glibc ${libc:-of unknown version}, $starter; video nodes: $cameras; groups: ${groups:-none}"
+    say_jetson
     [ "$cameras" -gt 0 ] || say "no camera is there (/dev/video*): connect one, or deploy with a board file without one"
     ! has_systemd || grep -q memory /sys/fs/cgroup/cgroup.controllers 2> /dev/null ||
         say "the kernel has no memory controller: MemoryMax has no effect (cgroup_enable=memory on its command line)"
@@ -105,6 +107,7 @@ finish() {
         said=$(cd / && PHICAM_STATE=$root/var/lib/phicam sh "$release/deploy/supervise.sh" as-user "$release/phicam" $words 2>&1) ||
             die "\`phicam $words\` fails here, so it was not switched to: $said. What runs is as it was"
     done
+    prepare_jetson "$release"
     switch "$id"
     code=$?
     sweep

@@ -41,6 +41,7 @@ install_service() {
             sed "s/@GROUPS@/$(here_groups)/" "$from/$unit" > "$work/$unit"
             replace "/etc/systemd/system/$unit" 644 < "$work/$unit" || return 1
         done
+        install_jetson || return 1
         [ -z "$changed" ] || { systemctl daemon-reload && say "systemd units written"; }
         # shellcheck disable=SC2086
         systemctl --quiet enable $UNITS
@@ -66,6 +67,7 @@ remove_service() {
             systemctl --quiet disable "$unit"
             rm -f "/etc/systemd/system/$unit"
         done
+        rm -f "$DROP_IN"
         systemctl daemon-reload
     fi
     if sysv_init; then rm -f /etc/init.d/phicam; update-rc.d phicam remove >&2; fi

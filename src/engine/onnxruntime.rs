@@ -1,6 +1,7 @@
 //! ONNX Runtime, opened at run time where there is one: TensorRT and CUDA on a Jetson's GPU, and its own CPU engine to compare with.
 
 use std::path::Path;
+use std::time::Instant;
 
 use log::{info, warn};
 use ort::memory::{AllocationDevice, Allocator, AllocatorType, MemoryInfo, MemoryType};
@@ -17,7 +18,7 @@ mod surroundings;
 mod trial;
 mod version;
 pub use library::{LibraryError, VARIABLE, find, offered, set_library};
-pub use prepared::{FOLDER as PREPARED, Found};
+pub use prepared::{FOLDER as PREPARED, Found, expected_s};
 
 use self::graph::Model;
 use self::library::Loaded;
@@ -86,9 +87,10 @@ impl OnnxRuntime {
         if way.engine == Name::TensorRt && !matches!(found, Some(Ok(Found::Whole))) {
             info!("TensorRT builds its engine for {}, which takes minutes", choice.name);
         }
+        let start = Instant::now();
         let opened = OnnxRuntime::of(choice, way, library, &model, prepared.as_ref().map(Prepared::folder));
         if let (Ok(_), Some(prepared), false) = (&opened, &prepared, matches!(found, Some(Ok(Found::Whole))))
-            && let Err(error) = prepared.finish()
+            && let Err(error) = prepared.finish(start.elapsed().as_secs_f64())
         {
             warn!("{} cannot be written ({error}): it is built anew at the next start", prepared.folder().display());
         }
@@ -152,7 +154,7 @@ impl OnnxRuntime {
 
 /// What TensorRT built before, or will build, where it can be kept.
 fn prepared(choice: &Choice, way: Way, library: &Loaded, state: &Path) -> Option<Prepared> {
-    let key = surroundings::key(choice, way, &library.path, &library.version, Path::new("/"));
+    let key = surroundings::key(choice, way, &library.path, Path::new("/"));
     let prepared = Prepared::new(state, key);
     let untold = |error| {
         warn!(
@@ -176,13 +178,12 @@ pub fn setting() -> String {
     )
 }
 
-/// Whether `choice` would be ready at once: TensorRT has built it before, or has nothing to build.
+/// Whether `choice` would be ready at once: TensorRT has built it before, or has nothing to build. The library is not opened.
 pub fn is_prepared(choice: &Choice, way: Way, state: &Path) -> Result<bool, LibraryError> {
     if way.engine != Name::TensorRt {
         return Ok(true);
     }
-    let library = library::open()?;
-    let key = surroundings::key(choice, way, &library.path, &library.version, Path::new("/"));
+    let key = surroundings::key(choice, way, &find()?, Path::new("/"));
     Ok(Prepared::new(state, key).and_then(|prepared| prepared.judge()).is_ok_and(|found| found == Found::Whole))
 }
 

@@ -27,7 +27,7 @@ const LONGEST_NOTE: u64 = 1 << 20;
 pub struct Key {
     /// SHA-256 of the model's file, its side, and whether numbers may be halved or quantised.
     pub model: String,
-    /// ONNX Runtime: version, length and time of its file.
+    /// ONNX Runtime: name, length and time of its file.
     pub library: String,
     /// TensorRT and its parser: names with versions, lengths and times of their files.
     pub tensorrt: String,
@@ -43,6 +43,8 @@ pub struct Key {
 #[derive(Serialize, Deserialize)]
 struct Note {
     key: Key,
+    /// Seconds that building took.
+    build_s: f64,
     /// Name, length and CRC-32 of each file.
     files: Vec<(String, u64, u32)>,
 }
@@ -116,10 +118,11 @@ impl Prepared {
         })
     }
 
-    /// Says that all of it is there: call it once the first inference came out right. The oldest of other models go.
-    pub fn finish(&self) -> io::Result<()> {
+    /// Says that all of it is there, once the first inference has come back; it took so many seconds. The oldest of other
+    /// models go.
+    pub fn finish(&self, build_s: f64) -> io::Result<()> {
         let summed: io::Result<Vec<_>> = files(&self.folder)?.iter().map(|path| sum(path)).collect();
-        let note = Note { key: self.key.clone(), files: summed? };
+        let note = Note { key: self.key.clone(), build_s, files: summed? };
         replace_file(&self.folder.join(NOTE), &serde_json::to_vec_pretty(&note)?)?;
         self.sweep();
         Ok(())
@@ -159,6 +162,14 @@ impl Key {
         let (what, now, before) = parts.into_iter().find(|(_, now, before)| now != before)?;
         Some(format!("{what} was {before} and is {now}"))
     }
+}
+
+/// Seconds that building an engine will take, by the longest that is remembered in the folder `state`; nothing where none is.
+pub fn expected_s(state: &Path) -> Option<f64> {
+    let notes = fs::read_dir(state.join(FOLDER)).into_iter().flatten().flatten().map(|entry| entry.path().join(NOTE));
+    let read = |path: PathBuf| crate::places::read_regular(&path, LONGEST_NOTE).ok();
+    let seconds = notes.filter_map(read).filter_map(|note| Some(serde_json::from_slice::<Note>(&note).ok()?.build_s));
+    seconds.filter(|seconds| seconds.is_finite()).max_by(f64::total_cmp)
 }
 
 fn files(folder: &Path) -> io::Result<Vec<PathBuf>> {
@@ -204,7 +215,7 @@ mod tests {
         let prepared = Prepared::new(state, key()).unwrap();
         assert_eq!(prepared.look().unwrap(), Found::Nothing);
         fs::write(prepared.folder().join("a.engine"), b"built in minutes").unwrap();
-        prepared.finish().unwrap();
+        prepared.finish(200.0).unwrap();
         prepared
     }
 
@@ -213,6 +224,7 @@ mod tests {
         let state = tempfile::tempdir().unwrap();
         let prepared = built(state.path());
         assert_eq!(prepared.look().unwrap(), Found::Whole);
+        assert_eq!(expected_s(state.path()), Some(200.0));
         fs::remove_file(prepared.folder().join(NOTE)).unwrap();
         assert!(matches!(prepared.look().unwrap(), Found::Stale(why) if why.contains("not finished")));
         assert_eq!(prepared.look().unwrap(), Found::Nothing);
@@ -267,7 +279,7 @@ mod tests {
         for model in 0..12 {
             let prepared = Prepared::new(state.path(), Key { model: model.to_string(), ..key() }).unwrap();
             fs::write(prepared.folder().join("a.engine"), b"x").unwrap();
-            prepared.finish().unwrap();
+            prepared.finish(200.0).unwrap();
         }
         assert_eq!(fs::read_dir(state.path().join(FOLDER)).unwrap().count(), MOST_FOLDERS);
     }

@@ -16,8 +16,8 @@ const PLACES: [&str; 4] = [
     "usr/local/lib/python3*/dist-packages/tensorrt_libs",
 ];
 
-/// For `choice` run that `way` by the library at `library`; `root` is `/`, but for tests.
-pub fn key(choice: &Choice, way: Way, library: &Path, version: &str, root: &Path) -> Key {
+/// For `choice` run that `way` by the library at `library`, which is not opened; `root` is `/`, but for tests.
+pub fn key(choice: &Choice, way: Way, library: &Path, root: &Path) -> Key {
     let first_line = |place: &str| {
         let text = fs::read_to_string(root.join(place)).ok()?;
         Some(text.lines().next().unwrap_or_default().trim().to_string())
@@ -26,7 +26,7 @@ pub fn key(choice: &Choice, way: Way, library: &Path, version: &str, root: &Path
     let gpu = gpus(root).or_else(|| board(root));
     Key {
         model: format!("{} @ {} {}", choice.network.sha256, choice.side, way.precision),
-        library: format!("{version}, {}", described(library)),
+        library: described(library),
         tensorrt: tensorrt(root),
         driver: driver.unwrap_or_else(|| "unknown".into()),
         gpu: gpu.unwrap_or_else(|| "unknown".into()),
@@ -89,7 +89,7 @@ mod tests {
     fn now(root: &Path, precision: Precision) -> Key {
         let choice = crate::pick::tests::choice("lite0", 224, 385.0, 74.85);
         let way = Way { engine: Name::TensorRt, precision, threads: 1 };
-        key(&choice, way, &root.join("lib.so"), "1.23.2", root)
+        key(&choice, way, &root.join("lib.so"), root)
     }
 
     #[test]
