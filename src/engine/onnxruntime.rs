@@ -1,9 +1,8 @@
 //! ONNX Runtime, opened at run time where there is one: TensorRT and CUDA on a Jetson's GPU, and its own CPU engine to compare with.
 
 use std::path::Path;
-use std::time::Instant;
 
-use log::{info, warn};
+use log::warn;
 use ort::memory::{AllocationDevice, Allocator, AllocatorType, MemoryInfo, MemoryType};
 use ort::session::{IoBinding, Session};
 use ort::value::Tensor;
@@ -23,7 +22,7 @@ pub use prepared::{FOLDER as PREPARED, Found, expected_s};
 use self::graph::Model;
 use self::library::Loaded;
 use self::prepared::Prepared;
-use self::provider::{providers, remedy};
+use self::provider::{plain, providers, remedy};
 use self::trial::Trial;
 use super::onnx::decode;
 use super::{Engine, EngineError, Name, Precision, Way};
@@ -81,19 +80,13 @@ impl OnnxRuntime {
             cause,
             remedy: "--engine tract runs without it",
         })?;
-        let prepared =
-            state.filter(|_| way.engine == Name::TensorRt).and_then(|state| prepared(choice, way, library, state));
-        let found = prepared.as_ref().map(Prepared::look);
-        if way.engine == Name::TensorRt && !matches!(found, Some(Ok(Found::Whole))) {
-            info!("TensorRT builds its engine for {}, which takes minutes", choice.name);
-        }
-        let start = Instant::now();
-        let opened = OnnxRuntime::of(choice, way, library, &model, prepared.as_ref().map(Prepared::folder));
-        if let (Ok(_), Some(prepared), false) = (&opened, &prepared, matches!(found, Some(Ok(Found::Whole))))
-            && let Err(error) = prepared.finish(start.elapsed().as_secs_f64())
-        {
-            warn!("{} cannot be written ({error}): it is built anew at the next start", prepared.folder().display());
-        }
+        let builds = way.engine == Name::TensorRt && offered(&library.path).contains(&Name::TensorRt);
+        let prepared = state.filter(|_| builds).and_then(|state| prepared(choice, way, library, state));
+        let open = |folder: Option<&Path>| OnnxRuntime::of(choice, way, library, &model, folder);
+        let opened = match &prepared {
+            Some(prepared) => prepared.open_or_build(&choice.name, || open(Some(prepared.folder()))),
+            None => open(None),
+        };
         if let Some(trial) = trial {
             trial.came_back();
         }
@@ -108,7 +101,7 @@ impl OnnxRuntime {
         folder: Option<&Path>,
     ) -> Result<OnnxRuntime, EngineError> {
         let refused = |error: ort::Error| {
-            let cause = error.to_string().trim_end_matches('.').to_string();
+            let cause = plain(&error.to_string());
             let remedy = remedy(&cause);
             EngineError::Unusable { engine: way.engine, cause, remedy }
         };

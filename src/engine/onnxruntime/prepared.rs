@@ -6,6 +6,7 @@
 use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
+use std::time::Instant;
 
 use crc32fast::Hasher;
 use log::{info, warn};
@@ -84,13 +85,37 @@ impl Prepared {
         &self.folder
     }
 
+    /// Opens what is there; where that cannot be used, or is not there, what `open` builds is kept, announced.
+    pub fn open_or_build<T, E: std::fmt::Display>(&self, model: &str, open: impl Fn() -> Result<T, E>) -> Result<T, E> {
+        if matches!(self.look(), Ok(Found::Whole)) {
+            match open() {
+                Ok(opened) => return Ok(opened),
+                Err(error) => info!("what TensorRT built before cannot be used: {error}"),
+            }
+            if let Err(error) = self.empty() {
+                warn!("{} cannot be emptied: {error}", self.folder.display());
+            }
+        }
+        info!("TensorRT builds its engine for {model}, which takes minutes");
+        let start = Instant::now();
+        let opened = open()?;
+        if let Err(error) = self.finish(start.elapsed().as_secs_f64()) {
+            warn!("{} cannot be written ({error}): it is built anew at the next start", self.folder.display());
+        }
+        Ok(opened)
+    }
+
+    fn empty(&self) -> io::Result<()> {
+        fs::remove_dir_all(&self.folder)?;
+        fs::create_dir_all(&self.folder)
+    }
+
     /// What is there. What cannot be used is taken away, announced, so that it is built anew.
     pub fn look(&self) -> io::Result<Found> {
         let found = self.judge()?;
         if let Found::Stale(why) = &found {
             info!("what TensorRT built before is built anew: {why}");
-            fs::remove_dir_all(&self.folder)?;
-            fs::create_dir_all(&self.folder)?;
+            self.empty()?;
         }
         Ok(found)
     }
@@ -176,7 +201,11 @@ fn files(folder: &Path) -> io::Result<Vec<PathBuf>> {
     let mut files = Vec::new();
     for entry in fs::read_dir(folder)? {
         let path = entry?.path();
-        if path.file_name().is_some_and(|name| name != NOTE) {
+        // What TensorRT writes anew now and then, and can do without, is not checked.
+        let other = |name: &std::ffi::OsStr| {
+            name != NOTE && !path.extension().is_some_and(|of| of == "timing" || of == "profile")
+        };
+        if path.file_name().is_some_and(other) {
             files.push(path);
         }
     }
@@ -202,85 +231,4 @@ fn sum(path: &Path) -> io::Result<(String, u64, u32)> {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn key() -> Key {
-        let [model, library, tensorrt, driver, gpu, power] =
-            ["lite0", "1.23.2", "10.3", "540.4", "Orin", "15W"].map(String::from);
-        Key { model, library, tensorrt, driver, gpu, power }
-    }
-
-    fn built(state: &Path) -> Prepared {
-        let prepared = Prepared::new(state, key()).unwrap();
-        assert_eq!(prepared.look().unwrap(), Found::Nothing);
-        fs::write(prepared.folder().join("a.engine"), b"built in minutes").unwrap();
-        prepared.finish(200.0).unwrap();
-        prepared
-    }
-
-    #[test]
-    fn what_was_finished_is_found_whole_and_what_was_not_is_taken_away() {
-        let state = tempfile::tempdir().unwrap();
-        let prepared = built(state.path());
-        assert_eq!(prepared.look().unwrap(), Found::Whole);
-        assert_eq!(expected_s(state.path()), Some(200.0));
-        fs::remove_file(prepared.folder().join(NOTE)).unwrap();
-        assert!(matches!(prepared.look().unwrap(), Found::Stale(why) if why.contains("not finished")));
-        assert_eq!(prepared.look().unwrap(), Found::Nothing);
-    }
-
-    #[test]
-    fn an_engine_that_is_cut_short_or_changed_is_built_anew() {
-        for damage in [&b"built in"[..], b"built in hours!!", b""] {
-            let state = tempfile::tempdir().unwrap();
-            let prepared = built(state.path());
-            fs::write(prepared.folder().join("a.engine"), damage).unwrap();
-            assert!(matches!(prepared.look().unwrap(), Found::Stale(why) if why.contains("a.engine is damaged")));
-            assert_eq!(prepared.look().unwrap(), Found::Nothing);
-        }
-        let state = tempfile::tempdir().unwrap();
-        let prepared = built(state.path());
-        fs::write(prepared.folder().join(NOTE), b"{\"key\":").unwrap();
-        assert!(matches!(prepared.look().unwrap(), Found::Stale(why) if why.contains("note is damaged")));
-    }
-
-    #[test]
-    fn it_is_stale_when_anything_that_it_depends_on_is_another() {
-        let changes: [(fn(&mut Key), &str); 4] = [
-            (|key| key.library = "1.24".into(), "ONNX Runtime was 1.23.2 and is 1.24"),
-            (|key| key.tensorrt = "10.7".into(), "TensorRT was 10.3"),
-            (|key| key.driver = "541".into(), "the driver was 540.4"),
-            (|key| key.gpu = "Xavier".into(), "the GPU was Orin"),
-        ];
-        for (change, said) in changes {
-            let state = tempfile::tempdir().unwrap();
-            built(state.path());
-            let mut other = key();
-            change(&mut other);
-            let found = Prepared::new(state.path(), other).unwrap().look().unwrap();
-            assert!(matches!(&found, Found::Stale(why) if why.contains(said)), "{found:?}");
-        }
-    }
-
-    #[test]
-    fn another_model_or_power_mode_has_a_folder_of_its_own() {
-        let state = tempfile::tempdir().unwrap();
-        let prepared = built(state.path());
-        for other in [Key { model: "lite2".into(), ..key() }, Key { power: "25W".into(), ..key() }] {
-            assert_eq!(Prepared::new(state.path(), other).unwrap().look().unwrap(), Found::Nothing);
-        }
-        assert_eq!(prepared.look().unwrap(), Found::Whole);
-    }
-
-    #[test]
-    fn the_oldest_go_when_there_are_many() {
-        let state = tempfile::tempdir().unwrap();
-        for model in 0..12 {
-            let prepared = Prepared::new(state.path(), Key { model: model.to_string(), ..key() }).unwrap();
-            fs::write(prepared.folder().join("a.engine"), b"x").unwrap();
-            prepared.finish(200.0).unwrap();
-        }
-        assert_eq!(fs::read_dir(state.path().join(FOLDER)).unwrap().count(), MOST_FOLDERS);
-    }
-}
+mod tests;

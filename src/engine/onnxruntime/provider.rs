@@ -38,6 +38,14 @@ pub fn providers(way: Way, library_minor: u32, prepared: Option<&Path>) -> Vec<E
     }
 }
 
+/// ONNX Runtime's own words without where in its source they come from: `… [ONNXRuntimeError] : 1 : FAIL : words.`
+pub fn plain(message: &str) -> String {
+    let words = message.rsplit_once("[ONNXRuntimeError] : ").map_or(message, |(_, rest)| {
+        rest.splitn(3, " : ").nth(2).unwrap_or(rest) // behind the number and the name of the code
+    });
+    words.split_whitespace().collect::<Vec<_>>().join(" ").trim_end_matches('.').to_string()
+}
+
 /// What to do about ONNX Runtime's own words for why an engine cannot be had.
 pub fn remedy(message: &str) -> &'static str {
     let says = |parts: &[&str]| parts.iter().any(|part| message.contains(part));
@@ -74,6 +82,14 @@ mod tests {
         assert_eq!(names(Name::TensorRt), ["TensorrtExecutionProvider", "CUDAExecutionProvider"]);
         assert_eq!(names(Name::Cuda), ["CUDAExecutionProvider"]);
         assert!(names(Name::OnnxRuntime).is_empty());
+    }
+
+    #[test]
+    fn what_the_library_says_is_told_without_its_source_and_line() {
+        let said = "/a/provider_bridge_ort.cc:1844 onnxruntime::Get() [ONNXRuntimeError] : 1 : FAIL : Failed to load\n x: y.\n";
+        assert_eq!(plain(said), "Failed to load x: y");
+        assert_eq!(plain("It is not enabled in this build."), "It is not enabled in this build");
+        assert_eq!(plain("[ONNXRuntimeError] : odd"), "odd");
     }
 
     #[test]
