@@ -142,6 +142,12 @@ pub struct BenchArgs {
     /// Frames to time [default: at least 20, for about a second and a half]
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..))]
     pub frames: Option<u64>,
+    /// Time more frames than asked for until this many milliseconds have passed [default: 0 with --frames, else 1500]
+    #[arg(long, value_name = "MS", value_parser = parse_milliseconds)]
+    pub least_ms: Option<f64>,
+    /// Time fewer frames than asked for, though five, where they would take longer than this
+    #[arg(long, value_name = "MS", value_parser = parse_milliseconds)]
+    pub most_ms: Option<f64>,
     /// One JSON object on standard output
     #[arg(long)]
     pub json: bool,
@@ -251,6 +257,13 @@ pub struct GuessArgs {
     /// Probability (0 to 1) below which it is unsure
     #[arg(long, value_name = "P", default_value_t = 0.10, value_parser = parse_probability)]
     pub unsure_below: f32,
+}
+
+fn parse_milliseconds(text: &str) -> Result<f64, String> {
+    match text.parse::<f64>() {
+        Ok(ms) if ms >= 0.0 && ms.is_finite() => Ok(ms),
+        _ => Err(format!("it is `{text}`, expected milliseconds, 0 or more")),
+    }
 }
 
 fn parse_probability(text: &str) -> Result<f32, String> {

@@ -19,16 +19,12 @@ use crate::engine::Way;
 use crate::frame::{Frame, Size};
 use crate::labels::Labels;
 use crate::mailbox::{Mailbox, Taken};
-use crate::measure::Measurement;
+use crate::measure::{Effort, Measurement};
 use crate::scaling::Phi;
 use crate::screen::{Drawing, Screen};
 use crate::stats::{Percentiles, Stage};
 use crate::{engine, guess, machine, places};
 
-/// Frames that are not counted: caches and clocks settle.
-const WARM_UP: u64 = 3;
-const LEAST_FRAMES: u64 = 20;
-const ENOUGH: Duration = Duration::from_millis(1500);
 /// The screen that is drawn for.
 const SCREEN: Size = Size::new(1280, 720);
 
@@ -41,12 +37,12 @@ pub fn bench(args: BenchArgs, out: &mut dyn Write) -> anyhow::Result<ExitCode> {
     }
     let board = board(&BoardArgs::default())?;
     let mut setup = Setup::new(&board, &BudgetArgs::default(), &args.choice)?;
-    let choice = setup.choose()?;
+    let (choice, way) = setup.choose()?;
     let start = Instant::now();
-    let settings = classifier::Settings { keeps_packed: args.packed, ..settings(setup.way) };
+    let settings = classifier::Settings { keeps_packed: args.packed, ..settings(way) };
     let classifier = Classifier::open(&choice, &settings)?;
     let load_ms = start.elapsed().as_secs_f64() * 1e3;
-    let measurement = measure(classifier, load_ms, args.frames)?;
+    let measurement = measure(classifier, load_ms, effort(&args))?;
     if args.json {
         write_json(out, &measurement)?;
         return Ok(ExitCode::SUCCESS);
@@ -58,6 +54,16 @@ pub fn bench(args: BenchArgs, out: &mut dyn Write) -> anyhow::Result<ExitCode> {
         writeln!(out, "remembered in {} of this machine: {p95:.2} ms at p95", path.display())?;
     }
     Ok(ExitCode::SUCCESS)
+}
+
+/// As the command line has it; a number of frames alone is that number, however long they take.
+fn effort(args: &BenchArgs) -> Effort {
+    let usual = match args.frames {
+        Some(frames) => Effort { frames, least_ms: 0.0, ..Effort::USUAL },
+        None => Effort::USUAL,
+    };
+    let least_ms = args.least_ms.unwrap_or(usual.least_ms);
+    Effort { least_ms, most_ms: args.most_ms.unwrap_or(usual.most_ms), ..usual }
 }
 
 fn settings(way: Way) -> classifier::Settings {
@@ -92,7 +98,7 @@ fn bench_file(path: &Path, args: &BenchArgs, out: &mut dyn Write) -> anyhow::Res
         writeln!(out, "{}: {}, {:.1} M MACs", path.display(), file.in_words(), choice.million_macs)?;
     }
     drop(file);
-    let measurement = measure(classifier, load_ms, args.frames)?;
+    let measurement = measure(classifier, load_ms, effort(args))?;
     if args.json {
         write_json(out, &measurement)?;
     } else {
@@ -102,7 +108,7 @@ fn bench_file(path: &Path, args: &BenchArgs, out: &mut dyn Write) -> anyhow::Res
 }
 
 /// Puts frames through the stages one after the other, as the line does on its threads.
-fn measure(mut classifier: Classifier, load_ms: f64, frames: Option<u64>) -> anyhow::Result<Measurement> {
+fn measure(mut classifier: Classifier, load_ms: f64, effort: Effort) -> anyhow::Result<Measurement> {
     let mut camera = Pattern::new(Size::new(640, 480), 1000.0);
     let mut first_ms = None;
     let [mut mailbox, mut preprocess, mut guess] = ["mailbox", "preprocess", "guess"].map(Stage::new);
@@ -110,13 +116,9 @@ fn measure(mut classifier: Classifier, load_ms: f64, frames: Option<u64>) -> any
     let (frames_box, screen, mut drawing) = (Mailbox::default(), Screen::default(), Drawing::default());
     let mut started = Instant::now();
     let mut count: u64 = 0;
-    let enough = |counted: u64, started: Instant| match frames {
-        Some(frames) => counted >= frames,
-        None => counted >= LEAST_FRAMES && started.elapsed() >= ENOUGH,
-    };
     loop {
-        let counted = count.saturating_sub(WARM_UP);
-        if count > WARM_UP && enough(counted, started) {
+        let counted = count.saturating_sub(Effort::WARM_UP);
+        if counted > 0 && effort.is_done(counted, started.elapsed().as_secs_f64() * 1e3) {
             break;
         }
         let frame = next(&mut camera)?;
@@ -135,7 +137,7 @@ fn measure(mut classifier: Classifier, load_ms: f64, frames: Option<u64>) -> any
         drawing.draw(&scene, SCREEN, |_| None);
         let drawn = at.elapsed();
         count += 1;
-        if count <= WARM_UP {
+        if count <= Effort::WARM_UP {
             started = Instant::now();
             continue;
         }
@@ -157,6 +159,7 @@ fn measure(mut classifier: Classifier, load_ms: f64, frames: Option<u64>) -> any
         way: model.way,
         engine_detail: model.engine_detail.clone(),
         frames: total.count(),
+        asked_frames: 0,
         infer_ms: of(&infer)?,
         total_ms: of(&total)?,
         load_ms,

@@ -19,7 +19,7 @@ use crate::catalog::Choice;
 use crate::classifier::{self, Classifier};
 use crate::cli::RunArgs;
 use crate::display::Display;
-use crate::pick::{Candidate, Pick, PickError, Verdict, reason};
+use crate::pick::{Pick, PickError, reason};
 use crate::pipeline::{Counts, Line};
 use crate::watch::{Again, Open, Watch};
 use crate::{camera, display, json, places};
@@ -31,7 +31,7 @@ pub fn run(args: RunArgs, out: &mut dyn Write) -> anyhow::Result<ExitCode> {
     if args.fresh {
         setup.remembered.forget();
     }
-    let settings = classifier_settings(&args.guess, board.view, args.smoothing_ms, setup.way);
+    let settings = classifier_settings(&args.guess, board.view, args.smoothing_ms, setup.way());
     let mut camera = open_camera(&args, &board)?;
     let mut displays = open_displays(&args, &board)?;
     info!("board {}: {}", board.name, board.summary);
@@ -130,7 +130,7 @@ fn decide(
         }
     };
     info!("{}", reason(&pick));
-    if pick.choice.name == current.name {
+    if pick.choice.name == current.name && pick.way == settings.way {
         return Ok(());
     }
     match open_largest(&pick, settings) {
@@ -140,11 +140,10 @@ fn decide(
     Ok(())
 }
 
-/// The largest that fits and can be loaded: a file may be damaged since it was measured.
+/// The pick, or the best of the others that fit, whichever can be loaded: a file may be damaged since it was measured.
 fn open_largest(pick: &Pick, settings: &classifier::Settings) -> Option<Classifier> {
-    let fits = |candidate: &&Candidate| matches!(candidate.verdict, Verdict::Picked | Verdict::Fits);
-    pick.candidates.iter().rev().filter(fits).find_map(|candidate| {
-        let opened = Classifier::open(&candidate.choice, settings);
+    pick.fitting().into_iter().find_map(|candidate| {
+        let opened = Classifier::open(&candidate.choice, &classifier::Settings { way: candidate.way, ..*settings });
         opened.map_err(|error| warn!("passed over {}: {error}", candidate.choice.name)).ok()
     })
 }

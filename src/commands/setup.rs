@@ -14,8 +14,8 @@ use crate::cli::{BoardArgs, BudgetArgs, ChoiceArgs, GuessArgs};
 use crate::efficientnet::Scaled;
 use crate::engine::Way;
 use crate::guess;
-use crate::measure::{MeasureError, Measurement, Remembered, measure};
-use crate::pick::{Pick, PickError, pick, reason};
+use crate::measure::{Effort, MeasureError, Remembered, measure};
+use crate::pick::{Known, Pick, PickError, expected_cost, pick, reason};
 use crate::view::View;
 use crate::{machine, places, published};
 
@@ -41,8 +41,8 @@ pub fn catalog(folder: &Path) -> anyhow::Result<Catalog> {
 pub struct Setup {
     pub folder: PathBuf,
     pub budget: Budget,
-    /// What runs them, and how.
-    pub way: Way,
+    /// The ways in which they may be run; the first is that of what the user pinned.
+    pub ways: Vec<Way>,
     /// The very choice that the user named, if so.
     pub pinned: Option<Choice>,
     /// What the user admits, by work.
@@ -84,7 +84,7 @@ impl Setup {
         Ok(Setup {
             folder,
             budget: budget.budget().or(board.budget),
-            way: Way::tract(choice.threads.map_or_else(machine::cores, usize::from)),
+            ways: vec![Way::tract(choice.threads.map_or_else(machine::cores, usize::from))],
             pinned: admitted.iter().find(named).cloned(),
             admitted,
             known,
@@ -93,11 +93,20 @@ impl Setup {
         })
     }
 
+    /// The way of what the user pinned, and of what answers before anything is measured.
+    pub fn way(&self) -> Way {
+        self.ways[0]
+    }
+
     /// The pick, from what is remembered alone; nothing where that does not suffice.
     pub fn pick_remembered(&self) -> anyhow::Result<Option<Pick>> {
-        let known = |choice: &Choice| self.recall(choice).ok_or_else(|| MeasureError::NotYet(choice.name.clone()));
-        match pick(&self.admitted.iter().collect::<Vec<_>>(), self.budget, known) {
-            Ok(pick) => Ok(Some(self.offered(pick))),
+        let never = |choice: &Choice, _: Way, _: Effort| Err(MeasureError::NotYet(choice.name.clone()));
+        let known = |choice: &Choice, way: Way| recall(&self.remembered, choice, way);
+        match pick(&self.admitted.iter().collect::<Vec<_>>(), &self.ways, self.budget, known, never) {
+            Ok(pick) => {
+                self.tell_failures();
+                Ok(Some(self.offered(pick)))
+            }
             Err(PickError::Measure(_)) => Ok(None),
             Err(error) => Err(error.into()),
         }
@@ -105,17 +114,49 @@ impl Setup {
 
     /// The pick, measuring what is not remembered, announced. `stop` ends it early, with an error.
     pub fn pick(&mut self, stop: &AtomicBool) -> Result<Pick, PickError> {
-        let admitted = self.admitted.clone();
-        let picked = pick(&admitted.iter().collect::<Vec<_>>(), self.budget, |choice| match self.recall(choice) {
-            Some(known) => Ok(known),
-            None => {
-                info!("measuring {} by {}", choice.name, self.way);
-                let measured = measure(choice, &self.folder, self.way, stop)?;
-                self.remembered.put(choice, measured.clone());
-                Ok(measured)
+        let (admitted, ways, budget) = (self.admitted.clone(), self.ways.clone(), self.budget);
+        let choices: Vec<&Choice> = admitted.iter().collect();
+        self.tell_failures();
+        let remembered = std::cell::RefCell::new(&mut self.remembered);
+        let known = |choice: &Choice, way: Way| recall(&remembered.borrow(), choice, way);
+        let mut measured = 0;
+        let picked = pick(&choices, &ways, budget, known, |choice, way, effort| {
+            info!("measuring {} by {way}, {} frames", choice.name, effort.frames);
+            let found = measure(choice, &self.folder, way, effort, stop);
+            match &found {
+                Ok(found) => remembered.borrow_mut().put(choice, found.clone()),
+                Err(MeasureError::Failed { cause, lasting, .. }) => {
+                    warn!("{} by {way} cannot be run: {cause}", choice.name);
+                    if *lasting {
+                        remembered.borrow_mut().put_failure(choice, way, cause);
+                    }
+                }
+                Err(MeasureError::NotYet(_)) => {}
             }
+            measured += 1;
+            if let (1, Ok(found)) = (measured, &found) {
+                // Of the smallest, half is supposed to be there without any work.
+                let ms = |other: &Choice, _: Way| {
+                    found.total_ms.p50 * (0.5 + 0.5 * other.million_macs / choice.million_macs)
+                };
+                let cost = expected_cost(&choices, &ways, budget, known, ms, found.load_ms);
+                info!(
+                    "measuring this machine takes about {:.0} s more, for {} timings",
+                    cost.seconds, cost.measurements
+                );
+            }
+            found
         });
         Ok(self.offered(picked?))
+    }
+
+    /// Names what failed at an earlier start, and is passed over for that.
+    fn tell_failures(&self) {
+        for (choice, way) in self.admitted.iter().flat_map(|choice| self.ways.iter().map(move |way| (choice, *way))) {
+            if let Some(cause) = self.remembered.failure(choice, way) {
+                warn!("{} by {way} failed here before and is passed over: {cause}; --fresh tries it", choice.name);
+            }
+        }
     }
 
     /// The pick, with what it was picked from.
@@ -123,19 +164,20 @@ impl Setup {
         Pick { offer: self.named.clone().unwrap_or(pick.offer), ..pick }
     }
 
-    /// The choice that the user named, else the pick.
-    pub fn choose(&mut self) -> anyhow::Result<Choice> {
+    /// The choice that the user named, else the pick, and the way to run it.
+    pub fn choose(&mut self) -> anyhow::Result<(Choice, Way)> {
         if let Some(pinned) = &self.pinned {
-            return Ok(pinned.clone());
+            return Ok((pinned.clone(), self.way()));
         }
         let pick = self.pick(&AtomicBool::new(false))?;
         info!("{}", reason(&pick));
-        Ok(pick.choice)
+        Ok((pick.choice, pick.way))
     }
+}
 
-    fn recall(&self, choice: &Choice) -> Option<Measurement> {
-        self.remembered.get(choice, self.way).cloned()
-    }
+fn recall(remembered: &Remembered, choice: &Choice, way: Way) -> Option<Known> {
+    let failure = || remembered.failure(choice, way).map(|cause| Err(cause.to_string()));
+    remembered.get(choice, way).map(|known| Ok(known.clone())).or_else(failure)
 }
 
 /// Whether what `--model` says is a file and no choice: choices do not end so, and have no slashes.
