@@ -7,10 +7,12 @@ use clap::{Args, Parser, Subcommand};
 mod capture;
 mod choice;
 mod models;
+mod prepare;
 mod scale;
 pub use capture::CaptureArgs;
 pub use choice::ChoiceArgs;
 pub use models::{AddArgs, ModelsArgs, ModelsCommand, Normalisation};
+pub use prepare::PrepareArgs;
 pub use scale::{PHIS, ScaleArgs, Which};
 
 use crate::budget::{Budget, parse_macs, parse_positive};
@@ -42,6 +44,8 @@ pub enum Command {
     Capture(CaptureArgs),
     /// Show which model fits this machine, and why
     Pick(PickArgs),
+    /// Build what TensorRT needs ahead of time: it takes minutes a model, once
+    Prepare(PrepareArgs),
     /// Time each stage with one model
     Bench(BenchArgs),
     /// Depth, width, side and work of EfficientNets at any φ; compare, search, write and draw them
@@ -144,6 +148,12 @@ pub struct BenchArgs {
     /// Frames to time [default: at least 20, for about a second and a half]
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..))]
     pub frames: Option<u64>,
+    /// Time more frames than asked for until this many milliseconds have passed [default: 0 with --frames, else 1500]
+    #[arg(long, value_name = "MS", value_parser = parse_milliseconds)]
+    pub least_ms: Option<f64>,
+    /// Time fewer frames than asked for, though five, where they would take longer than this
+    #[arg(long, value_name = "MS", value_parser = parse_milliseconds)]
+    pub most_ms: Option<f64>,
     /// One JSON object on standard output
     #[arg(long)]
     pub json: bool,
@@ -228,6 +238,13 @@ pub struct GuessArgs {
     /// Probability (0 to 1) below which it is unsure
     #[arg(long, value_name = "P", default_value_t = 0.10, value_parser = parse_probability)]
     pub unsure_below: f32,
+}
+
+fn parse_milliseconds(text: &str) -> Result<f64, String> {
+    match text.parse::<f64>() {
+        Ok(ms) if ms >= 0.0 && ms.is_finite() => Ok(ms),
+        _ => Err(format!("it is `{text}`, expected milliseconds, 0 or more")),
+    }
 }
 
 fn parse_probability(text: &str) -> Result<f32, String> {

@@ -15,6 +15,7 @@ mod health;
 mod models;
 mod pick;
 mod pictures;
+mod prepare;
 mod run;
 mod scale;
 mod setup;
@@ -27,6 +28,8 @@ pub mod exit {
     pub const NOTHING_FITS: u8 = 3;
     /// It went on, but some of the files, models or checks failed.
     pub const SOME_FAILED: u8 = 4;
+    /// The engine that was named cannot be used on this machine.
+    pub const NO_ENGINE: u8 = crate::measure::NO_ENGINE as u8;
 }
 
 /// Runs what the user asked for; results go to `out`, everything else to standard error.
@@ -37,6 +40,7 @@ pub fn execute(cli: Cli, out: &mut dyn Write) -> anyhow::Result<ExitCode> {
         Some(Command::Classify(args)) => classify::classify(args, out),
         Some(Command::Capture(args)) => capture::capture(args, out),
         Some(Command::Pick(args)) => pick::pick(args, out),
+        Some(Command::Prepare(args)) => prepare::prepare(args, out),
         Some(Command::Bench(args)) => bench::bench(args, out),
         Some(Command::Scale(args)) => scale::scale(args, out),
         Some(Command::Models(args)) => models::models(args, out),

@@ -4,9 +4,11 @@ use std::io::{self, Write};
 use std::process::ExitCode;
 
 use clap::Parser;
+use phicam::classifier::ReadyError;
 use phicam::cli::Cli;
 use phicam::commands::{self, Unaffordable, exit};
 use phicam::display::LogLines;
+use phicam::engine::EngineError;
 use phicam::pick::PickError;
 
 fn main() -> ExitCode {
@@ -24,6 +26,7 @@ fn main() -> ExitCode {
             match error.downcast_ref::<PickError>() {
                 Some(PickError::NothingFits(_)) => exit::NOTHING_FITS.into(),
                 _ if error.is::<Unaffordable>() => exit::NOTHING_FITS.into(),
+                _ if names_no_engine(&error) => exit::NO_ENGINE.into(),
                 _ => ExitCode::FAILURE,
             }
         }
@@ -42,6 +45,15 @@ fn start_log(verbose: u8) {
     builder.target(env_logger::Target::Pipe(Box::new(LogLines)));
     builder.format(|buffer, record| writeln!(buffer, "{}: {}", record.level().as_str().to_lowercase(), record.args()));
     builder.init();
+}
+
+/// Whether the engine that was named cannot be used here, whatever the model.
+fn names_no_engine(error: &anyhow::Error) -> bool {
+    let engine = match error.downcast_ref::<ReadyError>() {
+        Some(ReadyError::Engine(error)) => Some(error),
+        _ => error.downcast_ref::<EngineError>(),
+    };
+    matches!(engine, Some(EngineError::Library(_) | EngineError::Unusable { .. }))
 }
 
 fn is_broken_pipe(error: &anyhow::Error) -> bool {

@@ -1,18 +1,20 @@
 //! How long choices take on this machine: measured in a process of their own, and remembered.
 
 use std::collections::BTreeMap;
-use std::path::{Path, PathBuf};
+use std::os::unix::process::ExitStatusExt;
+use std::path::Path;
 use std::process::{Command, Stdio};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
-use log::warn;
 use serde::{Deserialize, Serialize};
 
 use crate::catalog::Choice;
 use crate::engine::{Name, Way, onnxruntime};
-use crate::places::replace_file;
 use crate::stats::Percentiles;
+
+mod remembered;
+pub use remembered::Remembered;
 
 /// What `phicam bench` found of one choice. It is also the object that `bench --json` prints.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -28,6 +30,9 @@ pub struct Measurement {
     pub engine_detail: String,
     /// Frames that the percentiles come from.
     pub frames: u64,
+    /// Frames that were asked for: fewer were timed where it took too long. 0 where nobody asked, as `bench` by itself.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub asked_frames: u64,
     /// The engine alone.
     pub infer_ms: Percentiles,
     /// From a decoded 640×480 frame to its guesses: mailbox, preprocess, engine, top-k.
@@ -42,8 +47,48 @@ pub struct Measurement {
     pub stages_ms: BTreeMap<String, Percentiles>,
 }
 
+fn is_zero(frames: &u64) -> bool {
+    *frames == 0
+}
+
+/// How exactly to time a choice. Of n frames whose times scatter by σ around their median, the 95th percentile is
+/// known to 2.1 σ / √n (one standard error): with 5 % of scatter, 16 frames tell it to 2.6 %, 600 to 0.4 %.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Effort {
+    /// Frames to time, those that warm up not counted.
+    pub frames: u64,
+    /// No less than this long, so that what disturbs for a moment is not all there is.
+    pub least_ms: f64,
+    /// No longer than this, but for [`Effort::LEAST_FRAMES`].
+    pub most_ms: f64,
+}
+
+impl Effort {
+    /// What `bench` does where nothing else is said.
+    pub const USUAL: Effort = Effort { frames: 20, least_ms: 1500.0, most_ms: f64::INFINITY };
+    /// Fewer frames than this tell nothing, however long they take.
+    pub const LEAST_FRAMES: u64 = 5;
+    /// Frames before those that count: caches and clocks settle.
+    pub const WARM_UP: u64 = 3;
+
+    /// Whether `frames` in `elapsed_ms` are enough.
+    pub fn is_done(&self, frames: u64, elapsed_ms: f64) -> bool {
+        let asked = frames >= self.frames && elapsed_ms >= self.least_ms;
+        asked || (elapsed_ms >= self.most_ms && frames >= Effort::LEAST_FRAMES.min(self.frames))
+    }
+
+    /// How many frames it comes to where one takes `ms`.
+    pub fn frames_at(&self, ms: f64) -> u64 {
+        let asked = self.frames.max((self.least_ms / ms).ceil() as u64);
+        let most = (self.most_ms / ms).ceil().max(Effort::LEAST_FRAMES.min(self.frames) as f64);
+        if most < asked as f64 { most as u64 } else { asked }
+    }
+}
+
 /// A choice that is not done by then hangs: the slowest board needs a few minutes for the largest one.
 const LIMIT: Duration = Duration::from_secs(900);
+/// How a process ends whose engine cannot be used on this machine at all.
+pub const NO_ENGINE: i32 = 5;
 /// How often a measurement is asked whether it is done.
 const POLL: Duration = Duration::from_millis(20);
 
@@ -51,16 +96,46 @@ const POLL: Duration = Duration::from_millis(20);
 #[derive(Debug, thiserror::Error)]
 pub enum MeasureError {
     #[error("{choice} was not measured: {cause}")]
-    Failed { choice: String, cause: String },
+    Failed {
+        choice: String,
+        cause: String,
+        /// Whether the same program would fail with the same file again: not where not even a process could be started.
+        lasting: bool,
+    },
+    /// The engine cannot be used on this machine, whatever the choice.
+    #[error("{engine} cannot be used: {cause}")]
+    NoEngine { engine: Name, cause: String },
     #[error("{0} has not been measured on this machine yet")]
     NotYet(String),
 }
 
 /// Times `choice` in a child process (this program's own `bench`), so that its memory is its own, and a model that dies
 /// does not take the line with it. `stop` ends it early, with [`MeasureError::NotYet`].
-pub fn measure(choice: &Choice, models: &Path, way: Way, stop: &AtomicBool) -> Result<Measurement, MeasureError> {
-    let failed = |cause: String| MeasureError::Failed { choice: choice.name.clone(), cause };
-    let io_failed = |error: std::io::Error| failed(error.to_string());
+pub fn measure(
+    choice: &Choice,
+    models: &Path,
+    way: Way,
+    effort: Effort,
+    stop: &AtomicBool,
+) -> Result<Measurement, MeasureError> {
+    measure_watched(choice, models, way, effort, stop, &mut |_| {})
+}
+
+/// The same, and `watch` hears again and again for how long it has run.
+pub fn measure_watched(
+    choice: &Choice,
+    models: &Path,
+    way: Way,
+    effort: Effort,
+    stop: &AtomicBool,
+    watch: &mut dyn FnMut(Duration),
+) -> Result<Measurement, MeasureError> {
+    let failed = |cause: String| MeasureError::Failed { choice: choice.name.clone(), cause, lasting: true };
+    let io_failed = |error: std::io::Error| MeasureError::Failed {
+        choice: choice.name.clone(),
+        cause: error.to_string(),
+        lasting: false,
+    };
     let program = std::env::current_exe().map_err(io_failed)?;
     let mut command = Command::new(program);
     if let Some(folder) = choice.own_folder() {
@@ -71,7 +146,9 @@ pub fn measure(choice: &Choice, models: &Path, way: Way, stop: &AtomicBool) -> R
     let library = library.map(|library| (onnxruntime::VARIABLE, library));
     let mut child = command
         .args(["bench", "--json", "--engine", way.engine.as_str(), "--precision", way.precision.as_str()])
-        .args(["--threads", &way.threads.to_string()])
+        .args(["--threads", &way.threads.to_string(), "--frames", &effort.frames.to_string()])
+        .args(["--least-ms", &effort.least_ms.to_string()])
+        .args(effort.most_ms.is_finite().then(|| format!("--most-ms={}", effort.most_ms)))
         .args(choice.as_arguments())
         .arg("--models")
         .arg(models)
@@ -95,6 +172,7 @@ pub fn measure(choice: &Choice, models: &Path, way: Way, stop: &AtomicBool) -> R
                 false => failed(format!("it did not end within {} s", LIMIT.as_secs())),
             });
         }
+        watch(started.elapsed());
         std::thread::sleep(POLL);
     }
     let said = child.wait_with_output().map_err(io_failed)?;
@@ -106,82 +184,28 @@ pub fn measure(choice: &Choice, models: &Path, way: Way, stop: &AtomicBool) -> R
         let said_first = stderr.lines().find_map(|line| line.strip_prefix("error: "));
         let last = stderr.lines().last().map(|last| last.strip_prefix("phicam: ").unwrap_or(last));
         let last = said_first.or(last);
+        if let (Some(NO_ENGINE), Some(last)) = (said.status.code(), last) {
+            let prefix = format!("{} cannot be used: ", way.engine);
+            return Err(MeasureError::NoEngine { engine: way.engine, cause: last.trim_start_matches(&*prefix).into() });
+        }
+        // Another engine's library that crashes does so with every model; killed (9), it may have been for its memory.
+        if let Some(signal) = said.status.signal().filter(|signal| *signal != 9 && way.engine != Name::Tract) {
+            let cause = format!("it ended its process with signal {signal}; install another build of its library");
+            return Err(MeasureError::NoEngine { engine: way.engine, cause });
+        }
         return Err(failed(match (said.status.code(), last) {
             (Some(1), Some(last)) => last.into(), // an error like any other
             (_, last) => format!("{}: {}", said.status, last.unwrap_or("it said nothing")),
         }));
     }
-    serde_json::from_slice(&said.stdout).map_err(|error| failed(format!("its answer is not understood: {error}")))
-}
-
-/// Measurements that outlive the program, by model hash, side, engine, threads, program version and machine.
-pub struct Remembered {
-    path: PathBuf,
-    by_key: BTreeMap<String, Measurement>,
-}
-
-impl Remembered {
-    /// What was remembered in the state folder; a file that cannot be understood is kept aside, announced.
-    pub fn read(state: &Path) -> Remembered {
-        let path = state.join("measurements.json");
-        let by_key = match std::fs::read(&path) {
-            Err(error) if error.kind() == std::io::ErrorKind::NotFound => BTreeMap::new(),
-            Err(error) => {
-                warn!("{} cannot be read ({error}): measuring anew", path.display());
-                BTreeMap::new()
-            }
-            Ok(bytes) => serde_json::from_slice(&bytes).unwrap_or_else(|error| {
-                let aside = path.with_extension("json.bad");
-                let kept = std::fs::rename(&path, &aside);
-                let kept = kept.map_or("left there".into(), |()| format!("kept as {}", aside.display()));
-                warn!("{} is not understood ({error}), {kept}: measuring anew", path.display());
-                BTreeMap::new()
-            }),
-        };
-        Remembered { path, by_key }
-    }
-
-    /// What was measured of `choice` under the same circumstances.
-    pub fn get(&self, choice: &Choice, way: Way) -> Option<&Measurement> {
-        self.by_key.get(&key(choice, way))
-    }
-
-    /// Remembers it, on disk as well; a disk that does not take it is announced, for this run it is known all the same.
-    pub fn put(&mut self, choice: &Choice, measurement: Measurement) {
-        self.by_key.insert(key(choice, measurement.way), measurement);
-        self.write();
-    }
-
-    /// Forgets everything.
-    pub fn forget(&mut self) {
-        self.by_key.clear();
-        self.write();
-    }
-
-    fn write(&self) {
-        let folder = self.path.parent().unwrap_or(Path::new("."));
-        let written = serde_json::to_vec_pretty(&self.by_key)
-            .map_err(std::io::Error::other)
-            .and_then(|bytes| std::fs::create_dir_all(folder).and_then(|()| replace_file(&self.path, &bytes)));
-        if let Err(error) = written {
-            warn!(
-                "{} cannot be written ({error}): measured again at the next start; PHICAM_STATE names another folder",
-                self.path.display()
-            );
-        }
-    }
-}
-
-fn key(choice: &Choice, way: Way) -> String {
-    let (hash, side, version) = (&choice.network.sha256, choice.side, env!("CARGO_PKG_VERSION"));
-    let (setting, machine) = (crate::engine::setting(way.engine), crate::machine::identity());
-    format!("{hash}@{side} {way} ({setting}), phicam {version}, {machine}")
+    let measured: Measurement = serde_json::from_slice(&said.stdout)
+        .map_err(|error| failed(format!("its answer is not understood: {error}")))?;
+    Ok(Measurement { asked_frames: effort.frames, ..measured })
 }
 
 #[cfg(test)]
 pub(crate) mod tests {
     use super::*;
-    use crate::pick::tests::choice;
 
     pub fn measurement(choice: &Choice, ms: f64, rss_mib: f64) -> Measurement {
         let percentiles = Percentiles { p50: ms, p95: ms * 1.1, p99: ms * 1.2, min: ms * 0.9 };
@@ -191,6 +215,7 @@ pub(crate) mod tests {
             way: Way::tract(2),
             engine_detail: "all by tract".into(),
             frames: 100,
+            asked_frames: 100,
             infer_ms: percentiles,
             total_ms: percentiles,
             load_ms: 100.0,
@@ -201,25 +226,14 @@ pub(crate) mod tests {
     }
 
     #[test]
-    fn measurements_are_remembered_until_they_are_forgotten() {
-        let state = tempfile::tempdir().unwrap();
-        let choice = choice("lite0", 224, 385.0, 74.85);
-        let mut remembered = Remembered::read(state.path());
-        remembered.put(&choice, measurement(&choice, 25.0, 70.0));
-        let mut again = Remembered::read(state.path());
-        assert_eq!(again.get(&choice, Way::tract(2)), Some(&measurement(&choice, 25.0, 70.0)));
-        assert_eq!(again.get(&choice, Way::tract(4)), None, "another number of threads is another measurement");
-        assert_eq!(again.get(&crate::pick::tests::choice("lite0", 192, 283.0, 71.4), Way::tract(2)), None);
-        again.forget();
-        assert_eq!(Remembered::read(state.path()).get(&choice, Way::tract(2)), None);
-    }
-
-    #[test]
-    fn a_damaged_memory_is_kept_aside_and_measured_anew() {
-        let state = tempfile::tempdir().unwrap();
-        std::fs::write(state.path().join("measurements.json"), b"{\"half").unwrap();
-        let choice = choice("lite0", 224, 385.0, 74.85);
-        assert_eq!(Remembered::read(state.path()).get(&choice, Way::tract(2)), None);
-        assert_eq!(std::fs::read(state.path().join("measurements.json.bad")).unwrap(), b"{\"half");
+    fn timing_ends_with_enough_frames_or_enough_time() {
+        let effort = Effort { frames: 16, least_ms: 250.0, most_ms: 4000.0 };
+        assert!(!effort.is_done(16, 100.0) && !effort.is_done(15, 300.0) && effort.is_done(16, 250.0));
+        assert!(
+            effort.is_done(8, 4000.0) && !effort.is_done(4, 9000.0),
+            "five frames at least, however long they take"
+        );
+        assert_eq!([1.0, 10.0, 20.0, 500.0, 3000.0].map(|ms| effort.frames_at(ms)), [250, 25, 16, 8, 5]);
+        assert!(Effort { frames: 3, least_ms: 0.0, most_ms: 0.0 }.is_done(3, 1.0));
     }
 }

@@ -2,11 +2,12 @@
 
 mod common;
 
-use std::sync::atomic::AtomicBool;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
-use common::line::{classifier, fast_camera, watched};
+use common::line::{Counting, classifier, fast_camera, watched};
 use phicam::camera::{Camera, Next, Pattern};
+use phicam::display::Display;
 use phicam::frame::Size;
 use phicam::mailbox::{Mailbox, Taken};
 use phicam::pipeline::Line;
@@ -46,6 +47,41 @@ fn a_better_model_takes_over_between_two_frames() {
     .unwrap();
     assert_eq!(models[..4], ["lite0@96"; 4]);
     assert_eq!(models[4..], ["lite0@128"; 6]);
+}
+
+#[test]
+fn while_an_engine_is_built_and_takes_over_every_frame_is_shown_and_none_goes_unanswered() {
+    let stop = AtomicBool::new(false);
+    let line = Line::new(&stop);
+    let display = Counting::default();
+    let shown = display.shown;
+    let mut displays: [Box<dyn Display>; 1] = [Box::new(display)];
+    let mut camera = watched(Pattern::new(Size::new(64, 48), 10.0));
+    let first = classifier("lite0@96", Duration::from_millis(3), u64::MAX);
+    let (mut answered, mut models) = (Vec::new(), Vec::new());
+    std::thread::scope(|scope| {
+        scope.spawn(|| {
+            std::thread::sleep(Duration::from_millis(1500)); // as TensorRT, but for minutes
+            line.next_model.put(classifier("lite0@128", Duration::from_millis(3), u64::MAX));
+        });
+        line.run(&mut camera, first, &mut displays, Some(30), &mut |told| {
+            answered.push(told.answer.frame);
+            models.push(told.answer.model.choice.name.clone());
+        })
+        .unwrap();
+    });
+    let place = models.iter().position(|model| model == "lite0@128").expect("it took over");
+    assert!((5..25).contains(&place), "it took over at {place}");
+    assert_eq!(line.counts().switches, 1);
+    // At most one inference's gap: the frame that came meanwhile.
+    let gaps: Vec<u64> = answered.windows(2).map(|pair| pair[1] - pair[0]).collect();
+    assert!(gaps.iter().all(|gap| *gap <= 2), "{gaps:?}");
+    let frames = line.counts().frames;
+    assert!(
+        shown.0.load(Ordering::Relaxed) >= frames - 1,
+        "{} pictures of {frames} frames",
+        shown.0.load(Ordering::Relaxed)
+    );
 }
 
 /// Allocations of `work` on this thread.

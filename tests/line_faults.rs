@@ -48,7 +48,7 @@ fn where_an_engine_fails_the_next_goes_on_announced_and_counted() {
     let ended = line.run(&mut watched(fast_camera()), first, &mut [], None, &mut |told| {
         models.push(told.answer.model.choice.name.clone());
     });
-    assert_eq!((&models[..3], &models[3..]), (&["lite0@96".to_string(); 3][..], &["lite0@128".to_string(); 5][..]));
+    assert_eq!(models, [["lite0@96"; 3].as_slice(), &["lite0@128"; 5]].concat());
     assert_eq!(line.counts().engines_lost, 1);
     assert!(matches!(&ended, Err(LineError::Answer(_))), "the second has none behind it: {ended:?}");
 }

@@ -42,7 +42,7 @@ fn with(program: &Program, library: &Path, arguments: &str) -> Ended {
 fn each_way_in_which_the_library_can_be_wrong_is_named_with_what_to_do() {
     let program = Program::new();
     let refused = |library: &Path, said: &[&str]| {
-        with(&program, library, "bench --engine onnxruntime --model lite0@96").with(1).saying(said);
+        with(&program, library, "bench --engine onnxruntime --model lite0@96").with(5).saying(said);
     };
     refused(
         &program.path("gone.so"),
@@ -86,9 +86,20 @@ fn without_any_library_the_processor_answers_and_an_engine_that_needs_it_says_wh
     if said.stderr.contains("cannot be used") {
         return; // this machine has ONNX Runtime among its system's libraries
     }
-    said.with(1).saying(&["no libonnxruntime.so was found", "/opt/onnxruntime", "phicam doctor", "ORT_DYLIB_PATH"]);
+    said.with(5).saying(&["no libonnxruntime.so was found", "/opt/onnxruntime", "phicam doctor", "ORT_DYLIB_PATH"]);
     let json = run("bench --model lite0@96 --frames 2 --json").with(0).json();
     assert_eq!(json[0]["engine"], "tract");
+}
+
+#[test]
+fn a_library_that_crashes_is_left_out_of_the_pick_announced_and_the_processor_answers() {
+    let program = Program::new();
+    let crashing = "#include <stdlib.h>\n__attribute__((constructor)) static void at_once(void) { abort(); }\n";
+    let library = library(&program, "libonnxruntime.so", crashing, &[]);
+    program.write("libonnxruntime_providers_cuda.so", "");
+    let ended = with(&program, &library, "pick --flops 100M --json").with(0);
+    assert_eq!(ended.json()[0]["engine"], "tract");
+    ended.saying(&["offers cuda", "going on without cuda", "signal 6", "another build"]);
 }
 
 #[test]
@@ -164,10 +175,27 @@ fn an_engine_that_the_real_library_was_built_without_is_an_error_and_never_the_p
     let program = Program::new();
     for engine in ["cuda", "tensorrt"] {
         let arguments = format!("classify --engine {engine} --model lite0@96 {}", common::sample("dog.jpg").display());
-        let ended = with(&program, &library, &arguments).with(1);
+        let ended = with(&program, &library, &arguments).with(5);
         assert_eq!(ended.stdout, "");
         ended.saying(&[engine, "cannot be used", "not enabled in this build", "phicam doctor"]);
     }
+}
+
+#[test]
+fn a_build_that_only_seems_to_have_a_gpu_is_left_out_of_the_pick_announced() {
+    let Some(library) = real() else { return };
+    let program = Program::new();
+    let copy = program.path("libonnxruntime.so.1");
+    std::fs::copy(library, &copy).unwrap();
+    for part in ["cuda", "tensorrt"] {
+        program.write(&format!("libonnxruntime_providers_{part}.so"), "");
+    }
+    let ended = with(&program, &copy, "pick --flops 130M --json").with(0);
+    assert_eq!(ended.json()[0]["engine"], "tract");
+    let tried = |engine: &str| ended.stderr.matches(&format!("going on without {engine}")).count();
+    assert_eq!((tried("cuda"), tried("tensorrt")), (1, 1), "once each: {}", ended.stderr);
+    with(&program, &copy, "prepare --model lite0@96").with(4);
+    program.run("prepare").with(1).saying(&["nothing to prepare", "phicam doctor"]);
 }
 
 #[test]

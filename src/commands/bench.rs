@@ -19,7 +19,7 @@ use crate::engine::Way;
 use crate::frame::{Frame, Size};
 use crate::labels::Labels;
 use crate::mailbox::{Mailbox, Taken};
-use crate::measure::Measurement;
+use crate::measure::{Effort, Measurement};
 use crate::scaling::Phi;
 use crate::screen::{Drawing, Screen};
 use crate::stats::{Percentiles, Stage};
@@ -27,10 +27,6 @@ use crate::{engine, guess, machine, places};
 
 mod prove;
 
-/// Frames that are not counted: caches and clocks settle.
-const WARM_UP: u64 = 3;
-const LEAST_FRAMES: u64 = 20;
-const ENOUGH: Duration = Duration::from_millis(1500);
 /// The screen that is drawn for.
 const SCREEN: Size = Size::new(1280, 720);
 
@@ -43,8 +39,8 @@ pub fn bench(args: BenchArgs, out: &mut dyn Write) -> anyhow::Result<ExitCode> {
     }
     let board = board(&BoardArgs::default())?;
     let mut setup = Setup::new(&board, &BudgetArgs::default(), &args.choice)?;
-    let choice = setup.choose()?;
-    let settings = classifier::Settings { keeps_packed: args.packed, ..settings(setup.way) };
+    let (choice, way) = setup.choose()?;
+    let settings = classifier::Settings { keeps_packed: args.packed, ..settings(way) };
     let frame = next(&mut pattern())?;
     let expected = prove::expected(&choice, &settings, &frame)?;
     let start = Instant::now();
@@ -53,7 +49,7 @@ pub fn bench(args: BenchArgs, out: &mut dyn Write) -> anyhow::Result<ExitCode> {
     if let Some(expected) = expected {
         prove::check(&mut classifier, &frame, &expected)?;
     }
-    let measurement = measure(classifier, load_ms, args.frames)?;
+    let measurement = measure(classifier, load_ms, effort(&args))?;
     if args.json {
         write_json(out, &measurement)?;
         return Ok(ExitCode::SUCCESS);
@@ -65,6 +61,16 @@ pub fn bench(args: BenchArgs, out: &mut dyn Write) -> anyhow::Result<ExitCode> {
         writeln!(out, "remembered in {} of this machine: {p95:.2} ms at p95", path.display())?;
     }
     Ok(ExitCode::SUCCESS)
+}
+
+/// As the command line has it; a number of frames alone is that number, however long they take.
+fn effort(args: &BenchArgs) -> Effort {
+    let usual = match args.frames {
+        Some(frames) => Effort { frames, least_ms: 0.0, ..Effort::USUAL },
+        None => Effort::USUAL,
+    };
+    let least_ms = args.least_ms.unwrap_or(usual.least_ms);
+    Effort { least_ms, most_ms: args.most_ms.unwrap_or(usual.most_ms), ..usual }
 }
 
 fn settings(way: Way) -> classifier::Settings {
@@ -87,7 +93,7 @@ fn bench_file(path: &Path, args: &BenchArgs, out: &mut dyn Write) -> anyhow::Res
     let choice = Choice::of_file(path, bytes, side, file.layout(), file.scaled(), file.million_macs(side)?);
     let threads = args.choice.threads.map_or_else(machine::cores, usize::from);
     let ways = engine::ways(args.choice.named_engine(), args.choice.precision, threads)?;
-    let way = ways.last().copied().unwrap_or(Way::tract(threads)); // the one that was named, else the CPU engine
+    let way = ways.first().copied().unwrap_or(Way::tract(threads)); // the one that was named, else the CPU engine
     let start = Instant::now();
     let engine = engine::open_bytes(&choice, bytes, way)?;
     if engine.classes() != file.classes() {
@@ -101,7 +107,7 @@ fn bench_file(path: &Path, args: &BenchArgs, out: &mut dyn Write) -> anyhow::Res
         writeln!(out, "{}: {}, {:.1} M MACs", path.display(), file.in_words(), choice.million_macs)?;
     }
     drop(file);
-    let measurement = measure(classifier, load_ms, args.frames)?;
+    let measurement = measure(classifier, load_ms, effort(args))?;
     if args.json {
         write_json(out, &measurement)?;
     } else {
@@ -111,7 +117,7 @@ fn bench_file(path: &Path, args: &BenchArgs, out: &mut dyn Write) -> anyhow::Res
 }
 
 /// Puts frames through the stages one after the other, as the line does on its threads.
-fn measure(mut classifier: Classifier, load_ms: f64, frames: Option<u64>) -> anyhow::Result<Measurement> {
+fn measure(mut classifier: Classifier, load_ms: f64, effort: Effort) -> anyhow::Result<Measurement> {
     let mut camera = pattern();
     let mut first_ms = None;
     let [mut mailbox, mut preprocess, mut guess] = ["mailbox", "preprocess", "guess"].map(Stage::new);
@@ -119,13 +125,9 @@ fn measure(mut classifier: Classifier, load_ms: f64, frames: Option<u64>) -> any
     let (frames_box, screen, mut drawing) = (Mailbox::default(), Screen::default(), Drawing::default());
     let mut started = Instant::now();
     let mut count: u64 = 0;
-    let enough = |counted: u64, started: Instant| match frames {
-        Some(frames) => counted >= frames,
-        None => counted >= LEAST_FRAMES && started.elapsed() >= ENOUGH,
-    };
     loop {
-        let counted = count.saturating_sub(WARM_UP);
-        if count > WARM_UP && enough(counted, started) {
+        let counted = count.saturating_sub(Effort::WARM_UP);
+        if counted > 0 && effort.is_done(counted, started.elapsed().as_secs_f64() * 1e3) {
             break;
         }
         let frame = next(&mut camera)?;
@@ -144,7 +146,7 @@ fn measure(mut classifier: Classifier, load_ms: f64, frames: Option<u64>) -> any
         drawing.draw(&scene, SCREEN, |_| None);
         let drawn = at.elapsed();
         count += 1;
-        if count <= WARM_UP {
+        if count <= Effort::WARM_UP {
             started = Instant::now();
             continue;
         }
@@ -166,6 +168,7 @@ fn measure(mut classifier: Classifier, load_ms: f64, frames: Option<u64>) -> any
         way: model.way,
         engine_detail: model.engine_detail.clone(),
         frames: total.count(),
+        asked_frames: 0,
         infer_ms: of(&infer)?,
         total_ms: of(&total)?,
         load_ms,

@@ -25,8 +25,8 @@ pub fn classify(args: ClassifyArgs, out: &mut dyn Write) -> anyhow::Result<ExitC
     }
     let board = board(&args.board)?;
     let mut setup = Setup::new(&board, &args.budget, &args.choice)?;
-    let choice = setup.choose()?;
-    let settings = classifier_settings(&args.guess, board.view, 0, setup.way);
+    let (choice, way) = setup.choose()?;
+    let settings = classifier_settings(&args.guess, board.view, 0, way);
     let mut classifier = Classifier::open(&choice, &settings)?;
     let mut pool = FramePool::default();
     let mut failed = 0;

@@ -11,7 +11,7 @@ use super::{known, write_json};
 use crate::catalog::Choice;
 use crate::cli::PickArgs;
 use crate::measure::Measurement;
-use crate::pick::{Bound, Candidate, Pick, Verdict, reason};
+use crate::pick::{Bound, Candidate, LINE_MIB, LINE_SHARE, Pick, Verdict, reason};
 use crate::scaling::{TARGET_MILLION_MACS, objective, phi_of_macs};
 
 mod what_if;
@@ -22,8 +22,8 @@ pub fn pick(args: PickArgs, out: &mut dyn Write) -> anyhow::Result<ExitCode> {
     if args.fresh {
         setup.remembered.forget();
     }
-    let pick = setup.pick(&AtomicBool::new(false))?;
-    let beyond = if args.what_if { what_if::time(&mut setup)? } else { what_if::beyond(&setup) };
+    let pick = setup.pick(&setup.ways.clone(), &AtomicBool::new(false), &|_| {})?;
+    let beyond = if args.what_if { what_if::time(&mut setup, pick.way)? } else { what_if::beyond(&setup, pick.way) };
     let best = what_if::best(&beyond, pick.choice.top1_percent);
     if args.json {
         let mut object = as_json(&pick);
@@ -50,6 +50,7 @@ pub fn pick(args: PickArgs, out: &mut dyn Write) -> anyhow::Result<ExitCode> {
 }
 
 fn table(pick: &Pick, out: &mut dyn Write) -> std::io::Result<()> {
+    let several = pick.candidates.iter().any(|candidate| candidate.way != pick.way);
     let wide = pick.candidates.iter().map(|candidate| candidate.choice.name.len()).max().unwrap_or(0).max(12);
     writeln!(out, "{:<wide$}     φ   M MACs   top-1 %   objective   p50 ms   p95 ms   MiB", "choice")?;
     for candidate in &pick.candidates {
@@ -59,7 +60,7 @@ fn table(pick: &Pick, out: &mut dyn Write) -> std::io::Result<()> {
         };
         writeln!(
             out,
-            "{:<wide$} {:>5}   {:>6.1}   {:>7}   {:>9}   {:>6}   {:>6}   {:>3}   {}",
+            "{:<wide$} {:>5}   {:>6.1}   {:>7}   {:>9}   {:>6}   {:>6}   {:>3}   {}{}",
             choice.name,
             known(choice.phi, 2),
             choice.million_macs,
@@ -68,6 +69,7 @@ fn table(pick: &Pick, out: &mut dyn Write) -> std::io::Result<()> {
             measured(|m| m.total_ms.p50, 1),
             measured(|m| m.total_ms.p95, 1),
             measured(|m| m.rss_mib, 0),
+            if several { format!("{}: ", candidate.way) } else { String::new() },
             in_words(candidate, pick),
         )?;
     }
@@ -83,14 +85,24 @@ fn in_words(candidate: &Candidate, pick: &Pick) -> String {
     let budget = &pick.budget;
     let limit =
         |limit: Option<f64>| limit.map_or_else(String::new, |limit| ((limit * 10.0).round() / 10.0).to_string());
+    let share = LINE_SHARE * 100.0;
     match &candidate.verdict {
+        Verdict::Open => "not decided".into(),
         Verdict::Picked => "← picked".into(),
         Verdict::Fits => "fits".into(),
-        Verdict::Smaller => "a larger one fits".into(),
-        Verdict::TooSlow { .. } => format!("over {} ms", limit(budget.frame_ms)),
-        Verdict::TooMuchMemory { .. } => format!("over {} MiB", limit(budget.memory_mib)),
+        Verdict::Tied => format!("{} is as good, as far as anyone has measured, for less", pick.choice.name),
+        Verdict::Smaller => "a more accurate one fits".into(),
+        Verdict::TooSlow { .. } => {
+            format!("over {} ms, with {share} % for the rest of the line", limit(budget.frame_ms))
+        }
+        Verdict::Larger { expected_p95_ms } => {
+            format!("not measured: about {expected_p95_ms:.1} ms at p95, over {} ms", limit(budget.frame_ms))
+        }
+        Verdict::TooMuchMemory { .. } => {
+            format!("over {} MiB, with {LINE_MIB} for the rest of the line", limit(budget.memory_mib))
+        }
+        Verdict::Heavier { than } => format!("not measured: needs more memory than {than}"),
         Verdict::TooMuchWork => format!("over {} M MACs", limit(budget.million_macs)),
-        Verdict::Larger => "larger than one that does not fit".into(),
         Verdict::Dominated { by } => format!("{by} is at least as good for no more work"),
         Verdict::Failed(cause) => format!("failed: {cause}"),
     }
@@ -98,7 +110,6 @@ fn in_words(candidate: &Candidate, pick: &Pick) -> String {
 
 /// The object that `pick --json` prints.
 fn as_json(pick: &Pick) -> Value {
-    let measurement = &pick.measurement;
     let candidates: Vec<Value> = pick
         .candidates
         .iter()
@@ -106,6 +117,9 @@ fn as_json(pick: &Pick) -> Value {
             let choice = &candidate.choice;
             json!({
                 "choice": choice.name,
+                "engine": candidate.way.engine,
+                "precision": candidate.way.precision,
+                "threads": candidate.way.threads,
                 "phi": choice.phi,
                 "million_macs": choice.million_macs,
                 "top1_percent": choice.top1_percent,
@@ -119,9 +133,9 @@ fn as_json(pick: &Pick) -> Value {
     json!({
         "choice": pick.choice.name,
         "phi": pick.choice.phi,
-        "engine": measurement.way.engine,
-        "precision": measurement.way.precision,
-        "threads": measurement.way.threads,
+        "engine": pick.way.engine,
+        "precision": pick.way.precision,
+        "threads": pick.way.threads,
         "reason": reason(pick),
         "limit": match pick.bound {
             Bound::Time => "time",

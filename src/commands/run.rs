@@ -14,16 +14,19 @@ use super::health::keep_watch;
 use super::setup::{Setup, board, classifier_settings};
 use super::{exit, write_json};
 use crate::board::Board;
+use crate::budget::Budget;
 use crate::camera::CameraCounts;
-use crate::catalog::Choice;
 use crate::classifier::{self, Classifier, Model};
 use crate::cli::RunArgs;
 use crate::display::Display;
 use crate::engine::{Name, Way};
-use crate::pick::{Candidate, Pick, PickError, Verdict, reason};
+use crate::pick::reason;
 use crate::pipeline::{Counts, Line};
 use crate::watch::{Again, Open, Watch};
 use crate::{camera, display, json, places};
+
+mod deciding;
+use deciding::{decide, open_largest};
 
 pub fn run(args: RunArgs, out: &mut dyn Write) -> anyhow::Result<ExitCode> {
     let stop = stop_on_signals()?;
@@ -32,20 +35,23 @@ pub fn run(args: RunArgs, out: &mut dyn Write) -> anyhow::Result<ExitCode> {
     if args.fresh {
         setup.remembered.forget();
     }
-    let settings = classifier_settings(&args.guess, board.view, args.smoothing_ms, setup.way);
+    if setup.pinned.is_some() {
+        setup.budget = Budget::default(); // what is pinned is run, whatever it takes
+    }
+    let settings = classifier_settings(&args.guess, board.view, args.smoothing_ms, setup.way());
     let mut camera = open_camera(&args, &board)?;
     let mut displays = open_displays(&args, &board)?;
     info!("board {}: {}", board.name, board.summary);
     let (first, undecided) = first_to_answer(&setup, &settings)?;
-    let choice = first.model().choice.clone();
+    let current = (first.model().choice.name.clone(), first.model().way);
     let mut line = Line::new(&stop);
     line.rescue = Some(Box::new(|failed| on_the_processor(failed, &settings)));
-    let limit_ms = setup.budget.frame_ms.filter(|_| setup.pinned.is_none());
+    let limit_ms = setup.budget.frame_ms;
     let names: Vec<String> = displays.iter().map(|display| display.name()).collect();
     let mut write_error = None;
     let (ended, picked) = std::thread::scope(|scope| {
         line.measuring.store(undecided, Ordering::Relaxed);
-        let picker = undecided.then(|| scope.spawn(|| decide(&line, &mut setup, &settings, &choice, &stop)));
+        let picker = undecided.then(|| scope.spawn(|| decide(&line, &mut setup, &settings, current, &stop)));
         scope.spawn(|| keep_watch(&line, &names, limit_ms, &stop));
         let ended = line.run(&mut camera, first, &mut displays, args.frames, &mut |told| {
             if args.json {
@@ -89,12 +95,15 @@ fn stop_on_signals() -> anyhow::Result<Arc<AtomicBool>> {
 fn first_to_answer(setup: &Setup, settings: &classifier::Settings) -> anyhow::Result<(Classifier, bool)> {
     if let Some(pinned) = &setup.pinned {
         info!("{} ({}), as named: no limit is checked", pinned.name, pinned.phi_in_words());
-        return Ok((Classifier::open(pinned, settings)?, false));
+        // Where a GPU seems to be there as well, it is tried beside the line.
+        return Ok((Classifier::open(pinned, settings)?, setup.ways.len() > 1));
     }
-    if let Some(pick) = setup.pick_remembered()? {
+    let processor = [setup.way()];
+    for ways in [&setup.ways[..], &processor] {
+        let Some(pick) = setup.pick_remembered(ways)? else { continue };
         info!("{}", reason(&pick));
         match open_largest(&pick, settings) {
-            Some(classifier) => return Ok((classifier, false)),
+            Some(classifier) => return Ok((classifier, ways.len() < setup.ways.len())),
             None => warn!("none that fits can be run: beginning anew with the smallest"),
         }
     }
@@ -108,47 +117,6 @@ fn first_to_answer(setup: &Setup, settings: &classifier::Settings) -> anyhow::Re
         }
     }
     bail!("no model can be run; `phicam models verify` checks all of them")
-}
-
-/// Measures, picks, loads the pick beside the running line, and hands it over.
-fn decide(
-    line: &Line,
-    setup: &mut Setup,
-    settings: &classifier::Settings,
-    current: &Choice,
-    stop: &AtomicBool,
-) -> anyhow::Result<()> {
-    let picked = setup.pick(stop);
-    line.measuring.store(false, Ordering::Relaxed);
-    let pick = match picked {
-        Ok(pick) => pick,
-        Err(PickError::Measure(_)) if stop.load(Ordering::Relaxed) => {
-            info!("the line ended before this machine was measured; the next start goes on with it");
-            return Ok(());
-        }
-        Err(error) => {
-            stop.store(true, Ordering::Relaxed);
-            return Err(error.into());
-        }
-    };
-    info!("{}", reason(&pick));
-    if pick.choice.name == current.name {
-        return Ok(());
-    }
-    match open_largest(&pick, settings) {
-        Some(classifier) => line.next_model.put(classifier),
-        None => error!("{} goes on answering", current.name),
-    }
-    Ok(())
-}
-
-/// The largest that fits and can be loaded: a file may be damaged since it was measured.
-fn open_largest(pick: &Pick, settings: &classifier::Settings) -> Option<Classifier> {
-    let fits = |candidate: &&Candidate| matches!(candidate.verdict, Verdict::Picked | Verdict::Fits);
-    pick.candidates.iter().rev().filter(fits).find_map(|candidate| {
-        let opened = Classifier::open(&candidate.choice, settings);
-        opened.map_err(|error| warn!("passed over {}: {error}", candidate.choice.name)).ok()
-    })
 }
 
 /// The same choice by the CPU engine, where another engine failed.

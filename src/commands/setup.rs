@@ -14,10 +14,14 @@ use crate::cli::{BoardArgs, BudgetArgs, ChoiceArgs, GuessArgs};
 use crate::efficientnet::Scaled;
 use crate::engine::{self, Way};
 use crate::guess;
-use crate::measure::{MeasureError, Measurement, Remembered, measure};
-use crate::pick::{Pick, PickError, pick, reason};
+use crate::measure::{Effort, MeasureError, Remembered};
+use crate::pick::{Pick, PickError, expected_cost, pick, reason};
 use crate::view::View;
 use crate::{machine, places, published};
+
+mod trying;
+pub use trying::{Doing, Tell};
+use trying::{Trying, recall};
 
 /// The board that the user named, or the one this is.
 pub fn board(args: &BoardArgs) -> anyhow::Result<Board> {
@@ -45,8 +49,8 @@ pub fn catalog(folder: &Path) -> anyhow::Result<Catalog> {
 pub struct Setup {
     pub folder: PathBuf,
     pub budget: Budget,
-    /// What runs them, and how.
-    pub way: Way,
+    /// The ways in which they may be run; the first is that of what the user pinned.
+    pub ways: Vec<Way>,
     /// The very choice that the user named, if so.
     pub pinned: Option<Choice>,
     /// What the user admits, by work.
@@ -81,7 +85,6 @@ impl Setup {
         };
         let threads = choice.threads.map_or_else(machine::cores, usize::from);
         let ways = engine::ways(choice.named_engine(), choice.precision, threads)?;
-        let way = ways.last().copied().unwrap_or(Way::tract(threads));
         let known = catalog.choices.iter().filter_map(|choice| choice.network.scaled).collect();
         let mut admitted: Vec<Choice> = admitted.into_iter().cloned().collect();
         admitted.sort_by(|a, b| a.million_macs.total_cmp(&b.million_macs));
@@ -91,7 +94,7 @@ impl Setup {
         Ok(Setup {
             folder,
             budget: budget.budget().or(board.budget),
-            way,
+            ways,
             pinned: admitted.iter().find(named).cloned(),
             admitted,
             known,
@@ -100,29 +103,67 @@ impl Setup {
         })
     }
 
-    /// The pick, from what is remembered alone; nothing where that does not suffice.
-    pub fn pick_remembered(&self) -> anyhow::Result<Option<Pick>> {
-        let known = |choice: &Choice| self.recall(choice).ok_or_else(|| MeasureError::NotYet(choice.name.clone()));
-        match pick(&self.admitted.iter().collect::<Vec<_>>(), self.budget, known) {
-            Ok(pick) => Ok(Some(self.offered(pick))),
+    /// The way of what the user pinned, and of what answers before anything is measured.
+    pub fn way(&self) -> Way {
+        self.ways[0]
+    }
+
+    /// The pick among `ways`, from what is remembered alone; nothing where that does not suffice.
+    pub fn pick_remembered(&self, ways: &[Way]) -> anyhow::Result<Option<Pick>> {
+        let never = |choice: &Choice, _: Way, _: Effort| Err(MeasureError::NotYet(choice.name.clone()));
+        let known = |choice: &Choice, way: Way| recall(&self.remembered, choice, way);
+        match pick(&self.admitted.iter().collect::<Vec<_>>(), ways, self.budget, known, never) {
+            Ok(pick) => {
+                self.tell_failures();
+                Ok(Some(self.offered(pick)))
+            }
             Err(PickError::Measure(_)) => Ok(None),
             Err(error) => Err(error.into()),
         }
     }
 
-    /// The pick, measuring what is not remembered, announced. `stop` ends it early, with an error.
-    pub fn pick(&mut self, stop: &AtomicBool) -> Result<Pick, PickError> {
-        let admitted = self.admitted.clone();
-        let picked = pick(&admitted.iter().collect::<Vec<_>>(), self.budget, |choice| match self.recall(choice) {
-            Some(known) => Ok(known),
-            None => {
-                info!("measuring {} by {}", choice.name, self.way);
-                let measured = measure(choice, &self.folder, self.way, stop)?;
-                self.remembered.put(choice, measured.clone());
-                Ok(measured)
+    /// The pick among `ways`, measuring what is not remembered, announced. `stop` ends it early, with an error.
+    pub fn pick(&mut self, ways: &[Way], stop: &AtomicBool, tell: Tell) -> Result<Pick, PickError> {
+        let (admitted, budget) = (self.admitted.clone(), self.budget);
+        let choices: Vec<&Choice> = match &self.pinned {
+            Some(pinned) => vec![pinned],
+            None => admitted.iter().collect(),
+        };
+        self.tell_failures();
+        let trying = Trying::new(&mut self.remembered, &self.folder, stop, tell);
+        let known = |choice: &Choice, way: Way| trying.known(choice, way);
+        let mut measured = 0;
+        let picked = pick(&choices, ways, budget, known, |choice, way, effort| {
+            let found = trying.time(choice, way, effort);
+            measured += 1;
+            if let (1, Ok(found)) = (measured, &found) {
+                // Of the smallest, half is supposed to be there without any work.
+                let ms = |other: &Choice, _: Way| {
+                    found.total_ms.p50 * (0.5 + 0.5 * other.million_macs / choice.million_macs)
+                };
+                let cost = expected_cost(&choices, ways, budget, known, ms, found.load_ms);
+                info!(
+                    "measuring this machine takes about {:.0} s more, for {} timings",
+                    cost.seconds, cost.measurements
+                );
             }
+            found
         });
         Ok(self.offered(picked?))
+    }
+
+    /// What times one choice at a time.
+    pub fn trying<'a>(&'a mut self, stop: &'a AtomicBool, tell: Tell<'a>) -> Trying<'a> {
+        Trying::new(&mut self.remembered, &self.folder, stop, tell)
+    }
+
+    /// Names what failed at an earlier start, and is passed over for that.
+    fn tell_failures(&self) {
+        for (choice, way) in self.admitted.iter().flat_map(|choice| self.ways.iter().map(move |way| (choice, *way))) {
+            if let Some(cause) = self.remembered.failure(choice, way) {
+                warn!("{} by {way} failed here before and is passed over: {cause}; --fresh tries it", choice.name);
+            }
+        }
     }
 
     /// The pick, with what it was picked from.
@@ -130,18 +171,14 @@ impl Setup {
         Pick { offer: self.named.clone().unwrap_or(pick.offer), ..pick }
     }
 
-    /// The choice that the user named, else the pick.
-    pub fn choose(&mut self) -> anyhow::Result<Choice> {
+    /// The choice that the user named, else the pick, and the way to run it.
+    pub fn choose(&mut self) -> anyhow::Result<(Choice, Way)> {
         if let Some(pinned) = &self.pinned {
-            return Ok(pinned.clone());
+            return Ok((pinned.clone(), self.way()));
         }
-        let pick = self.pick(&AtomicBool::new(false))?;
+        let pick = self.pick(&self.ways.clone(), &AtomicBool::new(false), &|_| {})?;
         info!("{}", reason(&pick));
-        Ok(pick.choice)
-    }
-
-    fn recall(&self, choice: &Choice) -> Option<Measurement> {
-        self.remembered.get(choice, self.way).cloned()
+        Ok((pick.choice, pick.way))
     }
 }
 

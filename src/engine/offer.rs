@@ -5,11 +5,11 @@ use log::{info, warn};
 use super::onnxruntime::{LibraryError, find, offered};
 use super::{EngineError, Name, Precision, Way};
 
-/// The ways that are wanted, the most promising first. `engine`: that one; without it all that this machine seems to have, of
-/// which the CPU engine is the last and always there. Whether an engine works is known only once it ran.
+/// The ways that are wanted. `engine`: that one; without it all that this machine seems to have, of which the CPU engine is the
+/// first and always there. Whether an engine works is known only once it ran.
 pub fn ways(engine: Option<Name>, precision: Option<Precision>, threads: usize) -> Result<Vec<Way>, EngineError> {
     let Some(engine) = engine else {
-        let names = [gpu_engines(), vec![Name::Tract]].concat();
+        let names = [vec![Name::Tract], gpu_engines()].concat();
         let suits = |name: &Name| precision.is_none_or(|precision| precisions(*name).contains(&precision));
         let ways: Vec<Way> = names.into_iter().filter(suits).map(|name| way(name, precision, threads)).collect();
         return match (ways.is_empty(), precision) {

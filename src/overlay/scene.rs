@@ -28,11 +28,13 @@ pub enum Fault {
     Behind,
     Hot,
     Disk,
+    /// An engine is being built; no fault, but as good to know.
+    Preparing,
 }
 
 /// What is wrong, in a few words for each kind. Cheap to clone.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Faults([Option<Arc<str>>; 4]);
+pub struct Faults([Option<Arc<str>>; 5]);
 
 impl Faults {
     /// Says what is wrong, or that it is well again; whether that is new.

@@ -1,38 +1,65 @@
 //! The pick in one line, for people.
 
-use super::{Bound, Candidate, Pick, PickError, Verdict};
+use super::{Bound, Candidate, Pick, PickError, Verdict, needed_mib, needed_ms};
 use crate::budget::Budget;
 use crate::catalog::Choice;
 use crate::scaling::phi_of_macs;
 
-/// `budget 66 ms a frame, 512 MiB → lite2@260 (φ 1.03): 56.9 ms at p95, 71 MiB; the next, lite2@288, takes 71.0 ms`
+/// `budget 66 ms a frame, 512 MiB → lite1@240 (φ 0.36) by tract f32, 2 threads: 41.0 ms at p95, 71 MiB; the next,
+/// lite2@240, needs 71.0 ms of 66 beside the rest of the line`
 pub fn reason(pick: &Pick) -> String {
     let (choice, found) = (&pick.choice, &pick.measurement);
     let (p95_ms, rss_mib) = (found.total_ms.p95, found.rss_mib);
+    let by = if has_several_ways(pick) { format!(" by {}", pick.way) } else { String::new() };
     format!(
-        "budget {} → {} ({}): {p95_ms:.1} ms at p95, {rss_mib:.0} MiB; {}",
+        "budget {} → {} ({}){by}: {p95_ms:.1} ms at p95, {rss_mib:.0} MiB; {}{}",
         pick.budget,
         choice.name,
         choice.phi_in_words(),
+        tie(pick),
         bound(pick)
     )
 }
 
+fn has_several_ways(pick: &Pick) -> bool {
+    pick.candidates.iter().any(|candidate| candidate.way != pick.way)
+}
+
+/// Why it is not the most accurate that fits.
+fn tie(pick: &Pick) -> String {
+    let Some(best) = pick.tied_with.map(|at| &pick.candidates[at]) else { return String::new() };
+    let ms = best.measurement.as_ref().map_or(f64::NAN, |found| found.total_ms.p95);
+    format!("as good as {}, which takes {ms:.1} ms, as far as anyone has measured; ", best.choice.name)
+}
+
 fn bound(pick: &Pick) -> String {
-    let position = pick.candidates.iter().position(|c| c.verdict == Verdict::Picked).unwrap_or_default();
-    let next = pick.candidates[position + 1..].iter().find(|c| !matches!(c.verdict, Verdict::Dominated { .. }));
     let affordable = pick.affordable_million_macs.map(|macs| format!("φ {:.2} ({macs:.0} M MACs)", phi_of_macs(macs)));
-    match (pick.bound, next) {
+    match (pick.bound, pick.next.map(|at| &pick.candidates[at])) {
         (Bound::Catalog, _) | (_, None) => {
             let afford = affordable.map(|phi| format!(", this machine could afford about {phi}"));
             format!("{} is the limit{}", pick.offer, afford.unwrap_or_default())
         }
         (_, Some(next)) => {
             let name = &next.choice.name;
+            let of = |limit: Option<f64>| (limit.unwrap_or_default() * 10.0).round() / 10.0;
+            let (ms, mib) = (of(pick.budget.frame_ms), of(pick.budget.memory_mib));
             let next_is = match &next.verdict {
-                Verdict::TooSlow { p95_ms } => format!("takes {p95_ms:.1} ms"),
-                Verdict::TooMuchMemory { rss_mib } => format!("needs {rss_mib:.1} MiB"),
-                Verdict::TooMuchWork => format!("needs {:.1} M MACs", next.choice.million_macs),
+                Verdict::TooSlow { p95_ms } => {
+                    format!("needs {:.1} ms of {ms} beside the rest of the line", needed_ms(*p95_ms))
+                }
+                Verdict::Larger { expected_p95_ms } => {
+                    format!("is expected to need {:.1} ms of {ms}", needed_ms(*expected_p95_ms))
+                }
+                Verdict::TooMuchMemory { .. } => {
+                    let needed = next.measurement.as_ref().map_or(f64::NAN, needed_mib);
+                    format!("needs {needed:.1} MiB of {mib} with the rest of the line")
+                }
+                Verdict::Heavier { than } => {
+                    format!("needs more memory than {than}, for which {mib} MiB are not enough")
+                }
+                Verdict::TooMuchWork => {
+                    format!("needs {:.1} M MACs of {}", next.choice.million_macs, of(pick.budget.million_macs))
+                }
                 Verdict::Failed(cause) => format!("cannot be run ({cause})"),
                 _ => "would take longer".into(),
             };
@@ -43,11 +70,13 @@ fn bound(pick: &Pick) -> String {
 
 /// What the smallest that runs would need, where even that is too much.
 pub fn nothing_fits(candidates: &[Candidate], budget: &Budget) -> PickError {
-    let too_much = |candidate: &&Candidate| {
-        use Verdict::{TooMuchMemory, TooMuchWork, TooSlow};
-        matches!(candidate.verdict, TooSlow { .. } | TooMuchMemory { .. } | TooMuchWork)
-    };
-    let Some(smallest) = candidates.iter().find(too_much) else {
+    use Verdict::{TooMuchMemory, TooMuchWork, TooSlow};
+    let least =
+        |candidate: &&Candidate| candidate.measurement.as_ref().map_or(f64::INFINITY, |found| found.total_ms.p95);
+    let too_much =
+        |candidate: &&Candidate| matches!(candidate.verdict, TooSlow { .. } | TooMuchMemory { .. } | TooMuchWork);
+    // The one that takes least of those that were measured; where none was, the one with the least work.
+    let Some(smallest) = candidates.iter().filter(too_much).min_by(|a, b| least(a).total_cmp(&least(b))) else {
         let cause = candidates.iter().find_map(|candidate| match &candidate.verdict {
             Verdict::Failed(cause) => Some(cause.clone()),
             _ => None,
@@ -56,7 +85,7 @@ pub fn nothing_fits(candidates: &[Candidate], budget: &Budget) -> PickError {
     };
     let needs = match &smallest.measurement {
         Some(found) => {
-            let (ms, mib) = (found.total_ms.p95.ceil(), found.rss_mib.ceil());
+            let (ms, mib) = (needed_ms(found.total_ms.p95).ceil(), needed_mib(found).ceil());
             let macs = smallest.choice.million_macs.ceil(); // rounded up, all three: allowing that much must do
             format!("needs {ms:.0} ms a frame at p95, {macs:.0} M MACs and {mib:.0} MiB")
         }
@@ -64,8 +93,8 @@ pub fn nothing_fits(candidates: &[Candidate], budget: &Budget) -> PickError {
     };
     let Choice { name, .. } = &smallest.choice;
     PickError::NothingFits(format!(
-        "no model fits the budget of {budget}: the smallest, {name} ({}), {needs}; allow that much with \
-         --frame-ms, --flops or --memory",
+        "no model fits the budget of {budget}: the smallest, {name} ({}), {needs}, with room for the rest of the line; \
+         allow that much with --frame-ms, --flops or --memory",
         smallest.choice.phi_in_words()
     ))
 }

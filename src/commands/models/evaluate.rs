@@ -54,8 +54,8 @@ impl Score {
 pub fn evaluate(dir: &Path, args: &ChoiceArgs, as_json: bool, out: &mut dyn Write) -> anyhow::Result<ExitCode> {
     let board = board(&BoardArgs::default())?;
     let mut setup = Setup::new(&board, &BudgetArgs::default(), args)?;
-    let choice = setup.choose()?;
-    let score = score(&choice, dir, setup.way)?;
+    let (choice, way) = setup.choose()?;
+    let score = score(&choice, dir, way)?;
     if as_json {
         write_json(
             out,

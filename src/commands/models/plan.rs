@@ -14,7 +14,7 @@ use crate::efficientnet::{Padding, Scaled, Storage};
 use crate::engine::Way;
 use crate::import::Habits;
 use crate::labels::Labels;
-use crate::measure::{MeasureError, Measurement, measure};
+use crate::measure::{Effort, MeasureError, Measurement, measure};
 use crate::published::Published;
 use crate::{machine, places};
 
@@ -85,7 +85,7 @@ impl Plan {
         file.write(candidate, *side, self.habits, self.storage)?;
         let choice = Choice::of_file(candidate, &[], *side, file.layout(), file.scaled(), *million_macs);
         info!("timing it at {side} pixels, in a process of its own");
-        let proof = measure(&choice, shipped, Way::tract(machine::cores()), &AtomicBool::new(false));
+        let proof = measure(&choice, shipped, Way::tract(machine::cores()), Effort::USUAL, &AtomicBool::new(false));
         let refused = |cause| format!("{} was not added, as it cannot be run at {side} pixels: {cause}", self.name);
         proof.map_err(|error| match error {
             MeasureError::Failed { cause, .. } => anyhow::anyhow!(refused(cause)),

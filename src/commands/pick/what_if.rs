@@ -12,7 +12,8 @@ use serde_json::{Value, json};
 use super::super::setup::Setup;
 use crate::catalog::{Choice, Layout};
 use crate::efficientnet::{Family, Form, Padding, RELEASED, Storage, write_seeded};
-use crate::measure::{MeasureError, Measurement, measure};
+use crate::engine::Way;
+use crate::measure::{Effort, MeasureError, Measurement, measure};
 use crate::pick::{Verdict, judge};
 use crate::places;
 use crate::published::{self, Published};
@@ -32,8 +33,8 @@ pub struct Beyond {
     pub fits: Option<Result<(), String>>,
 }
 
-/// All of them by work, with what is remembered of each.
-pub fn beyond(setup: &Setup) -> Vec<Beyond> {
+/// All of them by work, with what is remembered of each in `way`.
+pub fn beyond(setup: &Setup, way: Way) -> Vec<Beyond> {
     let mut all: Vec<Beyond> = RELEASED
         .iter()
         .filter(|released| !setup.known.contains(&released.scaled()))
@@ -48,7 +49,7 @@ pub fn beyond(setup: &Setup) -> Vec<Beyond> {
             Arc::make_mut(&mut choice.network).sha256 = format!("seed {SEED} {}", released.name);
             choice.top1_percent = Some(published.top1_percent);
             choice.top1_source = format!("published: {}", published.model);
-            let measurement = setup.remembered.get(&choice, setup.way).cloned();
+            let measurement = setup.remembered.get(&choice, way).cloned();
             let fits = verdict(&choice, measurement.as_ref(), setup);
             Some(Beyond { choice, family: released.family, published, measurement, fits })
         })
@@ -74,23 +75,23 @@ fn verdict(choice: &Choice, measurement: Option<&Measurement>, setup: &Setup) ->
     })
 }
 
-/// Times them, smallest first, each family until one does not fit.
-pub fn time(setup: &mut Setup) -> anyhow::Result<Vec<Beyond>> {
-    let mut all = beyond(setup);
-    let timed = [Family::Lite, Family::B].into_iter().try_for_each(|family| time_family(&mut all, family, setup));
+/// Times them in `way`, smallest first, each family until one does not fit.
+pub fn time(setup: &mut Setup, way: Way) -> anyhow::Result<Vec<Beyond>> {
+    let mut all = beyond(setup, way);
+    let timed = [Family::Lite, Family::B].into_iter().try_for_each(|family| time_family(&mut all, family, setup, way));
     if folder().exists() {
         std::fs::remove_dir_all(folder()).with_context(|| format!("{} cannot be removed", folder().display()))?;
     }
     timed.map(|()| all)
 }
 
-fn time_family(all: &mut [Beyond], family: Family, setup: &mut Setup) -> anyhow::Result<()> {
+fn time_family(all: &mut [Beyond], family: Family, setup: &mut Setup, way: Way) -> anyhow::Result<()> {
     let mut fitting = true;
     for one in all.iter_mut().filter(|one| one.family == family) {
         if one.fits.is_none() && fitting {
-            info!("timing {} with weights from a seed, by {}", one.choice.name, setup.way);
+            info!("timing {} with weights from a seed, by {way}", one.choice.name);
             write(one)?;
-            let measured = measure(&one.choice, &setup.folder, setup.way, &AtomicBool::new(false));
+            let measured = measure(&one.choice, &setup.folder, way, Effort::USUAL, &AtomicBool::new(false));
             std::fs::remove_file(&one.choice.network.file)
                 .with_context(|| format!("{} cannot be removed", one.choice.network.file.display()))?;
             match measured {

@@ -1,0 +1,60 @@
+//! `phicam prepare`: builds what TensorRT needs ahead of time, so that no start has to.
+
+use std::io::Write;
+use std::process::ExitCode;
+use std::sync::atomic::AtomicBool;
+
+use anyhow::{Context, bail};
+use log::info;
+
+use super::exit;
+use super::setup::{Doing, Setup, board};
+use crate::cli::PrepareArgs;
+use crate::engine::{Name, onnxruntime};
+use crate::measure::Effort;
+use crate::pick::reason;
+use crate::places;
+
+pub fn prepare(args: PrepareArgs, out: &mut dyn Write) -> anyhow::Result<ExitCode> {
+    let board = board(&args.board)?;
+    let mut setup = Setup::new(&board, &args.budget, &args.choice)?;
+    let Some(way) = setup.ways.iter().copied().find(|way| way.engine == Name::TensorRt) else {
+        bail!(
+            "there is nothing to prepare: no ONNX Runtime with TensorRT is here, and the other engines need nothing built; \
+             `phicam doctor` says what is here"
+        );
+    };
+    let state = places::kept_state().context("nothing can be kept: name a folder with PHICAM_STATE")?;
+    if args.fresh {
+        setup.remembered.forget();
+        let folder = state.join(onnxruntime::PREPARED);
+        if folder.exists() {
+            std::fs::remove_dir_all(&folder).with_context(|| format!("{} cannot be removed", folder.display()))?;
+        }
+    }
+    let stop = AtomicBool::new(false);
+    let tell = |doing: Doing| {
+        if let Doing::Preparing(words) = doing
+            && words.ends_with("0")
+        // every ten seconds
+        {
+            info!("{words}");
+        }
+    };
+    if !args.all && setup.pinned.is_none() {
+        let pick = setup.pick(&setup.ways.clone(), &stop, &tell)?;
+        writeln!(out, "{}", reason(&pick))?;
+        return Ok(ExitCode::SUCCESS);
+    }
+    let mut failed = false;
+    let choices: Vec<_> = setup.pinned.iter().chain(setup.admitted.iter().filter(|_| args.all)).cloned().collect();
+    for choice in choices {
+        let found = setup.trying(&stop, &tell).time(&choice, way, Effort::USUAL);
+        match found {
+            Ok(found) => writeln!(out, "{} is prepared: {:.2} ms at p95", choice.name, found.total_ms.p95)?,
+            Err(error) => writeln!(out, "{error}")?,
+        }
+        failed |= setup.remembered.get(&choice, way).is_none();
+    }
+    Ok(if failed { exit::SOME_FAILED.into() } else { ExitCode::SUCCESS })
+}

@@ -1,0 +1,76 @@
+//! Finds the pick beside a running line, and hands it over: first what the processor affords, then what a GPU does.
+
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use log::{error, info, warn};
+
+use super::super::setup::{Doing, Setup};
+use crate::classifier::{self, Classifier};
+use crate::engine::{Name, Way};
+use crate::overlay::Fault;
+use crate::pick::{Pick, PickError, reason};
+use crate::pipeline::Line;
+
+/// Measures, picks, loads the pick beside the running line, and hands it over. `current`: what answers now, and how.
+pub fn decide(
+    line: &Line,
+    setup: &mut Setup,
+    settings: &classifier::Settings,
+    current: (String, Way),
+    stop: &AtomicBool,
+) -> anyhow::Result<()> {
+    let mut current = current;
+    let cpu: Vec<Way> = setup.ways.iter().copied().filter(|way| way.engine == Name::Tract).collect();
+    let all = setup.ways.clone();
+    // A GPU's engine may be built for minutes: until then the processor should do its best.
+    let first = (!cpu.is_empty() && cpu.len() < all.len()).then_some(cpu);
+    for ways in first.into_iter().chain([all]) {
+        match setup.pick(&ways, stop, &|doing| tell(line, doing)) {
+            Ok(pick) => {
+                info!("{}", reason(&pick));
+                hand_over(line, &pick, settings, &mut current);
+            }
+            Err(PickError::Measure(_)) if stop.load(Ordering::Relaxed) => {
+                info!("the line ended before this machine was measured; the next start goes on with it");
+                return Ok(());
+            }
+            Err(error) => {
+                stop.store(true, Ordering::Relaxed);
+                return Err(error.into());
+            }
+        }
+    }
+    Ok(())
+}
+
+/// Lets the line, and who looks at it, know what is being done.
+fn tell(line: &Line, doing: Doing) {
+    line.measuring.store(doing == Doing::Timing, Ordering::Relaxed);
+    let preparing = match doing {
+        Doing::Preparing(words) => Some(words),
+        Doing::Timing | Doing::Nothing => None,
+    };
+    line.screen.set_fault(Fault::Preparing, preparing);
+}
+
+fn hand_over(line: &Line, pick: &Pick, settings: &classifier::Settings, current: &mut (String, Way)) {
+    let picked = (pick.choice.name.clone(), pick.way);
+    if picked == *current {
+        return;
+    }
+    match open_largest(pick, settings) {
+        Some(classifier) => {
+            *current = (classifier.model().choice.name.clone(), classifier.model().way);
+            line.next_model.put(classifier);
+        }
+        None => error!("{} goes on answering", current.0),
+    }
+}
+
+/// The pick, or the best of the others that fit, whichever can be loaded: a file may be damaged since it was measured.
+pub fn open_largest(pick: &Pick, settings: &classifier::Settings) -> Option<Classifier> {
+    pick.fitting().into_iter().find_map(|candidate| {
+        let opened = Classifier::open(&candidate.choice, &classifier::Settings { way: candidate.way, ..*settings });
+        opened.map_err(|error| warn!("passed over {} by {}: {error}", candidate.choice.name, candidate.way)).ok()
+    })
+}

@@ -1,0 +1,154 @@
+//! What was measured, or failed, on this machine: kept in the state folder.
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+
+use log::warn;
+use serde::{Deserialize, Serialize};
+
+use super::Measurement;
+use crate::catalog::Choice;
+use crate::engine::Way;
+use crate::places::replace_file;
+
+/// One entry of the file.
+#[derive(Serialize, Deserialize)]
+#[serde(untagged)]
+enum Entry {
+    Measured(Measurement),
+    Failed {
+        failed: String,
+        /// Tells the file that failed from one that has come to its place since.
+        file: Option<String>,
+    },
+}
+
+/// What was found, and outlives the program, by model hash, side, engine, threads, program version and machine.
+pub struct Remembered {
+    path: PathBuf,
+    by_key: BTreeMap<String, Entry>,
+}
+
+impl Remembered {
+    /// What was remembered in the state folder; a file that cannot be understood is kept aside, announced.
+    pub fn read(state: &Path) -> Remembered {
+        let path = state.join("measurements.json");
+        let by_key = match std::fs::read(&path) {
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => BTreeMap::new(),
+            Err(error) => {
+                warn!("{} cannot be read ({error}): measuring anew", path.display());
+                BTreeMap::new()
+            }
+            Ok(bytes) => serde_json::from_slice(&bytes).unwrap_or_else(|error| {
+                let aside = path.with_extension("json.bad");
+                let kept = std::fs::rename(&path, &aside);
+                let kept = kept.map_or("left there".into(), |()| format!("kept as {}", aside.display()));
+                warn!("{} is not understood ({error}), {kept}: measuring anew", path.display());
+                BTreeMap::new()
+            }),
+        };
+        Remembered { path, by_key }
+    }
+
+    /// What was measured of `choice` under the same circumstances.
+    pub fn get(&self, choice: &Choice, way: Way) -> Option<&Measurement> {
+        match self.by_key.get(&key(choice, way)) {
+            Some(Entry::Measured(measurement)) => Some(measurement),
+            _ => None,
+        }
+    }
+
+    /// Why `choice` could not be run under the same circumstances, with the very file that is there now.
+    pub fn failure(&self, choice: &Choice, way: Way) -> Option<&str> {
+        match self.by_key.get(&key(choice, way)) {
+            Some(Entry::Failed { failed, file }) if *file == choice.network.as_it_is() => Some(failed),
+            _ => None,
+        }
+    }
+
+    /// Remembers it, on disk as well; a disk that does not take it is announced, for this run it is known all the same.
+    pub fn put(&mut self, choice: &Choice, measurement: Measurement) {
+        self.by_key.insert(key(choice, measurement.way), Entry::Measured(measurement));
+        self.write();
+    }
+
+    /// Remembers in the same way that it could not be run.
+    pub fn put_failure(&mut self, choice: &Choice, way: Way, cause: &str) {
+        let entry = Entry::Failed { failed: cause.into(), file: choice.network.as_it_is() };
+        self.by_key.insert(key(choice, way), entry);
+        self.write();
+    }
+
+    /// Forgets everything.
+    pub fn forget(&mut self) {
+        self.by_key.clear();
+        self.write();
+    }
+
+    fn write(&self) {
+        let folder = self.path.parent().unwrap_or(Path::new("."));
+        let written = serde_json::to_vec_pretty(&self.by_key)
+            .map_err(std::io::Error::other)
+            .and_then(|bytes| std::fs::create_dir_all(folder).and_then(|()| replace_file(&self.path, &bytes)));
+        if let Err(error) = written {
+            warn!(
+                "{} cannot be written ({error}): measured again at the next start; PHICAM_STATE names another folder",
+                self.path.display()
+            );
+        }
+    }
+}
+
+fn key(choice: &Choice, way: Way) -> String {
+    let (hash, side, version) = (&choice.network.sha256, choice.side, env!("CARGO_PKG_VERSION"));
+    let (setting, machine) = (crate::engine::setting(way.engine), crate::machine::identity());
+    format!("{hash}@{side} {way} ({setting}), phicam {version}, {machine}")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::measure::tests::measurement;
+    use crate::pick::tests::choice;
+
+    #[test]
+    fn measurements_are_remembered_until_they_are_forgotten() {
+        let state = tempfile::tempdir().unwrap();
+        let choice = choice("lite0", 224, 385.0, 74.85);
+        let mut remembered = Remembered::read(state.path());
+        remembered.put(&choice, measurement(&choice, 25.0, 70.0));
+        let mut again = Remembered::read(state.path());
+        assert_eq!(again.get(&choice, Way::tract(2)), Some(&measurement(&choice, 25.0, 70.0)));
+        assert_eq!(again.get(&choice, Way::tract(4)), None, "another number of threads is another measurement");
+        assert_eq!(again.get(&crate::pick::tests::choice("lite0", 192, 283.0, 71.4), Way::tract(2)), None);
+        again.forget();
+        assert_eq!(Remembered::read(state.path()).get(&choice, Way::tract(2)), None);
+    }
+
+    #[test]
+    fn a_damaged_memory_is_kept_aside_and_measured_anew() {
+        let state = tempfile::tempdir().unwrap();
+        std::fs::write(state.path().join("measurements.json"), b"{\"half").unwrap();
+        let choice = choice("lite0", 224, 385.0, 74.85);
+        assert_eq!(Remembered::read(state.path()).get(&choice, Way::tract(2)), None);
+        assert_eq!(std::fs::read(state.path().join("measurements.json.bad")).unwrap(), b"{\"half");
+    }
+
+    #[test]
+    fn a_failure_is_remembered_for_the_file_that_failed() {
+        let state = tempfile::tempdir().unwrap();
+        let mut choice = choice("lite0", 224, 385.0, 74.85);
+        let file = state.path().join("lite0.onnx");
+        std::fs::write(&file, "one").unwrap();
+        std::sync::Arc::make_mut(&mut choice.network).file = file.clone();
+        let way = Way::tract(2);
+        Remembered::read(state.path()).put_failure(&choice, way, "killed");
+        let mut again = Remembered::read(state.path());
+        assert_eq!((again.get(&choice, way), again.failure(&choice, way)), (None, Some("killed")));
+        assert_eq!(again.failure(&choice, Way::tract(4)), None);
+        std::fs::write(&file, "another").unwrap();
+        assert_eq!(again.failure(&choice, way), None, "the file has been replaced");
+        again.put(&choice, measurement(&choice, 25.0, 70.0));
+        assert_eq!(again.get(&choice, way), Some(&measurement(&choice, 25.0, 70.0)));
+    }
+}

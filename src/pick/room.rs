@@ -1,0 +1,82 @@
+//! What a choice needs of a budget, with room for the rest of the line, and how sure a measurement is of it.
+
+use super::Verdict;
+use crate::budget::Budget;
+use crate::measure::{Effort, Measurement};
+
+/// Share of its time that a choice gets back from the budget for what runs beside it: thirty times a second a camera's
+/// picture is converted (2.4 ms for 1280×720 YUYV) and a screen drawn (1 to 2 ms), a tenth of one core on a desk, and on
+/// a board of four slower cores about the same share of all of them.
+pub const LINE_SHARE: f64 = 0.10;
+
+/// Memory of the line that a measurement has no part of, in MiB: six camera buffers of 1280×720 YUYV and a second
+/// picture for a screen that has two.
+pub const LINE_MIB: f64 = 16.0;
+
+/// The time a picture that a budget must allow: the 95th percentile and the line's share.
+pub fn needed_ms(p95_ms: f64) -> f64 {
+    p95_ms * (1.0 + LINE_SHARE)
+}
+
+/// The memory that a budget must allow.
+pub fn needed_mib(measurement: &Measurement) -> f64 {
+    measurement.rss_mib + LINE_MIB
+}
+
+/// Whether what was measured keeps `budget`, with room for the line.
+pub fn judge(measurement: &Measurement, budget: &Budget) -> Verdict {
+    let over = |value: f64, limit: Option<f64>| limit.is_some_and(|limit| value > limit);
+    let (p95_ms, rss_mib) = (measurement.total_ms.p95, measurement.rss_mib);
+    if over(needed_ms(p95_ms), budget.frame_ms) {
+        Verdict::TooSlow { p95_ms }
+    } else if over(needed_mib(measurement), budget.memory_mib) {
+        Verdict::TooMuchMemory { rss_mib }
+    } else {
+        Verdict::Fits
+    }
+}
+
+/// A first look: enough to see that something is far from a limit.
+pub const GLANCE: Effort = Effort { frames: 16, least_ms: 250.0, most_ms: 4000.0 };
+/// Frames after which a measurement is believed however near a limit it is.
+pub const MOST_FRAMES: u64 = 600;
+/// No measurement takes longer, in milliseconds.
+const MOST_MS: f64 = 8000.0;
+/// Standard errors that a measurement must be away from a limit.
+const SURE: f64 = 3.0;
+/// Standard error of the 95th percentile of n frames, in units of σ / √n (normal in the logarithm).
+const P95_ERROR: f64 = 2.11;
+/// Where the 95th percentile lies, in units of σ above the median.
+const P95_SIGMA: f64 = 1.645;
+/// Nothing scatters less than this share, and what seems to scatter more than half of itself has been disturbed.
+const SIGMA: (f64, f64) = (0.02, 0.5);
+
+/// How much times scatter around their median, as a share of it.
+fn sigma(measurement: &Measurement) -> f64 {
+    let spread = measurement.total_ms.p95 / measurement.total_ms.p50;
+    (spread.ln() / P95_SIGMA).clamp(SIGMA.0, SIGMA.1)
+}
+
+/// What the true 95th percentile may be below or above the measured one, as a factor above 1.
+pub fn doubt(measurement: &Measurement) -> f64 {
+    (SURE * P95_ERROR * sigma(measurement) / (measurement.frames.max(1) as f64).sqrt()).exp()
+}
+
+/// What to measure so that a value that is `distance` away from a limit (a factor) is told from it; nothing where as
+/// much has been tried.
+pub fn closer(measurement: &Measurement, distance: f64) -> Option<Effort> {
+    let asked = measurement.asked_frames.max(measurement.frames);
+    if asked >= MOST_FRAMES {
+        return None;
+    }
+    let wanted = (SURE * P95_ERROR * sigma(measurement) / distance.ln().abs().max(1e-3)).powi(2);
+    let frames = (wanted.min(MOST_FRAMES as f64) as u64).max(4 * asked).min(MOST_FRAMES);
+    Some(Effort { frames, least_ms: 4.0 * GLANCE.least_ms, most_ms: MOST_MS })
+}
+
+/// Once more, and for longer, where a tail beyond what is usual here decides: another program may have been at work.
+/// Nothing where that has been done.
+pub fn once_more(measurement: &Measurement) -> Option<Effort> {
+    let again = Effort { frames: MOST_FRAMES + 1, least_ms: 4.0 * GLANCE.least_ms, most_ms: 2.0 * MOST_MS };
+    (measurement.asked_frames <= MOST_FRAMES).then_some(again)
+}

@@ -1,0 +1,251 @@
+//! Which measurement to make next, until the pick is certain.
+
+use std::cmp::Ordering;
+use std::collections::BTreeMap;
+
+use super::accuracy::{Worth, uncertainty_points};
+use super::law::{Law, Work};
+use super::room::{GLANCE, closer, doubt, judge, needed_ms, once_more};
+use super::{Candidate, Verdict};
+use crate::budget::Budget;
+use crate::catalog::Choice;
+use crate::engine::Way;
+use crate::measure::Effort;
+
+/// A size may take half of what the law of all sizes says, on accelerators that like some shapes better.
+const SURPRISE: f64 = 2.0;
+/// Further from the law than this share, what was seen at a glance is looked at again: something may have disturbed.
+const ODD: f64 = 1.25;
+/// Room for a tail to differ from the usual one of its way, as a factor.
+const USUAL_TAIL: f64 = 1.02;
+/// Everything that is considered, and what is known of it.
+pub struct Search {
+    /// By work, then by way.
+    pub candidates: Vec<Candidate>,
+    pub budget: Budget,
+    worth: Vec<Worth>,
+    work: Vec<Work>,
+    laws: BTreeMap<Way, Law>,
+}
+
+/// The most accurate that fits, and the cheapest of those that are as good as far as anyone knows: positions.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Found {
+    pub best: usize,
+    pub picked: usize,
+}
+
+impl Search {
+    /// Every choice in every way, nothing known of any.
+    pub fn new(choices: &[&Choice], ways: &[Way], budget: Budget) -> Search {
+        let by_work = choices.iter().any(|choice| choice.top1_percent.is_none());
+        let mut sorted: Vec<&Choice> = choices.to_vec();
+        sorted.sort_by(|a, b| a.million_macs.total_cmp(&b.million_macs).then(a.name.cmp(&b.name)));
+        let mut ways = ways.to_vec();
+        ways.sort();
+        let mut search =
+            Search { candidates: Vec::new(), budget, worth: Vec::new(), work: Vec::new(), laws: BTreeMap::new() };
+        for choice in sorted {
+            let work = Work::of(choice);
+            let over = budget.million_macs.is_some_and(|limit| choice.million_macs > limit);
+            for &way in &ways {
+                let verdict = if over { Verdict::TooMuchWork } else { Verdict::Open };
+                search.candidates.push(Candidate { choice: choice.clone(), way, measurement: None, verdict });
+                search.worth.push(Worth::of(choice, way, by_work));
+                search.work.push(work);
+            }
+        }
+        search
+    }
+
+    /// Takes in what was found of a candidate: a measurement, or why there is none.
+    pub fn learn(&mut self, at: usize, found: Result<crate::measure::Measurement, String>) {
+        match found {
+            Ok(measurement) => {
+                if self.candidates[at].verdict != Verdict::TooMuchWork {
+                    self.candidates[at].verdict = judge(&measurement, &self.budget);
+                }
+                self.candidates[at].measurement = Some(measurement);
+                let way = self.candidates[at].way;
+                let of_way = (0..self.candidates.len()).filter(|&other| self.candidates[other].way == way);
+                let points = of_way.filter_map(|at| Some((self.work[at], self.candidates[at].measurement.as_ref()?)));
+                if let Some(law) = Law::through(points) {
+                    self.laws.insert(way, law);
+                }
+            }
+            Err(cause) => self.candidates[at].verdict = Verdict::Failed(cause),
+        }
+    }
+
+    /// The law of what was measured in `way`.
+    pub fn law(&self, way: Way) -> Option<&Law> {
+        self.laws.get(&way)
+    }
+
+    /// What a candidate asks.
+    pub fn work(&self, at: usize) -> &Work {
+        &self.work[at]
+    }
+
+    /// As measured; endless where it was not.
+    pub(super) fn p95_ms(&self, at: usize) -> f64 {
+        self.candidates[at].measurement.as_ref().map_or(f64::INFINITY, |measurement| measurement.total_ms.p95)
+    }
+
+    /// The better one is the greater.
+    pub fn compare(&self, a: usize, b: usize) -> Ordering {
+        self.worth[a].compare(&self.worth[b])
+    }
+
+    /// Whether both are as good, as far as anyone knows.
+    pub fn ties(&self, a: usize, b: usize) -> bool {
+        let uncertainty = uncertainty_points(&self.candidates[a].choice, &self.candidates[b].choice);
+        self.worth[a].ties(&self.worth[b], uncertainty)
+    }
+
+    /// The decision on what is known.
+    pub fn found(&self) -> Option<Found> {
+        let fits = || (0..self.candidates.len()).filter(|&at| self.candidates[at].verdict == Verdict::Fits);
+        let quicker = |a: usize, b: usize| self.p95_ms(a).total_cmp(&self.p95_ms(b)).then(a.cmp(&b));
+        let best = fits().max_by(|&a, &b| self.compare(a, b).then(quicker(b, a)))?;
+        let picked = fits().filter(|&at| self.ties(best, at)).min_by(|&a, &b| quicker(a, b))?;
+        Some(Found { best, picked })
+    }
+
+    /// What to measure next, and how well; nothing once no measurement can change the decision.
+    pub fn next(&self) -> Option<(usize, Effort)> {
+        let found = self.found();
+        self.unmeasured(found).map(|at| (at, GLANCE)).or_else(|| self.doubtful(found))
+    }
+
+    /// Whether a candidate that took `p95_ms` and fitted would be picked instead, or decide what is.
+    fn matters(&self, at: usize, p95_ms: f64, found: Option<Found>) -> bool {
+        let Some(Found { best, picked }) = found else { return true };
+        let cheaper = p95_ms < self.p95_ms(picked);
+        match self.compare(at, best) {
+            Ordering::Greater => cheaper || !self.ties(at, picked),
+            _ => cheaper && self.ties(best, at),
+        }
+    }
+
+    /// The unmeasured candidate that is most worth a look.
+    fn unmeasured(&self, found: Option<Found>) -> Option<usize> {
+        let open: Vec<usize> = (0..self.candidates.len()).filter(|&at| self.is_open(at, found)).collect();
+        let Some(limit_ms) = self.budget.frame_ms else {
+            return open.into_iter().max_by(|&a, &b| self.compare(a, b).then(b.cmp(&a)));
+        };
+        if let Some(first) = open.iter().find_map(|&at| self.first_of(self.candidates[at].way, limit_ms)) {
+            return Some(first);
+        }
+        // Nearest to the limit by the law: these decide, and teach the law what it is to tell.
+        let far = |at: usize| {
+            let law = self.laws.get(&self.candidates[at].way);
+            law.map_or(0.0, |law| (needed_ms(law.p95_ms(&self.work[at])) / limit_ms).ln().abs())
+        };
+        open.into_iter().min_by(|&a, &b| far(a).total_cmp(&far(b)).then(a.cmp(&b)))
+    }
+
+    fn is_open(&self, at: usize, found: Option<Found>) -> bool {
+        if self.candidates[at].verdict != Verdict::Open || self.gives_up(self.candidates[at].way) {
+            return false;
+        }
+        let least_ms = self.least_p95_ms(at);
+        let too_slow = self.budget.frame_ms.is_some_and(|limit| needed_ms(least_ms) > limit);
+        !too_slow
+            && self.matters(at, least_ms, found)
+            && self.heavier_than(at).is_none()
+            && self.dominator(at).is_none()
+    }
+
+    /// The least that an unmeasured candidate may take at the 95th percentile.
+    fn least_p95_ms(&self, at: usize) -> f64 {
+        let way = self.candidates[at].way;
+        let measured = |other: &&Candidate| other.way == way && other.measurement.is_some();
+        match (self.laws.get(&way), self.candidates.iter().filter(measured).count()) {
+            (None, _) | (_, 0) => 0.0,
+            // One point makes no law; but what is larger takes no less, but for a surprise.
+            (Some(_), 1) => {
+                let only = self
+                    .candidates
+                    .iter()
+                    .find(measured)
+                    .filter(|only| only.choice.million_macs <= self.candidates[at].choice.million_macs);
+                only.and_then(|only| only.measurement.as_ref()).map_or(0.0, |m| m.total_ms.p95 / SURPRISE)
+            }
+            (Some(law), _) => law.p95_ms(&self.work[at]) / (SURPRISE * (1.0 + law.residual.min(0.5))),
+        }
+    }
+
+    /// One that runs in the same way, costs no more and is at least as accurate.
+    pub fn dominator(&self, at: usize) -> Option<usize> {
+        let Candidate { choice, way, .. } = &self.candidates[at];
+        (0..self.candidates.len()).find(|&other| {
+            let candidate = &self.candidates[other];
+            let runs = match candidate.verdict {
+                Verdict::Open => true,                  // it is tried first
+                Verdict::TooMuchMemory { .. } => false, // more work may still take less memory
+                _ => candidate.measurement.is_some(),
+            };
+            let no_more = candidate.choice.million_macs <= choice.million_macs;
+            // Of two that are alike in both, the first.
+            let better = match self.compare(other, at) {
+                Ordering::Equal => candidate.choice.million_macs < choice.million_macs || other < at,
+                order => order == Ordering::Greater,
+            };
+            candidate.way == *way && runs && no_more && better && other != at
+        })
+    }
+
+    /// One that needs too much memory in the same way, and has no more parameters and no more work.
+    pub fn heavier_than(&self, at: usize) -> Option<usize> {
+        let Candidate { choice, way, .. } = &self.candidates[at];
+        (0..self.candidates.len()).find(|&other| {
+            let candidate = &self.candidates[other];
+            candidate.way == *way
+                && matches!(candidate.verdict, Verdict::TooMuchMemory { .. })
+                && candidate.choice.network.million_parameters <= choice.network.million_parameters
+                && candidate.choice.million_macs <= choice.million_macs
+        })
+    }
+
+    /// A measurement that is too near a limit, or too odd, for what hangs on it.
+    fn doubtful(&self, found: Option<Found>) -> Option<(usize, Effort)> {
+        let limit_ms = self.budget.frame_ms;
+        let mut worst: Option<(usize, Effort)> = None;
+        for at in 0..self.candidates.len() {
+            let Candidate { measurement: Some(measurement), verdict, way, .. } = &self.candidates[at] else { continue };
+            let p95_ms = measurement.total_ms.p95;
+            let needed = limit_ms.map(|limit| needed_ms(p95_ms) / limit);
+            let doubt = doubt(measurement);
+            let slow = matches!(verdict, Verdict::TooSlow { .. });
+            let distance = match (verdict, found) {
+                (Verdict::TooSlow { .. }, _) => {
+                    let expected = self.laws.get(way).map(|law| law.p95_ms(&self.work[at]));
+                    let odd = expected
+                        .filter(|expected| p95_ms > expected * ODD && measurement.asked_frames <= GLANCE.frames);
+                    // The median may fit with the tail that is usual in this way: another program was at work then.
+                    let usual = self.laws.get(way).map(|law| measurement.total_ms.p50 * law.tail * USUAL_TAIL);
+                    let least_ms = [odd, usual].into_iter().flatten().fold(p95_ms / doubt, f64::min);
+                    let fits = limit_ms.is_none_or(|limit| needed_ms(least_ms) <= limit);
+                    needed.filter(|_| fits && self.matters(at, least_ms, found))
+                }
+                (Verdict::Fits, Some(found)) if at == found.picked => needed.filter(|needed| needed * doubt > 1.0),
+                // As good as the picked, and perhaps cheaper.
+                (Verdict::Fits, Some(found)) if self.ties(found.best, at) => {
+                    let apart = p95_ms / self.p95_ms(found.picked);
+                    (apart / doubt < 1.0).then_some(apart)
+                }
+                _ => None,
+            };
+            let effort = distance
+                .and_then(|distance| closer(measurement, distance).or_else(|| once_more(measurement).filter(|_| slow)));
+            // The best of them first: what it is found to be may settle the others.
+            if let Some(effort) = effort
+                && worst.is_none_or(|(other, _)| self.compare(at, other) == Ordering::Greater)
+            {
+                worst = Some((at, effort));
+            }
+        }
+        worst
+    }
+}
