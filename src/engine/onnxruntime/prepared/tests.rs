@@ -44,7 +44,8 @@ fn an_engine_that_is_cut_short_or_changed_is_built_anew() {
 
 #[test]
 fn it_is_stale_when_anything_that_it_depends_on_is_another() {
-    let changes: [(fn(&mut Key), &str); 4] = [
+    type Change = fn(&mut Key);
+    let changes: [(Change, &str); 4] = [
         (|key| key.library = "1.24".into(), "ONNX Runtime was 1.23.2 and is 1.24"),
         (|key| key.tensorrt = "10.7".into(), "TensorRT was 10.3"),
         (|key| key.driver = "541".into(), "the driver was 540.4"),
