@@ -26,13 +26,15 @@ pub enum Fault {
     Camera,
     /// The model takes longer than its budget.
     Behind,
+    /// The supply is too weak, or clocks are cut.
+    Power,
     Hot,
     Disk,
 }
 
 /// What is wrong, in a few words for each kind. Cheap to clone.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Faults([Option<Arc<str>>; 4]);
+pub struct Faults([Option<Arc<str>>; 5]);
 
 impl Faults {
     /// Says what is wrong, or that it is well again; whether that is new.
