@@ -44,6 +44,7 @@ pub fn doctor(args: DoctorArgs, out: &mut dyn Write) -> anyhow::Result<ExitCode>
     let power = machine::power();
     findings.extend([samples(), state_folder(), disk(), clock(), around::power(&power), around::heat(&power), user()]);
     findings.extend(cameras());
+    findings.extend(around::csi());
     findings.extend([displays(), terminal(), running()]);
     for finding in &findings {
         if args.json {

@@ -1,8 +1,11 @@
-//! What `doctor` says of the board around the program: power and heat.
+//! What `doctor` says of the board around the program: power and heat, and what reads its image sensors.
+
+use std::path::Path;
 
 use super::super::health::HOT_CELSIUS;
 use super::{Finding, State, bad, good};
-use crate::machine::Power;
+use crate::camera::gst::{Presence, presence, sensors};
+use crate::machine::{self, Maker, Power};
 
 /// Clocks, power mode and supply, with what holds the board back most.
 pub fn power(power: &Power) -> Finding {
@@ -29,6 +32,27 @@ pub fn heat(power: &Power) -> Finding {
         }
         false => good("heat", value),
     }
+}
+
+/// What reads the sensors on the CSI connector, on boards that have one: nothing where it does not matter.
+pub fn csi() -> Option<Finding> {
+    let maker = machine::maker(&machine::device_tree_compatible());
+    let sensors = sensors(Path::new("/"));
+    let elements: &[&str] = match maker {
+        Maker::Nvidia => &["nvarguscamerasrc", "nvvidconv"],
+        Maker::RaspberryPi if !sensors.is_empty() => &["libcamerasrc"],
+        _ => return None,
+    };
+    let found = match sensors.len() {
+        0 => "sensors".into(),
+        count => format!("{count} of the device tree: {}", sensors.join(", ")),
+    };
+    Some(match presence(elements) {
+        Presence::There => good("csi", format!("{found}; --camera csi:0 reads the first, by {}", elements[0])),
+        Presence::Missing { what, remedy } => {
+            bad("csi", State::Missing, format!("{found}; {what} is not here, which reads them"), remedy)
+        }
+    })
 }
 
 #[cfg(test)]
