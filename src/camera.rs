@@ -6,10 +6,12 @@ use std::time::Duration;
 use crate::frame::Frame;
 
 mod files;
+pub mod gst;
 mod pattern;
 mod settings;
 pub mod v4l2;
 pub use files::{Files, is_picture};
+pub use gst::Gst;
 pub use pattern::Pattern;
 pub use settings::Settings;
 pub use v4l2::V4l2;
@@ -41,6 +43,8 @@ pub enum CameraError {
     NotAFile { path: PathBuf },
     #[error(transparent)]
     V4l2(#[from] v4l2::V4l2Error),
+    #[error(transparent)]
+    Gst(#[from] gst::GstError),
     #[error("{what} is gone: {cause}; plug it in again, it is then opened by itself")]
     Gone { what: String, cause: String },
     #[error("{what} gives no frame for {ms} ms; it is opened again, unplug it if that does not help")]
@@ -61,6 +65,7 @@ impl CameraError {
         match self {
             CameraError::Gone { .. } | CameraError::Stalled { .. } | CameraError::Changed { .. } => true,
             CameraError::V4l2(error) => error.may_pass(),
+            CameraError::Gst(error) => error.may_pass(),
             _ => false,
         }
     }
@@ -92,7 +97,8 @@ pub trait Camera: Send {
 /// Frames that a camera did not give, or not as they were.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
 pub struct CameraCounts {
-    /// Gaps in the driver's own numbers: it had no buffer to put them in, or the bus lost them.
+    /// Gaps in the driver's own numbers: it had no buffer to put them in, or the bus lost them. Of a GStreamer pipeline:
+    /// those that it made and dropped for newer ones.
     pub dropped_by_driver: u64,
     /// Older than the newest when that was taken.
     pub skipped: u64,
@@ -147,6 +153,8 @@ pub fn open<E>(
             Box::new(Pattern::new(crate::frame::Size::new(width, height), fps))
         }
         Settings::V4l2(settings) => Box::new(V4l2::open(settings).map_err(OpenError::Camera)?),
+        Settings::Gst(settings) => Box::new(Gst::open(settings).map_err(OpenError::Camera)?),
+        Settings::Csi(settings) => Box::new(Gst::open_csi(settings).map_err(OpenError::Camera)?),
     })
 }
 

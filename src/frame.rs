@@ -6,7 +6,7 @@ use std::time::Instant;
 mod format;
 mod pool;
 pub use format::{Coding, Matrix, PixelFormat, Range};
-pub use pool::FramePool;
+pub use pool::{Buffer, FramePool};
 
 /// Width and height in pixels.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -3,6 +3,9 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 
+mod power;
+pub use power::{HeldBack, JetPack, Power, PowerMode, Trip, Zone, power, power_identity, power_identity_in, power_in};
+
 /// Name of the processor, from `/proc/cpuinfo` (x86) or the parts it lists (ARM).
 pub fn processor() -> String {
     let cpuinfo = fs::read_to_string("/proc/cpuinfo").unwrap_or_default();
@@ -103,6 +106,28 @@ pub fn device_tree_compatible() -> Vec<String> {
     bytes.split(|&byte| byte == 0).filter(|name| !name.is_empty()).map(|n| String::from_utf8_lossy(n).into()).collect()
 }
 
+/// Whose board it is, where that decides what reads its sensors.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Maker {
+    /// A Jetson, of whatever kind.
+    Nvidia,
+    RaspberryPi,
+    Other,
+}
+
+/// Who made the board with these entries of [`device_tree_compatible`]: the last is the chip's, `nvidia,tegra234` or
+/// `brcm,bcm2712`, also on carrier boards of other makers.
+pub fn maker(compatible: &[String]) -> Maker {
+    let any = |start: &str| compatible.iter().any(|entry| entry.starts_with(start));
+    if any("nvidia,tegra") {
+        Maker::Nvidia
+    } else if any("raspberrypi,") || any("brcm,bcm2") {
+        Maker::RaspberryPi
+    } else {
+        Maker::Other
+    }
+}
+
 /// Connectors of graphics cards and framebuffers, with whether something is connected.
 pub fn displays() -> Vec<(PathBuf, String)> {
     let status = |device: &Path| fs::read_to_string(device.join("status")).ok().map(|text| text.trim().to_string());
@@ -117,13 +142,6 @@ pub fn free_disk_mib(path: &Path) -> std::io::Result<f64> {
     let there = path.ancestors().find(|folder| folder.exists()).unwrap_or(path);
     let disk = rustix::fs::statvfs(there)?;
     Ok(disk.f_bavail as f64 * disk.f_frsize as f64 / f64::from(1 << 20))
-}
-
-/// The hottest that any sensor of the board says it is, in degrees Celsius; nothing where there are none.
-pub fn hottest_celsius() -> Option<f64> {
-    let zones = devices("/sys/class/thermal").into_iter();
-    let degrees = |zone: PathBuf| fs::read_to_string(zone.join("temp")).ok()?.trim().parse::<f64>().ok();
-    zones.filter_map(degrees).map(|thousandths| thousandths / 1000.0).max_by(f64::total_cmp)
 }
 
 /// Which user this is, and the groups that the system's files name it in or that it runs with.
@@ -161,18 +179,6 @@ fn devices(class: &str) -> Vec<PathBuf> {
 
 fn node(device: &Path) -> PathBuf {
     Path::new("/dev").join(device.file_name().unwrap_or_default())
-}
-
-/// The release of Jetson Linux, its major and minor number; nothing on other boards.
-pub fn l4t_release() -> Option<(u32, u32)> {
-    l4t_of(&fs::read_to_string("/etc/nv_tegra_release").ok()?)
-}
-
-/// Of a text such as `# R36 (release), REVISION: 4.3, GCID: …`.
-fn l4t_of(text: &str) -> Option<(u32, u32)> {
-    let major = text.strip_prefix("# R")?.split(' ').next()?.parse().ok()?;
-    let minor = text.split_once("REVISION: ")?.1.split(['.', ',']).next()?.parse().ok()?;
-    Some((major, minor))
 }
 
 /// Lets [`peak_rss_mib`] begin anew, from what is resident now; where the kernel does not, the peak goes on.
@@ -218,14 +224,6 @@ mod tests {
         cache(cpus, "cpu4/cache/index0", ["1", "Data", "16K", "4"]);
         cache(cpus, "cpu4/cache/index2", ["2", "Unified", "nonsense", "4"]);
         assert_eq!(told(1), Caches { first_bytes: Some(16 << 10), ..expected(1024) }, "the core that has least");
-    }
-
-    #[test]
-    fn the_release_of_jetson_linux_is_read() {
-        let text = "# R36 (release), REVISION: 4.3, GCID: 38968081, BOARD: generic, EABI: aarch64, DATE: Wed Jan 8\n";
-        assert_eq!(l4t_of(text), Some((36, 4)));
-        assert_eq!(l4t_of("# R32 (release), REVISION: 7.1, GCID: 29689809"), Some((32, 7)));
-        assert_eq!(["", "# R", "# R36", "R36 REVISION: x"].map(l4t_of), [None; 4]);
     }
 
     #[test]

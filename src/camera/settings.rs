@@ -1,8 +1,8 @@
 //! Which camera, as a board file or a URI names it.
 
-use super::v4l2;
+use super::{gst, v4l2};
 
-/// Which camera, and how it is set up. In a board file, `kind = "files"`, `"pattern"`, `"v4l2"`.
+/// Which camera, and how it is set up. In a board file, `kind = "files"`, `"pattern"`, `"v4l2"`, `"gst"`, `"csi"`.
 #[derive(Clone, Debug, PartialEq, serde::Deserialize)]
 #[serde(tag = "kind", rename_all = "lowercase", deny_unknown_fields)]
 pub enum Settings {
@@ -31,6 +31,10 @@ pub enum Settings {
     },
     /// A camera with a V4L2 driver.
     V4l2(Box<v4l2::Settings>),
+    /// What a GStreamer pipeline gives.
+    Gst(Box<gst::Settings>),
+    /// An image sensor on the CSI connector, by a pipeline that the board's maker has the elements for.
+    Csi(Box<gst::CsiSettings>),
 }
 
 fn default_picture_ms() -> u64 {
@@ -56,7 +60,8 @@ impl Default for Settings {
     }
 }
 
-/// `files`, `files:DIR`, `pattern`, `pattern:640x480`, `v4l2:`, `v4l2:/dev/video0?size=1280x720`.
+/// `files`, `files:DIR`, `pattern`, `pattern:640x480`, `v4l2:`, `v4l2:/dev/video0?size=1280x720`, `csi:0?fps=30`,
+/// `gst:videotestsrc is-live=true`.
 impl std::str::FromStr for Settings {
     type Err = String;
 
@@ -76,14 +81,12 @@ impl std::str::FromStr for Settings {
                 Ok(Settings::Pattern { width, height, fps: default_fps() })
             }
             ("v4l2", rest) => Ok(Settings::V4l2(Box::new(v4l2::Settings::parse(rest.unwrap_or(""))?))),
-            ("gst" | "csi", _) => Err(format!(
-                "camera `{uri}` needs a driver that this version does not have yet; \
-                             there are v4l2:, files:DIR and pattern"
-            )),
+            ("gst", rest) => Ok(Settings::Gst(Box::new(gst::Settings::parse(rest.unwrap_or(""))?))),
+            ("csi", rest) => Ok(Settings::Csi(Box::new(gst::CsiSettings::parse(rest.unwrap_or(""))?))),
             _ => Err(format!(
                 "camera is `{uri}`, expected files:DIR, files:'a/*.jpg', pattern, \
-                 pattern:WIDTHxHEIGHT, v4l2: or v4l2:/dev/videoN{}",
-                crate::strict::did_you_mean(kind, ["files", "pattern", "v4l2"])
+                 pattern:WIDTHxHEIGHT, v4l2:, v4l2:/dev/videoN, csi:0 or gst:PIPELINE{}",
+                crate::strict::did_you_mean(kind, ["files", "pattern", "v4l2", "csi", "gst"])
             )),
         }
     }
@@ -94,6 +97,8 @@ impl Settings {
     pub fn check(&self) -> Result<(), String> {
         match *self {
             Settings::V4l2(ref settings) => settings.check(),
+            Settings::Gst(ref settings) => settings.check(),
+            Settings::Csi(ref settings) => settings.check(),
             Settings::Files { picture_ms, film_fps, .. } => {
                 if picture_ms > 3_600_000 {
                     return Err(format!("picture_ms is {picture_ms}, the limit is 3600000, an hour"));

@@ -7,7 +7,7 @@ use std::process::ExitCode;
 
 use serde::Serialize;
 
-use super::health::{HOT_CELSIUS, LEAST_DISK_MIB};
+use super::health::LEAST_DISK_MIB;
 use super::models::fault;
 use super::{exit, health, write_json};
 use crate::board::{Board, GENERIC};
@@ -15,6 +15,7 @@ use crate::cli::DoctorArgs;
 use crate::decode::{decode, read_file};
 use crate::{camera, engine, machine, places};
 
+mod around;
 mod onnxruntime;
 
 /// One line of the report.
@@ -41,9 +42,11 @@ enum State {
 pub fn doctor(args: DoctorArgs, out: &mut dyn Write) -> anyhow::Result<ExitCode> {
     let mut findings = machine();
     findings.extend(models(args.folder.models.as_deref()));
-    findings.extend([samples(), state_folder(), disk(), clock(), heat(), user()]);
-    findings.extend(onnxruntime::onnxruntime());
+    let power = machine::power();
+    findings.extend([samples(), state_folder(), disk(), clock(), around::power(&power), around::heat(&power), user()]);
+    findings.extend(onnxruntime::onnxruntime(power.jetpack.as_ref()));
     findings.extend(cameras());
+    findings.extend(around::csi());
     findings.extend([displays(), terminal(), running()]);
     for finding in &findings {
         if args.json {
@@ -185,17 +188,6 @@ fn clock() -> Finding {
         );
     }
     good("clock", format!("set, it is {year}"))
-}
-
-fn heat() -> Finding {
-    match machine::hottest_celsius() {
-        Some(celsius) if celsius >= HOT_CELSIUS => {
-            let value = format!("{celsius:.0} °C, boards slow down from {HOT_CELSIUS:.0} on");
-            bad("heat", State::Wrong, value, "let air to the board, or put a heat sink on it")
-        }
-        Some(celsius) => good("heat", format!("{celsius:.0} °C at the hottest sensor")),
-        None => good("heat", "no sensor".into()),
-    }
 }
 
 fn user() -> Finding {

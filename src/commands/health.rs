@@ -11,6 +11,7 @@ use log::warn;
 use super::{exit, write_json};
 use crate::cli::HealthArgs;
 use crate::health::{Health, Judgement, WITHIN_S, Witness, judge};
+use crate::machine::Power;
 use crate::overlay::Fault;
 use crate::pipeline::Line;
 use crate::{machine, places};
@@ -97,9 +98,10 @@ pub fn keep_watch(line: &Line, displays: &[String], limit_ms: Option<f64>, stop:
     let started_s = machine::since_boot_s();
     let mut answers: Vec<u64> = Vec::with_capacity(KEPT);
     let mut told = false;
+    let mut supply_events = None;
     for second in 0u64.. {
         if second % LOOK_AROUND_S == 0 {
-            look_around(line, limit_ms);
+            look_around(line, limit_ms, &mut supply_events);
         }
         let health = now(line, displays, started_s, &mut answers);
         if let Some(folder) = &folder
@@ -118,9 +120,12 @@ pub fn keep_watch(line: &Line, displays: &[String], limit_ms: Option<f64>, stop:
     }
 }
 
-/// Shows what is wrong with the machine, or takes it back.
-fn look_around(line: &Line, limit_ms: Option<f64>) {
-    let hot = machine::hottest_celsius().filter(|celsius| *celsius >= HOT_CELSIUS);
+/// Shows what is wrong with the machine, or takes it back. `supply_events` are those of the last look.
+fn look_around(line: &Line, limit_ms: Option<f64>, supply_events: &mut Option<u64>) {
+    let power = machine::power();
+    line.screen.set_fault(Fault::Power, cut(&power, *supply_events));
+    *supply_events = power.supply_events;
+    let hot = power.hottest.map(|zone| zone.celsius).filter(|celsius| *celsius >= HOT_CELSIUS);
     line.screen.set_fault(Fault::Hot, hot.map(|celsius| format!("hot: {celsius:.0} °C")));
     let free = machine::free_disk_mib(&places::state()).ok().filter(|free| *free < LEAST_DISK_MIB);
     line.screen.set_fault(Fault::Disk, free.map(|free| format!("disk full: {free:.0} MiB free")));
@@ -128,6 +133,14 @@ fn look_around(line: &Line, limit_ms: Option<f64>) {
     let behind = recent_ms.zip(limit_ms).filter(|(recent_ms, limit_ms)| *recent_ms > limit_ms * BEHIND);
     let words = |(recent_ms, limit_ms)| format!("slow: {recent_ms:.0} ms a picture, the budget is {limit_ms:.0}");
     line.screen.set_fault(Fault::Behind, behind.map(words));
+}
+
+/// What slows the machine down; for a counter of events, where it has grown since `events_before`.
+fn cut(power: &Power, events_before: Option<u64>) -> Option<String> {
+    let new = power.supply_events.zip(events_before).map_or(0, |(now, before)| now.saturating_sub(before));
+    let events = (new > 0).then(|| format!("clocks cut {new} times, the supply is too weak"));
+    let words: Vec<String> = power.throttled.iter().cloned().chain(events).collect();
+    (!words.is_empty()).then(|| format!("power: {}", words.join(", ")))
 }
 
 fn now(line: &Line, displays: &[String], started_s: f64, kept: &mut Vec<u64>) -> Health {
@@ -161,5 +174,24 @@ fn now(line: &Line, displays: &[String], started_s: f64, kept: &mut Vec<u64>) ->
         model: counts.model.as_ref().map(|model| model.choice.name.clone()),
         phi: counts.model.as_ref().and_then(|model| model.choice.phi),
         faults,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_weak_supply_is_told_while_it_is_weak_and_no_longer() {
+        let power = |throttled: &[&str], supply_events| Power {
+            throttled: throttled.iter().map(|word| word.to_string()).collect(),
+            supply_events,
+            ..Power::default()
+        };
+        assert_eq!(cut(&power(&["under-voltage"], None), None).as_deref(), Some("power: under-voltage"));
+        assert_eq!(cut(&power(&[], Some(37)), None), None, "what was before this start is over");
+        let grown = cut(&power(&[], Some(40)), Some(37)).unwrap();
+        assert_eq!(grown, "power: clocks cut 3 times, the supply is too weak");
+        assert_eq!(cut(&power(&[], Some(40)), Some(40)), None);
     }
 }

@@ -21,6 +21,19 @@ impl FramePool {
         Ok(Frame::new(memory, Layout::packed_rgb(info.size), info))
     }
 
+    /// A free buffer to write into for as long as that takes; [`FramePool::give`] makes a frame of it. One that is
+    /// dropped instead is lost to the pool, and no harm.
+    pub fn take(&mut self) -> Buffer {
+        let free = self.buffers.iter_mut().position(|buffer| Arc::get_mut(buffer).is_some());
+        Buffer(free.map_or_else(Arc::default, |index| self.buffers.swap_remove(index)))
+    }
+
+    /// Leases a buffer of this pool that now holds a frame of `layout`, in one part.
+    pub fn give(&mut self, buffer: Buffer, layout: Layout, info: FrameInfo) -> Frame {
+        self.buffers.push(buffer.0.clone());
+        Frame::new(buffer.0, layout, info)
+    }
+
     /// The same frame in a buffer of this pool, its parts after each other.
     pub fn copy(&mut self, frame: &Frame) -> Frame {
         let mut layout = frame.layout;
@@ -66,6 +79,16 @@ impl FramePool {
     }
 }
 
+/// A buffer that is being filled, see [`FramePool::take`].
+pub struct Buffer(Arc<Vec<u8>>);
+
+impl Buffer {
+    /// What is written into; an older frame's bytes at first.
+    pub fn bytes(&mut self) -> &mut Vec<u8> {
+        Arc::make_mut(&mut self.0) // nobody shares it, so that nothing is copied
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use std::time::Instant;
@@ -100,6 +123,26 @@ mod tests {
         frame(&mut pool, 8);
         assert_eq!(lease.part(0), [7; 6]);
         assert_eq!(pool.len(), 2);
+    }
+
+    #[test]
+    fn a_buffer_that_is_filled_for_long_is_leased_like_any_other() {
+        let mut pool = FramePool::default();
+        let layout = Layout { format: PixelFormat::Grey, ..Layout::packed_rgb(Size::new(2, 1)) };
+        let info = || FrameInfo { size: layout.size, sequence: 0, captured: Instant::now(), source: None, scene: 0 };
+        let mut held = Vec::new();
+        for level in 0..4 {
+            let mut buffer = pool.take();
+            *buffer.bytes() = vec![level; 2];
+            held.push(pool.give(buffer, layout, info()));
+        }
+        assert!((0..4).all(|level| held[level].part(0) == [level as u8; 2]), "each has bytes of its own");
+        drop(held);
+        for _ in 0..4 {
+            let buffer = pool.take();
+            drop(pool.give(buffer, layout, info()));
+        }
+        assert_eq!(pool.len(), 4, "no more buffers than were held at once");
     }
 
     #[test]

@@ -102,7 +102,8 @@ impl Remembered {
 fn key(choice: &Choice, way: Way) -> String {
     let (hash, side, version) = (&choice.network.sha256, choice.side, env!("CARGO_PKG_VERSION"));
     let (setting, machine) = (crate::engine::setting(way.engine), crate::machine::identity());
-    format!("{hash}@{side} {way} ({setting}), phicam {version}, {machine}")
+    let power = crate::machine::power_identity();
+    format!("{hash}@{side} {way} ({setting}), phicam {version}, {machine}, {power}")
 }
 
 #[cfg(test)]

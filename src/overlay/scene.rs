@@ -26,6 +26,8 @@ pub enum Fault {
     Camera,
     /// The model takes longer than its budget.
     Behind,
+    /// The supply is too weak, or clocks are cut.
+    Power,
     Hot,
     Disk,
     /// An engine is being built; no fault, but as good to know.
@@ -34,7 +36,7 @@ pub enum Fault {
 
 /// What is wrong, in a few words for each kind. Cheap to clone.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Faults([Option<Arc<str>>; 5]);
+pub struct Faults([Option<Arc<str>>; Fault::Preparing as usize + 1]);
 
 impl Faults {
     /// Says what is wrong, or that it is well again; whether that is new.

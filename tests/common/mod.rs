@@ -9,6 +9,7 @@ use phicam::frame::{Frame, FrameInfo, FramePool, Size};
 pub mod added;
 pub mod board;
 pub mod deploying;
+pub mod gstreamer;
 pub mod line;
 pub mod program;
 pub mod seeded;

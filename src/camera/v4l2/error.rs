@@ -7,9 +7,9 @@ use super::controls::ControlError;
 use super::nodes;
 
 /// What to do with a sensor whose raw picture nobody has processed.
-pub const RAW_REMEDY: &str = "start phicam under libcamera's layer (`libcamerify phicam …`), or feed a v4l2loopback from \
-     libcamera (rpicam-vid, or GStreamer's libcamerasrc ! v4l2sink); if libcamera finds no sensor either, its overlay is \
-     missing in config.txt (camera_auto_detect=1, or dtoverlay=imx219)";
+pub const RAW_REMEDY: &str = "take it by --camera csi:0, which reads it through GStreamer with the maker's own processing \
+     (`phicam doctor` says what that needs); or start phicam under libcamera's layer (`libcamerify phicam …`); if no sensor \
+     is found, its overlay is missing in config.txt (camera_auto_detect=1, or dtoverlay=imx219)";
 
 /// A V4L2 camera that cannot be opened.
 #[derive(Debug, thiserror::Error)]

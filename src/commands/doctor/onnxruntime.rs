@@ -5,15 +5,15 @@ use std::process::{Command, Stdio};
 use super::{Finding, State, bad, good};
 use crate::engine::onnxruntime::{VARIABLE, find, offered};
 use crate::engine::{LibraryError, Name};
-use crate::machine;
+use crate::machine::JetPack;
 
 /// The folder where a package is installed for this program alone; [`find`] looks there first.
 const FOLDER: &str = "/opt/onnxruntime";
 /// A third party's builds of ONNX Runtime for Jetsons, on PyPI; NVIDIA's own have no index that pip knows.
 const PACKAGE: &str = "onnxruntime-gpu-extended";
 
-pub fn onnxruntime() -> Vec<Finding> {
-    let l4t = machine::l4t_release();
+pub fn onnxruntime(jetpack: Option<&JetPack>) -> Vec<Finding> {
+    let l4t = jetpack.map(release);
     let library = match find() {
         Ok(library) => library,
         Err(LibraryError::Missing { .. }) => return none(l4t),
@@ -35,6 +35,12 @@ pub fn onnxruntime() -> Vec<Finding> {
         }
     }
     findings
+}
+
+/// The major and minor number of Jetson Linux: 36 and 4 of `36.4.3`.
+fn release(jetpack: &JetPack) -> (u32, u32) {
+    let mut numbers = jetpack.l4t.split('.').map(|number| number.parse().unwrap_or(0));
+    (numbers.next().unwrap_or(0), numbers.next().unwrap_or(0))
 }
 
 /// Where there is none: only on a Jetson is something missed.
@@ -110,6 +116,7 @@ mod tests {
         assert!(remedy(Some((36, 4))).contains("1.23.2.12.9"));
         assert!(remedy(Some((38, 2))).contains("build ONNX Runtime"));
         assert!(none(Some((32, 7)))[0].value.contains("JetPack 4"));
+        assert_eq!(release(&JetPack { major: Some(6), l4t: "36.4.3".into() }), (36, 4));
         assert!(none(None)[0].value.contains("needs none"));
     }
 }
