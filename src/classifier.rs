@@ -129,6 +129,11 @@ impl Classifier {
         &self.model
     }
 
+    /// Runs the engine once, on nothing: caches fill, threads wake.
+    pub fn warm_up(&mut self) -> Result<(), EngineError> {
+        self.engine.infer().map(|_| ())
+    }
+
     /// Says what is on `frame`.
     pub fn answer(&mut self, frame: &Frame) -> Result<Answer, AnswerError> {
         let start = Instant::now();

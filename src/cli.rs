@@ -6,11 +6,13 @@ use clap::{Args, Parser, Subcommand};
 
 mod capture;
 mod choice;
+mod measure;
 mod models;
 mod prepare;
 mod scale;
 pub use capture::CaptureArgs;
 pub use choice::ChoiceArgs;
+pub use measure::MeasureArgs;
 pub use models::{AddArgs, ModelsArgs, ModelsCommand, Normalisation};
 pub use prepare::PrepareArgs;
 pub use scale::{PHIS, ScaleArgs, Which};
@@ -44,6 +46,8 @@ pub enum Command {
     Capture(CaptureArgs),
     /// Show which model fits this machine, and why
     Pick(PickArgs),
+    /// Time this machine ahead of any pick, and say by which law its engines go
+    Measure(MeasureArgs),
     /// Build what TensorRT needs ahead of time: it takes minutes a model, once
     Prepare(PrepareArgs),
     /// Time each stage with one model
@@ -130,6 +134,12 @@ pub struct PickArgs {
     /// Time released networks that are not in the catalog as well, with weights from a seed
     #[arg(long)]
     pub what_if: bool,
+    /// Draw it: what each choice takes, the laws, the budget; as PNG, or as SVG where the name ends in .svg
+    #[arg(long, value_name = "FILE")]
+    pub explain: Option<PathBuf>,
+    /// Run the pick for so long, at the budget's rate, and step down if it does not hold
+    #[arg(long, value_name = "SECONDS", value_parser = parse_positive)]
+    pub soak: Option<f64>,
     /// One JSON object on standard output
     #[arg(long)]
     pub json: bool,
@@ -154,6 +164,9 @@ pub struct BenchArgs {
     /// Time fewer frames than asked for, though five, where they would take longer than this
     #[arg(long, value_name = "MS", value_parser = parse_milliseconds)]
     pub most_ms: Option<f64>,
+    /// At least so many milliseconds from one frame to the next, as in service [default: as fast as it goes]
+    #[arg(long, value_name = "MS", value_parser = parse_milliseconds)]
+    pub pace_ms: Option<f64>,
     /// One JSON object on standard output
     #[arg(long)]
     pub json: bool,

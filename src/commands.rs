@@ -12,6 +12,7 @@ mod capture;
 mod classify;
 mod doctor;
 mod health;
+mod measure;
 mod models;
 mod pick;
 mod pictures;
@@ -40,6 +41,7 @@ pub fn execute(cli: Cli, out: &mut dyn Write) -> anyhow::Result<ExitCode> {
         Some(Command::Classify(args)) => classify::classify(args, out),
         Some(Command::Capture(args)) => capture::capture(args, out),
         Some(Command::Pick(args)) => pick::pick(args, out),
+        Some(Command::Measure(args)) => measure::measure(args, out),
         Some(Command::Prepare(args)) => prepare::prepare(args, out),
         Some(Command::Bench(args)) => bench::bench(args, out),
         Some(Command::Scale(args)) => scale::scale(args, out),

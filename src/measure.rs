@@ -118,15 +118,40 @@ pub fn measure(
     effort: Effort,
     stop: &AtomicBool,
 ) -> Result<Measurement, MeasureError> {
-    measure_watched(choice, models, way, effort, stop, &mut |_| {})
+    timed(choice, models, way, effort, &[], stop, &mut |_| {})
 }
 
-/// The same, and `watch` hears again and again for how long it has run.
+/// The same with no more than one frame every `frame_ms`, as a line in service has it.
+pub fn measure_at_rate(
+    choice: &Choice,
+    models: &Path,
+    way: Way,
+    effort: Effort,
+    frame_ms: Option<f64>,
+    stop: &AtomicBool,
+) -> Result<Measurement, MeasureError> {
+    let pace: Vec<String> = frame_ms.map(|ms| format!("--pace-ms={ms}")).into_iter().collect();
+    timed(choice, models, way, effort, &pace, stop, &mut |_| {})
+}
+
+/// As [`measure`], and `watch` hears again and again for how long it has run.
 pub fn measure_watched(
     choice: &Choice,
     models: &Path,
     way: Way,
     effort: Effort,
+    stop: &AtomicBool,
+    watch: &mut dyn FnMut(Duration),
+) -> Result<Measurement, MeasureError> {
+    timed(choice, models, way, effort, &[], stop, watch)
+}
+
+fn timed(
+    choice: &Choice,
+    models: &Path,
+    way: Way,
+    effort: Effort,
+    more: &[String],
     stop: &AtomicBool,
     watch: &mut dyn FnMut(Duration),
 ) -> Result<Measurement, MeasureError> {
@@ -149,6 +174,7 @@ pub fn measure_watched(
         .args(["--threads", &way.threads.to_string(), "--frames", &effort.frames.to_string()])
         .args(["--least-ms", &effort.least_ms.to_string()])
         .args(effort.most_ms.is_finite().then(|| format!("--most-ms={}", effort.most_ms)))
+        .args(more)
         .args(choice.as_arguments())
         .arg("--models")
         .arg(models)

@@ -17,8 +17,10 @@ use crate::screen::Screen;
 use crate::watch::{Event, Watch};
 
 mod counts;
+mod recent;
 mod show;
 pub use counts::Counts;
+pub use recent::{Recent, Took};
 
 /// The longest that any thread waits before it looks whether to stop.
 const LIMIT: Duration = Duration::from_millis(100);
@@ -52,6 +54,8 @@ pub struct Line<'a> {
     pub measuring: AtomicBool,
     /// What goes on when an engine fails; without it the line ends.
     pub rescue: Option<Rescue<'a>>,
+    /// What the newest answers took.
+    pub recent: Recent,
     counts: Mutex<Counts>,
 }
 
@@ -88,6 +92,7 @@ impl<'a> Line<'a> {
             ended: AtomicBool::new(false),
             measuring: AtomicBool::new(false),
             rescue: None,
+            recent: Recent::default(),
             counts: Mutex::new(Counts::default()),
         }
     }
@@ -247,6 +252,11 @@ impl<'a> Line<'a> {
             counts.last_answer = Some(Instant::now());
             counts.model = Some(answer.model.clone());
             counts.took(answer.times.total_ms());
+            self.recent.put(Took {
+                at: Instant::now(),
+                total_ms: answer.times.total_ms(),
+                model: answer.model.clone(),
+            });
             counts.dropped = dropped;
             counts.wait.record(waited);
             counts.preprocess.record_ms(answer.times.preprocess_ms);

@@ -15,7 +15,7 @@ use crate::camera::{Camera, Next, Pattern};
 use crate::catalog::Choice;
 use crate::classifier::{self, Classifier};
 use crate::cli::{BenchArgs, BoardArgs, BudgetArgs};
-use crate::engine::Way;
+use crate::engine::{Name, Way};
 use crate::frame::{Frame, Size};
 use crate::labels::Labels;
 use crate::mailbox::{Mailbox, Taken};
@@ -43,13 +43,17 @@ pub fn bench(args: BenchArgs, out: &mut dyn Write) -> anyhow::Result<ExitCode> {
     let settings = classifier::Settings { keeps_packed: args.packed, ..settings(way) };
     let frame = next(&mut pattern())?;
     let expected = prove::expected(&choice, &settings, &frame)?;
+    let free_before = machine::memory_mib().map(|(_, free)| free);
     let start = Instant::now();
     let mut classifier = Classifier::open(&choice, &settings)?;
     let load_ms = start.elapsed().as_secs_f64() * 1e3;
     if let Some(expected) = expected {
         prove::check(&mut classifier, &frame, &expected)?;
     }
-    let measurement = measure(classifier, load_ms, effort(&args))?;
+    let mut measurement = measure(&mut classifier, load_ms, effort(&args), args.pace_ms)?;
+    if let (Name::TensorRt | Name::Cuda, Some(free_before)) = (way.engine, free_before) {
+        measurement.rss_mib = measurement.rss_mib.max(taken_mib(free_before));
+    }
     if args.json {
         write_json(out, &measurement)?;
         return Ok(ExitCode::SUCCESS);
@@ -61,6 +65,14 @@ pub fn bench(args: BenchArgs, out: &mut dyn Write) -> anyhow::Result<ExitCode> {
         writeln!(out, "remembered in {} of this machine: {p95:.2} ms at p95", path.display())?;
     }
     Ok(ExitCode::SUCCESS)
+}
+
+/// What the system has less of than before, beside what this process began with: memory that a Jetson's GPU shares with the
+/// processor is in no count of the process.
+fn taken_mib(free_before: f64) -> f64 {
+    let (_, free) = machine::memory_mib().unwrap_or((0.0, free_before));
+    const BEGAN_WITH: f64 = 16.0; // this program, before it loads anything
+    free_before - free + BEGAN_WITH
 }
 
 /// As the command line has it; a number of frames alone is that number, however long they take.
@@ -101,13 +113,13 @@ fn bench_file(path: &Path, args: &BenchArgs, out: &mut dyn Write) -> anyhow::Res
         bail!("{} gives {found} scores, and its graph tells of {told} classes: it is damaged", path.display());
     }
     let labels = Labels::numbered(engine.classes());
-    let classifier = Classifier::with_engine(&choice, labels, engine, &settings(way));
+    let mut classifier = Classifier::with_engine(&choice, labels, engine, &settings(way));
     let load_ms = start.elapsed().as_secs_f64() * 1e3;
     if !args.json {
         writeln!(out, "{}: {}, {:.1} M MACs", path.display(), file.in_words(), choice.million_macs)?;
     }
     drop(file);
-    let measurement = measure(classifier, load_ms, effort(args))?;
+    let measurement = measure(&mut classifier, load_ms, effort(args), args.pace_ms)?;
     if args.json {
         write_json(out, &measurement)?;
     } else {
@@ -117,7 +129,13 @@ fn bench_file(path: &Path, args: &BenchArgs, out: &mut dyn Write) -> anyhow::Res
 }
 
 /// Puts frames through the stages one after the other, as the line does on its threads.
-fn measure(mut classifier: Classifier, load_ms: f64, effort: Effort) -> anyhow::Result<Measurement> {
+fn measure(
+    classifier: &mut Classifier,
+    load_ms: f64,
+    effort: Effort,
+    pace_ms: Option<f64>,
+) -> anyhow::Result<Measurement> {
+    let pace = Duration::from_secs_f64(pace_ms.unwrap_or(0.0) / 1e3);
     let mut camera = pattern();
     let mut first_ms = None;
     let [mut mailbox, mut preprocess, mut guess] = ["mailbox", "preprocess", "guess"].map(Stage::new);
@@ -132,6 +150,7 @@ fn measure(mut classifier: Classifier, load_ms: f64, effort: Effort) -> anyhow::
         }
         let frame = next(&mut camera)?;
         let at = Instant::now();
+        let next_at = at + pace;
         frames_box.put(frame.clone());
         let Taken::Newest(taken) = frames_box.take(Duration::ZERO) else { anyhow::bail!("the mailbox lost a frame") };
         let posted = at.elapsed();
@@ -145,6 +164,7 @@ fn measure(mut classifier: Classifier, load_ms: f64, effort: Effort) -> anyhow::
         let at = Instant::now();
         drawing.draw(&scene, SCREEN, |_| None);
         let drawn = at.elapsed();
+        std::thread::sleep(next_at.saturating_duration_since(Instant::now()));
         count += 1;
         if count <= Effort::WARM_UP {
             started = Instant::now();

@@ -14,6 +14,8 @@ use crate::measure::Measurement;
 use crate::pick::{Bound, Candidate, LINE_MIB, LINE_SHARE, Pick, Verdict, reason};
 use crate::scaling::{TARGET_MILLION_MACS, objective, phi_of_macs};
 
+mod explain;
+mod soak;
 mod what_if;
 
 pub fn pick(args: PickArgs, out: &mut dyn Write) -> anyhow::Result<ExitCode> {
@@ -22,7 +24,13 @@ pub fn pick(args: PickArgs, out: &mut dyn Write) -> anyhow::Result<ExitCode> {
     if args.fresh {
         setup.remembered.forget();
     }
-    let pick = setup.pick(&setup.ways.clone(), &AtomicBool::new(false), &|_| {})?;
+    let mut pick = setup.pick(&setup.ways.clone(), &AtomicBool::new(false), &|_| {})?;
+    if let Some(seconds) = args.soak {
+        pick = soak::soak(&mut setup, pick, seconds)?;
+    }
+    if let Some(path) = &args.explain {
+        explain::write(&pick, path)?;
+    }
     let beyond = if args.what_if { what_if::time(&mut setup, pick.way)? } else { what_if::beyond(&setup, pick.way) };
     let best = what_if::best(&beyond, pick.choice.top1_percent);
     if args.json {

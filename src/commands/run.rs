@@ -10,7 +10,7 @@ use log::{error, info, warn};
 use signal_hook::consts::{SIGINT, SIGTERM};
 use signal_hook::flag;
 
-use super::health::keep_watch;
+use super::health::{HOT_CELSIUS, keep_watch};
 use super::setup::{Setup, board, classifier_settings};
 use super::{exit, write_json};
 use crate::board::Board;
@@ -20,13 +20,15 @@ use crate::classifier::{self, Classifier, Model};
 use crate::cli::RunArgs;
 use crate::display::Display;
 use crate::engine::{Name, Way};
-use crate::pick::reason;
+use crate::pick::{Pick, reason};
 use crate::pipeline::{Counts, Line};
 use crate::watch::{Again, Open, Watch};
 use crate::{camera, display, json, places};
 
 mod deciding;
+mod keeping;
 use deciding::{decide, open_largest};
+use keeping::keep;
 
 pub fn run(args: RunArgs, out: &mut dyn Write) -> anyhow::Result<ExitCode> {
     let stop = stop_on_signals()?;
@@ -42,8 +44,8 @@ pub fn run(args: RunArgs, out: &mut dyn Write) -> anyhow::Result<ExitCode> {
     let mut camera = open_camera(&args, &board)?;
     let mut displays = open_displays(&args, &board)?;
     info!("board {}: {}", board.name, board.summary);
-    let (first, undecided) = first_to_answer(&setup, &settings)?;
-    let current = (first.model().choice.name.clone(), first.model().way);
+    let First { classifier: first, pick, undecided } = first_to_answer(&setup, &settings)?;
+    let mut current = (first.model().choice.name.clone(), first.model().way);
     let mut line = Line::new(&stop);
     line.rescue = Some(Box::new(|failed| on_the_processor(failed, &settings)));
     let limit_ms = setup.budget.frame_ms;
@@ -51,7 +53,16 @@ pub fn run(args: RunArgs, out: &mut dyn Write) -> anyhow::Result<ExitCode> {
     let mut write_error = None;
     let (ended, picked) = std::thread::scope(|scope| {
         line.measuring.store(undecided, Ordering::Relaxed);
-        let picker = undecided.then(|| scope.spawn(|| decide(&line, &mut setup, &settings, current, &stop)));
+        let picker = scope.spawn(|| -> anyhow::Result<()> {
+            let pick = match undecided {
+                true => decide(&line, &mut setup, &settings, &mut current, &stop)?,
+                false => pick,
+            };
+            if let (Some(pick), Some(limit_ms)) = (pick, limit_ms) {
+                keep(&line, &pick, &current, &settings, limit_ms, HOT_CELSIUS, &stop);
+            }
+            Ok(())
+        });
         scope.spawn(|| keep_watch(&line, &names, limit_ms, &stop));
         let ended = line.run(&mut camera, first, &mut displays, args.frames, &mut |told| {
             if args.json {
@@ -62,8 +73,8 @@ pub fn run(args: RunArgs, out: &mut dyn Write) -> anyhow::Result<ExitCode> {
                 }
             }
         });
-        let picked = picker.map(|picker| picker.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic)));
-        (ended, picked.unwrap_or(Ok(())))
+        let picked = picker.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic));
+        (ended, picked)
     });
     drop(displays);
     let summarised = match args.json {
@@ -91,19 +102,31 @@ fn stop_on_signals() -> anyhow::Result<Arc<AtomicBool>> {
     Ok(stop)
 }
 
-/// What answers the first picture, and whether a better choice is still to be found.
-fn first_to_answer(setup: &Setup, settings: &classifier::Settings) -> anyhow::Result<(Classifier, bool)> {
+/// What answers the first picture.
+struct First {
+    classifier: Classifier,
+    /// What it was taken from, where this machine was measured before.
+    pick: Option<Pick>,
+    /// Whether a better choice is still to be found.
+    undecided: bool,
+}
+
+fn first_to_answer(setup: &Setup, settings: &classifier::Settings) -> anyhow::Result<First> {
     if let Some(pinned) = &setup.pinned {
         info!("{} ({}), as named: no limit is checked", pinned.name, pinned.phi_in_words());
         // Where a GPU seems to be there as well, it is tried beside the line.
-        return Ok((Classifier::open(pinned, settings)?, setup.ways.len() > 1));
+        let classifier = Classifier::open(pinned, settings)?;
+        return Ok(First { classifier, pick: None, undecided: setup.ways.len() > 1 });
     }
     let processor = [setup.way()];
     for ways in [&setup.ways[..], &processor] {
         let Some(pick) = setup.pick_remembered(ways)? else { continue };
         info!("{}", reason(&pick));
         match open_largest(&pick, settings) {
-            Some(classifier) => return Ok((classifier, ways.len() < setup.ways.len())),
+            Some(classifier) => {
+                let undecided = ways.len() < setup.ways.len();
+                return Ok(First { classifier, pick: Some(pick), undecided });
+            }
             None => warn!("none that fits can be run: beginning anew with the smallest"),
         }
     }
@@ -111,7 +134,7 @@ fn first_to_answer(setup: &Setup, settings: &classifier::Settings) -> anyhow::Re
         match Classifier::open(choice, settings) {
             Ok(classifier) => {
                 info!("{} ({}) answers until this machine is measured", choice.name, choice.phi_in_words());
-                return Ok((classifier, true));
+                return Ok(First { classifier, pick: None, undecided: true });
             }
             Err(error) => warn!("passed over {}: {error}", choice.name),
         }

@@ -152,6 +152,11 @@ impl Setup {
         Ok(self.offered(picked?))
     }
 
+    /// The pick anew, after something else was found out of a choice.
+    pub fn repick(&mut self) -> anyhow::Result<Pick> {
+        Ok(self.pick(&self.ways.clone(), &AtomicBool::new(false), &|_| {})?)
+    }
+
     /// What times one choice at a time.
     pub fn trying<'a>(&'a mut self, stop: &'a AtomicBool, tell: Tell<'a>) -> Trying<'a> {
         Trying::new(&mut self.remembered, &self.folder, stop, tell)

@@ -11,15 +11,16 @@ use crate::overlay::Fault;
 use crate::pick::{Pick, PickError, reason};
 use crate::pipeline::Line;
 
-/// Measures, picks, loads the pick beside the running line, and hands it over. `current`: what answers now, and how.
+/// Measures, picks, loads the pick beside the running line, and hands it over. `current`: what answers now, and how. Gives
+/// the last pick; nothing where the line ended before.
 pub fn decide(
     line: &Line,
     setup: &mut Setup,
     settings: &classifier::Settings,
-    current: (String, Way),
+    current: &mut (String, Way),
     stop: &AtomicBool,
-) -> anyhow::Result<()> {
-    let mut current = current;
+) -> anyhow::Result<Option<Pick>> {
+    let mut last = None;
     let cpu: Vec<Way> = setup.ways.iter().copied().filter(|way| way.engine == Name::Tract).collect();
     let all = setup.ways.clone();
     // A GPU's engine may be built for minutes: until then the processor should do its best.
@@ -28,11 +29,12 @@ pub fn decide(
         match setup.pick(&ways, stop, &|doing| tell(line, doing)) {
             Ok(pick) => {
                 info!("{}", reason(&pick));
-                hand_over(line, &pick, settings, &mut current);
+                hand_over(line, &pick, settings, current);
+                last = Some(pick);
             }
             Err(PickError::Measure(_)) if stop.load(Ordering::Relaxed) => {
                 info!("the line ended before this machine was measured; the next start goes on with it");
-                return Ok(());
+                return Ok(None);
             }
             Err(error) => {
                 stop.store(true, Ordering::Relaxed);
@@ -40,7 +42,7 @@ pub fn decide(
             }
         }
     }
-    Ok(())
+    Ok(last)
 }
 
 /// Lets the line, and who looks at it, know what is being done.

@@ -1,0 +1,22 @@
+//! `measure`.
+
+use clap::Args;
+
+use super::{BoardArgs, ChoiceArgs};
+
+#[derive(Debug, Args)]
+pub struct MeasureArgs {
+    #[command(flatten)]
+    pub board: BoardArgs,
+    #[command(flatten)]
+    pub choice: ChoiceArgs,
+    /// Time every model that is admitted, and not only three sizes of each engine
+    #[arg(long)]
+    pub all: bool,
+    /// Forget what was measured before
+    #[arg(long)]
+    pub fresh: bool,
+    /// One JSON object on standard output
+    #[arg(long)]
+    pub json: bool,
+}

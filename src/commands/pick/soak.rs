@@ -1,0 +1,37 @@
+//! Lets the pick show that it holds: as long as is asked for, at the budget's rate, and the next one down where it does not.
+
+use std::sync::atomic::AtomicBool;
+
+use anyhow::bail;
+use log::{info, warn};
+
+use super::super::setup::Setup;
+use crate::measure::{Effort, measure_at_rate};
+use crate::pick::{Pick, Verdict, judge};
+
+/// The pick, or what fits in its place. What a choice took in so long is remembered of it.
+pub fn soak(setup: &mut Setup, pick: Pick, seconds: f64) -> anyhow::Result<Pick> {
+    let stop = AtomicBool::new(false);
+    let effort = Effort { frames: 1, least_ms: seconds * 1e3, most_ms: f64::INFINITY };
+    let mut pick = pick;
+    // Each turn takes one choice out of those that fit, so it ends.
+    loop {
+        info!("{} by {} is to hold for {seconds:.0} s", pick.choice.name, pick.way);
+        let found = measure_at_rate(&pick.choice, &setup.folder, pick.way, effort, setup.budget.frame_ms, &stop)?;
+        // As exact as there is: the pick does not measure it again.
+        let frames = found.frames.max(crate::pick::MOST_FRAMES + 1);
+        let verdict = judge(&found, &setup.budget);
+        let p95_ms = found.total_ms.p95;
+        setup.remembered.put(&pick.choice, crate::measure::Measurement { asked_frames: frames, ..found });
+        if verdict == Verdict::Fits {
+            info!("{} held: {p95_ms:.1} ms at p95 over {seconds:.0} s", pick.choice.name);
+            return setup.repick();
+        }
+        warn!("{} did not hold: {p95_ms:.1} ms at p95 over {seconds:.0} s", pick.choice.name);
+        let before = (pick.choice.name.clone(), pick.way);
+        pick = setup.repick()?;
+        if (pick.choice.name.clone(), pick.way) == before {
+            bail!("{} is picked again, though it did not hold; allow more with --frame-ms", before.0);
+        }
+    }
+}

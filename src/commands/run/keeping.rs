@@ -1,0 +1,161 @@
+//! Keeps deciding while the line runs: a quicker choice soon after the budget is broken, a better one once there is room again.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::{Duration, Instant};
+
+use log::{debug, info, warn};
+
+use crate::adapt::{Adapt, Cause, Change, Condition, Rung};
+use crate::classifier::{self, Classifier, Model};
+use crate::engine::{Way, onnxruntime};
+use crate::pick::{Candidate, Pick};
+use crate::pipeline::{Line, Took};
+use crate::{machine, places};
+
+const CONDITIONS: [Condition; 3] = [Condition::Hot, Condition::Throttled, Condition::OtherPowerMode];
+/// How often it looks.
+const LOOK: Duration = Duration::from_millis(100);
+/// How often it asks the system how it is.
+const ASK: Duration = Duration::from_secs(1);
+/// How long the pick has to hold before that is said.
+const HOLD: Duration = Duration::from_secs(20);
+
+/// Looks after `pick` until the line ends. `current`: the choice that answers, and its way. `limit_ms`: what an answer may take at the 95th percentile; `hot_celsius`: from
+/// where on heat is a reason to do less.
+pub fn keep(
+    line: &Line,
+    pick: &Pick,
+    current: &(String, Way),
+    settings: &classifier::Settings,
+    limit_ms: f64,
+    hot_celsius: f64,
+    stop: &AtomicBool,
+) {
+    let rungs: Vec<&Candidate> = pick.ladder.iter().map(|step| &pick.candidates[step.candidate]).collect();
+    let times =
+        pick.ladder.iter().map(|step| Rung { p50_ms: step.p50_ms, p95_ms: step.p95_ms, is_measured: step.is_measured });
+    let mut adapt = Adapt::new(times.collect(), limit_ms);
+    let Some(at) = rungs.iter().position(|rung| (&rung.choice.name, rung.way) == (&current.0, current.1)) else {
+        return warn!("{} by {} goes on answering whatever it takes: it is not what was picked", current.0, current.1);
+    };
+    if at > 0 {
+        adapt.changed(0.0, at);
+    }
+    for (to, rung) in rungs.iter().enumerate().filter(|(_, rung)| takes_minutes(rung)) {
+        debug!("{} by {} is no way out: it is not prepared", rung.choice.name, rung.way);
+        adapt.failed(to);
+    }
+    let power = machine::power_identity();
+    let (start, mut asked, mut held) = (Instant::now(), None::<Instant>, Some(Held::default()));
+    let (mut took, mut over) = (Vec::new(), CONDITIONS.map(|condition| (condition, false)));
+    while !stop.load(Ordering::Relaxed) && !line.ended() {
+        std::thread::sleep(LOOK);
+        if asked.is_none_or(|asked| asked.elapsed() >= ASK) {
+            asked = Some(Instant::now());
+            for (condition, known) in &mut over {
+                let now = is_so(*condition, hot_celsius, &power);
+                if now != *known {
+                    *known = now;
+                    if now { adapt.begins(*condition) } else { adapt.ends(*condition) }
+                }
+            }
+        }
+        line.recent.take(&mut took);
+        for Took { at, total_ms, model } in took.drain(..) {
+            if !is(rungs[adapt.at()], &model) {
+                continue; // given before the change that was made last
+            }
+            let now_s = at.saturating_duration_since(start).as_secs_f64();
+            if let Some(seen) = &mut held
+                && seen.holds(total_ms, limit_ms, start.elapsed(), &model)
+            {
+                held = None;
+            }
+            let change = adapt.answered(now_s, total_ms);
+            let to = match change {
+                Change::Stay => continue,
+                Change::Down { to, .. } | Change::Up { to } => to,
+            };
+            held = None;
+            let words = in_words(change, rungs[to], limit_ms);
+            match open(rungs[to], settings) {
+                Ok(classifier) => {
+                    info!("{words}");
+                    line.screen.notice(words);
+                    line.next_model.put(classifier);
+                    adapt.changed(start.elapsed().as_secs_f64(), to);
+                }
+                Err(error) => {
+                    warn!("{words}, but it cannot be opened: {error}");
+                    adapt.failed(to);
+                }
+            }
+        }
+    }
+}
+
+/// Whether TensorRT would build for it first.
+fn takes_minutes(rung: &Candidate) -> bool {
+    let state = places::kept_state();
+    state.is_some_and(|state| !onnxruntime::is_prepared(&rung.choice, rung.way, &state).unwrap_or(false))
+}
+
+/// Whether the system says so now.
+fn is_so(condition: Condition, hot_celsius: f64, power: &str) -> bool {
+    match condition {
+        Condition::Hot => machine::power().hottest.is_some_and(|zone| zone.celsius >= hot_celsius),
+        Condition::Throttled => !machine::power().throttled.is_empty(),
+        Condition::OtherPowerMode => machine::power_identity() != power,
+    }
+}
+
+fn is(rung: &Candidate, model: &Arc<Model>) -> bool {
+    (&rung.choice.name, rung.way) == (&model.choice.name, model.way)
+}
+
+/// Loads it and lets it answer once: the first time is the slowest.
+fn open(rung: &Candidate, settings: &classifier::Settings) -> Result<Classifier, String> {
+    let settings = classifier::Settings { way: rung.way, ..*settings };
+    let mut classifier = Classifier::open(&rung.choice, &settings).map_err(|error| error.to_string())?;
+    classifier.warm_up().map_err(|error| error.to_string())?;
+    Ok(classifier)
+}
+
+fn in_words(change: Change, to: &Candidate, limit_ms: f64) -> String {
+    let name = &to.choice.name;
+    match change {
+        Change::Down { slowdown, cause, .. } => {
+            let why = match cause {
+                Cause::Slow => "another program takes time".into(),
+                Cause::Known(Condition::Hot) => "it is hot".into(),
+                Cause::Known(Condition::Throttled) => "clocks are held down".to_string(),
+                Cause::Known(Condition::OtherPowerMode) => "the power mode is another".into(),
+            };
+            format!("down to {name}: answers take {slowdown:.1} times as long, over {limit_ms:.0} ms; {why}, it seems")
+        }
+        Change::Up { .. } | Change::Stay => format!("up to {name}: there is room for it again"),
+    }
+}
+
+/// How the pick does at first, in service.
+#[derive(Default)]
+struct Held {
+    answers: u32,
+    over: u32,
+}
+
+impl Held {
+    /// Counts an answer; says, once, that the pick has held for so long.
+    fn holds(&mut self, total_ms: f64, limit_ms: f64, since: Duration, model: &Model) -> bool {
+        self.answers += 1;
+        self.over += u32::from(total_ms > limit_ms);
+        if since < HOLD {
+            return false;
+        }
+        let share = 100.0 * f64::from(self.over) / f64::from(self.answers);
+        let name = &model.choice.name;
+        info!("{name} has answered {} pictures in {} s, {share:.1} % of them late", self.answers, HOLD.as_secs());
+        true
+    }
+}
