@@ -118,6 +118,10 @@ check-arm-caches:
     benches/arm/setup.sh
     python3 benches/arm/check.py
 
+# The picker and what keeps to it, on simulated devices and on ones that others have timed (two minutes; `just simulate --seed 2`)
+simulate *arguments:
+    cargo run --release --example simulate -- {{arguments}}
+
 # Slower checks, before an issue is called done
 ci-heavy: ci check-models check-onnxruntime dist test-arm (test-board "--faults") test-systemd
 

@@ -47,7 +47,8 @@ pub mod picture;
 pub mod plot;
 pub mod screen;
 
-// The pick.
+// The pick, and keeping to it.
+pub mod adapt;
 pub mod measure;
 pub mod pick;
 

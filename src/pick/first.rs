@@ -49,7 +49,7 @@ impl Search {
                 let per_macs = self.p95_ms(smallest) / macs(smallest);
                 let plausible = |at: &usize| needed_ms(per_macs * macs(*at)) <= PLAUSIBLE * limit_ms;
                 let larger = || open.iter().copied().filter(|&at| macs(at) > macs(smallest));
-                larger().filter(plausible).last().or_else(|| larger().next()).or_else(|| open.first().copied())
+                larger().rfind(plausible).or_else(|| larger().next()).or_else(|| open.first().copied())
             }
             _ => {
                 let (low, high) = (macs(measured[0]), macs(measured[measured.len() - 1]));

@@ -37,9 +37,9 @@ pub struct Law {
 }
 
 /// Shares of the time, at the mean of what was measured, that activations are tried for. The first is preferred.
-const SHARES: [f64; 3] = [0.0, 0.5, 1.0];
-/// Below this many points only multiply-accumulates are tried: everything explains three.
-const LEAST_FOR_ACTIVATIONS: usize = 4;
+const SHARES: [f64; 5] = [0.0, 0.25, 0.5, 0.75, 1.0];
+/// Below this many points only multiply-accumulates are tried: everything explains two.
+const LEAST_FOR_ACTIVATIONS: usize = 3;
 /// Activations must leave less than this share of the residual to be believed.
 const BETTER: f64 = 0.7;
 /// Up to this many points every pair of them makes a line to try; beyond, pairs that lie far apart do.

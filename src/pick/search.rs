@@ -149,12 +149,15 @@ impl Search {
         if self.candidates[at].verdict != Verdict::Open || self.gives_up(self.candidates[at].way) {
             return false;
         }
-        let least_ms = self.least_p95_ms(at);
-        let too_slow = self.budget.frame_ms.is_some_and(|limit| needed_ms(least_ms) > limit);
-        !too_slow
-            && self.matters(at, least_ms, found)
+        !self.is_out_of_reach(at)
+            && self.matters(at, self.least_p95_ms(at), found)
             && self.heavier_than(at).is_none()
             && self.dominator(at).is_none()
+    }
+
+    /// Whether an unmeasured candidate is too slow even if it takes the least that it may.
+    fn is_out_of_reach(&self, at: usize) -> bool {
+        self.budget.frame_ms.is_some_and(|limit| needed_ms(self.least_p95_ms(at)) > limit)
     }
 
     /// The least that an unmeasured candidate may take at the 95th percentile.
@@ -176,15 +179,16 @@ impl Search {
         }
     }
 
-    /// One that runs in the same way, costs no more and is at least as accurate.
+    /// One that fits in the same way, or is to be tried before, costs no more and is at least as accurate. One that does
+    /// not fit settles nothing of others: on some accelerators a larger one is quicker.
     pub fn dominator(&self, at: usize) -> Option<usize> {
         let Candidate { choice, way, .. } = &self.candidates[at];
         (0..self.candidates.len()).find(|&other| {
             let candidate = &self.candidates[other];
-            let runs = match candidate.verdict {
-                Verdict::Open => true,                  // it is tried first
-                Verdict::TooMuchMemory { .. } => false, // more work may still take less memory
-                _ => candidate.measurement.is_some(),
+            let counts = match candidate.verdict {
+                Verdict::Open => !self.is_out_of_reach(other),
+                Verdict::Fits => true,
+                _ => false,
             };
             let no_more = candidate.choice.million_macs <= choice.million_macs;
             // Of two that are alike in both, the first.
@@ -192,7 +196,7 @@ impl Search {
                 Ordering::Equal => candidate.choice.million_macs < choice.million_macs || other < at,
                 order => order == Ordering::Greater,
             };
-            candidate.way == *way && runs && no_more && better && other != at
+            candidate.way == *way && counts && no_more && better && other != at
         })
     }
 

@@ -13,6 +13,11 @@ impl Seeded {
         mixed ^ (mixed >> 31)
     }
 
+    /// From 0 up to `count`.
+    fn below(&mut self, count: u64) -> u64 {
+        self.next() % count
+    }
+
     /// From `low` to `high`, evenly.
     fn between(&mut self, low: f64, high: f64) -> f64 {
         low + (high - low) * (self.next() >> 11) as f64 / (1u64 << 53) as f64
@@ -26,13 +31,13 @@ const WAYS: [Way; 2] = [
 
 /// Two to nine choices whose accuracy mostly grows with work, half of them estimates.
 fn choices(seeded: &mut Seeded) -> Vec<Choice> {
-    let count = 2 + seeded.next() % 8;
+    let count = 2 + seeded.below(8);
     (0..count)
         .map(|at| {
             let macs = seeded.between(60.0, 1300.0);
             let top1 = 40.0 + 5.0 * macs.ln() + seeded.between(-1.0, 1.0);
-            let source = if seeded.next() % 2 == 0 { "estimate: …" } else { "published" };
-            let network = format!("n{}", seeded.next() % 3);
+            let source = if seeded.below(2) == 0 { "estimate: …" } else { "published" };
+            let network = format!("n{}", seeded.below(3));
             Choice { top1_source: source.into(), ..choice(&network, 100 + at as u32, macs, top1) }
         })
         .collect()
@@ -46,8 +51,8 @@ fn machine(seed: u64) -> impl Fn(&Choice, Way, Effort) -> Result<Measurement, Me
         let mut law = Seeded(seed ^ (engine << 40));
         let (fixed, slope) = (law.between(1.0, 8.0), law.between(0.01, 0.08));
         let mut own = Seeded(seed ^ (engine << 40) ^ (u64::from(choice.side) << 8));
-        let odd = if own.next() % 6 == 0 { own.between(0.5, 2.0) } else { 1.0 };
-        if own.next() % 20 == 0 {
+        let odd = if own.below(6) == 0 { own.between(0.5, 2.0) } else { 1.0 };
+        if own.below(20) == 0 {
             return failed(choice, "killed");
         }
         let found = measurement(choice, (fixed + slope * choice.million_macs) * odd, 50.0);
@@ -111,7 +116,7 @@ fn the_order_of_catalog_and_ways_changes_nothing() {
         let budget = ms(seeded.between(5.0, 80.0));
         let mut shuffled = choices.clone();
         for at in (1..shuffled.len()).rev() {
-            shuffled.swap(at, (seeded.next() % (at as u64 + 1)) as usize);
+            shuffled.swap(at, seeded.below(at as u64 + 1) as usize);
         }
         let ways = [WAYS[1], WAYS[0]];
         let said =
