@@ -4,7 +4,7 @@ mod common;
 
 use std::process::{Child, Command};
 
-use common::gstreamer::{is_here, processes, signal, wait_for};
+use common::gstreamer::{is_here, is_there, processes, signal, wait_for};
 use common::program::{Ended, Program};
 use phicam::camera::gst::Settings;
 use phicam::camera::{Camera, Gst, Next};
@@ -96,4 +96,52 @@ fn a_pipeline_takes_no_descriptor_with_it() {
     }
     let after = descriptors();
     assert!(open > before && after < before + 40, "{before} before, {open} while open, {after} after");
+}
+
+/// The program on a Jetson whose gst-launch-1.0 is `script`: Argus cannot be had elsewhere. `script` begins with what the
+/// real one says of a picture of 64 × 48.
+fn on_jetson(program: &Program, frames: &str, script: &str) -> Ended {
+    let caps = "video/x-raw, format=(string)GRAY8, width=(int)64, height=(int)48, framerate=(fraction)30/1";
+    let said = format!("/GstPipeline:pipeline0/GstCapsFilter:phicam.GstPad:src: caps = {caps}");
+    program.write("bin/gst-launch-1.0", format!("#!/bin/sh\necho '{said}'\n{script}\n"));
+    let stub = program.path("bin/gst-launch-1.0");
+    std::fs::set_permissions(&stub, std::os::unix::fs::PermissionsExt::from_mode(0o755)).unwrap();
+    let camera = ["run", "--camera", "csi:0?source=argus", "--display", "none", "--model", "lite0@96", "--json"];
+    let mut command = program.command(camera.iter().chain(&["--frames", frames]));
+    let path = format!("{}:/usr/bin:/bin", program.path("bin").display());
+    command.env("PATH", path).output().unwrap().into()
+}
+
+#[test]
+fn argus_that_fails_with_exit_code_0_is_lost_and_started_again() {
+    let program = Program::new();
+    let fails = "head -c 3072 /dev/zero >&0; sleep 0.2; head -c 1000 /dev/zero >&0
+                 echo 'Error generated. gstnvarguscamerasrc.cpp, execute:557 No cameras available'";
+    let ended = on_jetson(&program, "3", fails).with(0);
+    assert_eq!(ended.json().len(), 3, "{ended:?}");
+    let gone = "csi:0 (nvarguscamerasrc), 64×48 GREY at 30 fps is gone: exit status: 0: Error generated";
+    ended.saying(&[gone, "No cameras available", " 2 bad"]);
+}
+
+#[test]
+fn a_sensor_without_pictures_is_an_error_at_the_start() {
+    let program = Program::new();
+    let ended =
+        on_jetson(&program, "1", "echo '(Argus) Error FileOperationFailed: Connecting to nvargus-daemon failed'");
+    ended.with(1).saying(&[
+        "gives no picture",
+        "exit status: 0",
+        "Connecting to nvargus-daemon failed",
+        "try it alone",
+    ]);
+}
+
+#[test]
+fn a_process_that_does_not_end_when_asked_is_killed() {
+    let program = Program::new();
+    let stays = "trap '' INT; echo $$ > pid; head -c 3072 /dev/zero >&0; while :; do sleep 0.1; done";
+    let ended = on_jetson(&program, "1", stays).with(0);
+    ended.saying(&["does not end, it is killed"]);
+    let pid = std::fs::read_to_string(program.path("pid")).unwrap().trim().parse().unwrap();
+    assert!(!is_there(pid), "it goes on after the program");
 }

@@ -20,7 +20,8 @@ pub fn is_here(test: &str) -> bool {
     let remedy = "apt-get install gstreamer1.0-tools gstreamer1.0-plugins-base";
     let demanded = std::env::var_os("PHICAM_GST_TESTS").is_some_and(|value| value == "1");
     assert!(!demanded, "PHICAM_GST_TESTS=1, but GStreamer is not here: {remedy}");
-    let _ = writeln!(std::io::stderr(), "SKIPPED {test}: GStreamer is not here ({remedy})");
+    let line = format!("SKIPPED {test}: GStreamer is not here ({remedy})\n"); // written at once: tests run beside each other
+    let _ = std::io::stderr().write_all(line.as_bytes());
     false
 }
 
