@@ -223,13 +223,20 @@ pub struct BudgetArgs {
     /// Resident memory in MiB
     #[arg(long, value_name = "MIB", value_parser = parse_positive)]
     pub memory: Option<f64>,
+    /// Share of all cores in percent: whole ones, at least one
+    #[arg(long, value_name = "PERCENT", value_parser = parse_positive, conflicts_with = "threads")]
+    pub cpu: Option<f64>,
+    /// Degrees to stay below while it runs, by doing less
+    #[arg(long, value_name = "DEGREES", value_parser = parse_positive)]
+    pub celsius: Option<f64>,
 }
 
 impl BudgetArgs {
     /// As limits.
     pub fn budget(&self) -> Budget {
         let frame_ms = self.frame_ms.or(self.fps.map(|fps| 1000.0 / fps));
-        Budget { million_macs: self.flops, frame_ms, memory_mib: self.memory }
+        let Self { flops: million_macs, memory: memory_mib, cpu: cpu_percent, celsius, .. } = *self;
+        Budget { million_macs, frame_ms, memory_mib, cpu_percent, celsius }
     }
 }
 

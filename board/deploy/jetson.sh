@@ -34,17 +34,18 @@ say_jetson() {
 }
 # What the unit has to allow beside what it does on every board.
 install_jetson() {
-    if [ -z "$(jetson_linux)" ]; then
+    if [ -z "$(jetson_linux)" ] && ! tr '\0' '\n' 2> /dev/null < "$root/proc/device-tree/compatible" | grep -q '^nvidia,tegra'; then
         [ ! -e "$DROP_IN" ] || { rm -f "$DROP_IN"; changed=yes; }
         return 0
     fi
     mkdir -p "${DROP_IN%/*}" && replace "$DROP_IN" 644 << 'END'
-# The GPU's driver; CUDA makes code at run time; cameras on CSI are reached by the socket of NVIDIA's daemon in /tmp.
+# Argus, which gives pictures of CSI sensors, is spoken to through a socket in /tmp. NVIDIA's devices have other names with each
+# JetPack: here the groups alone say what may be opened. CUDA makes code while it runs.
 [Service]
-DeviceAllow=char-nv* rw
-DeviceAllow=/dev/nvmap rw
-MemoryDenyWriteExecute=no
 PrivateTmp=no
+DevicePolicy=auto
+DeviceAllow=
+MemoryDenyWriteExecute=no
 END
 }
 # Builds what TensorRT needs, before the release is switched to, where that was asked for. It may take minutes a model.

@@ -33,20 +33,12 @@ replace() {
     if cmp -s "$1.new.$$" "$1"; then rm -f "$1.new.$$"; return; fi
     chmod "$2" "$1.new.$$" && mv "$1.new.$$" "$1" && changed=yes
 }
-# The unit on standard input as this board needs it. On a Jetson Argus is spoken to through a socket in /tmp, and NVIDIA's
-# devices have other names with each JetPack: there the groups alone say what may be opened.
-unit_for_here() {
-    jetson=''
-    ! tr '\0' '\n' 2> /dev/null < "$root/proc/device-tree/compatible" | grep -q '^nvidia,tegra' ||
-        jetson='s/^PrivateTmp=yes/PrivateTmp=no/; s/^DevicePolicy=closed/DevicePolicy=auto/; /^DeviceAllow=/d'
-    sed "s/@GROUPS@/$(here_groups)/; $jetson"
-}
 # The service as release `$1` has it, and started at boot.
 install_service() {
     from=$prefix/releases/$1/deploy changed=''
     if has_systemd; then
         for unit in $UNITS; do
-            unit_for_here < "$from/$unit" > "$work/$unit"
+            sed "s/@GROUPS@/$(here_groups)/" "$from/$unit" > "$work/$unit"
             replace "/etc/systemd/system/$unit" 644 < "$work/$unit" || return 1
         done
         install_jetson || return 1

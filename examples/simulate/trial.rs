@@ -154,7 +154,7 @@ fn budget(random: &mut Random, truths: &[Truth]) -> Budget {
     let ((least_ms, most_ms), (least_mib, most_mib)) = (extremes(|t| t.p95_ms), extremes(|t| t.rss_mib));
     let frame_ms = random.log_between(0.5 * least_ms, 1.5 * most_ms);
     let memory_mib = random.chance(1.0 / 3.0).then(|| random.log_between(0.8 * least_mib, 1.2 * most_mib));
-    Budget { frame_ms: Some(frame_ms), memory_mib, million_macs: None }
+    Budget { frame_ms: Some(frame_ms), memory_mib, ..Budget::default() }
 }
 
 /// One measurement of Lite0 a way, the rest in proportion to work; memory it is told.

@@ -10,7 +10,7 @@ use log::{error, info, warn};
 use signal_hook::consts::{SIGINT, SIGTERM};
 use signal_hook::flag;
 
-use super::health::{HOT_CELSIUS, keep_watch};
+use super::health::keep_watch;
 use super::setup::{Setup, board, classifier_settings};
 use super::{exit, write_json};
 use crate::board::Board;
@@ -25,6 +25,7 @@ use crate::pipeline::{Counts, Line};
 use crate::watch::{Again, Open, Watch};
 use crate::{camera, display, json, places};
 
+mod cooling;
 mod deciding;
 mod keeping;
 use deciding::{decide, open_largest};
@@ -48,7 +49,7 @@ pub fn run(args: RunArgs, out: &mut dyn Write) -> anyhow::Result<ExitCode> {
     let mut current = (first.model().choice.name.clone(), first.model().way);
     let mut line = Line::new(&stop);
     line.rescue = Some(Box::new(|failed| on_the_processor(failed, &settings)));
-    let limit_ms = setup.budget.frame_ms;
+    let (limit_ms, celsius) = (setup.budget.frame_ms, setup.budget.celsius);
     let names: Vec<String> = displays.iter().map(|display| display.name()).collect();
     let mut write_error = None;
     let (ended, picked) = std::thread::scope(|scope| {
@@ -58,8 +59,8 @@ pub fn run(args: RunArgs, out: &mut dyn Write) -> anyhow::Result<ExitCode> {
                 true => decide(&line, &mut setup, &settings, &mut current, &stop)?,
                 false => pick,
             };
-            if let (Some(pick), Some(limit_ms)) = (pick, limit_ms) {
-                keep(&line, &pick, &current, &settings, limit_ms, HOT_CELSIUS, &stop);
+            if let (Some(pick), Some(limit_ms)) = (pick, limit_ms.or(celsius.map(|_| f64::INFINITY))) {
+                keep(&line, &pick, &current, &settings, limit_ms, celsius, &stop);
             }
             Ok(())
         });

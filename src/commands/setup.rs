@@ -83,7 +83,8 @@ impl Setup {
                 comparable
             }
         };
-        let threads = choice.threads.map_or_else(machine::cores, usize::from);
+        let budget = budget.budget().or(board.budget);
+        let threads = choice.threads.map_or_else(|| budget.threads(machine::cores()), usize::from);
         let ways = engine::ways(choice.named_engine(), choice.precision, threads)?;
         let known = catalog.choices.iter().filter_map(|choice| choice.network.scaled).collect();
         let mut admitted: Vec<Choice> = admitted.into_iter().cloned().collect();
@@ -93,7 +94,7 @@ impl Setup {
         let named = |pinned: &&Choice| only || model == Some(&pinned.name);
         Ok(Setup {
             folder,
-            budget: budget.budget().or(board.budget),
+            budget,
             ways,
             pinned: admitted.iter().find(named).cloned(),
             admitted,

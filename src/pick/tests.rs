@@ -145,7 +145,7 @@ fn nothing_fits_says_what_the_smallest_needs_and_that_much_does() {
         said.contains("the smallest, lite0@96 (φ -2.57), needs 7 ms a frame at p95, 72 M MACs and 70 MiB"),
         "{said}"
     );
-    let enough = Budget { frame_ms: Some(7.0), million_macs: Some(72.0), memory_mib: Some(70.0) };
+    let enough = Budget { frame_ms: Some(7.0), million_macs: Some(72.0), memory_mib: Some(70.0), ..Budget::default() };
     assert_eq!(picked(enough).unwrap().choice.name, "lite0@96");
     let said = picked(Budget { million_macs: Some(50.0), ..Budget::default() }).unwrap_err().to_string();
     assert!(said.contains("lite0@96") && said.contains("needs 72.0 M MACs"), "{said}");

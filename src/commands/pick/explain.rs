@@ -49,7 +49,7 @@ fn picture(pick: &Pick) -> Picture {
     );
     Picture {
         title: format!("{} is the largest that fits", pick.choice.name),
-        subtitle: reason(pick),
+        subtitle: reason(pick).replace(" → ", ": "), // the font has no arrows
         x: Axis::logarithmic("work of a picture, million multiply-accumulates", ends, |macs| format!("{macs}")),
         panels: vec![Panel { y, share: 1.0, series }],
     }

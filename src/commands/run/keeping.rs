@@ -6,6 +6,8 @@ use std::time::{Duration, Instant};
 
 use log::{debug, info, warn};
 
+use super::super::health::HOT_CELSIUS;
+use super::cooling::Cooling;
 use crate::adapt::{Adapt, Cause, Change, Condition, Rung};
 use crate::classifier::{self, Classifier, Model};
 use crate::engine::{Way, onnxruntime};
@@ -21,15 +23,15 @@ const ASK: Duration = Duration::from_secs(1);
 /// How long the pick has to hold before that is said.
 const HOLD: Duration = Duration::from_secs(20);
 
-/// Looks after `pick` until the line ends. `current`: the choice that answers, and its way. `limit_ms`: what an answer may take at the 95th percentile; `hot_celsius`: from
-/// where on heat is a reason to do less.
+/// Looks after `pick` until the line ends. `current`: the choice that answers, and its way. `limit_ms`: what an answer may take at the 95th percentile; `celsius`: what
+/// the hottest place is to stay below; without it heat counts only where answers are late.
 pub fn keep(
     line: &Line,
     pick: &Pick,
     current: &(String, Way),
     settings: &classifier::Settings,
     limit_ms: f64,
-    hot_celsius: f64,
+    celsius: Option<f64>,
     stop: &AtomicBool,
 ) {
     let rungs: Vec<&Candidate> = pick.ladder.iter().map(|step| &pick.candidates[step.candidate]).collect();
@@ -48,18 +50,26 @@ pub fn keep(
     }
     let power = machine::power_identity();
     let (start, mut asked, mut held) = (Instant::now(), None::<Instant>, Some(Held::default()));
+    let mut hottest = None;
     let (mut took, mut over) = (Vec::new(), CONDITIONS.map(|condition| (condition, false)));
+    let mut cooling = Cooling::new(celsius);
     while !stop.load(Ordering::Relaxed) && !line.ended() {
         std::thread::sleep(LOOK);
         if asked.is_none_or(|asked| asked.elapsed() >= ASK) {
             asked = Some(Instant::now());
+            hottest = machine::power().hottest.map(|zone| zone.celsius);
             for (condition, known) in &mut over {
-                let now = is_so(*condition, hot_celsius, &power);
+                let now = is_so(*condition, celsius.unwrap_or(HOT_CELSIUS), &power);
                 if now != *known {
                     *known = now;
                     if now { adapt.begins(*condition) } else { adapt.ends(*condition) }
                 }
             }
+        }
+        let now_s = start.elapsed().as_secs_f64();
+        if let Some(to) = cooling.step_down(now_s, hottest, adapt.at(), rungs.len()) {
+            let words = format!("down to {}: {:.0} °C is too hot", rungs[to].choice.name, hottest.unwrap_or_default());
+            hand_over(line, &mut adapt, rungs[to], to, words, now_s, settings);
         }
         line.recent.take(&mut took);
         for Took { at, total_ms, model } in took.drain(..) {
@@ -79,18 +89,31 @@ pub fn keep(
             };
             held = None;
             let words = in_words(change, rungs[to], limit_ms);
-            match open(rungs[to], settings) {
-                Ok(classifier) => {
-                    info!("{words}");
-                    line.screen.notice(words);
-                    line.next_model.put(classifier);
-                    adapt.changed(start.elapsed().as_secs_f64(), to);
-                }
-                Err(error) => {
-                    warn!("{words}, but it cannot be opened: {error}");
-                    adapt.failed(to);
-                }
-            }
+            hand_over(line, &mut adapt, rungs[to], to, words, now_s, settings);
+        }
+    }
+}
+
+/// Opens a rung and lets it answer from now on, announced.
+fn hand_over(
+    line: &Line,
+    adapt: &mut Adapt,
+    rung: &Candidate,
+    to: usize,
+    words: String,
+    now_s: f64,
+    settings: &classifier::Settings,
+) {
+    match open(rung, settings) {
+        Ok(classifier) => {
+            info!("{words}");
+            line.screen.notice(words);
+            line.next_model.put(classifier);
+            adapt.changed(now_s, to);
+        }
+        Err(error) => {
+            warn!("{words}, but it cannot be opened: {error}");
+            adapt.failed(to);
         }
     }
 }
