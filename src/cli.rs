@@ -72,7 +72,7 @@ pub struct RunArgs {
     #[command(flatten)]
     pub board: BoardArgs,
     /// v4l2:, v4l2:/dev/video0?size=1280x720&fps=30, csi:0, csi:1?size=1280x720&fps=30, gst:'GSTREAMER PIPELINE',
-    /// files:DIR, files:'a/*.jpg', pattern, pattern:640x480 [default: the board's]
+    /// files:DIR, files:'a/*.jpg', pattern, pattern:640x480@60 [default: the board's]
     #[arg(long, value_name = "URI")]
     pub camera: Option<camera::Settings>,
     /// auto, drm, drm:HDMI-A-1@1280x720, fb:/dev/fb1, png:FILE, png:FILE@800x480, terminal, none; can be given several

@@ -11,6 +11,8 @@ fn a_value_that_cannot_be_meant_is_refused_with_what_is_expected() {
         ("run --camera foo:", &["foo:", "--camera", "expected files:DIR"][..]),
         ("run --camera fils:x", &["fils:x", "did you mean `files`?"]),
         ("run --camera pattern:0x480", &["0x480", "1 to 8192"]),
+        ("run --camera pattern:640x480@fast", &["`fast`", "such as 60"]),
+        ("run --camera pattern:640x480@0", &["fps is 0", "0.001 to 1000"]),
         ("run --camera gst:", &["has no pipeline", "videotestsrc is-live=true"]),
         ("run --camera gst:--help", &["begins with `--help`", "expected an element"]),
         ("run --camera gts:videotestsrc", &["gts:videotestsrc", "did you mean `gst`?"]),

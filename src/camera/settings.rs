@@ -76,16 +76,23 @@ impl std::str::FromStr for Settings {
             ("pattern", None) => {
                 Ok(Settings::Pattern { width: default_width(), height: default_height(), fps: default_fps() })
             }
-            ("pattern", Some(size)) => {
+            ("pattern", Some(rest)) => {
+                let (size, fps) = match rest.split_once('@') {
+                    None => (rest, default_fps()),
+                    Some((size, fps)) => {
+                        (size, fps.parse().map_err(|_| format!("fps is `{fps}`, expected a number such as 60"))?)
+                    }
+                };
+                check_fps("fps", fps)?;
                 let (width, height) = crate::frame::parse_size(size)?;
-                Ok(Settings::Pattern { width, height, fps: default_fps() })
+                Ok(Settings::Pattern { width, height, fps })
             }
             ("v4l2", rest) => Ok(Settings::V4l2(Box::new(v4l2::Settings::parse(rest.unwrap_or(""))?))),
             ("gst", rest) => Ok(Settings::Gst(Box::new(gst::Settings::parse(rest.unwrap_or(""))?))),
             ("csi", rest) => Ok(Settings::Csi(Box::new(gst::CsiSettings::parse(rest.unwrap_or(""))?))),
             _ => Err(format!(
                 "camera is `{uri}`, expected files:DIR, files:'a/*.jpg', pattern, \
-                 pattern:WIDTHxHEIGHT, v4l2:, v4l2:/dev/videoN, csi:0 or gst:PIPELINE{}",
+                 pattern:WIDTHxHEIGHT@FPS, v4l2:, v4l2:/dev/videoN, csi:0 or gst:PIPELINE{}",
                 crate::strict::did_you_mean(kind, ["files", "pattern", "v4l2", "csi", "gst"])
             )),
         }

@@ -1,0 +1,81 @@
+"""Is the pick the same each time, and does it hold? `just check-pick`: five rates, three picks each, a minute of the line; again
+with one core stolen. Needs a machine that does nothing else, and Python 3.11 alone. The result goes below benches/results."""
+
+import argparse
+import datetime
+import json
+import os
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parents[2]
+PHICAM = ROOT / "target" / "release" / "phicam"
+FRAMES_A_SECOND = (15, 30, 60, 90, 120)
+PICKS = 3
+SECONDS = 60
+
+
+def pick(rate: float) -> dict:
+    """A pick by a machine that remembers nothing."""
+    with tempfile.TemporaryDirectory() as state:
+        words = [PHICAM, "pick", "--fps", str(rate), "--json"]
+        done = subprocess.run(words, env=os.environ | {"PHICAM_STATE": state}, capture_output=True, text=True, check=True)
+        return json.loads(done.stdout.splitlines()[0])
+
+
+def line(rate: float) -> dict:
+    """The line at that rate: measured, picked, and answering for a minute after that."""
+    with tempfile.TemporaryDirectory() as state:
+        environment = os.environ | {"PHICAM_STATE": state, "RUST_LOG": "info"}
+        subprocess.run([PHICAM, "pick", "--fps", str(rate)], env=environment, capture_output=True, check=True)
+        words = [PHICAM, "run", "--camera", f"pattern:640x480@{rate}", "--display", "none", "--json"]
+        words += ["--fps", str(rate), "--frames", str(int(rate * SECONDS))]
+        done = subprocess.run(words, env=environment, capture_output=True, text=True, check=True)
+    answers = [json.loads(row) for row in done.stdout.splitlines()]
+    times = sorted(answer["total_ms"] for answer in answers)
+    models: dict[str, int] = {}
+    for answer in answers:
+        models[answer["model"]] = models.get(answer["model"], 0) + 1
+    changes = sum(row.startswith(("info: down to", "info: up to")) for row in done.stderr.splitlines())
+    return {"p95_ms": times[int(len(times) * 0.95)], "answers": len(times), "models": models, "changes": changes}
+
+
+def condition(name: str) -> list[dict]:
+    rows = []
+    for rate in FRAMES_A_SECOND:
+        picks = [pick(rate) for _ in range(PICKS)]
+        choices = [found["choice"] for found in picks]
+        held = line(rate)
+        row = {"condition": name, "frames_a_second": rate, "budget_ms": 1000 / rate, "choices": choices, **held}
+        same, within = len(set(choices)) == 1, held["p95_ms"] <= 1000 / rate
+        verdict = f"{'same' if same else 'NOT THE SAME'}, {'within' if within else 'OVER'} the budget"
+        print(f"{name:<12} {rate:>4}/s  {', '.join(choices):<42} line p95 {held['p95_ms']:6.2f} of {1000 / rate:6.2f} ms, "
+              f"{held['changes']} changes: {verdict}", flush=True)
+        rows.append(row)
+    return rows
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--out", type=Path, help="a file for the rows, as JSON")
+    arguments = parser.parse_args()
+    rows = condition("quiet")
+    thief = subprocess.Popen([sys.executable, "-c", "while True: pass"])
+    try:
+        rows += condition("core stolen")
+    finally:
+        thief.kill()
+        thief.wait()
+    commit = subprocess.run(["git", "rev-parse", "--short", "HEAD"], cwd=ROOT, capture_output=True, text=True).stdout.strip()
+    date = datetime.datetime.now(datetime.timezone.utc).strftime("%Y-%m-%d")
+    if arguments.out:
+        arguments.out.write_text(json.dumps({"date": date, "commit": commit, "rows": rows}, indent=1) + "\n")
+    good = all(len(set(row["choices"])) == 1 and row["p95_ms"] <= row["budget_ms"] for row in rows)
+    print("all the same and within their budgets" if good else "see above for what is not")
+    return 0 if good else 1
+
+
+if __name__ == "__main__":
+    sys.exit(main())
