@@ -26,6 +26,8 @@ pub struct Search {
     worth: Vec<Worth>,
     work: Vec<Work>,
     laws: BTreeMap<Way, Law>,
+    /// How many were measured in each way.
+    measured: BTreeMap<Way, usize>,
 }
 
 /// The most accurate that fits, and the cheapest of those that are as good as far as anyone knows: positions.
@@ -43,8 +45,14 @@ impl Search {
         sorted.sort_by(|a, b| a.million_macs.total_cmp(&b.million_macs).then(a.name.cmp(&b.name)));
         let mut ways = ways.to_vec();
         ways.sort();
-        let mut search =
-            Search { candidates: Vec::new(), budget, worth: Vec::new(), work: Vec::new(), laws: BTreeMap::new() };
+        let mut search = Search {
+            candidates: Vec::new(),
+            budget,
+            worth: Vec::new(),
+            work: Vec::new(),
+            laws: BTreeMap::new(),
+            measured: BTreeMap::new(),
+        };
         for choice in sorted {
             let work = Work::of(choice);
             let over = budget.million_macs.is_some_and(|limit| choice.million_macs > limit);
@@ -65,8 +73,9 @@ impl Search {
                 if self.candidates[at].verdict != Verdict::TooMuchWork {
                     self.candidates[at].verdict = judge(&measurement, &self.budget);
                 }
-                self.candidates[at].measurement = Some(measurement);
                 let way = self.candidates[at].way;
+                let is_new = self.candidates[at].measurement.replace(measurement).is_none();
+                *self.measured.entry(way).or_default() += usize::from(is_new);
                 let of_way = (0..self.candidates.len()).filter(|&other| self.candidates[other].way == way);
                 let points = of_way.filter_map(|at| Some((self.work[at], self.candidates[at].measurement.as_ref()?)));
                 if let Some(law) = Law::through(points) {
@@ -164,10 +173,10 @@ impl Search {
     fn least_p95_ms(&self, at: usize) -> f64 {
         let way = self.candidates[at].way;
         let measured = |other: &&Candidate| other.way == way && other.measurement.is_some();
-        match (self.laws.get(&way), self.candidates.iter().filter(measured).count()) {
-            (None, _) | (_, 0) => 0.0,
+        match (self.laws.get(&way), self.measured.get(&way)) {
+            (None, _) | (_, None | Some(0)) => 0.0,
             // One point makes no law; but what is larger takes no less, but for a surprise.
-            (Some(_), 1) => {
+            (Some(_), Some(1)) => {
                 let only = self
                     .candidates
                     .iter()
@@ -185,18 +194,20 @@ impl Search {
         let Candidate { choice, way, .. } = &self.candidates[at];
         (0..self.candidates.len()).find(|&other| {
             let candidate = &self.candidates[other];
-            let counts = match candidate.verdict {
-                Verdict::Open => !self.is_out_of_reach(other),
-                Verdict::Fits => true,
-                _ => false,
-            };
-            let no_more = candidate.choice.million_macs <= choice.million_macs;
+            if candidate.way != *way || candidate.choice.million_macs > choice.million_macs || other == at {
+                return false;
+            }
             // Of two that are alike in both, the first.
             let better = match self.compare(other, at) {
                 Ordering::Equal => candidate.choice.million_macs < choice.million_macs || other < at,
                 order => order == Ordering::Greater,
             };
-            candidate.way == *way && counts && no_more && better && other != at
+            better
+                && match candidate.verdict {
+                    Verdict::Open => !self.is_out_of_reach(other),
+                    Verdict::Fits => true,
+                    _ => false,
+                }
         })
     }
 
