@@ -54,22 +54,29 @@ pub fn measure(args: MeasureArgs, out: &mut dyn Write) -> anyhow::Result<ExitCod
     }
     bar(plan.len(), plan.len(), "");
     let seconds = started.elapsed().as_secs_f64();
-    let laws: Vec<(Way, Vec<(&Choice, &Measurement)>, Option<Law>)> = setup
+    let laws: Vec<OfWay> = setup
         .ways
         .iter()
         .map(|way| {
             let found: Vec<_> =
                 choices.iter().filter_map(|choice| Some((choice, setup.remembered.get(choice, *way)?))).collect();
             let law = Law::through(found.iter().map(|(choice, found)| (Work::of(choice), *found)));
-            (*way, found, law)
+            OfWay { way: *way, found, law }
         })
         .collect();
     match args.json {
         true => write_json(out, &as_json(&laws, seconds))?,
         false => table(&laws, seconds, out)?,
     }
-    let nothing = laws.iter().all(|(_, found, _)| found.is_empty());
+    let nothing = laws.iter().all(|of| of.found.is_empty());
     Ok(if nothing { exit::SOME_FAILED.into() } else { ExitCode::SUCCESS })
+}
+
+/// What is known of one way.
+struct OfWay<'a> {
+    way: Way,
+    found: Vec<(&'a Choice, &'a Measurement)>,
+    law: Option<Law>,
 }
 
 /// The smallest, the largest and one between, by work: a line is told best from its ends.
@@ -110,12 +117,8 @@ fn bar(done: usize, all: usize, doing: &str) {
     let _ = stderr.flush();
 }
 
-fn table(
-    laws: &[(Way, Vec<(&Choice, &Measurement)>, Option<Law>)],
-    seconds: f64,
-    out: &mut dyn Write,
-) -> std::io::Result<()> {
-    for (way, found, law) in laws {
+fn table(laws: &[OfWay], seconds: f64, out: &mut dyn Write) -> std::io::Result<()> {
+    for OfWay { way, found, law } in laws {
         writeln!(out, "{way}, {}", machine::processor())?;
         writeln!(out, "choice           φ   M MACs   p50 ms   p95 ms   p99 ms   MiB   frames")?;
         for (choice, found) in found {
@@ -160,10 +163,10 @@ fn in_words(law: &Law) -> String {
 }
 
 /// The object that `measure --json` prints.
-fn as_json(laws: &[(Way, Vec<(&Choice, &Measurement)>, Option<Law>)], seconds: f64) -> Value {
+fn as_json(laws: &[OfWay], seconds: f64) -> Value {
     let ways: Vec<Value> = laws
         .iter()
-        .map(|(way, found, law)| {
+        .map(|OfWay { way, found, law }| {
             let choices: Vec<Value> = found
                 .iter()
                 .map(|(choice, found)| {

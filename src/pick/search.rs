@@ -14,6 +14,8 @@ use crate::measure::Effort;
 
 /// A size may take half of what the law of all sizes says, on accelerators that like some shapes better.
 const SURPRISE: f64 = 2.0;
+/// Which of two that are as good is quicker is not worth more frames than this.
+const TIE_FRAMES: u64 = 64;
 /// Further from the law than this share, what was seen at a glance is looked at again: something may have disturbed.
 const ODD: f64 = 1.25;
 /// Room for a tail to differ from the usual one of its way, as a factor.
@@ -248,12 +250,17 @@ impl Search {
                 // As good as the picked, and perhaps cheaper.
                 (Verdict::Fits, Some(found)) if self.ties(found.best, at) => {
                     let apart = p95_ms / self.p95_ms(found.picked);
-                    (apart / doubt < 1.0).then_some(apart)
+                    (apart / doubt < 1.0 && measurement.asked_frames < TIE_FRAMES).then_some(apart)
                 }
                 _ => None,
             };
+            let tied = matches!((verdict, found), (Verdict::Fits, Some(found)) if at != found.picked);
             let effort = distance
                 .and_then(|distance| closer(measurement, distance).or_else(|| once_more(measurement).filter(|_| slow)));
+            let effort = effort.map(|effort| match tied {
+                true => Effort { frames: effort.frames.min(TIE_FRAMES), ..effort },
+                false => effort,
+            });
             // The best of them first: what it is found to be may settle the others.
             if let Some(effort) = effort
                 && worst.is_none_or(|(other, _)| self.compare(at, other) == Ordering::Greater)
