@@ -122,6 +122,11 @@ check-arm-caches:
 simulate *arguments:
     cargo run --release --example simulate -- {{arguments}}
 
+# Is the pick the same each time, and does the line hold it? A quarter of an hour on a machine that does nothing else
+check-pick *arguments:
+    cargo build --release
+    python3 benches/pick/check.py {{arguments}}
+
 # Slower checks, before an issue is called done
 ci-heavy: ci check-models check-onnxruntime dist test-arm (test-board "--faults") test-systemd
 

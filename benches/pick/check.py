@@ -14,6 +14,7 @@ ROOT = Path(__file__).resolve().parents[2]
 PHICAM = ROOT / "target" / "release" / "phicam"
 FRAMES_A_SECOND = (15, 30, 60, 90, 120)
 PICKS = 3
+SETTLE_SECONDS = 25  # the pick has to hold for twenty, or it is stepped down from
 SECONDS = 60
 
 
@@ -31,9 +32,10 @@ def line(rate: float) -> dict:
         environment = os.environ | {"PHICAM_STATE": state, "RUST_LOG": "info"}
         subprocess.run([PHICAM, "pick", "--fps", str(rate)], env=environment, capture_output=True, check=True)
         words = [PHICAM, "run", "--camera", f"pattern:640x480@{rate}", "--display", "none", "--json"]
-        words += ["--fps", str(rate), "--frames", str(int(rate * SECONDS))]
+        words += ["--fps", str(rate), "--frames", str(int(rate * (SETTLE_SECONDS + SECONDS)))]
         done = subprocess.run(words, env=environment, capture_output=True, text=True, check=True)
     answers = [json.loads(row) for row in done.stdout.splitlines()]
+    answers = answers[int(rate * SETTLE_SECONDS) :]
     times = sorted(answer["total_ms"] for answer in answers)
     models: dict[str, int] = {}
     for answer in answers:
@@ -42,9 +44,9 @@ def line(rate: float) -> dict:
     return {"p95_ms": times[int(len(times) * 0.95)], "answers": len(times), "models": models, "changes": changes}
 
 
-def condition(name: str) -> list[dict]:
+def condition(name: str, rates: list[float]) -> list[dict]:
     rows = []
-    for rate in FRAMES_A_SECOND:
+    for rate in rates:
         picks = [pick(rate) for _ in range(PICKS)]
         choices = [found["choice"] for found in picks]
         held = line(rate)
@@ -60,11 +62,12 @@ def condition(name: str) -> list[dict]:
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--out", type=Path, help="a file for the rows, as JSON")
+    parser.add_argument("--rates", default=FRAMES_A_SECOND, type=lambda text: [float(rate) for rate in text.split(",")])
     arguments = parser.parse_args()
-    rows = condition("quiet")
+    rows = condition("quiet", arguments.rates)
     thief = subprocess.Popen([sys.executable, "-c", "while True: pass"])
     try:
-        rows += condition("core stolen")
+        rows += condition("core stolen", arguments.rates)
     finally:
         thief.kill()
         thief.wait()

@@ -33,8 +33,15 @@ pub fn decide(choices: &[Choice], truths: &[Truth], budget: Budget) -> Option<us
         let uncertainty = uncertainty_points(&choices[truths[best].at], &choices[truths[other].at]);
         worth(&truths[best]).ties(&worth(&truths[other]), uncertainty)
     });
-    as_good.min_by(|&a, &b| truths[a].p95_ms.total_cmp(&truths[b].p95_ms))
+    let as_good: Vec<usize> = as_good.collect();
+    let quickest_ms = as_good.iter().map(|&at| truths[at].p95_ms).fold(f64::INFINITY, f64::min);
+    let macs = |at: usize| choices[truths[at].at].million_macs;
+    let as_quick = as_good.into_iter().filter(|&at| truths[at].p95_ms <= quickest_ms * AS_QUICK);
+    as_quick.min_by(|&a, &b| macs(a).total_cmp(&macs(b)).then(truths[a].p95_ms.total_cmp(&truths[b].p95_ms)))
 }
+
+/// As the picker has it.
+const AS_QUICK: f64 = 1.1;
 
 /// Nearer to a limit than this share, it is a matter of luck what is measured.
 pub const BOUNDARY: f64 = 0.02;
@@ -54,7 +61,10 @@ pub fn is_at_a_boundary(choices: &[Choice], truths: &[Truth], budget: Budget) ->
             let (a, b) = (truths[here], others[second]);
             let uncertainty = uncertainty_points(&choices[a.at], &choices[b.at]);
             let worth = |truth: &Truth| Worth::of(&choices[truth.at], truth.way, false);
-            worth(&a).ties(&worth(&b), uncertainty) && b.p95_ms / a.p95_ms <= 1.0 + BOUNDARY
+            let near = |ratio: f64, limit: f64| (ratio / limit - 1.0).abs() <= BOUNDARY;
+            let ratio = b.p95_ms / a.p95_ms;
+            let close = near(ratio, 1.0) || near(ratio, AS_QUICK) || near(ratio, 1.0 / AS_QUICK);
+            worth(&a).ties(&worth(&b), uncertainty) && close
         })
     });
     here != more || here != less || close

@@ -28,8 +28,9 @@ use crate::{camera, display, json, places};
 mod cooling;
 mod deciding;
 mod keeping;
+mod soak;
 use deciding::{decide, open_largest};
-use keeping::keep;
+use keeping::{Limits, keep};
 
 pub fn run(args: RunArgs, out: &mut dyn Write) -> anyhow::Result<ExitCode> {
     let stop = stop_on_signals()?;
@@ -60,7 +61,7 @@ pub fn run(args: RunArgs, out: &mut dyn Write) -> anyhow::Result<ExitCode> {
                 false => pick,
             };
             if let (Some(pick), Some(limit_ms)) = (pick, limit_ms.or(celsius.map(|_| f64::INFINITY))) {
-                keep(&line, &pick, &current, &settings, limit_ms, celsius, &stop);
+                keep(&line, &pick, &current, &settings, &mut setup.remembered, Limits { limit_ms, celsius }, &stop);
             }
             Ok(())
         });

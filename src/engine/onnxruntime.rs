@@ -29,15 +29,17 @@ use super::{Engine, EngineError, Name, Precision, Way};
 use crate::catalog::Choice;
 
 /// A session of ONNX Runtime with one picture's input and its scores.
+///
+/// Fields go in this order when it is dropped: what was taken from the session's memory before the session.
 pub struct OnnxRuntime {
     model: String,
     way: Way,
     library: &'static Loaded,
-    session: Session,
     binding: IoBinding,
-    input_name: String,
     /// Where pictures are put: memory that the GPU reads by itself, where there is one.
     input: Tensor<f32>,
+    input_name: String,
+    session: Session,
     scores: Vec<f32>,
 }
 

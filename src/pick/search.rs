@@ -14,6 +14,9 @@ use crate::measure::Effort;
 
 /// A size may take half of what the law of all sizes says, on accelerators that like some shapes better.
 const SURPRISE: f64 = 2.0;
+/// Of two that are as good, the one with less work is as quick as long as it takes no more than this: else what a moment
+/// disturbs would decide.
+const AS_QUICK: f64 = 1.1;
 /// Which of two that are as good is quicker is not worth more frames than this.
 const TIE_FRAMES: u64 = 64;
 /// Further from the law than this share, what was seen at a glance is looked at again: something may have disturbed.
@@ -103,6 +106,11 @@ impl Search {
         self.candidates[at].measurement.as_ref().map_or(f64::INFINITY, |measurement| measurement.total_ms.p95)
     }
 
+    /// The median as measured; endless where it was not.
+    fn p50_ms(&self, at: usize) -> f64 {
+        self.candidates[at].measurement.as_ref().map_or(f64::INFINITY, |measurement| measurement.total_ms.p50)
+    }
+
     /// The better one is the greater.
     pub fn compare(&self, a: usize, b: usize) -> Ordering {
         self.worth[a].compare(&self.worth[b])
@@ -119,7 +127,12 @@ impl Search {
         let fits = || (0..self.candidates.len()).filter(|&at| self.candidates[at].verdict == Verdict::Fits);
         let quicker = |a: usize, b: usize| self.p95_ms(a).total_cmp(&self.p95_ms(b)).then(a.cmp(&b));
         let best = fits().max_by(|&a, &b| self.compare(a, b).then(quicker(b, a)))?;
-        let picked = fits().filter(|&at| self.ties(best, at)).min_by(|&a, &b| quicker(a, b))?;
+        let tied = || fits().filter(|&at| self.ties(best, at));
+        let quickest_ms = tied().map(|at| self.p50_ms(at)).fold(f64::INFINITY, f64::min);
+        let macs = |at: usize| self.candidates[at].choice.million_macs;
+        let picked = tied()
+            .filter(|&at| self.p50_ms(at) <= quickest_ms * AS_QUICK)
+            .min_by(|&a, &b| macs(a).total_cmp(&macs(b)).then(quicker(a, b)))?;
         Some(Found { best, picked })
     }
 

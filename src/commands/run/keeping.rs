@@ -8,9 +8,11 @@ use log::{debug, info, warn};
 
 use super::super::health::HOT_CELSIUS;
 use super::cooling::Cooling;
+use super::soak::{Soak, Soaked, remember};
 use crate::adapt::{Adapt, Cause, Change, Condition, Rung};
 use crate::classifier::{self, Classifier, Model};
 use crate::engine::{Way, onnxruntime};
+use crate::measure::Remembered;
 use crate::pick::{Candidate, Pick};
 use crate::pipeline::{Line, Took};
 use crate::{machine, places};
@@ -20,18 +22,24 @@ const CONDITIONS: [Condition; 3] = [Condition::Hot, Condition::Throttled, Condit
 const LOOK: Duration = Duration::from_millis(100);
 /// How often it asks the system how it is.
 const ASK: Duration = Duration::from_secs(1);
-/// How long the pick has to hold before that is said.
-const HOLD: Duration = Duration::from_secs(20);
 
-/// Looks after `pick` until the line ends. `current`: the choice that answers, and its way. `limit_ms`: what an answer may take at the 95th percentile; `celsius`: what
-/// the hottest place is to stay below; without it heat counts only where answers are late.
+/// What it keeps to.
+#[derive(Clone, Copy)]
+pub struct Limits {
+    /// What an answer may take at the 95th percentile.
+    pub limit_ms: f64,
+    /// What the hottest place is to stay below; without it heat counts only where answers are late.
+    pub celsius: Option<f64>,
+}
+
+/// Looks after `pick` until the line ends. `current`: the choice that answers, and its way.
 pub fn keep(
     line: &Line,
     pick: &Pick,
     current: &(String, Way),
     settings: &classifier::Settings,
-    limit_ms: f64,
-    celsius: Option<f64>,
+    remembered: &mut Remembered,
+    Limits { limit_ms, celsius }: Limits,
     stop: &AtomicBool,
 ) {
     let rungs: Vec<&Candidate> = pick.ladder.iter().map(|step| &pick.candidates[step.candidate]).collect();
@@ -49,7 +57,7 @@ pub fn keep(
         adapt.failed(to);
     }
     let power = machine::power_identity();
-    let (start, mut asked, mut held) = (Instant::now(), None::<Instant>, Some(Held::default()));
+    let (start, mut asked, mut soak) = (Instant::now(), None::<Instant>, Some(Soak::new(0.0)));
     let mut hottest = None;
     let (mut took, mut over) = (Vec::new(), CONDITIONS.map(|condition| (condition, false)));
     let mut cooling = Cooling::new(celsius);
@@ -77,17 +85,26 @@ pub fn keep(
                 continue; // given before the change that was made last
             }
             let now_s = at.saturating_duration_since(start).as_secs_f64();
-            if let Some(seen) = &mut held
-                && seen.holds(total_ms, limit_ms, start.elapsed(), &model)
+            if let Some(soak) = &mut soak
+                && let Some(soaked) = soak.answered(now_s, total_ms)
             {
-                held = None;
+                if let Some(to) = did_not_hold(&soaked, limit_ms, adapt.at(), pick) {
+                    let rung = rungs[adapt.at()];
+                    let words = format!("down to {}: {}", rungs[to].choice.name, soaked.in_words(&rung.choice.name));
+                    remember(rung, &soaked, remembered);
+                    adapt.failed(adapt.at());
+                    hand_over(line, &mut adapt, rungs[to], to, words, now_s, settings);
+                    *soak = Soak::new(now_s);
+                    continue;
+                }
+                info!("{}: it holds", soaked.in_words(&model.choice.name));
             }
             let change = adapt.answered(now_s, total_ms);
             let to = match change {
                 Change::Stay => continue,
                 Change::Down { to, .. } | Change::Up { to } => to,
             };
-            held = None;
+            soak = None; // what disturbs it now says nothing of the pick
             let words = in_words(change, rungs[to], limit_ms);
             hand_over(line, &mut adapt, rungs[to], to, words, now_s, settings);
         }
@@ -116,6 +133,16 @@ fn hand_over(
             adapt.failed(to);
         }
     }
+}
+
+/// Where to go down to, where more than one answer in twenty was late: the first that would have fitted at that pace.
+fn did_not_hold(soaked: &Soaked, limit_ms: f64, at: usize, pick: &Pick) -> Option<usize> {
+    if soaked.p95_ms <= limit_ms {
+        return None;
+    }
+    let slowdown = soaked.p95_ms / pick.ladder[at].p95_ms;
+    let fits = |to: &usize| pick.ladder[*to].p95_ms * slowdown <= limit_ms;
+    (at + 1..pick.ladder.len()).find(fits).or_else(|| (at + 1..pick.ladder.len()).next_back())
 }
 
 /// Whether TensorRT would build for it first.
@@ -158,27 +185,5 @@ fn in_words(change: Change, to: &Candidate, limit_ms: f64) -> String {
             format!("down to {name}: answers take {slowdown:.1} times as long, over {limit_ms:.0} ms; {why}, it seems")
         }
         Change::Up { .. } | Change::Stay => format!("up to {name}: there is room for it again"),
-    }
-}
-
-/// How the pick does at first, in service.
-#[derive(Default)]
-struct Held {
-    answers: u32,
-    over: u32,
-}
-
-impl Held {
-    /// Counts an answer; says, once, that the pick has held for so long.
-    fn holds(&mut self, total_ms: f64, limit_ms: f64, since: Duration, model: &Model) -> bool {
-        self.answers += 1;
-        self.over += u32::from(total_ms > limit_ms);
-        if since < HOLD {
-            return false;
-        }
-        let share = 100.0 * f64::from(self.over) / f64::from(self.answers);
-        let name = &model.choice.name;
-        info!("{name} has answered {} pictures in {} s, {share:.1} % of them late", self.answers, HOLD.as_secs());
-        true
     }
 }

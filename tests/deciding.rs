@@ -1,0 +1,88 @@
+//! Measuring, the pick's picture and soak, and a line that keeps deciding.
+
+mod common;
+
+use common::program::Program;
+
+#[test]
+fn measure_times_three_sizes_of_each_engine_and_tells_their_law() {
+    let program = Program::new();
+    let json = program.run("measure --json").with(0).json().remove(0);
+    let way = &json["ways"][0];
+    assert_eq!((json["ways"].as_array().unwrap().len(), &way["engine"]), (1, &"tract".into()));
+    let choices = way["choices"].as_array().unwrap();
+    assert_eq!(choices.len(), 3);
+    let work = |place: usize| choices[place]["million_macs"].as_f64().unwrap();
+    assert!(work(0) < 100.0 && work(2) > 1000.0 && work(0) < work(1) && work(1) < work(2));
+    assert!(way["law"]["ms_per_million_macs"].as_f64().unwrap() > 0.0, "{way}");
+    let again = program.run("measure").with(0);
+    assert!(!again.stderr.contains("measuring"), "it is remembered: {}", again.stderr);
+    assert!(again.stdout.contains("for each 1000 M MACs") && again.stdout.contains("lite2@320"), "{}", again.stdout);
+}
+
+#[test]
+fn a_pick_is_drawn_and_shows_that_it_holds() {
+    let program = Program::new();
+    let said = program.run("pick --flops 130M --frame-ms 1000 --explain pick.png --soak 0.5").with(0);
+    said.saying(&["lite0@128 held"]);
+    let (size, pixels) = common::png(&program.path("pick.png"));
+    assert_eq!((size.width, size.height), (1600, 1000));
+    assert!(
+        pixels.chunks(3).filter(|pixel| pixel[0] > pixel[1].saturating_add(100)).count() > 500,
+        "no line for the budget"
+    );
+    program.run("pick --flops 130M --explain pick.svg").with(0);
+    let svg = std::fs::read_to_string(program.path("pick.svg")).unwrap();
+    assert!(svg.contains("lite0@128 is the largest that fits"));
+    program.run("pick --explain nowhere/pick.png --flops 130M").with(1).saying(&["nowhere/pick.png cannot be written"]);
+}
+
+#[test]
+fn a_share_of_the_processor_is_fewer_threads() {
+    let program = Program::new();
+    let json = program.run("pick --flops 100M --cpu 1 --json").with(0).json().remove(0);
+    assert_eq!(json["threads"], 1);
+    program.run("pick --cpu 50 --threads 2").with(2).saying(&["--cpu", "--threads"]);
+    program.run("pick --cpu 0").with(2);
+}
+
+#[test]
+fn a_pick_that_turns_out_too_slow_in_service_gives_way_to_one_that_holds() {
+    let program = Program::new();
+    program.run("measure --all").with(0);
+    // The machine has become forty times as slow as it was measured.
+    let path = program.path("state/measurements.json");
+    let mut memory: serde_json::Value = serde_json::from_slice(&std::fs::read(&path).unwrap()).unwrap();
+    let mut real_ms = 0.0;
+    for entry in memory.as_object_mut().unwrap().values_mut() {
+        if entry["model"] == "lite0@96" {
+            real_ms = entry["total_ms"]["p50"].as_f64().unwrap();
+        }
+        for percentile in entry["total_ms"].as_object_mut().unwrap().values_mut() {
+            *percentile = (percentile.as_f64().unwrap() / 40.0).into();
+        }
+        entry["asked_frames"] = 1000.into();
+    }
+    std::fs::write(&path, memory.to_string()).unwrap();
+    let budget_ms = real_ms * 2.0;
+    let arguments = format!("run --camera pattern:64x48@60 --display none --json --frame-ms {budget_ms} --frames 400");
+    let ended = program.run(&arguments).with(0).saying(&["down to", "times as long"]);
+    let answers = ended.json();
+    let macs = |answer: &serde_json::Value| {
+        let name = answer["model"].as_str().unwrap();
+        common::catalog().choice(name).unwrap().million_macs
+    };
+    let (first, last) = (&answers[0], &answers[answers.len() - 1]);
+    assert!(macs(last) < macs(first), "{} → {}", first["model"], last["model"]);
+    assert_eq!(answers.len(), 400, "none is lost at a switch");
+}
+
+#[test]
+fn what_the_user_pins_is_never_changed_however_slow() {
+    let program = Program::new();
+    let ended = program
+        .run("run --camera pattern:64x48@60 --display none --json --frame-ms 0.1 --model lite0@96 --frames 150")
+        .with(0);
+    assert!(ended.json().iter().all(|answer| answer["model"] == "lite0@96"));
+    assert!(!ended.stderr.contains("down to"), "{}", ended.stderr);
+}
