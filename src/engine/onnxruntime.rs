@@ -189,7 +189,7 @@ fn session(way: Way, library: &Loaded, model: &Model, folder: Option<&Path>) -> 
     if way.engine != Name::OnnxRuntime {
         builder = builder.with_disable_cpu_fallback()?; // in silence parts would run there
     }
-    builder = builder.with_execution_providers(providers(way, library.minor(), folder))?;
+    builder = builder.with_execution_providers(providers(way, model.quantised, library.minor(), folder))?;
     builder.commit_from_memory(&model.bytes)
 }
 

@@ -11,8 +11,14 @@ const TELLS_TF32: u32 = 18;
 /// Memory for what TensorRT tries out while it builds, of what the board shares between its processors.
 const WORKSPACE_BYTES: usize = 512 << 20;
 
-/// What a way needs of the library, in the order of preference; nothing for the processor. Each is an error where it cannot be had.
-pub fn providers(way: Way, library_minor: u32, prepared: Option<&Path>) -> Vec<ExecutionProviderDispatch> {
+/// What a way needs of the library, in the order of preference; nothing for the processor. Each is an error where it cannot be
+/// had. TensorRT takes a quantised model only where it may calculate in integers.
+pub fn providers(
+    way: Way,
+    quantised: bool,
+    library_minor: u32,
+    prepared: Option<&Path>,
+) -> Vec<ExecutionProviderDispatch> {
     let cuda = || {
         let cuda = CUDA::default().with_device_id(0);
         let cuda = if library_minor >= TELLS_TF32 { cuda.with_arbitrary_config("use_tf32", "0") } else { cuda };
@@ -25,7 +31,7 @@ pub fn providers(way: Way, library_minor: u32, prepared: Option<&Path>) -> Vec<E
                 .with_device_id(0)
                 .with_max_workspace_size(WORKSPACE_BYTES)
                 .with_fp16(half)
-                .with_int8(way.precision == Precision::Int8);
+                .with_int8(quantised);
             if let Some(folder) = prepared.map(|folder| folder.display().to_string()) {
                 tensorrt = tensorrt.with_engine_cache(true).with_engine_cache_path(&folder);
                 tensorrt = tensorrt.with_timing_cache(true).with_timing_cache_path(&folder);
@@ -77,7 +83,7 @@ mod tests {
     fn tensorrt_has_cuda_behind_it_and_the_processor_needs_nothing() {
         let names = |engine| {
             let way = Way { engine, precision: Precision::F32, threads: 1 };
-            providers(way, 17, None).iter().map(|provider| provider.name()).collect::<Vec<_>>()
+            providers(way, false, 17, None).iter().map(|provider| provider.name()).collect::<Vec<_>>()
         };
         assert_eq!(names(Name::TensorRt), ["TensorrtExecutionProvider", "CUDAExecutionProvider"]);
         assert_eq!(names(Name::Cuda), ["CUDAExecutionProvider"]);
