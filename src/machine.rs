@@ -100,6 +100,11 @@ pub fn peak_rss_mib() -> Option<f64> {
     kib_line("/proc/self/status", "VmHWM")
 }
 
+/// What this process has resident now, in MiB.
+pub fn rss_mib() -> Option<f64> {
+    kib_line("/proc/self/status", "VmRSS")
+}
+
 /// What the device tree says this board is compatible with, nearest first; nothing on a PC.
 pub fn device_tree_compatible() -> Vec<String> {
     let bytes = fs::read("/proc/device-tree/compatible").unwrap_or_default();

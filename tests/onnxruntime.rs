@@ -84,7 +84,7 @@ fn without_any_library_the_processor_answers_and_an_engine_that_needs_it_says_wh
     };
     let said = run("bench --engine cuda --model lite0@96");
     if said.stderr.contains("cannot be used") {
-        return; // this machine has ONNX Runtime among its system's libraries
+        return eprintln!("SKIPPED: this machine has ONNX Runtime among its system's libraries");
     }
     said.with(5).saying(&["no libonnxruntime.so was found", "/opt/onnxruntime", "phicam doctor", "ORT_DYLIB_PATH"]);
     let json = run("bench --model lite0@96 --frames 2 --json").with(0).json();

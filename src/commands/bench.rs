@@ -43,7 +43,7 @@ pub fn bench(args: BenchArgs, out: &mut dyn Write) -> anyhow::Result<ExitCode> {
     let settings = classifier::Settings { keeps_packed: args.packed, ..settings(way) };
     let frame = next(&mut pattern())?;
     let expected = prove::expected(&choice, &settings, &frame)?;
-    let free_before = machine::memory_mib().map(|(_, free)| free);
+    let before = machine::memory_mib().map(|(_, free)| free).zip(machine::rss_mib());
     let start = Instant::now();
     let mut classifier = Classifier::open(&choice, &settings)?;
     let load_ms = start.elapsed().as_secs_f64() * 1e3;
@@ -51,8 +51,8 @@ pub fn bench(args: BenchArgs, out: &mut dyn Write) -> anyhow::Result<ExitCode> {
         prove::check(&mut classifier, &frame, &expected)?;
     }
     let mut measurement = measure(&mut classifier, load_ms, effort(&args), args.pace_ms)?;
-    if let (Name::TensorRt | Name::Cuda, Some(free_before)) = (way.engine, free_before) {
-        measurement.rss_mib = measurement.rss_mib.max(taken_mib(free_before));
+    if let (Name::TensorRt | Name::Cuda, Some(before)) = (way.engine, before) {
+        measurement.rss_mib = measurement.rss_mib.max(taken_mib(before));
     }
     if args.json {
         write_json(out, &measurement)?;
@@ -67,12 +67,11 @@ pub fn bench(args: BenchArgs, out: &mut dyn Write) -> anyhow::Result<ExitCode> {
     Ok(ExitCode::SUCCESS)
 }
 
-/// What the system has less of than before, beside what this process began with: memory that a Jetson's GPU shares with the
+/// What the system has less of than before, and what this process had resident then: memory that a Jetson's GPU shares with the
 /// processor is in no count of the process.
-fn taken_mib(free_before: f64) -> f64 {
+fn taken_mib((free_before, rss_before): (f64, f64)) -> f64 {
     let (_, free) = machine::memory_mib().unwrap_or((0.0, free_before));
-    const BEGAN_WITH: f64 = 16.0; // this program, before it loads anything
-    free_before - free + BEGAN_WITH
+    free_before - free + rss_before
 }
 
 /// As the command line has it; a number of frames alone is that number, however long they take.

@@ -12,6 +12,7 @@ use super::soak::{Soak, Soaked, remember};
 use crate::adapt::{Adapt, Cause, Change, Condition, Rung};
 use crate::classifier::{self, Classifier, Model};
 use crate::engine::{Way, onnxruntime};
+use crate::machine::Power;
 use crate::measure::Remembered;
 use crate::pick::{Candidate, Pick};
 use crate::pipeline::{Line, Took};
@@ -65,12 +66,18 @@ pub fn keep(
         std::thread::sleep(LOOK);
         if asked.is_none_or(|asked| asked.elapsed() >= ASK) {
             asked = Some(Instant::now());
-            hottest = machine::power().hottest.map(|zone| zone.celsius);
+            if line.counts().engines_lost > 0 {
+                return warn!(
+                    "an engine failed: what answers in its place goes on, whatever it takes, until the next start"
+                );
+            }
+            let now = machine::power();
+            hottest = now.hottest.as_ref().map(|zone| zone.celsius);
             for (condition, known) in &mut over {
-                let now = is_so(*condition, celsius.unwrap_or(HOT_CELSIUS), &power);
-                if now != *known {
-                    *known = now;
-                    if now { adapt.begins(*condition) } else { adapt.ends(*condition) }
+                let is = is_so(*condition, &now, celsius.unwrap_or(HOT_CELSIUS), &power);
+                if is != *known {
+                    *known = is;
+                    if is { adapt.begins(*condition) } else { adapt.ends(*condition) }
                 }
             }
         }
@@ -152,11 +159,11 @@ fn takes_minutes(rung: &Candidate) -> bool {
 }
 
 /// Whether the system says so now.
-fn is_so(condition: Condition, hot_celsius: f64, power: &str) -> bool {
+fn is_so(condition: Condition, now: &Power, hot_celsius: f64, identity: &str) -> bool {
     match condition {
-        Condition::Hot => machine::power().hottest.is_some_and(|zone| zone.celsius >= hot_celsius),
-        Condition::Throttled => !machine::power().throttled.is_empty(),
-        Condition::OtherPowerMode => machine::power_identity() != power,
+        Condition::Hot => now.hottest.as_ref().is_some_and(|zone| zone.celsius >= hot_celsius),
+        Condition::Throttled => !now.throttled.is_empty(),
+        Condition::OtherPowerMode => machine::power_identity() != identity,
     }
 }
 
