@@ -7,6 +7,7 @@
 
 #[allow(unsafe_code)]
 mod activation;
+mod apart;
 #[allow(unsafe_code)]
 mod convolve;
 #[allow(unsafe_code)]

@@ -4,6 +4,8 @@ use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Condvar, Mutex, PoisonError};
 use std::thread::JoinHandle;
 
+use crate::apart::{self, Apart};
+
 /// A job: it is given the thread's number and the piece's.
 type Job<'a> = dyn Fn(usize, usize) + Sync + 'a;
 
@@ -27,6 +29,8 @@ struct Shared {
     wake: Condvar,
     /// The same, to be looked at without the lock.
     is_awake: AtomicBool,
+    /// The core of whoever gives work, when it did last.
+    core: AtomicUsize,
     ends: AtomicBool,
     /// Whether a job panicked on another thread.
     failed: AtomicBool,
@@ -56,12 +60,14 @@ impl Threads {
             awake: Mutex::new(false),
             wake: Condvar::new(),
             is_awake: AtomicBool::new(false),
+            core: AtomicUsize::new(apart::NOWHERE),
             ends: AtomicBool::new(false),
             failed: AtomicBool::new(false),
         });
         let others = (1..count).map_while(|thread| {
             let shared = shared.clone();
-            std::thread::Builder::new().name(format!("kernels {thread}")).spawn(move || shared.work(thread)).ok()
+            let work = move || shared.work(thread, Apart::new(count));
+            std::thread::Builder::new().name(format!("kernels {thread}")).spawn(work).ok()
         });
         let others = others.collect();
         Threads { shared, others }
@@ -75,6 +81,7 @@ impl Threads {
     /// Lets the other threads wait busily while `work` gives them jobs.
     pub fn awake<R>(&mut self, work: impl FnOnce(&mut Crew) -> R) -> R {
         if !self.others.is_empty() {
+            self.shared.core.store(apart::core(), Ordering::Relaxed);
             self.shared.set_awake(true);
         }
         let _asleep = Asleep(&self.shared);
@@ -167,7 +174,7 @@ impl Shared {
         }
     }
 
-    fn work(&self, thread: usize) {
+    fn work(&self, thread: usize, mut apart: Apart) {
         let (mut done, mut looks) = (0, 0);
         while !self.ends.load(Ordering::Relaxed) {
             if self.open.load(Ordering::Relaxed) && self.number.load(Ordering::Relaxed) != done {
@@ -189,6 +196,7 @@ impl Shared {
             } else if self.is_awake.load(Ordering::Relaxed) {
                 look_again(&mut looks);
             } else {
+                apart.keep_from(self.core.load(Ordering::Relaxed)); // where it will be woken from
                 let asleep = |awake: &mut bool| !*awake && !self.ends.load(Ordering::Relaxed);
                 drop(self.wake.wait_while(lock(&self.awake), asleep));
                 looks = 0;
