@@ -2,15 +2,19 @@
 //!
 //! It has no clock and no threads: it is told each answer's time and what the system says, and tells what to do.
 //!
-//! **Down**, by any of three rules, straight to the first rung that fits at the slowdown seen, with 10 % of room (30 %
+//! **Down**, by any of four rules, straight to the first rung that fits at the slowdown seen, with 10 % of room (30 %
 //! where it is the second step down within a minute, or a rung that nobody measured):
 //!
 //! - *Clearly over.* Each answer over the budget counts for ln(0.9 / 0.05) = 2.9, one 25 % over for 4.1, one 50 % over
 //!   for 4.5; each other one takes 2.25 away, never below 0. At 18, and 2 s after it left 0 with seven in ten over, it
-//!   is decided: four answers at twice the time, seven just over. These are log likelihoods of nine in ten answers being over against
-//!   one in twenty (one in 67, one in 100), so 18 is reached by chance once in e¹⁸ = 6.6 · 10⁷ answers that are so slow
-//!   that 2 s are four of them (a year), and no other program's moment does it. While the system says that it is
-//!   hot, slowed down, or in another power mode than before, 8 and 0.3 s are enough: the cause is known.
+//!   is decided: four answers at twice the time, seven just over; with 16 answers of which 17 in 20 are over 1.25 s are
+//!   enough. These are log likelihoods of nine in ten answers being over against one in twenty (one in 67, one in 100),
+//!   so 18 is reached by chance once in e¹⁸ = 6.6 · 10⁷ answers that are so slow that 2 s are four of them (a year), and
+//!   no other program's moment does it. While the system says that it is hot, slowed down, or in another power mode
+//!   than before, 8 and 0.3 s are enough: the cause is known.
+//! - *Shifted.* In the last two seconds, or as many as have eight answers, three in four took 15 % longer than is usual
+//!   here, and the 95th percentile, which moves with them, is over the budget then. So it need not wait for answers that
+//!   are: at twice the time many a budget is broken by every third one alone.
 //! - *Half over.* The same for one in two: each over counts for 2.3, each other one takes 0.64; 18, after 4 s in which
 //!   two fifths of the answers were over.
 //! - *Often over.* In 18 of the last 30 seconds more than an eighth of the answers were over. With one in twenty over,
@@ -18,14 +22,17 @@
 //!
 //! **Up**, straight to the best rung that has room, when the last 30 seconds were all on the rung that answers, at most
 //! three of them bad, nothing the system said is the matter any more, and either the better rung at the slowdown of
-//! those 30 seconds (its 95th percentile) keeps 5 % below the budget, or median and 95th percentile are within 6 % of
+//! those 30 seconds keeps the budget (its median at their 95th percentile, with 5 % of room, and its 95th at their
+//! median), or median and 95th percentile are within 6 % of
 //! what they were when all was well (12 % on a rung that was learnt as it answered). So there is never more than one change up in 30 s. One that has to be taken back within ten minutes
 //! doubles the wait before the next, to half an hour at most; one that holds as long makes it 30 s again.
 
 mod evidence;
+mod rules;
 mod window;
-use evidence::{Evidence, Rule};
-use window::{SECONDS, Window};
+use evidence::Evidence;
+use rules::*;
+use window::Window;
 
 /// Something that can answer, and how long it takes by itself.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -72,30 +79,6 @@ pub enum Change {
 }
 
 /// See the module.
-const CLEARLY: Rule =
-    Rule { over: &[(1.5, 4.5), (1.25, 4.1), (1.0, 2.9)], under: 2.25, enough: 18.0, seconds: 2.0, share: 0.7 };
-const HALF: Rule = Rule { over: &[(1.0, 2.3)], under: 0.64, enough: 18.0, seconds: 4.0, share: 0.4 };
-/// What is clear enough where the cause is known, and after how many seconds.
-const WITH_A_CAUSE: (f64, f64) = (8.0, 0.3);
-/// Of the last 30 seconds.
-const OFTEN_BAD: usize = 18;
-const STILL_WELL: usize = 3;
-/// Room that a step leaves: a first one down, another within a minute or to what nobody measured, one up.
-const ROOM: f64 = 1.1;
-const ROOM_AGAIN: f64 = 1.3;
-const ROOM_UP: f64 = 1.05;
-const SOON_S: f64 = 60.0;
-/// Within this of what it was, a slowdown counts as what it was.
-const AS_BEFORE: f64 = 1.06;
-const AS_BEFORE_LEARNT: f64 = 1.12;
-/// Seconds before a change up: at first, at most, and how long one must hold.
-const WAIT_S: (f64, f64) = (SECONDS as f64, 1800.0);
-const HOLD_S: f64 = 600.0;
-/// Answers that a slowdown is told from, and those that tell what nobody measured.
-const RECENT: usize = 31;
-const LEARNT_FROM: usize = 9;
-
-/// See the module.
 pub struct Adapt {
     rungs: Vec<Rung>,
     limit_ms: f64,
@@ -117,6 +100,8 @@ pub struct Adapt {
     unknown: Option<f64>,
     /// Slowdown when all was well, the median and the 95th percentile.
     usual: (f64, f64),
+    /// Whether it was seen.
+    knows_usual: bool,
     changed_s: f64,
     down_s: f64,
     up_s: f64,
@@ -143,6 +128,7 @@ impl Adapt {
             told: None,
             unknown: None,
             usual: (1.0, 1.0),
+            knows_usual: false,
             changed_s: f64::NEG_INFINITY,
             down_s: f64::NEG_INFINITY,
             up_s: f64::NEG_INFINITY,
@@ -204,8 +190,8 @@ impl Adapt {
         if self.pending.is_some() {
             return Change::Stay;
         }
-        self.learn();
-        let change = match self.is_over(now_s) {
+        self.learn(now_s);
+        let change = match self.is_over(now_s) || (is_new_second && self.has_shifted()) {
             true => self.down(now_s),
             false if is_new_second => self.up(now_s),
             false => Change::Stay,
@@ -227,11 +213,12 @@ impl Adapt {
     }
 
     /// What the law said of a rung is put right by its first answers: the machine is as slow as it was just before.
-    fn learn(&mut self) {
-        if self.answers < LEARNT_FROM {
+    fn learn(&mut self, now_s: f64) {
+        let (seconds, answers) = LEARNT_FROM;
+        if self.unknown.is_none() || now_s - self.changed_s < seconds || self.answers < answers {
             return;
         }
-        if let (Some(before), Some(now)) = (self.unknown.take(), self.slowdown(LEARNT_FROM)) {
+        if let (Some(before), Some(now)) = (self.unknown.take(), self.window.slowdown(0.5)) {
             let rung = &mut self.rungs[self.at];
             *rung = Rung { p50_ms: rung.p50_ms * now / before, p95_ms: rung.p95_ms * now / before, is_measured: true };
             self.answers = 0;
@@ -246,10 +233,19 @@ impl Adapt {
             || (self.window.is_full() && self.window.bad_seconds() >= OFTEN_BAD)
     }
 
+    /// Whether all answers have lately become so much slower that the 95th percentile, which moves with the median, cannot
+    /// be within the budget any more.
+    fn has_shifted(&self) -> bool {
+        let Some(lately) = self.window.lately(SHIFT_ANSWERS) else { return false };
+        let (usual, _) = self.usual;
+        self.knows_usual && lately > usual * SHIFTED && self.rungs[self.at].p95_ms * lately > self.limit_ms * BEYOND
+    }
+
     fn down(&self, now_s: f64) -> Change {
         // The middle one of the answers since it began; of a slow fault, of all that are kept.
         let clear = self.clearly.answers().map_or(RECENT, |answers| answers.max(3));
-        let Some(slowdown) = self.slowdown(clear) else { return Change::Stay };
+        // On a rung that nobody measured only what was seen before it is known.
+        let Some(slowdown) = self.unknown.or(self.slowdown(clear)) else { return Change::Stay };
         let again = now_s - self.down_s < SOON_S;
         let room = |rung: &Rung| if again || !rung.is_measured { ROOM_AGAIN } else { ROOM };
         let lower = (self.at + 1..self.rungs.len()).filter(|&to| !self.broken[to]);
@@ -268,7 +264,7 @@ impl Adapt {
             return Change::Stay;
         }
         if self.at == 0 {
-            self.usual = (median, most);
+            (self.usual, self.knows_usual) = ((median, most), true);
             return Change::Stay;
         }
         if now_s - self.changed_s < self.wait_s {
@@ -276,8 +272,14 @@ impl Adapt {
         }
         let same = if self.learnt[self.at] { AS_BEFORE_LEARNT } else { AS_BEFORE };
         let as_before = median <= self.usual.0 * same && most <= self.usual.1 * same;
-        let has_room = |to: usize| self.rungs[to].p50_ms * most * ROOM_UP <= self.limit_ms;
+        let has_room = |to: usize| {
+            let Rung { p50_ms, p95_ms, .. } = self.rungs[to];
+            (p50_ms * most * ROOM_UP).max(p95_ms * median) <= self.limit_ms
+        };
         let higher = (0..self.at).find(|&to| !self.broken[to] && (as_before || has_room(to)));
+        // What was learnt of this rung may be wrong: rather than stay for ever, it tries the next.
+        let is_stale = now_s - self.changed_s >= WAIT_S.1;
+        let higher = higher.or_else(|| (0..self.at).rfind(|&to| is_stale && !self.broken[to]));
         higher.map_or(Change::Stay, |to| Change::Up { to })
     }
 }

@@ -130,7 +130,7 @@ pub fn throttled(seed: u64, offer: &Offer, constant_s: f64) -> Option<Throttled>
     let fits = (0..line.medians_ms.len()).any(|at| !line.is_over(at, 2.0));
     let over_s = fits.then_some(line.over_s);
     let ended_s = line.now_s;
-    while line.adapt.at() != 0 && line.now_s < ended_s + 600.0 {
+    while line.adapt.at() != 0 && line.now_s < ended_s + 4000.0 {
         line.run(0.5, |_| 1.0);
     }
     let back_s = (line.adapt.at() == 0).then_some(line.now_s - ended_s);

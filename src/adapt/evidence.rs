@@ -10,6 +10,20 @@ pub struct Rule {
     /// Since the sum left nothing: so many seconds, and that share of the answers over.
     pub seconds: f64,
     pub share: f64,
+    /// Sooner, where there are so many answers and a larger share of them is over.
+    pub sooner: Sooner,
+}
+
+/// See [`Rule::sooner`].
+pub struct Sooner {
+    pub answers: usize,
+    pub seconds: f64,
+    pub share: f64,
+}
+
+impl Sooner {
+    /// Of no rule's answers.
+    pub const NEVER: Sooner = Sooner { answers: usize::MAX, seconds: 0.0, share: 1.0 };
 }
 
 /// The sum for one rule.
@@ -46,10 +60,13 @@ impl Evidence {
 
     /// Whether it is enough, or `enough` and `seconds` where these say so.
     pub fn is_enough(&self, rule: &Rule, now_s: f64, less: Option<(f64, f64)>) -> bool {
-        let (enough, seconds) = less.unwrap_or((rule.enough, rule.seconds));
+        let (enough, least_s) = less.unwrap_or((rule.enough, rule.seconds));
         self.sum >= enough
             && self.since.is_some_and(|since| {
-                now_s - since.at_s >= seconds && since.over as f64 >= rule.share * since.answers as f64
+                let (for_s, share) = (now_s - since.at_s, since.over as f64 / since.answers as f64);
+                let Sooner { answers, seconds, share: larger } = rule.sooner;
+                (for_s >= least_s && share >= rule.share)
+                    || (for_s >= seconds && share >= larger && since.answers >= answers)
             })
     }
 
@@ -63,7 +80,9 @@ impl Evidence {
 mod tests {
     use super::*;
 
-    const RULE: Rule = Rule { over: &[(2.0, 4.0), (1.0, 2.0)], under: 1.0, enough: 8.0, seconds: 1.0, share: 0.5 };
+    const RULE: Rule =
+        Rule { over: &[(2.0, 4.0), (1.0, 2.0)], under: 1.0, enough: 8.0, seconds: 1.0, share: 0.5, sooner: SOONER };
+    const SOONER: Sooner = Sooner { answers: 6, seconds: 0.5, share: 0.9 };
 
     #[test]
     fn it_takes_both_enough_answers_and_enough_time() {
@@ -83,6 +102,15 @@ mod tests {
         assert!(!evidence.is_enough(&RULE, 9.0, None), "6 of 8");
         (4..12).for_each(|n| evidence.weigh(&RULE, f64::from(n), 0.5));
         assert_eq!(evidence.answers(), None);
+    }
+
+    #[test]
+    fn many_answers_are_enough_after_less_time() {
+        let mut evidence = Evidence::default();
+        (0..5).for_each(|n| evidence.weigh(&RULE, f64::from(n) / 12.0, 1.5));
+        assert!(!evidence.is_enough(&RULE, 0.5, None), "five of six");
+        evidence.weigh(&RULE, 0.45, 1.5);
+        assert!(!evidence.is_enough(&RULE, 0.45, None) && evidence.is_enough(&RULE, 0.5, None));
     }
 
     #[test]

@@ -51,6 +51,41 @@ fn at_twice_the_time_it_goes_straight_to_what_fits_within_three_seconds() {
 }
 
 #[test]
+fn at_thirty_answers_a_second_it_is_sure_sooner() {
+    let mut adapt = Adapt::new(rungs(), 33.0);
+    let at_s = (0..).map(|number| f64::from(number) / 30.0);
+    let down = at_s.take(300).find(|at_s| matches!(adapt.answered(*at_s, 66.0), Change::Down { .. }));
+    assert!(down.is_some_and(|at_s| at_s < 1.4), "{down:?}");
+}
+
+#[test]
+fn a_shift_is_told_from_all_answers_though_few_of_them_are_over() {
+    // All take 1.18 times as long, 47.2 of 50 ms, and every tenth a tenth more: 51.9, over the budget.
+    let mut played = Played::new();
+    played.play(60.0, |_| 1.0).play(20.0, |number| if number % 10 == 0 { 1.3 } else { 1.18 });
+    assert_eq!(played.downs().len(), 1, "{:?}", played.changes);
+    assert!((62.0..65.0).contains(&played.changes[0].0), "{:?}", played.changes);
+    let mut within = Played::new();
+    within.play(60.0, |_| 1.0).play(20.0, |_| 1.08);
+    assert_eq!(within.changes, [], "slower, and still within the budget");
+}
+
+#[test]
+fn where_it_can_never_tell_that_there_is_room_it_tries_after_half_an_hour() {
+    let mut played = Played::new();
+    // Ever since, everything takes a fourth longer than it did: 50 ms of 50 for the first rung.
+    played.play(60.0, |_| 1.0).play(60.0, |_| 2.0).play(1700.0, |_| 1.25);
+    let before = played.changes.len();
+    assert_ne!(played.adapt.at(), 0);
+    played.play(400.0, |_| 1.25);
+    assert!(
+        played.changes[before..].iter().any(|(_, change)| matches!(change, Change::Up { to: 0 })),
+        "{:?}",
+        played.changes
+    );
+}
+
+#[test]
 fn a_moment_of_another_program_changes_nothing() {
     let mut played = Played::new();
     played.play(600.0, |number| if number % 700 < 10 { 2.5 } else { 1.0 }); // a second of it every 29

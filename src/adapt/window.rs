@@ -6,6 +6,8 @@ pub const SECONDS: usize = 30;
 const BINS: usize = 120;
 const BIN: f64 = 0.025;
 const LEAST: f64 = 0.5;
+/// What seven of ten answers exceed has changed for most.
+const MOST_ANSWERS: f64 = 0.25;
 /// A second counts as bad if more than this share of its answers were over.
 const BAD_SHARE: f64 = 0.125;
 
@@ -73,12 +75,30 @@ impl Window {
 
     /// The slowdown that a share of the answers stays below, to 2.5 %, the upper end of its bin; nothing without answers.
     pub fn slowdown(&self, share: f64) -> Option<f64> {
-        let answers: u32 = self.kept().map(|second| second.answers).sum();
+        self.slowdown_of(0, SECONDS, 1, share)
+    }
+
+    /// What seven of ten answers exceed, in as many of the newest seconds that are over as have `least` answers, but of two at least; nothing
+    /// where there are not so many, as just after a change.
+    pub fn lately(&self, least: u32) -> Option<f64> {
+        let (mut answers, mut seconds) = (0, 0);
+        for second in self.kept().skip(1) {
+            (answers, seconds) = (answers + second.answers, seconds + 1);
+            if seconds >= 2 && answers >= least {
+                return self.slowdown_of(1, seconds, least, MOST_ANSWERS);
+            }
+        }
+        None
+    }
+
+    fn slowdown_of(&self, skip: usize, seconds: usize, least: u32, share: f64) -> Option<f64> {
+        let of = || self.kept().skip(skip).take(seconds);
+        let answers: u32 = of().map(|second| second.answers).sum();
         let wanted = share * f64::from(answers);
         let mut below = 0;
         (0..BINS).find_map(|bin| {
-            below += self.kept().map(|second| second.bins[bin]).sum::<u32>();
-            (answers > 0 && f64::from(below) >= wanted).then(|| LEAST * (1.0 + BIN).powi(bin as i32 + 1))
+            below += of().map(|second| second.bins[bin]).sum::<u32>();
+            (answers >= least && f64::from(below) >= wanted).then(|| LEAST * (1.0 + BIN).powi(bin as i32 + 1))
         })
     }
 }
@@ -96,6 +116,19 @@ mod tests {
         });
         let [median, most] = [0.5, 0.95].map(|share| window.slowdown(share).unwrap());
         assert!((1.0..1.06).contains(&median) && (3.0..3.16).contains(&most), "{median} {most}");
+    }
+
+    #[test]
+    fn the_last_seconds_that_are_over_tell_what_has_changed() {
+        let mut window = Window::default();
+        let mut at = |second: u32, slowdown: f64| {
+            let each = (0..6).map(|n| f64::from(second) + f64::from(n) / 6.0);
+            each.for_each(|now_s| _ = window.record(now_s, slowdown, false));
+            window.lately(10)
+        };
+        assert_eq!((at(0, 1.0), at(1, 1.0)), (None, None), "the second one is not over yet");
+        assert!((1.0..1.06).contains(&at(2, 2.0).unwrap()) && (1.0..1.06).contains(&at(3, 2.0).unwrap()));
+        assert!((2.0..2.1).contains(&at(4, 2.0).unwrap()));
     }
 
     #[test]
