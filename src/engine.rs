@@ -14,7 +14,7 @@ pub mod onnxruntime;
 mod tract;
 mod way;
 pub use kept::kept;
-pub use offer::ways;
+pub use offer::{Threads, ways};
 pub use onnxruntime::{LibraryError, OnnxRuntime};
 pub use tract::Tract;
 pub use way::{Name, Precision, Way};

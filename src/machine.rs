@@ -3,7 +3,9 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 
+mod contention;
 mod power;
+pub use contention::{Others, waited};
 pub use power::{HeldBack, JetPack, Power, PowerMode, Trip, Zone, power, power_identity, power_identity_in, power_in};
 
 /// Name of the processor, from `/proc/cpuinfo` (x86) or the parts it lists (ARM).

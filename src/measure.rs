@@ -13,7 +13,9 @@ use crate::catalog::Choice;
 use crate::engine::{Name, Way, onnxruntime};
 use crate::stats::Percentiles;
 
+mod effort;
 mod remembered;
+pub use effort::Effort;
 pub use remembered::Remembered;
 
 /// What `phicam bench` found of one choice. It is also the object that `bench --json` prints.
@@ -33,6 +35,9 @@ pub struct Measurement {
     /// Frames that were asked for: fewer were timed where it took too long. 0 where nobody asked, as `bench` by itself.
     #[serde(default, skip_serializing_if = "is_zero")]
     pub asked_frames: u64,
+    /// Frames that other programs kept waiting for a core, for a twentieth of their time or more.
+    #[serde(default)]
+    pub preempted_frames: u64,
     /// The engine alone.
     pub infer_ms: Percentiles,
     /// From a decoded 640×480 frame to its guesses: mailbox, preprocess, engine, top-k.
@@ -51,38 +56,15 @@ fn is_zero(frames: &u64) -> bool {
     *frames == 0
 }
 
-/// How exactly to time a choice. Of n frames whose times scatter by σ around their median, the 95th percentile is
-/// known to 2.1 σ / √n (one standard error): with 5 % of scatter, 16 frames tell it to 2.6 %, 600 to 0.4 %.
-#[derive(Clone, Copy, Debug, PartialEq)]
-pub struct Effort {
-    /// Frames to time, those that warm up not counted.
-    pub frames: u64,
-    /// No less than this long, so that what disturbs for a moment is not all there is.
-    pub least_ms: f64,
-    /// No longer than this, but for [`Effort::LEAST_FRAMES`].
-    pub most_ms: f64,
+impl Measurement {
+    /// Whether other programs show in the 95th percentile.
+    pub fn is_disturbed(&self) -> bool {
+        is_disturbed(self.preempted_frames, self.frames)
+    }
 }
 
-impl Effort {
-    /// What `bench` does where nothing else is said.
-    pub const USUAL: Effort = Effort { frames: 20, least_ms: 1500.0, most_ms: f64::INFINITY };
-    /// Fewer frames than this tell nothing, however long they take.
-    pub const LEAST_FRAMES: u64 = 5;
-    /// Frames before those that count: caches and clocks settle.
-    pub const WARM_UP: u64 = 3;
-
-    /// Whether `frames` in `elapsed_ms` are enough.
-    pub fn is_done(&self, frames: u64, elapsed_ms: f64) -> bool {
-        let asked = frames >= self.frames && elapsed_ms >= self.least_ms;
-        asked || (elapsed_ms >= self.most_ms && frames >= Effort::LEAST_FRAMES.min(self.frames))
-    }
-
-    /// How many frames it comes to where one takes `ms`.
-    pub fn frames_at(&self, ms: f64) -> u64 {
-        let asked = self.frames.max((self.least_ms / ms).ceil() as u64);
-        let most = (self.most_ms / ms).ceil().max(Effort::LEAST_FRAMES.min(self.frames) as f64);
-        if most < asked as f64 { most as u64 } else { asked }
-    }
+fn is_disturbed(preempted_frames: u64, frames: u64) -> bool {
+    preempted_frames * 20 > frames
 }
 
 /// A choice that is not done by then hangs: the slowest board needs a few minutes for the largest one.
@@ -242,6 +224,7 @@ pub(crate) mod tests {
             engine_detail: "all by tract".into(),
             frames: 100,
             asked_frames: 100,
+            preempted_frames: 0,
             infer_ms: percentiles,
             total_ms: percentiles,
             load_ms: 100.0,
@@ -249,17 +232,5 @@ pub(crate) mod tests {
             rss_mib,
             stages_ms: BTreeMap::new(),
         }
-    }
-
-    #[test]
-    fn timing_ends_with_enough_frames_or_enough_time() {
-        let effort = Effort { frames: 16, least_ms: 250.0, most_ms: 4000.0 };
-        assert!(!effort.is_done(16, 100.0) && !effort.is_done(15, 300.0) && effort.is_done(16, 250.0));
-        assert!(
-            effort.is_done(8, 4000.0) && !effort.is_done(4, 9000.0),
-            "five frames at least, however long they take"
-        );
-        assert_eq!([1.0, 10.0, 20.0, 500.0, 3000.0].map(|ms| effort.frames_at(ms)), [250, 25, 16, 8, 5]);
-        assert!(Effort { frames: 3, least_ms: 0.0, most_ms: 0.0 }.is_done(3, 1.0));
     }
 }

@@ -6,6 +6,7 @@ use crate::engine::Way;
 use crate::measure::{Effort, MeasureError, Measurement};
 
 mod accuracy;
+mod again;
 mod conclude;
 mod cost;
 mod first;
@@ -51,6 +52,10 @@ pub enum Verdict {
     /// Not measured: another that runs in the same way costs no more and is at least as accurate.
     Dominated {
         by: String,
+    },
+    /// Not measured: the same engine is quicker with so many threads.
+    FewerThreads {
+        than: usize,
     },
     /// It could not be measured.
     Failed(String),

@@ -9,7 +9,9 @@ fn measure_times_three_sizes_of_each_engine_and_tells_their_law() {
     let program = Program::new();
     let json = program.run("measure --json").with(0).json().remove(0);
     let way = &json["ways"][0];
-    assert_eq!((json["ways"].as_array().unwrap().len(), &way["engine"]), (1, &"tract".into()));
+    // On all cores and, where there are two or more, on half of them.
+    let ways = json["ways"].as_array().unwrap();
+    assert!(ways.len() == phicam::machine::cores().min(2) && ways.iter().all(|way| way["engine"] == "tract"), "{json}");
     let choices = way["choices"].as_array().unwrap();
     assert_eq!(choices.len(), 3);
     let work = |place: usize| choices[place]["million_macs"].as_f64().unwrap();

@@ -12,7 +12,7 @@ from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[2]
 PHICAM = ROOT / "target" / "release" / "phicam"
-FRAMES_A_SECOND = (15, 30, 60, 90, 120)
+FRAMES_A_SECOND = (10, 15, 25, 30, 60)  # what webcams offer
 PICKS = 3
 SETTLE_SECONDS = 25  # the pick has to hold for twenty, or it is stepped down from
 SECONDS = 60

@@ -178,7 +178,7 @@ impl Device {
             if frame >= Effort::WARM_UP {
                 stage.record_ms(ms);
                 elapsed_ms += ms;
-                if effort.is_done(stage.count(), elapsed_ms) {
+                if effort.is_done(stage.count(), elapsed_ms, 0) {
                     break;
                 }
             }
@@ -191,6 +191,7 @@ impl Device {
             engine_detail: String::new(),
             frames: stage.count(),
             asked_frames: effort.frames,
+            preempted_frames: 0, // unnoticed, the harder case
             infer_ms: total_ms,
             total_ms,
             load_ms: self.load_ms,

@@ -92,6 +92,7 @@ fn measured(choice: &Choice, ms: f64) -> Measurement {
         engine_detail: String::new(),
         frames: 1000,
         asked_frames: 1000,
+        preempted_frames: 0,
         infer_ms: total_ms,
         total_ms,
         load_ms: 0.0,

@@ -103,7 +103,8 @@ fn bench_file(path: &Path, args: &BenchArgs, out: &mut dyn Write) -> anyhow::Res
     let side = file.checked_side(args.side).with_context(|| path.display().to_string())?;
     let choice = Choice::of_file(path, bytes, side, file.layout(), file.scaled(), file.million_macs(side)?);
     let threads = args.choice.threads.map_or_else(machine::cores, usize::from);
-    let ways = engine::ways(args.choice.named_engine(), args.choice.precision, threads)?;
+    let just = engine::Threads::Just(threads);
+    let ways = engine::ways(args.choice.named_engine(), args.choice.precision, just)?;
     let way = ways.first().copied().unwrap_or(Way::tract(threads)); // the one that was named, else the CPU engine
     let start = Instant::now();
     let engine = engine::open_bytes(&choice, bytes, way)?;
@@ -127,6 +128,9 @@ fn bench_file(path: &Path, args: &BenchArgs, out: &mut dyn Write) -> anyhow::Res
     Ok(ExitCode::SUCCESS)
 }
 
+/// A frame whose threads stood ready for more than this share of its time, but had no core, was held up by other programs.
+const PREEMPTED: f64 = 0.05;
+
 /// Puts frames through the stages one after the other, as the line does on its threads.
 fn measure(
     classifier: &mut Classifier,
@@ -141,13 +145,14 @@ fn measure(
     let [mut infer, mut draw, mut total] = ["infer", "draw", "total"].map(Stage::new);
     let (frames_box, screen, mut drawing) = (Mailbox::default(), Screen::default(), Drawing::default());
     let mut started = Instant::now();
-    let mut count: u64 = 0;
+    let (mut count, mut preempted_frames): (u64, u64) = (0, 0);
     loop {
         let counted = count.saturating_sub(Effort::WARM_UP);
-        if counted > 0 && effort.is_done(counted, started.elapsed().as_secs_f64() * 1e3) {
+        if counted > 0 && effort.is_done(counted, started.elapsed().as_secs_f64() * 1e3, preempted_frames) {
             break;
         }
         let frame = next(&mut camera)?;
+        let waited = machine::waited();
         let at = Instant::now();
         let next_at = at + pace;
         frames_box.put(frame.clone());
@@ -155,6 +160,7 @@ fn measure(
         let posted = at.elapsed();
         let answer = classifier.answer(&taken)?;
         let all = at.elapsed();
+        let waited = machine::waited().zip(waited).map_or(Duration::ZERO, |(now, before)| now.saturating_sub(before));
         first_ms.get_or_insert(answer.times.infer_ms);
         let times = answer.times;
         screen.set_frame(frame);
@@ -169,6 +175,7 @@ fn measure(
             started = Instant::now();
             continue;
         }
+        preempted_frames += u64::from(waited > all.mul_f64(PREEMPTED));
         mailbox.record(posted);
         preprocess.record_ms(times.preprocess_ms);
         infer.record_ms(times.infer_ms);
@@ -188,6 +195,7 @@ fn measure(
         engine_detail: model.engine_detail.clone(),
         frames: total.count(),
         asked_frames: 0,
+        preempted_frames,
         infer_ms: of(&infer)?,
         total_ms: of(&total)?,
         load_ms,
@@ -238,5 +246,9 @@ fn table(found: &Measurement, out: &mut dyn Write) -> std::io::Result<()> {
         out,
         "loaded in {:.0} ms, first inference {:.1} ms, {:.0} MiB at most",
         found.load_ms, found.first_ms, found.rss_mib
-    )
+    )?;
+    match found.preempted_frames {
+        0 => Ok(()),
+        held_up => writeln!(out, "{held_up} of {} frames were held up by other programs", found.frames),
+    }
 }

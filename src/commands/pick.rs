@@ -10,6 +10,7 @@ use super::setup::{Setup, board};
 use super::{known, write_json};
 use crate::catalog::Choice;
 use crate::cli::PickArgs;
+use crate::engine::Way;
 use crate::measure::Measurement;
 use crate::pick::{Bound, Candidate, LINE_MIB, LINE_SHARE, Pick, Verdict, reason};
 use crate::scaling::{TARGET_MILLION_MACS, objective, phi_of_macs};
@@ -61,7 +62,7 @@ fn table(pick: &Pick, out: &mut dyn Write) -> std::io::Result<()> {
     let several = pick.candidates.iter().any(|candidate| candidate.way != pick.way);
     let wide = pick.candidates.iter().map(|candidate| candidate.choice.name.len()).max().unwrap_or(0).max(12);
     writeln!(out, "{:<wide$}     φ   M MACs   top-1 %   objective   p50 ms   p95 ms   MiB", "choice")?;
-    for candidate in &pick.candidates {
+    for candidate in pick.candidates.iter().filter(|candidate| !is_only_fewer_threads(candidate, pick)) {
         let choice = &candidate.choice;
         let measured = |value: fn(&Measurement) -> f64, digits: usize| {
             candidate.measurement.as_ref().map_or("–".into(), |m| format!("{:.digits$}", value(m)))
@@ -82,6 +83,13 @@ fn table(pick: &Pick, out: &mut dyn Write) -> std::io::Result<()> {
         )?;
     }
     Ok(())
+}
+
+/// Whether nothing is to be said of it but of the same with another number of threads: JSON has it all the same.
+fn is_only_fewer_threads(candidate: &Candidate, pick: &Pick) -> bool {
+    candidate.measurement.is_none()
+        && candidate.way != pick.way
+        && Way { threads: pick.way.threads, ..candidate.way } == pick.way
 }
 
 /// ACC(m) × [FLOPS(m)/T]^w, where the accuracy is known.
@@ -112,6 +120,7 @@ fn in_words(candidate: &Candidate, pick: &Pick) -> String {
         Verdict::Heavier { than } => format!("not measured: needs more memory than {than}"),
         Verdict::TooMuchWork => format!("over {} M MACs", limit(budget.million_macs)),
         Verdict::Dominated { by } => format!("{by} is at least as good for no more work"),
+        Verdict::FewerThreads { than } => format!("not measured: {than} threads are quicker"),
         Verdict::Failed(cause) => format!("failed: {cause}"),
     }
 }

@@ -25,12 +25,13 @@ use crate::pipeline::{Counts, Line};
 use crate::watch::{Again, Open, Watch};
 use crate::{camera, display, json, places};
 
+mod calm;
 mod cooling;
 mod deciding;
 mod keeping;
 mod soak;
-use deciding::{decide, open_largest};
-use keeping::{Limits, keep};
+use deciding::{decide, open_largest, processor};
+use keeping::{Kept, Limits, keep};
 
 pub fn run(args: RunArgs, out: &mut dyn Write) -> anyhow::Result<ExitCode> {
     let stop = stop_on_signals()?;
@@ -56,12 +57,17 @@ pub fn run(args: RunArgs, out: &mut dyn Write) -> anyhow::Result<ExitCode> {
     let (ended, picked) = std::thread::scope(|scope| {
         line.measuring.store(undecided, Ordering::Relaxed);
         let picker = scope.spawn(|| -> anyhow::Result<()> {
-            let pick = match undecided {
-                true => decide(&line, &mut setup, &settings, &mut current, &stop)?,
-                false => pick,
+            let ways = setup.ways.clone();
+            let picked = match undecided {
+                true => decide(&line, &mut setup, &ways, &settings, &mut current, &stop),
+                false => Ok(pick),
             };
+            if picked.is_err() {
+                stop.store(true, Ordering::Relaxed); // nothing fits
+            }
+            let pick = picked?;
             if let (Some(pick), Some(limit_ms)) = (pick, limit_ms.or(celsius.map(|_| f64::INFINITY))) {
-                keep(&line, &pick, &current, &settings, &mut setup.remembered, Limits { limit_ms, celsius }, &stop);
+                look_after(&line, pick, &mut setup, &settings, &mut current, Limits { limit_ms, celsius }, &stop);
             }
             Ok(())
         });
@@ -94,6 +100,38 @@ pub fn run(args: RunArgs, out: &mut dyn Write) -> anyhow::Result<ExitCode> {
     Ok(if all_bad { exit::SOME_FAILED.into() } else { ExitCode::SUCCESS })
 }
 
+/// Keeps to the pick until the line ends, and makes another where an engine has failed, or where other programs that
+/// disturbed the measurements are gone.
+fn look_after(
+    line: &Line,
+    mut pick: Pick,
+    setup: &mut Setup,
+    settings: &classifier::Settings,
+    current: &mut (String, Way),
+    limits: Limits,
+    stop: &AtomicBool,
+) {
+    let mut ways = setup.ways.clone();
+    loop {
+        match keep(line, &pick, current, settings, &mut setup.remembered, limits, stop) {
+            Kept::Ended => return,
+            Kept::EngineLost => {
+                ways = processor(&ways);
+                current.1 = Way::tract(settings.way.threads); // as `on_the_processor` has it
+            }
+            Kept::Calm => {
+                info!("other programs are gone: what they disturbed is measured again");
+                setup.remembered.doubt_disturbed();
+            }
+        }
+        match decide(line, setup, &ways, settings, current, stop) {
+            Ok(Some(again)) => pick = again,
+            Ok(None) => return,
+            Err(error) => return warn!("{} goes on answering, whatever it takes: {error}", current.0),
+        }
+    }
+}
+
 /// A flag that Ctrl-C and SIGTERM set; a second one ends the program at once.
 fn stop_on_signals() -> anyhow::Result<Arc<AtomicBool>> {
     let stop = Arc::new(AtomicBool::new(false));
@@ -120,13 +158,14 @@ fn first_to_answer(setup: &Setup, settings: &classifier::Settings) -> anyhow::Re
         let classifier = Classifier::open(pinned, settings)?;
         return Ok(First { classifier, pick: None, undecided: setup.ways.len() > 1 });
     }
-    let processor = [setup.way()];
-    for ways in [&setup.ways[..], &processor] {
+    for ways in [&setup.ways[..], &processor(&setup.ways)] {
         let Some(pick) = setup.pick_remembered(ways)? else { continue };
         info!("{}", reason(&pick));
         match open_largest(&pick, settings) {
             Some(classifier) => {
-                let undecided = ways.len() < setup.ways.len();
+                let doubtful =
+                    |way: &Way| setup.admitted.iter().any(|choice| setup.remembered.is_doubtful(choice, *way));
+                let undecided = ways.len() < setup.ways.len() || setup.ways.iter().any(doubtful);
                 return Ok(First { classifier, pick: Some(pick), undecided });
             }
             None => warn!("none that fits can be run: beginning anew with the smallest"),

@@ -12,7 +12,7 @@ use crate::catalog::{Catalog, Choice};
 use crate::classifier;
 use crate::cli::{BoardArgs, BudgetArgs, ChoiceArgs, GuessArgs};
 use crate::efficientnet::Scaled;
-use crate::engine::{self, Way};
+use crate::engine::{self, Threads, Way};
 use crate::guess;
 use crate::measure::{Effort, MeasureError, Remembered};
 use crate::pick::{Pick, PickError, expected_cost, pick, reason};
@@ -84,19 +84,25 @@ impl Setup {
             }
         };
         let budget = budget.budget().or(board.budget);
-        let threads = choice.threads.map_or_else(|| budget.threads(machine::cores()), usize::from);
-        let ways = engine::ways(choice.named_engine(), choice.precision, threads)?;
+        let up_to = Threads::UpTo(budget.threads(machine::cores()));
+        let threads = choice.threads.map_or(up_to, |threads| Threads::Just(threads.into()));
+        let mut ways = engine::ways(choice.named_engine(), choice.precision, threads)?;
         let known = catalog.choices.iter().filter_map(|choice| choice.network.scaled).collect();
         let mut admitted: Vec<Choice> = admitted.into_iter().cloned().collect();
         admitted.sort_by(|a, b| a.million_macs.total_cmp(&b.million_macs));
         // A network that has one side is that choice.
         let only = model.is_some() && admitted.len() == 1;
         let named = |pinned: &&Choice| only || model == Some(&pinned.name);
+        let pinned = admitted.iter().find(named).cloned();
+        if pinned.is_some() {
+            let usual = ways[0].threads;
+            ways.retain(|way| way.threads == usual);
+        }
         Ok(Setup {
             folder,
             budget,
             ways,
-            pinned: admitted.iter().find(named).cloned(),
+            pinned,
             admitted,
             known,
             named: model.cloned(),
@@ -138,9 +144,10 @@ impl Setup {
             let found = trying.time(choice, way, effort);
             measured += 1;
             if let (1, Ok(found)) = (measured, &found) {
-                // Of the smallest, half is supposed to be there without any work.
-                let ms = |other: &Choice, _: Way| {
-                    found.total_ms.p50 * (0.5 + 0.5 * other.million_macs / choice.million_macs)
+                // Of the smallest, half is supposed to be there without any work; half the threads take longer.
+                let ms = |other: &Choice, by: Way| {
+                    let longer = if by.threads < way.threads { 1.5 } else { 1.0 };
+                    found.total_ms.p50 * longer * (0.5 + 0.5 * other.million_macs / choice.million_macs)
                 };
                 let cost = expected_cost(&choices, ways, budget, known, ms, found.load_ms);
                 info!(

@@ -7,11 +7,11 @@ use super::{EngineError, Name, Precision, Way};
 
 /// The ways that are wanted. `engine`: that one; without it all that this machine seems to have, of which the CPU engine is the
 /// first and always there. Whether an engine works is known only once it ran.
-pub fn ways(engine: Option<Name>, precision: Option<Precision>, threads: usize) -> Result<Vec<Way>, EngineError> {
+pub fn ways(engine: Option<Name>, precision: Option<Precision>, threads: Threads) -> Result<Vec<Way>, EngineError> {
     let Some(engine) = engine else {
         let names = [vec![Name::Tract], gpu_engines()].concat();
         let suits = |name: &Name| precision.is_none_or(|precision| precisions(*name).contains(&precision));
-        let ways: Vec<Way> = names.into_iter().filter(suits).map(|name| way(name, precision, threads)).collect();
+        let ways: Vec<Way> = names.into_iter().filter(suits).flat_map(|name| of(name, precision, threads)).collect();
         return match (ways.is_empty(), precision) {
             (true, Some(precision)) => Err(refused(Name::Tract, precision)),
             _ => Ok(ways),
@@ -19,8 +19,34 @@ pub fn ways(engine: Option<Name>, precision: Option<Precision>, threads: usize) 
     };
     match precision {
         Some(precision) if !precisions(engine).contains(&precision) => Err(refused(engine, precision)),
-        _ => Ok(vec![way(engine, precision, threads)]),
+        _ => Ok(of(engine, precision, threads)),
     }
+}
+
+/// How many threads one picture may use.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Threads {
+    /// So many, as somebody said.
+    Just(usize),
+    /// So many or half of that: half is quicker where the other cores are slower ones, or other programs have them.
+    UpTo(usize),
+}
+
+impl Threads {
+    /// The most first.
+    fn counts(self) -> Vec<usize> {
+        match self {
+            Threads::UpTo(most @ 2..) => vec![most, most / 2],
+            Threads::Just(count) | Threads::UpTo(count) => vec![count],
+        }
+    }
+}
+
+/// The ways of one engine, the usual one first. What runs on a GPU has one: its threads only feed it.
+fn of(engine: Name, precision: Option<Precision>, threads: Threads) -> Vec<Way> {
+    let counts = threads.counts();
+    let counts = if matches!(engine, Name::TensorRt | Name::Cuda) { &counts[..1] } else { &counts };
+    counts.iter().map(|count| way(engine, precision, *count)).collect()
 }
 
 fn way(engine: Name, precision: Option<Precision>, threads: usize) -> Way {
@@ -66,7 +92,7 @@ mod tests {
 
     #[test]
     fn an_engine_that_is_named_is_the_only_one_with_its_usual_numbers() {
-        let one = |engine, precision| ways(Some(engine), precision, 3).unwrap()[0];
+        let one = |engine, precision| ways(Some(engine), precision, Threads::Just(3)).unwrap()[0];
         assert_eq!(one(Name::Tract, None), Way::tract(3));
         let expected = Way { engine: Name::TensorRt, precision: Precision::F16, threads: 3 };
         assert_eq!(one(Name::TensorRt, None), expected);
@@ -74,8 +100,18 @@ mod tests {
     }
 
     #[test]
+    fn the_processor_is_tried_with_half_of_its_threads_as_well_unless_somebody_named_a_number() {
+        let of = |threads| ways(Some(Name::Tract), None, threads).unwrap();
+        assert_eq!(of(Threads::UpTo(4)), [Way::tract(4), Way::tract(2)]);
+        assert_eq!(of(Threads::UpTo(3)), [Way::tract(3), Way::tract(1)]);
+        assert_eq!((of(Threads::UpTo(1)), of(Threads::Just(4))), (vec![Way::tract(1)], vec![Way::tract(4)]));
+        let gpu = ways(Some(Name::TensorRt), None, Threads::UpTo(6)).unwrap();
+        assert_eq!(gpu.iter().map(|way| way.threads).collect::<Vec<_>>(), [6]);
+    }
+
+    #[test]
     fn numbers_that_an_engine_does_not_have_are_refused_with_those_it_has() {
-        let refused = ways(Some(Name::Tract), Some(Precision::F16), 1).unwrap_err().to_string();
+        let refused = ways(Some(Name::Tract), Some(Precision::F16), Threads::Just(1)).unwrap_err().to_string();
         assert!(refused.contains("f16") && refused.contains("tract") && refused.contains("f32"), "{refused}");
     }
 }

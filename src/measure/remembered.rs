@@ -9,13 +9,20 @@ use serde::{Deserialize, Serialize};
 use super::Measurement;
 use crate::catalog::Choice;
 use crate::engine::Way;
+use crate::machine;
 use crate::places::replace_file;
 
 /// One entry of the file.
 #[derive(Serialize, Deserialize)]
 #[serde(untagged)]
 enum Entry {
-    Measured(Measurement),
+    Measured {
+        #[serde(flatten)]
+        measurement: Measurement,
+        /// The start of the machine that it was measured in.
+        #[serde(default)]
+        boot: Option<String>,
+    },
     Failed {
         failed: String,
         /// Tells the file that failed from one that has come to its place since.
@@ -53,8 +60,27 @@ impl Remembered {
     /// What was measured of `choice` under the same circumstances.
     pub fn get(&self, choice: &Choice, way: Way) -> Option<&Measurement> {
         match self.by_key.get(&key(choice, way)) {
-            Some(Entry::Measured(measurement)) => Some(measurement),
+            Some(Entry::Measured { measurement, .. }) => Some(measurement),
             _ => None,
+        }
+    }
+
+    /// Whether other programs disturbed when `choice` was measured, and the machine was started again since, or
+    /// [`Remembered::doubt_disturbed`] was called: it is worth another look.
+    pub fn is_doubtful(&self, choice: &Choice, way: Way) -> bool {
+        let here = machine::boot_id();
+        let doubtful = |boot: &Option<String>| boot.as_ref() != Some(&here);
+        matches!(self.by_key.get(&key(choice, way)), Some(Entry::Measured { measurement, boot })
+            if measurement.is_disturbed() && doubtful(boot))
+    }
+
+    /// From now on, whatever was measured while other programs disturbed is worth another look.
+    pub fn doubt_disturbed(&mut self) {
+        for entry in self.by_key.values_mut() {
+            match entry {
+                Entry::Measured { measurement, boot } if measurement.is_disturbed() => *boot = None,
+                _ => {}
+            }
         }
     }
 
@@ -68,7 +94,8 @@ impl Remembered {
 
     /// Remembers it, on disk as well; a disk that does not take it is announced, for this run it is known all the same.
     pub fn put(&mut self, choice: &Choice, measurement: Measurement) {
-        self.by_key.insert(key(choice, measurement.way), Entry::Measured(measurement));
+        let entry_key = key(choice, measurement.way);
+        self.by_key.insert(entry_key, Entry::Measured { measurement, boot: Some(machine::boot_id()) });
         self.write();
     }
 
@@ -101,8 +128,8 @@ impl Remembered {
 
 fn key(choice: &Choice, way: Way) -> String {
     let (hash, side, version) = (&choice.network.sha256, choice.side, env!("CARGO_PKG_VERSION"));
-    let (setting, machine) = (crate::engine::setting(way.engine), crate::machine::identity());
-    let power = crate::machine::power_identity();
+    let (setting, machine) = (crate::engine::setting(way.engine), machine::identity());
+    let power = machine::power_identity();
     format!("{hash}@{side} {way} ({setting}), phicam {version}, {machine}, {power}")
 }
 
@@ -124,6 +151,25 @@ mod tests {
         assert_eq!(again.get(&crate::pick::tests::choice("lite0", 192, 283.0, 71.4), Way::tract(2)), None);
         again.forget();
         assert_eq!(Remembered::read(state.path()).get(&choice, Way::tract(2)), None);
+    }
+
+    #[test]
+    fn what_was_measured_while_others_disturbed_is_worth_another_look_after_the_next_start_of_the_machine() {
+        let state = tempfile::tempdir().unwrap();
+        let (calm, disturbed) = (choice("lite0", 224, 385.0, 74.85), choice("lite0", 192, 283.0, 71.4));
+        let mut remembered = Remembered::read(state.path());
+        remembered.put(&calm, measurement(&calm, 25.0, 70.0));
+        remembered.put(&disturbed, Measurement { preempted_frames: 6, ..measurement(&disturbed, 25.0, 70.0) });
+        let way = Way::tract(2);
+        let doubtful = |of: &Remembered| [&calm, &disturbed].map(|choice| of.is_doubtful(choice, way));
+        assert_eq!(doubtful(&Remembered::read(state.path())), [false, false], "not in the same one");
+        let path = state.path().join("measurements.json");
+        let later = std::fs::read_to_string(&path).unwrap().replace(&machine::boot_id(), "another");
+        std::fs::write(&path, later).unwrap();
+        assert_eq!(doubtful(&Remembered::read(state.path())), [false, true]);
+        assert!(Remembered::read(state.path()).get(&disturbed, way).is_some(), "until then it is all that is known");
+        remembered.doubt_disturbed();
+        assert_eq!(doubtful(&remembered), [false, true]);
     }
 
     #[test]

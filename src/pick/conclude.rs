@@ -58,6 +58,9 @@ fn verdict(search: &Search, at: usize, found: Found) -> Verdict {
             if let Some(by) = search.dominator(at) {
                 return Verdict::Dominated { by: search.candidates[by].choice.name.clone() };
             }
+            if let Some(than) = search.more_threads_do_more(*way) {
+                return Verdict::FewerThreads { than };
+            }
             match search.law(*way) {
                 Some(law) => Verdict::Larger { expected_p95_ms: law.p95_ms(search.work(at)) },
                 None => Verdict::Failed(format!("nothing that was tried runs by {way}")),
@@ -106,6 +109,9 @@ fn ladder(search: &Search, picked: usize) -> Vec<Step> {
         let Candidate { measurement, verdict, way, .. } = &search.candidates[at];
         if !matches!(verdict, Picked | Fits | Tied | Smaller | Dominated { .. }) {
             return None;
+        }
+        if measurement.is_none() && search.more_threads_do_more(*way).is_some() {
+            return None; // of such a way little is known, and that it is slower
         }
         let law = search.law(*way)?;
         let work = search.work(at);

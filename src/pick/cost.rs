@@ -54,6 +54,7 @@ where
             engine_detail: String::new(),
             frames: effort.frames_at(ms),
             asked_frames: effort.frames,
+            preempted_frames: 0,
             infer_ms: total_ms,
             total_ms,
             load_ms,

@@ -4,6 +4,7 @@ use std::collections::BTreeSet;
 
 use super::{Candidate, Search, Verdict, needed_ms};
 use crate::engine::Way;
+use crate::measure::Measurement;
 
 /// Sizes that a law is first drawn through.
 const FIRST_SIZES: usize = 3;
@@ -22,6 +23,23 @@ impl Search {
         failed().count() >= FIRST_SIZES
             && networks(&mut failed()) >= networks(&mut of_way()).min(FIRST_SIZES)
             && of_way().all(|candidate| candidate.measurement.is_none())
+    }
+
+    /// With how many threads the same engine was quicker with the least that was tried in `way`: of what is larger more of
+    /// the work is shared, so it will be there as well.
+    pub(super) fn more_threads_do_more(&self, way: Way) -> Option<usize> {
+        let measured = |of: Way, choice: &str| {
+            let is = |candidate: &&Candidate| candidate.way == of && candidate.choice.name == choice;
+            self.candidates.iter().find(is)?.measurement.as_ref()
+        };
+        let least = self.candidates.iter().find(|candidate| candidate.way == way && candidate.measurement.is_some())?;
+        let few = least.measurement.as_ref()?;
+        // What is done in a moment may be quicker between two turns of another program, and what takes longer is not.
+        let is_quicker = |many: &Measurement| many.total_ms.p50 < few.total_ms.p50 && !many.is_disturbed();
+        let mut more = self.candidates.iter().map(|candidate| candidate.way).filter(|other| {
+            (other.engine, other.precision) == (way.engine, way.precision) && other.threads > way.threads
+        });
+        more.find(|more| measured(*more, &least.choice.name).is_some_and(is_quicker)).map(|more| more.threads)
     }
 
     /// The next of the sizes that a law needs first: the smallest, the largest plausible, one between.

@@ -3,6 +3,7 @@
 use super::{Bound, Candidate, Pick, PickError, Verdict, needed_mib, needed_ms};
 use crate::budget::Budget;
 use crate::catalog::Choice;
+use crate::engine::Way;
 use crate::scaling::phi_of_macs;
 
 /// `budget 66 ms a frame, 512 MiB → lite1@240 (φ 0.36) by tract f32, 2 threads: 41.0 ms at p95, 71 MiB; the next,
@@ -11,8 +12,9 @@ pub fn reason(pick: &Pick) -> String {
     let (choice, found) = (&pick.choice, &pick.measurement);
     let (p95_ms, rss_mib) = (found.total_ms.p95, found.rss_mib);
     let by = if has_several_ways(pick) { format!(" by {}", pick.way) } else { String::new() };
+    let disturbed = if found.is_disturbed() { " beside other programs" } else { "" };
     format!(
-        "budget {} → {} ({}){by}: {p95_ms:.1} ms at p95, {rss_mib:.0} MiB; {}{}",
+        "budget {} → {} ({}){by}: {p95_ms:.1} ms at p95{disturbed}, {rss_mib:.0} MiB; {}{}",
         pick.budget,
         choice.name,
         choice.phi_in_words(),
@@ -21,8 +23,11 @@ pub fn reason(pick: &Pick) -> String {
     )
 }
 
+/// Whether it could have been another engine or precision, or is not as many threads as there could be.
 fn has_several_ways(pick: &Pick) -> bool {
-    pick.candidates.iter().any(|candidate| candidate.way != pick.way)
+    let Way { engine, precision, threads } = pick.way;
+    let differs = |way: &Way| (way.engine, way.precision) != (engine, precision) || way.threads > threads;
+    pick.candidates.iter().any(|candidate| differs(&candidate.way))
 }
 
 /// Why it is not the most accurate that fits.

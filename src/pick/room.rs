@@ -38,6 +38,8 @@ pub fn judge(measurement: &Measurement, budget: &Budget) -> Verdict {
 
 /// A first look: enough to see that something is far from a limit.
 pub const GLANCE: Effort = Effort { frames: 16, least_ms: 250.0, most_ms: 4000.0 };
+/// On a machine whose times wander: as long as it takes for them to.
+pub const LONG: Effort = Effort { frames: 300, least_ms: 2500.0, most_ms: 4000.0 };
 /// Frames after which a measurement is believed however near a limit it is.
 pub const MOST_FRAMES: u64 = 600;
 /// No measurement takes longer, in milliseconds.

@@ -1,11 +1,11 @@
 //! Which measurement to make next, until the pick is certain.
 
-use std::cmp::Ordering;
+use std::cmp::{Ordering, Reverse};
 use std::collections::BTreeMap;
 
 use super::accuracy::{Worth, uncertainty_points};
 use super::law::{Law, Work};
-use super::room::{GLANCE, closer, doubt, judge, needed_ms, once_more};
+use super::room::{GLANCE, judge, needed_ms};
 use super::{Candidate, Verdict};
 use crate::budget::Budget;
 use crate::catalog::Choice;
@@ -17,12 +17,6 @@ const SURPRISE: f64 = 2.0;
 /// Of two that are as good, the one with less work is as quick as long as it takes no more than this: else what a moment
 /// disturbs would decide.
 const AS_QUICK: f64 = 1.1;
-/// Which of two that are as good is quicker is not worth more frames than this.
-const TIE_FRAMES: u64 = 64;
-/// Further from the law than this share, what was seen at a glance is looked at again: something may have disturbed.
-const ODD: f64 = 1.25;
-/// Room for a tail to differ from the usual one of its way, as a factor.
-const USUAL_TAIL: f64 = 1.02;
 /// Everything that is considered, and what is known of it.
 pub struct Search {
     /// By work, then by way.
@@ -49,7 +43,7 @@ impl Search {
         let mut sorted: Vec<&Choice> = choices.to_vec();
         sorted.sort_by(|a, b| a.million_macs.total_cmp(&b.million_macs).then(a.name.cmp(&b.name)));
         let mut ways = ways.to_vec();
-        ways.sort();
+        ways.sort_by_key(|way| (way.engine, way.precision, Reverse(way.threads)));
         let mut search = Search {
             candidates: Vec::new(),
             budget,
@@ -107,7 +101,7 @@ impl Search {
     }
 
     /// The median as measured; endless where it was not.
-    fn p50_ms(&self, at: usize) -> f64 {
+    pub(super) fn p50_ms(&self, at: usize) -> f64 {
         self.candidates[at].measurement.as_ref().map_or(f64::INFINITY, |measurement| measurement.total_ms.p50)
     }
 
@@ -143,7 +137,7 @@ impl Search {
     }
 
     /// Whether a candidate that took `p95_ms` and fitted would be picked instead, or decide what is.
-    fn matters(&self, at: usize, p95_ms: f64, found: Option<Found>) -> bool {
+    pub(super) fn matters(&self, at: usize, p95_ms: f64, found: Option<Found>) -> bool {
         let Some(Found { best, picked }) = found else { return true };
         let cheaper = p95_ms < self.p95_ms(picked);
         match self.compare(at, best) {
@@ -174,6 +168,7 @@ impl Search {
             return false;
         }
         !self.is_out_of_reach(at)
+            && self.more_threads_do_more(self.candidates[at].way).is_none()
             && self.matters(at, self.least_p95_ms(at), found)
             && self.heavier_than(at).is_none()
             && self.dominator(at).is_none()
@@ -236,51 +231,5 @@ impl Search {
                 && candidate.choice.network.million_parameters <= choice.network.million_parameters
                 && candidate.choice.million_macs <= choice.million_macs
         })
-    }
-
-    /// A measurement that is too near a limit, or too odd, for what hangs on it.
-    fn doubtful(&self, found: Option<Found>) -> Option<(usize, Effort)> {
-        let limit_ms = self.budget.frame_ms;
-        let mut worst: Option<(usize, Effort)> = None;
-        for at in 0..self.candidates.len() {
-            let Candidate { measurement: Some(measurement), verdict, way, .. } = &self.candidates[at] else { continue };
-            let p95_ms = measurement.total_ms.p95;
-            let needed = limit_ms.map(|limit| needed_ms(p95_ms) / limit);
-            let doubt = doubt(measurement);
-            let slow = matches!(verdict, Verdict::TooSlow { .. });
-            let distance = match (verdict, found) {
-                (Verdict::TooSlow { .. }, _) => {
-                    let expected = self.laws.get(way).map(|law| law.p95_ms(&self.work[at]));
-                    let odd = expected
-                        .filter(|expected| p95_ms > expected * ODD && measurement.asked_frames <= GLANCE.frames);
-                    // The median may fit with the tail that is usual in this way: another program was at work then.
-                    let usual = self.laws.get(way).map(|law| measurement.total_ms.p50 * law.tail * USUAL_TAIL);
-                    let least_ms = [odd, usual].into_iter().flatten().fold(p95_ms / doubt, f64::min);
-                    let fits = limit_ms.is_none_or(|limit| needed_ms(least_ms) <= limit);
-                    needed.filter(|_| fits && self.matters(at, least_ms, found))
-                }
-                (Verdict::Fits, Some(found)) if at == found.picked => needed.filter(|needed| needed * doubt > 1.0),
-                // As good as the picked, and perhaps cheaper.
-                (Verdict::Fits, Some(found)) if self.ties(found.best, at) => {
-                    let apart = p95_ms / self.p95_ms(found.picked);
-                    (apart / doubt < 1.0 && measurement.asked_frames < TIE_FRAMES).then_some(apart)
-                }
-                _ => None,
-            };
-            let tied = matches!((verdict, found), (Verdict::Fits, Some(found)) if at != found.picked);
-            let effort = distance
-                .and_then(|distance| closer(measurement, distance).or_else(|| once_more(measurement).filter(|_| slow)));
-            let effort = effort.map(|effort| match tied {
-                true => Effort { frames: effort.frames.min(TIE_FRAMES), ..effort },
-                false => effort,
-            });
-            // The best of them first: what it is found to be may settle the others.
-            if let Some(effort) = effort
-                && worst.is_none_or(|(other, _)| self.compare(at, other) == Ordering::Greater)
-            {
-                worst = Some((at, effort));
-            }
-        }
-        worst
     }
 }

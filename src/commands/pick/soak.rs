@@ -12,7 +12,7 @@ use crate::pick::{Pick, Verdict, judge};
 /// The pick, or what fits in its place. What a choice took in so long is remembered of it.
 pub fn soak(setup: &mut Setup, pick: Pick, seconds: f64) -> anyhow::Result<Pick> {
     let stop = AtomicBool::new(false);
-    let effort = Effort { frames: 1, least_ms: seconds * 1e3, most_ms: f64::INFINITY };
+    let effort = Effort { frames: 1, least_ms: seconds * 1e3, most_ms: seconds * 1e3 };
     let mut pick = pick;
     // Each turn takes one choice out of those that fit, so it ends.
     loop {

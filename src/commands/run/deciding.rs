@@ -11,21 +11,21 @@ use crate::overlay::Fault;
 use crate::pick::{Pick, PickError, reason};
 use crate::pipeline::Line;
 
-/// Measures, picks, loads the pick beside the running line, and hands it over. `current`: what answers now, and how. Gives
-/// the last pick; nothing where the line ended before.
+/// Measures, picks among `all` ways, loads the pick beside the running line, and hands it over. `current`: what answers
+/// now, and how. Gives the last pick; nothing where the line ended before.
 pub fn decide(
     line: &Line,
     setup: &mut Setup,
+    all: &[Way],
     settings: &classifier::Settings,
     current: &mut (String, Way),
     stop: &AtomicBool,
-) -> anyhow::Result<Option<Pick>> {
+) -> Result<Option<Pick>, PickError> {
     let mut last = None;
-    let cpu: Vec<Way> = setup.ways.iter().copied().filter(|way| way.engine == Name::Tract).collect();
-    let all = setup.ways.clone();
+    let cpu = processor(all);
     // A GPU's engine may be built for minutes: until then the processor should do its best.
     let first = (!cpu.is_empty() && cpu.len() < all.len()).then_some(cpu);
-    for ways in first.into_iter().chain([all]) {
+    for ways in first.into_iter().chain([all.to_vec()]) {
         match setup.pick(&ways, stop, &|doing| tell(line, doing)) {
             Ok(pick) => {
                 info!("{}", reason(&pick));
@@ -36,13 +36,15 @@ pub fn decide(
                 info!("the line ended before this machine was measured; the next start goes on with it");
                 return Ok(None);
             }
-            Err(error) => {
-                stop.store(true, Ordering::Relaxed);
-                return Err(error.into());
-            }
+            Err(error) => return Err(error),
         }
     }
     Ok(last)
+}
+
+/// Those of the CPU engine.
+pub fn processor(ways: &[Way]) -> Vec<Way> {
+    ways.iter().copied().filter(|way| way.engine == Name::Tract).collect()
 }
 
 /// Lets the line, and who looks at it, know what is being done.

@@ -7,13 +7,14 @@ use std::time::{Duration, Instant};
 use log::{debug, info, warn};
 
 use super::super::health::HOT_CELSIUS;
+use super::calm::Calm;
 use super::cooling::Cooling;
 use super::soak::{Soak, Soaked, remember};
 use crate::adapt::{Adapt, Cause, Change, Condition, Rung};
 use crate::classifier::{self, Classifier, Model};
 use crate::engine::{Way, onnxruntime};
-use crate::machine::Power;
-use crate::measure::Remembered;
+use crate::machine::{Others, Power};
+use crate::measure::{Measurement, Remembered};
 use crate::pick::{Candidate, Pick};
 use crate::pipeline::{Line, Took};
 use crate::{machine, places};
@@ -33,22 +34,35 @@ pub struct Limits {
     pub celsius: Option<f64>,
 }
 
-/// Looks after `pick` until the line ends. `current`: the choice that answers, and its way.
+/// Why a pick is no longer looked after.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Kept {
+    /// The line has ended, or nothing can be done for it.
+    Ended,
+    /// An engine failed, and the processor goes on in its place.
+    EngineLost,
+    /// Other programs disturbed when this machine was measured, and have not been there for long.
+    Calm,
+}
+
+/// Looks after `pick` until the line ends or another is to be made. `current`: the choice that answers, and its way; it
+/// is kept.
 pub fn keep(
     line: &Line,
     pick: &Pick,
-    current: &(String, Way),
+    current: &mut (String, Way),
     settings: &classifier::Settings,
     remembered: &mut Remembered,
     Limits { limit_ms, celsius }: Limits,
     stop: &AtomicBool,
-) {
+) -> Kept {
     let rungs: Vec<&Candidate> = pick.ladder.iter().map(|step| &pick.candidates[step.candidate]).collect();
     let times =
         pick.ladder.iter().map(|step| Rung { p50_ms: step.p50_ms, p95_ms: step.p95_ms, is_measured: step.is_measured });
     let mut adapt = Adapt::new(times.collect(), limit_ms);
     let Some(at) = rungs.iter().position(|rung| (&rung.choice.name, rung.way) == (&current.0, current.1)) else {
-        return warn!("{} by {} goes on answering whatever it takes: it is not what was picked", current.0, current.1);
+        warn!("{} by {} goes on answering whatever it takes: it is not what was picked", current.0, current.1);
+        return Kept::Ended;
     };
     if at > 0 {
         adapt.changed(0.0, at);
@@ -57,7 +71,10 @@ pub fn keep(
         debug!("{} by {} is no way out: it is not prepared", rung.choice.name, rung.way);
         adapt.failed(to);
     }
-    let power = machine::power_identity();
+    let (power, engines_lost) = (machine::power_identity(), line.counts().engines_lost);
+    let disturbed = |candidate: &Candidate| candidate.measurement.as_ref().is_some_and(Measurement::is_disturbed);
+    let mut is_doubtful = pick.candidates.iter().any(disturbed);
+    let (mut calm, mut others) = (Calm::new(0.0), Others::new());
     let (start, mut asked, mut soak) = (Instant::now(), None::<Instant>, Some(Soak::new(0.0)));
     let mut hottest = None;
     let (mut took, mut over) = (Vec::new(), CONDITIONS.map(|condition| (condition, false)));
@@ -66,10 +83,8 @@ pub fn keep(
         std::thread::sleep(LOOK);
         if asked.is_none_or(|asked| asked.elapsed() >= ASK) {
             asked = Some(Instant::now());
-            if line.counts().engines_lost > 0 {
-                return warn!(
-                    "an engine failed: what answers in its place goes on, whatever it takes, until the next start"
-                );
+            if line.counts().engines_lost > engines_lost {
+                return Kept::EngineLost;
             }
             let now = machine::power();
             hottest = now.hottest.as_ref().map(|zone| zone.celsius);
@@ -82,10 +97,15 @@ pub fn keep(
             }
         }
         let now_s = start.elapsed().as_secs_f64();
+        let is_well = over.iter().all(|(_, is)| !is);
+        if is_doubtful && is_well && calm.is_long_enough(now_s, || others.share()) {
+            return Kept::Calm;
+        }
         if let Some(to) = cooling.step_down(now_s, hottest, adapt.at(), rungs.len()) {
             let words = format!("down to {}: {:.0} °C is too hot", rungs[to].choice.name, hottest.unwrap_or_default());
             hand_over(line, &mut adapt, rungs[to], to, words, now_s, settings);
         }
+        *current = (rungs[adapt.at()].choice.name.clone(), rungs[adapt.at()].way);
         line.recent.take(&mut took);
         for Took { at, total_ms, model } in took.drain(..) {
             if !is(rungs[adapt.at()], &model) {
@@ -99,6 +119,7 @@ pub fn keep(
                     let rung = rungs[adapt.at()];
                     let words = format!("down to {}: {}", rungs[to].choice.name, soaked.in_words(&rung.choice.name));
                     remember(rung, &soaked, remembered);
+                    is_doubtful |= soaked.is_disturbed;
                     adapt.failed(adapt.at());
                     hand_over(line, &mut adapt, rungs[to], to, words, now_s, settings);
                     *soak = Soak::new(now_s);
@@ -116,6 +137,7 @@ pub fn keep(
             hand_over(line, &mut adapt, rungs[to], to, words, now_s, settings);
         }
     }
+    Kept::Ended
 }
 
 /// Opens a rung and lets it answer from now on, announced.

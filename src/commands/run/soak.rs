@@ -2,6 +2,7 @@
 
 use log::debug;
 
+use crate::machine::Others;
 use crate::measure::{Measurement, Remembered};
 use crate::pick::{Candidate, MOST_FRAMES};
 use crate::stats::{Percentiles, Stage};
@@ -13,23 +14,29 @@ const SETTLES_S: f64 = 1.0;
 /// Fewer answers than this tell no 95th percentile.
 const LEAST: u64 = 20;
 
+/// Other programs that have more than this share of all cores meanwhile may be what it was.
+const OTHERS: f64 = 0.05;
+
 /// See the module.
 pub struct Soak {
     since_s: f64,
     total: Option<Stage>,
+    others: Others,
 }
 
 /// What came of it.
 pub struct Soaked {
     pub p95_ms: f64,
     pub answers: u64,
+    /// Whether other programs had a part in it: then it says nothing of other days.
+    pub is_disturbed: bool,
     percentiles: Percentiles,
 }
 
 impl Soak {
     /// From now on.
     pub fn new(now_s: f64) -> Soak {
-        Soak { since_s: now_s, total: Some(Stage::new("total")) }
+        Soak { since_s: now_s, total: Some(Stage::new("total")), others: Others::new() }
     }
 
     /// Counts an answer; says what came of it, once.
@@ -43,16 +50,18 @@ impl Soak {
             return None;
         }
         let percentiles = total.percentiles()?;
-        let soaked = Soaked { p95_ms: percentiles.p95, answers: total.count(), percentiles };
+        let is_disturbed = self.others.share().is_some_and(|share| share > OTHERS);
+        let soaked = Soaked { p95_ms: percentiles.p95, answers: total.count(), is_disturbed, percentiles };
         self.total = None;
         Some(soaked)
     }
 }
 
 impl Soaked {
-    /// `lite2@260 took 61.3 ms at p95 for 290 pictures of service`
+    /// `lite2@260 took 61.3 ms at p95 for 290 pictures of service beside other programs`
     pub fn in_words(&self, name: &str) -> String {
-        format!("{name} took {:.1} ms at p95 for {} pictures of service", self.p95_ms, self.answers)
+        let beside = if self.is_disturbed { " beside other programs" } else { "" };
+        format!("{name} took {:.1} ms at p95 for {} pictures of service{beside}", self.p95_ms, self.answers)
     }
 }
 
@@ -62,8 +71,9 @@ pub fn remember(rung: &Candidate, soaked: &Soaked, remembered: &mut Remembered) 
         return debug!("{} was never measured by itself", rung.choice.name);
     };
     let more = MOST_FRAMES + 1; // it is not measured again for being near a limit
-    let found =
-        Measurement { total_ms: soaked.percentiles, frames: soaked.answers, asked_frames: more, ..known.clone() };
+    let Soaked { percentiles: total_ms, answers: frames, is_disturbed, .. } = *soaked;
+    let preempted_frames = if is_disturbed { frames } else { 0 };
+    let found = Measurement { total_ms, frames, asked_frames: more, preempted_frames, ..known.clone() };
     remembered.put(&rung.choice, found);
 }
 

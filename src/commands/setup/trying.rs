@@ -42,9 +42,10 @@ impl<'a> Trying<'a> {
         Trying { folder, stop, tell, remembered: RefCell::new(remembered), unusable }
     }
 
-    /// What is known of it.
+    /// What is known of it, and beyond doubt.
     pub fn known(&self, choice: &Choice, way: Way) -> Option<Result<Measurement, String>> {
-        recall(&self.remembered.borrow(), choice, way)
+        let remembered = self.remembered.borrow();
+        recall(&remembered, choice, way).filter(|_| !remembered.is_doubtful(choice, way))
     }
 
     /// Times it, announced and remembered.

@@ -59,3 +59,82 @@ fn a_fresh_board_of_the_class_of_a_raspberry_pi_4_is_measured_within_a_minute() 
         assert!(cost.seconds <= 60.0, "{frame_ms} ms: {cost:?}");
     }
 }
+
+/// Two threads, and one that takes 1.7 times as long, or where `disturbed` as long, but steadily.
+fn with_threads(choice: &Choice, way: Way, disturbed: bool) -> Measurement {
+    let mut found = simulated(choice, way, GLANCE).unwrap();
+    let (p50, p95) = match (way.threads, disturbed) {
+        (1, _) => (1.7, 1.7),
+        (_, false) => (1.0, 1.0),
+        (_, true) => (1.3, 2.2),
+    };
+    (found.total_ms.p50, found.total_ms.p95) = (found.total_ms.p50 * p50, found.total_ms.p95 * p95);
+    let preempted_frames = if disturbed && way.threads > 1 { found.frames / 2 } else { 0 };
+    Measurement { way, preempted_frames, ..found }
+}
+
+#[test]
+fn fewer_threads_are_tried_with_the_smallest_alone_where_more_are_quicker() {
+    let mut measured = Vec::new();
+    let ways = [Way::tract(1), Way::tract(2)];
+    let pick = picked_from(&catalog(), &ways, ms(60.0), |choice, way, _| {
+        measured.push((choice.name.clone(), way.threads));
+        Ok(with_threads(choice, way, false))
+    });
+    let pick = pick.unwrap();
+    assert_eq!((pick.choice.name.as_str(), pick.way.threads), ("lite2@260", 2));
+    let few: Vec<&str> = measured.iter().filter(|(_, threads)| *threads == 1).map(|(name, _)| name.as_str()).collect();
+    assert_eq!(few, ["lite0@96"], "{measured:?}");
+    let larger = pick.candidates.iter().find(|c| c.choice.name == "lite2@320" && c.way.threads == 1).unwrap();
+    assert_eq!(larger.verdict, Verdict::FewerThreads { than: 2 });
+    assert!(pick.ladder.iter().all(|step| pick.candidates[step.candidate].way.threads == 2), "{:?}", pick.ladder);
+    assert!(!reason(&pick).contains("thread"), "{}", reason(&pick));
+}
+
+#[test]
+fn beside_another_program_fewer_threads_may_afford_more() {
+    let ways = [Way::tract(1), Way::tract(2)];
+    let disturbed = |choice: &Choice, way, _| Ok(with_threads(choice, way, true));
+    // lite1@240 needs 66 ms on one thread, and 85 at the 95th percentile on two, of which one waits.
+    let pick = picked_from(&catalog(), &ways, ms(68.0), disturbed).unwrap();
+    assert_eq!((pick.choice.name.as_str(), pick.way.threads), ("lite1@240", 1));
+    assert!(reason(&pick).contains("by tract f32, 1 thread"), "{}", reason(&pick));
+}
+
+#[test]
+fn on_a_machine_whose_times_wander_the_pick_is_timed_for_long() {
+    let mut efforts = Vec::new();
+    let pick = picked_from(&catalog(), &[Way::tract(2)], ms(60.0), |choice, way, effort| {
+        let mut found = simulated(choice, way, effort)?;
+        if choice.name == "lite0@96" {
+            found.total_ms.p95 = found.total_ms.p50 * 1.5;
+        }
+        efforts.push((choice.name.clone(), effort));
+        Ok(Measurement { frames: effort.frames, asked_frames: effort.frames, ..found })
+    });
+    // It needs 54.5 of 60 ms: on a steady machine a glance is enough.
+    assert_eq!(pick.unwrap().choice.name, "lite2@260");
+    assert!(efforts.iter().any(|(name, effort)| name == "lite2@260" && effort.least_ms >= 2500.0), "{efforts:?}");
+}
+
+#[test]
+fn one_with_less_work_that_seems_to_take_longer_is_looked_at_again_before_another_as_good_is_picked() {
+    let mut choices = catalog();
+    choices.push(Choice { top1_source: "estimate: …".into(), ..choice("lite2", 240, 689.0, 77.4) });
+    for truly in [false, true] {
+        let looks = RefCell::new(0);
+        let measure = |choice: &Choice, way: Way, effort| {
+            let mut found = simulated(choice, way, effort)?;
+            if choice.name == "lite2@240" {
+                *looks.borrow_mut() += 1;
+                if truly || *looks.borrow() == 1 {
+                    (found.total_ms.p50, found.total_ms.p95) = (found.total_ms.p50 * 2.2, found.total_ms.p95 * 2.2);
+                }
+            }
+            Ok(Measurement { frames: effort.frames, asked_frames: effort.frames, ..found })
+        };
+        let pick = picked_from(&choices, &[Way::tract(2)], ms(120.0), measure).unwrap();
+        assert_eq!(pick.choice.name, if truly { "lite2@320" } else { "lite2@240" });
+        assert_eq!(looks.into_inner(), 2);
+    }
+}
