@@ -53,7 +53,8 @@ fn a_share_of_the_processor_is_fewer_threads() {
 #[test]
 fn a_pick_that_turns_out_too_slow_in_service_gives_way_to_one_that_holds() {
     let program = Program::new();
-    program.run("measure --all").with(0);
+    // One way alone, which is then measured in whole: what else goes on does not decide what is measured.
+    program.run("measure --all --threads 1").with(0);
     // The machine has become forty times as slow as it was measured.
     let path = program.path("state/measurements.json");
     let mut memory: serde_json::Value = serde_json::from_slice(&std::fs::read(&path).unwrap()).unwrap();
@@ -69,7 +70,8 @@ fn a_pick_that_turns_out_too_slow_in_service_gives_way_to_one_that_holds() {
     }
     std::fs::write(&path, memory.to_string()).unwrap();
     let budget_ms = real_ms * 2.0;
-    let arguments = format!("run --camera pattern:64x48@60 --display none --json --frame-ms {budget_ms} --frames 400");
+    let camera = "run --camera pattern:64x48@60 --display none --threads 1";
+    let arguments = format!("{camera} --json --frame-ms {budget_ms} --frames 400");
     let ended = program.run(&arguments).with(0).saying(&["down to", "times as long"]);
     let answers = ended.json();
     let macs = |answer: &serde_json::Value| {
@@ -79,6 +81,26 @@ fn a_pick_that_turns_out_too_slow_in_service_gives_way_to_one_that_holds() {
     let (first, last) = (&answers[0], &answers[answers.len() - 1]);
     assert!(macs(last) < macs(first), "{} → {}", first["model"], last["model"]);
     assert_eq!(answers.len(), 400, "none is lost at a switch");
+}
+
+#[test]
+fn what_other_programs_disturbed_is_measured_again_after_the_next_start_of_the_machine_while_the_line_runs() {
+    let program = Program::new();
+    program.run("pick --threads 1 --flops 130M --frame-ms 1000").with(0);
+    let path = program.path("state/measurements.json");
+    let change = |of: &str, to: serde_json::Value| {
+        let mut memory: serde_json::Value = serde_json::from_slice(&std::fs::read(&path).unwrap()).unwrap();
+        memory.as_object_mut().unwrap().values_mut().for_each(|entry| entry[of] = to.clone());
+        std::fs::write(&path, memory.to_string()).unwrap();
+    };
+    const RUN: &str =
+        "run --camera pattern:64x48@60 --display none --threads 1 --flops 130M --frame-ms 1000 --frames 120";
+    change("preempted_frames", 1000.into());
+    let same_start = program.run(RUN).with(0);
+    assert!(!same_start.stderr.contains("measuring lite0"), "{}", same_start.stderr);
+    change("boot", "another".into());
+    let next_start = program.run(RUN).with(0).saying(&["measuring lite0@128"]);
+    assert!(!next_start.stderr.contains("answers until this machine is measured"), "{}", next_start.stderr);
 }
 
 #[test]
