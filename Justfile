@@ -122,7 +122,7 @@ check-arm-caches:
 simulate *arguments:
     cargo run --release --example simulate -- {{arguments}}
 
-# Is the pick the same each time, and does the line hold it? A quarter of an hour on a machine that does nothing else
+# Is the pick the same each time, and does the line hold it? Half an hour on a machine that does nothing else
 check-pick *arguments:
     cargo build --release
     python3 benches/pick/check.py {{arguments}}

@@ -23,9 +23,10 @@
 //! **Up**, straight to the best rung that has room, when the last 30 seconds were all on the rung that answers, at most
 //! three of them bad, nothing the system said is the matter any more, and either the better rung at the slowdown of
 //! those 30 seconds keeps the budget (its median at their 95th percentile, with 5 % of room, and its 95th at their
-//! median), or median and 95th percentile are within 6 % of
-//! what they were when all was well (12 % on a rung that was learnt as it answered). So there is never more than one change up in 30 s. One that has to be taken back within ten minutes
-//! doubles the wait before the next, to half an hour at most; one that holds as long makes it 30 s again.
+//! median), or median and 95th percentile are within 6 % of what they were when all was well (12 % on a rung that was
+//! learnt as it answered). So there is never more than one change up in 30 s. One that has to be taken back within ten
+//! minutes doubles the wait before the next, to half an hour at most; one that holds as long makes it 30 s again. After
+//! half an hour on one rung the next is tried though nothing tells that there is room: what was learnt may be wrong.
 
 mod evidence;
 mod rules;

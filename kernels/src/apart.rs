@@ -4,53 +4,61 @@
 /// Stands for no core.
 pub const NOWHERE: usize = usize::MAX;
 
-/// The cores that a thread may use. Without Linux it does nothing.
-pub struct Apart {
-    #[cfg(all(target_os = "linux", not(miri)))]
-    allowed: Option<rustix::thread::CpuSet>,
-    from: usize,
-}
+#[cfg(all(target_os = "linux", not(miri)))]
+pub use linux::{Apart, core};
+#[cfg(not(all(target_os = "linux", not(miri))))]
+pub use nowhere::{Apart, core};
 
 #[cfg(all(target_os = "linux", not(miri)))]
-impl Apart {
-    /// For the calling thread, one of `threads`; where there are fewer cores than that, it is left as it is.
-    pub fn new(threads: usize) -> Apart {
-        let allowed = rustix::thread::sched_getaffinity(None).ok();
-        Apart { allowed: allowed.filter(|allowed| allowed.count() as usize >= threads), from: NOWHERE }
+mod linux {
+    use rustix::thread::{CpuSet, sched_getaffinity, sched_getcpu, sched_setaffinity};
+
+    use super::NOWHERE;
+
+    /// The cores that a thread may use.
+    pub struct Apart {
+        allowed: Option<CpuSet>,
+        from: usize,
     }
 
-    /// From now on the calling thread, for which this was made, runs on every core that it may but `core`.
-    pub fn keep_from(&mut self, core: usize) {
-        let Some(allowed) = self.allowed.filter(|_| core != self.from && core < rustix::thread::CpuSet::MAX_CPU) else {
-            return;
-        };
-        self.from = core;
-        let mut others = allowed;
-        others.unset(core);
-        let _ = rustix::thread::sched_setaffinity(None, &others); // else it is where the system has it
+    impl Apart {
+        /// For the calling thread, one of `threads`; where there are fewer cores than that, it is left as it is.
+        pub fn new(threads: usize) -> Apart {
+            let allowed = sched_getaffinity(None).ok();
+            Apart { allowed: allowed.filter(|allowed| allowed.count() as usize >= threads), from: NOWHERE }
+        }
+
+        /// From now on the calling thread, for which this was made, runs on every core that it may but `core`.
+        pub fn keep_from(&mut self, core: usize) {
+            let Some(mut others) = self.allowed.filter(|_| core != self.from && core < CpuSet::MAX_CPU) else { return };
+            self.from = core;
+            others.unset(core);
+            let _ = sched_setaffinity(None, &others); // else it is where the system has it
+        }
+    }
+
+    /// The core that the calling thread is on.
+    pub fn core() -> usize {
+        sched_getcpu()
     }
 }
 
-/// The core that the calling thread is on.
-#[cfg(all(target_os = "linux", not(miri)))]
-pub fn core() -> usize {
-    rustix::thread::sched_getcpu()
-}
-
+/// Where nobody can be asked for cores, threads are where the system has them.
 #[cfg(not(all(target_os = "linux", not(miri))))]
-impl Apart {
-    pub fn new(_: usize) -> Apart {
-        Apart { from: NOWHERE }
+mod nowhere {
+    pub struct Apart;
+
+    impl Apart {
+        pub fn new(_: usize) -> Apart {
+            Apart
+        }
+
+        pub fn keep_from(&mut self, _: usize) {}
     }
 
-    pub fn keep_from(&mut self, core: usize) {
-        self.from = core;
+    pub fn core() -> usize {
+        super::NOWHERE
     }
-}
-
-#[cfg(not(all(target_os = "linux", not(miri))))]
-pub fn core() -> usize {
-    NOWHERE
 }
 
 #[cfg(all(test, target_os = "linux", not(miri)))]

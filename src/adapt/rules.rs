@@ -3,6 +3,7 @@
 use super::evidence::{Rule, Sooner};
 use super::window::SECONDS;
 
+/// See the module above, as for all of these.
 pub const CLEARLY: Rule = Rule {
     over: &[(1.5, 4.5), (1.25, 4.1), (1.0, 2.9)],
     under: 2.25,
@@ -16,7 +17,8 @@ pub const HALF: Rule =
     Rule { over: &[(1.0, 2.3)], under: 0.64, enough: 18.0, seconds: 4.0, share: 0.4, sooner: Sooner::NEVER };
 /// What is clear enough where the cause is known, and after how many seconds.
 pub const WITH_A_CAUSE: (f64, f64) = (8.0, 0.3);
-/// A shift is that much beyond what is usual, told from so many answers, and the 95th percentile that much beyond the budget.
+/// A shift is that much beyond what is usual, told from so many answers, and the 95th percentile that share of the budget or
+/// more: with 5 % of scatter what three in four exceed is 3 % below the median that the percentile moves with.
 pub const SHIFTED: f64 = 1.15;
 pub const SHIFT_ANSWERS: u32 = 8;
 pub const BEYOND: f64 = 0.97;

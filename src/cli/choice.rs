@@ -20,7 +20,7 @@ pub struct ChoiceArgs {
     /// Numbers to calculate in: f32, f16, int8 [default: the engine's usual]
     #[arg(long, value_name = "P", value_parser = parse_precision)]
     pub precision: Option<Precision>,
-    /// Threads that one picture may use [default: all cores]
+    /// Threads that one picture may use [default: all cores, or half of them where that is quicker]
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=256))]
     pub threads: Option<u16>,
     #[command(flatten)]

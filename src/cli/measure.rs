@@ -10,7 +10,7 @@ pub struct MeasureArgs {
     pub board: BoardArgs,
     #[command(flatten)]
     pub choice: ChoiceArgs,
-    /// Time every model that is admitted, and not only three sizes of each engine
+    /// Time every model that is admitted, and not only three sizes of each engine; three do with half of the threads
     #[arg(long)]
     pub all: bool,
     /// Forget what was measured before

@@ -248,6 +248,9 @@ fn table(found: &Measurement, out: &mut dyn Write) -> std::io::Result<()> {
         found.load_ms, found.first_ms, found.rss_mib
     )?;
     match found.preempted_frames {
+        0 if machine::waited().is_none() => {
+            writeln!(out, "this kernel does not tell whether other programs held it up (CONFIG_SCHED_INFO)")
+        }
         0 => Ok(()),
         held_up => writeln!(out, "{held_up} of {} frames were held up by other programs", found.frames),
     }

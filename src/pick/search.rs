@@ -17,6 +17,7 @@ const SURPRISE: f64 = 2.0;
 /// Of two that are as good, the one with less work is as quick as long as it takes no more than this: else what a moment
 /// disturbs would decide.
 const AS_QUICK: f64 = 1.1;
+
 /// Everything that is considered, and what is known of it.
 pub struct Search {
     /// By work, then by way.
@@ -101,7 +102,7 @@ impl Search {
     }
 
     /// The median as measured; endless where it was not.
-    pub(super) fn p50_ms(&self, at: usize) -> f64 {
+    fn p50_ms(&self, at: usize) -> f64 {
         self.candidates[at].measurement.as_ref().map_or(f64::INFINITY, |measurement| measurement.total_ms.p50)
     }
 

@@ -1,8 +1,9 @@
 //! Whether other programs have left the processor alone for so long that it is worth measuring again what they disturbed.
 
-/// How often their share is looked at, in seconds, and what they may have of all cores.
+/// What other programs may have of all cores without counting.
+pub const LITTLE: f64 = 0.05;
+/// How often their share is looked at, in seconds.
 const LOOK_S: f64 = 60.0;
-const LITTLE: f64 = 0.05;
 /// For how long.
 const CALM_S: f64 = 600.0;
 

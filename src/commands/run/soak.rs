@@ -2,6 +2,7 @@
 
 use log::debug;
 
+use super::calm::LITTLE;
 use crate::machine::Others;
 use crate::measure::{Measurement, Remembered};
 use crate::pick::{Candidate, MOST_FRAMES};
@@ -13,9 +14,6 @@ const SECONDS: f64 = 20.0;
 const SETTLES_S: f64 = 1.0;
 /// Fewer answers than this tell no 95th percentile.
 const LEAST: u64 = 20;
-
-/// Other programs that have more than this share of all cores meanwhile may be what it was.
-const OTHERS: f64 = 0.05;
 
 /// See the module.
 pub struct Soak {
@@ -50,7 +48,7 @@ impl Soak {
             return None;
         }
         let percentiles = total.percentiles()?;
-        let is_disturbed = self.others.share().is_some_and(|share| share > OTHERS);
+        let is_disturbed = self.others.share().is_some_and(|share| share > LITTLE);
         let soaked = Soaked { p95_ms: percentiles.p95, answers: total.count(), is_disturbed, percentiles };
         self.total = None;
         Some(soaked)
