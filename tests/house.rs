@@ -112,6 +112,7 @@ const MAY_BE_UNSAFE: &[&str] = &[
     "src/camera/v4l2/ioctl/control.rs",
     "src/display/memory.rs",
     "src/display/vt.rs",
+    "src/engine/onnxruntime/picture.rs",
     "src/engine/onnxruntime/version.rs",
 ];
 

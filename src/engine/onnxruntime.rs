@@ -3,14 +3,14 @@
 use std::path::Path;
 
 use log::warn;
-use ort::memory::{AllocationDevice, Allocator, AllocatorType, MemoryInfo, MemoryType};
+use ort::memory::{AllocationDevice, AllocatorType, MemoryInfo, MemoryType};
 use ort::session::{IoBinding, Session};
-use ort::value::Tensor;
 use tract_onnx::pb::ModelProto;
 
 mod elf;
 mod graph;
 mod library;
+mod picture;
 mod prepared;
 mod provider;
 mod surroundings;
@@ -21,6 +21,7 @@ pub use prepared::{FOLDER as PREPARED, Found, expected_s};
 
 use self::graph::Model;
 use self::library::Loaded;
+use self::picture::Picture;
 use self::prepared::Prepared;
 use self::provider::{plain, providers, remedy};
 use self::trial::Trial;
@@ -36,8 +37,7 @@ pub struct OnnxRuntime {
     way: Way,
     library: &'static Loaded,
     binding: IoBinding,
-    /// Where pictures are put: memory that the GPU reads by itself, where there is one.
-    input: Tensor<f32>,
+    input: Picture,
     input_name: String,
     session: Session,
     scores: Vec<f32>,
@@ -116,15 +116,15 @@ impl OnnxRuntime {
         };
         let output = output.name().to_string();
         let side = choice.side as usize;
-        let input = input(&session, way, 3 * side * side, model).map_err(refused)?;
+        let for_gpu = way.engine != Name::OnnxRuntime;
+        let input = Picture::new(&session, &model.input, 3 * side * side, for_gpu).map_err(refused)?;
         let mut binding = session.create_binding().map_err(refused)?;
-        binding.bind_input(&model.input, &input).map_err(refused)?;
+        binding.bind_input(&model.input, input.tensor()).map_err(refused)?;
         let memory = MemoryInfo::new(AllocationDevice::CPU, 0, AllocatorType::Device, MemoryType::CPUOutput);
         binding.bind_output_to_device(output, &memory.map_err(refused)?).map_err(refused)?;
         let (model_name, input_name) = (choice.name.clone(), model.input.clone());
         let scores = Vec::new();
         let mut engine = OnnxRuntime { model: model_name, way, library, session, binding, input_name, input, scores };
-        engine.input().fill(0.0);
         engine.run().map_err(refused)?;
         match engine.scores.len() {
             0 => wrong("gives", "no scores of single precision".into(), "1 × classes, f32"),
@@ -135,7 +135,7 @@ impl OnnxRuntime {
     fn run(&mut self) -> ort::Result<()> {
         // What is bound lies in the processor's memory: binding it is what brings it to the GPU.
         if self.way.engine != Name::OnnxRuntime {
-            self.binding.bind_input(&*self.input_name, &self.input)?;
+            self.binding.bind_input(&*self.input_name, self.input.tensor())?;
         }
         let outputs = self.session.run_binding(&self.binding)?;
         let (shape, scores) = outputs[0].try_extract_tensor::<f32>()?;
@@ -193,25 +193,6 @@ fn session(way: Way, library: &Loaded, model: &Model, folder: Option<&Path>) -> 
     builder.commit_from_memory(&model.bytes)
 }
 
-/// Memory for a picture: pinned, where a GPU is to read it, so that it is copied once.
-fn input(session: &Session, way: Way, values: usize, model: &Model) -> ort::Result<Tensor<f32>> {
-    let shape: Vec<i64> = session
-        .inputs()
-        .iter()
-        .find(|input| input.name() == model.input)
-        .and_then(|input| input.dtype().tensor_shape())
-        .map(|shape| shape.iter().copied().collect())
-        .unwrap_or_default();
-    if shape.iter().product::<i64>() != values as i64 {
-        return Err(ort::Error::new(format!("its input has the shape {shape:?}, expected {values} values")));
-    }
-    if way.engine != Name::OnnxRuntime {
-        let info = MemoryInfo::new(AllocationDevice::CUDA_PINNED, 0, AllocatorType::Device, MemoryType::CPUInput)?;
-        return Tensor::new(&Allocator::new(session, info)?, shape);
-    }
-    Tensor::new(&Allocator::default(), shape)
-}
-
 impl Engine for OnnxRuntime {
     fn way(&self) -> Way {
         self.way
@@ -231,7 +212,7 @@ impl Engine for OnnxRuntime {
     }
 
     fn input(&mut self) -> &mut [f32] {
-        self.input.extract_tensor_mut().1
+        self.input.values()
     }
 
     fn infer(&mut self) -> Result<&[f32], EngineError> {

@@ -44,11 +44,14 @@ pub fn providers(
     }
 }
 
-/// ONNX Runtime's own words without where in its source they come from: `… [ONNXRuntimeError] : 1 : FAIL : words.`
+/// ONNX Runtime's own words without where in its source they come from: `… [ONNXRuntimeError] : 1 : FAIL : words.`; of what CUDA
+/// refused, `file:line Parse … "device_id": CUDA failure 35: words ; GPU=0 ; hostname=… ; expr=…;`, that alone.
 pub fn plain(message: &str) -> String {
     let words = message.rsplit_once("[ONNXRuntimeError] : ").map_or(message, |(_, rest)| {
         rest.splitn(3, " : ").nth(2).unwrap_or(rest) // behind the number and the name of the code
     });
+    let refused = [" CUDA failure ", " CUDNN failure ", " CUBLAS failure "].iter().find_map(|what| words.find(what));
+    let words = refused.map_or(words, |start| words[start..].split(" ; ").next().unwrap_or(words));
     words.split_whitespace().collect::<Vec<_>>().join(" ").trim_end_matches('.').to_string()
 }
 
@@ -94,6 +97,9 @@ mod tests {
     fn what_the_library_says_is_told_without_its_source_and_line() {
         let said = "/a/provider_bridge_ort.cc:1844 onnxruntime::Get() [ONNXRuntimeError] : 1 : FAIL : Failed to load\n x: y.\n";
         assert_eq!(plain(said), "Failed to load x: y");
+        let cuda = "utils.h:153 Parse Failed to parse provider option \"device_id\": CUDA failure 35: CUDA driver version is \
+                    insufficient for CUDA runtime version ; GPU=32513 ; hostname=vm ; file=/a/info.cc ; line=108 ; expr=count;";
+        assert_eq!(plain(cuda), "CUDA failure 35: CUDA driver version is insufficient for CUDA runtime version");
         assert_eq!(plain("It is not enabled in this build."), "It is not enabled in this build");
         assert_eq!(plain("[ONNXRuntimeError] : odd"), "odd");
     }

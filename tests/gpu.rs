@@ -1,0 +1,133 @@
+//! A real GPU: TensorRT and CUDA give the CPU engine's scores, what was built is used again, and what is damaged is built anew.
+//!
+//! Where PHICAM_GPU names no engines (`cuda`, or `cuda tensorrt`) these tests say so and do nothing; ORT_DYLIB_PATH names the
+//! library, and PHICAM_GPU_CHOICES some of the choices (building TensorRT's engines for all takes an hour).
+
+mod common;
+
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use common::program::{Ended, Program};
+use common::{best, root, scores};
+use phicam::engine::agreement::{difference, tolerance};
+use phicam::engine::{Name, Precision};
+
+/// The engines to be tried; a test that wants one of them alone names it.
+fn engines(wanted: &[Name]) -> Vec<Name> {
+    let named = std::env::var("PHICAM_GPU").unwrap_or_default();
+    let named: Vec<&str> = named.split_whitespace().collect();
+    let engines: Vec<Name> = wanted.iter().copied().filter(|name| named.contains(&name.as_str())).collect();
+    if engines.is_empty() {
+        eprintln!("SKIPPED: PHICAM_GPU names none of {wanted:?}");
+    }
+    engines
+}
+
+fn choices() -> Vec<String> {
+    match std::env::var("PHICAM_GPU_CHOICES") {
+        Ok(named) if !named.trim().is_empty() => named.split_whitespace().map(String::from).collect(),
+        _ => common::catalog().choices.into_iter().map(|choice| choice.name).collect(),
+    }
+}
+
+fn precisions(engine: Name) -> &'static [Precision] {
+    if engine == Name::TensorRt { &[Precision::F16, Precision::F32] } else { &[Precision::F32] }
+}
+
+fn photographs() -> Vec<PathBuf> {
+    let entries = std::fs::read_dir(root().join("samples")).unwrap().map(|entry| entry.unwrap().path());
+    let mut photographs: Vec<PathBuf> =
+        entries.filter(|path| path.extension().is_some_and(|end| end == "jpg")).collect();
+    photographs.sort();
+    assert!(photographs.len() >= 18);
+    photographs
+}
+
+/// The program with the library that this process was told of.
+fn command(program: &Program, arguments: &str) -> Command {
+    let mut command = program.command(arguments.split_whitespace());
+    command.env("ORT_DYLIB_PATH", std::env::var_os("ORT_DYLIB_PATH").expect("ORT_DYLIB_PATH names the library"));
+    command
+}
+
+fn ended(program: &Program, arguments: &str) -> Ended {
+    command(program, arguments).output().unwrap().into()
+}
+
+/// The scores of each photograph, in their order.
+fn dumped(program: &Program, choice: &str, way: &str, photographs: &[PathBuf]) -> Vec<Vec<f32>> {
+    let folder = program.path(&format!("{choice} {way}"));
+    let mut classify = command(program, &format!("classify --model {choice} --engine {way}"));
+    Ended::from(classify.arg("--dump").arg(&folder).args(photographs).output().unwrap()).with(0);
+    let file = |photograph: &PathBuf| folder.join(photograph.with_extension("f32").file_name().unwrap());
+    photographs.iter().map(|photograph| scores(&file(photograph))).collect()
+}
+
+#[test]
+fn a_gpu_gives_the_cpu_engines_scores_for_every_choice_and_photograph() {
+    let photographs = photographs();
+    for engine in engines(&[Name::TensorRt, Name::Cuda]) {
+        let program = Program::new();
+        for precision in precisions(engine) {
+            let (mut most, mut other_best): (f32, usize) = (0.0, 0);
+            for choice in choices() {
+                let ours = dumped(&program, &choice, "tract", &photographs);
+                let theirs = dumped(&program, &choice, &format!("{engine} --precision {precision}"), &photographs);
+                for ((ours, theirs), photograph) in ours.iter().zip(&theirs).zip(&photographs) {
+                    let apart = difference(ours, theirs);
+                    assert!(apart < tolerance(*precision), "{choice}, {}: {apart}", photograph.display());
+                    most = most.max(apart);
+                    other_best += usize::from(best(ours) != best(theirs));
+                }
+            }
+            println!(
+                "{engine} {precision}: at most {most:.1e} of the range apart; another best guess {other_best} times"
+            );
+            assert!(*precision != Precision::F32 || other_best == 0, "single precision changes no guess");
+        }
+    }
+}
+
+/// The largest file below `folder`.
+fn largest(folder: &Path) -> PathBuf {
+    let files = glob::glob(&folder.join("**/*").display().to_string()).unwrap().map(Result::unwrap);
+    let bytes = |path: &PathBuf| std::fs::metadata(path).map_or(0, |there| there.len());
+    files.filter(|path| path.is_file()).max_by_key(bytes).expect("something was kept")
+}
+
+#[test]
+fn what_tensorrt_built_is_used_again_and_what_was_cut_short_is_built_anew_announced() {
+    for _ in engines(&[Name::TensorRt]) {
+        let program = Program::new();
+        let model = choices().remove(0);
+        let dog = common::sample("dog.jpg").display().to_string();
+        let classify = format!("classify --engine tensorrt --model {model} {dog}");
+        let first = ended(&program, &classify).with(0).saying(&["TensorRT builds its engine"]);
+        let again = ended(&program, &classify).with(0);
+        assert!(!again.stderr.contains("builds its engine"), "{again:?}");
+        assert_eq!(again.stdout, first.stdout);
+        let engine = largest(&program.path("state/tensorrt"));
+        let bytes = std::fs::read(&engine).unwrap();
+        std::fs::write(&engine, &bytes[..bytes.len() / 2]).unwrap();
+        let mended = ended(&program, &classify).with(0).saying(&["TensorRT builds its engine"]);
+        assert_eq!(mended.stdout, first.stdout, "{}", engine.display());
+    }
+}
+
+#[test]
+fn the_processor_answers_while_tensorrt_builds_and_then_it_takes_over_without_a_gap() {
+    for _ in engines(&[Name::TensorRt]) {
+        let program = Program::new();
+        let model = choices().remove(0);
+        let frames = std::env::var("PHICAM_GPU_FRAMES").unwrap_or_else(|_| "9000".into());
+        let arguments = format!(
+            "run --camera pattern:640x480@30 --display none --engine tensorrt --model {model} --frames {frames} --json -v"
+        );
+        let ran = ended(&program, &arguments).with(0);
+        let answers = ran.json();
+        let by = |engine: &str| answers.iter().filter(|answer| answer["engine"] == engine).count();
+        println!("{} answers by the processor, {} by TensorRT", by("tract"), by("tensorrt"));
+        assert!(by("tract") > 0 && by("tensorrt") > 0, "{}", ran.stderr);
+    }
+}
