@@ -108,6 +108,11 @@ bench-peers *arguments:
     benches/peers/setup.sh
     target/peers/venv/bin/python benches/peers/bench.py {{arguments}}
 
+# CUDA and TensorRT on a real GPU: scores, what is kept, times beside the CPU engine's (`just check-gpu LIBRARY FOLDER cuda tensorrt`)
+check-gpu library folder +engines:
+    cargo build --release --tests
+    ORT_DYLIB_PATH="{{library}}" benches/gpu/check.sh "{{folder}}" {{engines}}
+
 # What the program for boards and its peers do on ARM cores, simulated (needs Debian 12 on x86-64, Python 3.11, a network)
 bench-arm *arguments:
     benches/arm/setup.sh

@@ -69,7 +69,7 @@ pub fn remedy(message: &str) -> &'static str {
         "this build was made for other GPUs: install one made for this board, `phicam doctor` says how"
     } else if says(&["deserialize", "engine from cache"]) {
         "what was prepared fits no more: `phicam prepare --fresh` builds it anew"
-    } else if says(&["out of memory", "OutOfMemory", "CUDA failure 2:"]) {
+    } else if says(&["out of memory", "OutOfMemory", "CUDA failure 2:", "ALLOC_FAILED"]) {
         "the GPU's memory is full: end other programs, or choose a smaller model"
     } else if says(&["fallback to CPU", "assigned to the default CPU"]) {
         "parts of this model would run on the processor: run it there, with --engine tract"
@@ -113,6 +113,7 @@ mod tests {
             ("CUDA failure 209: no kernel image is available", "other GPUs"),
             ("TensorRT EP could not deserialize engine from cache", "prepare --fresh"),
             ("fallback to CPU EP has been explicitly disabled by the user", "--engine tract"),
+            ("CUBLAS failure 3: CUBLAS_STATUS_ALLOC_FAILED", "memory is full"),
             ("something new", "--engine tract"),
         ] {
             assert!(remedy(said).contains(expected), "{said}: {}", remedy(said));
