@@ -26,7 +26,8 @@ impl Search {
     }
 
     /// With how many threads the same engine was quicker with the least that was tried in `way`: of what is larger more of
-    /// the work is shared, so it will be there as well.
+    /// the work is shared, so it will be there as well. Not where another program disturbed any of what was timed with them:
+    /// what is done in a moment may be quicker between two of its turns, and what takes longer is not.
     pub(super) fn more_threads_do_more(&self, way: Way) -> Option<usize> {
         let measured = |of: Way, choice: &str| {
             let is = |candidate: &&Candidate| candidate.way == of && candidate.choice.name == choice;
@@ -34,12 +35,16 @@ impl Search {
         };
         let least = self.candidates.iter().find(|candidate| candidate.way == way && candidate.measurement.is_some())?;
         let few = least.measurement.as_ref()?;
-        // What is done in a moment may be quicker between two turns of another program, and what takes longer is not.
-        let is_quicker = |many: &Measurement| many.total_ms.p50 < few.total_ms.p50 && !many.is_disturbed();
+        let is_quicker = |many: &Measurement| many.total_ms.p50 < few.total_ms.p50;
+        let is_disturbed = |of: Way| {
+            let of_way = self.candidates.iter().filter(|candidate| candidate.way == of);
+            of_way.filter_map(|candidate| candidate.measurement.as_ref()).any(Measurement::is_disturbed)
+        };
         let mut more = self.candidates.iter().map(|candidate| candidate.way).filter(|other| {
             (other.engine, other.precision) == (way.engine, way.precision) && other.threads > way.threads
         });
-        more.find(|more| measured(*more, &least.choice.name).is_some_and(is_quicker)).map(|more| more.threads)
+        more.find(|more| measured(*more, &least.choice.name).is_some_and(is_quicker) && !is_disturbed(*more))
+            .map(|more| more.threads)
     }
 
     /// The next of the sizes that a law needs first: the smallest, the largest plausible, one between.
