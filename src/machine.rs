@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 
 mod contention;
 mod power;
-pub use contention::{Others, waited};
+pub use contention::{LITTLE_CORES, Others, Waits, waits};
 pub use power::{HeldBack, JetPack, Power, PowerMode, Trip, Zone, power, power_identity, power_identity_in, power_in};
 
 /// Name of the processor, from `/proc/cpuinfo` (x86) or the parts it lists (ARM).

@@ -64,7 +64,7 @@ impl Measurement {
 }
 
 fn is_disturbed(preempted_frames: u64, frames: u64) -> bool {
-    preempted_frames * 20 > frames
+    preempted_frames.saturating_mul(20) > frames
 }
 
 /// A choice that is not done by then hangs: the slowest board needs a few minutes for the largest one.

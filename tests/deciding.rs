@@ -101,6 +101,33 @@ fn what_other_programs_disturbed_is_measured_again_after_the_next_start_of_the_m
     change("boot", "another".into());
     let next_start = program.run(RUN).with(0).saying(&["measuring lite0@128"]);
     assert!(!next_start.stderr.contains("answers until this machine is measured"), "{}", next_start.stderr);
+    // What the pick does not need stays as it is, and the line is not held up for it.
+    let mut memory: serde_json::Value = serde_json::from_slice(&std::fs::read(&path).unwrap()).unwrap();
+    for entry in memory.as_object_mut().unwrap().values_mut().filter(|entry| entry["model"] == "lite0@96") {
+        (entry["preempted_frames"], entry["boot"]) = (1000.into(), "another".into());
+    }
+    std::fs::write(&path, memory.to_string()).unwrap();
+    let later = program.run(&format!("{RUN} --json")).with(0);
+    assert!(!later.stderr.contains("measuring lite0"), "{}", later.stderr);
+    let dropped = later.json().last().unwrap()["dropped"].as_u64().unwrap();
+    assert!(dropped < 120, "as many as while something is measured: {dropped} dropped");
+}
+
+#[test]
+fn where_nothing_fits_by_what_other_programs_disturbed_the_next_start_of_the_machine_finds_out() {
+    let program = Program::new();
+    const LIMITS: &str = "--threads 1 --flops 130M --frame-ms 1000";
+    program.run(&format!("pick {LIMITS}")).with(0);
+    let path = program.path("state/measurements.json");
+    let mut memory: serde_json::Value = serde_json::from_slice(&std::fs::read(&path).unwrap()).unwrap();
+    for entry in memory.as_object_mut().unwrap().values_mut() {
+        entry["total_ms"] = serde_json::json!({"min": 5e3, "p50": 5e3, "p95": 5e3, "p99": 5e3});
+        (entry["preempted_frames"], entry["asked_frames"]) = (1000.into(), 1000.into());
+        entry["boot"] = "another".into();
+    }
+    std::fs::write(&path, memory.to_string()).unwrap();
+    let line = format!("run --camera pattern:64x48@60 --display none {LIMITS} --frames 60");
+    program.run(&line).with(0).saying(&["measuring lite0@128", "answers until this machine is measured"]);
 }
 
 #[test]

@@ -199,6 +199,15 @@ fn a_build_that_only_seems_to_have_a_gpu_is_left_out_of_the_pick_announced() {
 }
 
 #[test]
+fn a_line_by_the_real_library_alone_begins_on_a_machine_that_was_never_measured() {
+    let Some(library) = real() else { return };
+    let program = Program::new();
+    let line = "run --camera pattern:64x48@60 --display none --engine onnxruntime --flops 130M --frames 40 --json";
+    let ran = with(&program, &library, line).with(0);
+    assert!(ran.json().iter().all(|answer| answer["engine"] == "onnxruntime"), "{}", ran.stderr);
+}
+
+#[test]
 fn what_is_told_of_the_real_library_names_its_file_and_version() {
     let Some(library) = real() else { return };
     let program = Program::new();

@@ -4,7 +4,7 @@ use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Condvar, Mutex, PoisonError};
 use std::thread::JoinHandle;
 
-use crate::apart::{self, Apart};
+use crate::apart::{Apart, Giver};
 
 /// A job: it is given the thread's number and the piece's.
 type Job<'a> = dyn Fn(usize, usize) + Sync + 'a;
@@ -29,8 +29,8 @@ struct Shared {
     wake: Condvar,
     /// The same, to be looked at without the lock.
     is_awake: AtomicBool,
-    /// The core of whoever gives work, when it did last.
-    core: AtomicUsize,
+    /// Whoever gives work, and where that was last.
+    giver: Giver,
     ends: AtomicBool,
     /// Whether a job panicked on another thread.
     failed: AtomicBool,
@@ -60,7 +60,7 @@ impl Threads {
             awake: Mutex::new(false),
             wake: Condvar::new(),
             is_awake: AtomicBool::new(false),
-            core: AtomicUsize::new(apart::NOWHERE),
+            giver: Giver::default(),
             ends: AtomicBool::new(false),
             failed: AtomicBool::new(false),
         });
@@ -81,7 +81,7 @@ impl Threads {
     /// Lets the other threads wait busily while `work` gives them jobs.
     pub fn awake<R>(&mut self, work: impl FnOnce(&mut Crew) -> R) -> R {
         if !self.others.is_empty() {
-            self.shared.core.store(apart::core(), Ordering::Relaxed);
+            self.shared.giver.is_here();
             self.shared.set_awake(true);
         }
         let _asleep = Asleep(&self.shared);
@@ -196,7 +196,7 @@ impl Shared {
             } else if self.is_awake.load(Ordering::Relaxed) {
                 look_again(&mut looks);
             } else {
-                apart.keep_from(self.core.load(Ordering::Relaxed)); // where it will be woken from
+                apart.keep_from(&self.giver); // where it will be woken from
                 let asleep = |awake: &mut bool| !*awake && !self.ends.load(Ordering::Relaxed);
                 drop(self.wake.wait_while(lock(&self.awake), asleep));
                 looks = 0;

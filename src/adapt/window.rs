@@ -6,7 +6,7 @@ pub const SECONDS: usize = 30;
 const BINS: usize = 120;
 const BIN: f64 = 0.025;
 const LEAST: f64 = 0.5;
-/// What seven of ten answers exceed has changed for most.
+/// What three of four answers exceed has changed for most.
 const MOST_ANSWERS: f64 = 0.25;
 /// A second counts as bad if more than this share of its answers were over.
 const BAD_SHARE: f64 = 0.125;
@@ -78,8 +78,8 @@ impl Window {
         self.slowdown_of(0, SECONDS, 1, share)
     }
 
-    /// What seven of ten answers exceed, in as many of the newest seconds that are over as have `least` answers, but of two at least; nothing
-    /// where there are not so many, as just after a change.
+    /// What three of four answers exceed, in as many of the newest seconds that are over as have `least` answers, but of two at
+    /// least; nothing where there are not so many, as just after a change.
     pub fn lately(&self, least: u32) -> Option<f64> {
         let (mut answers, mut seconds) = (0, 0);
         for second in self.kept().skip(1) {

@@ -32,7 +32,7 @@ pub fn measure(args: MeasureArgs, out: &mut dyn Write) -> anyhow::Result<ExitCod
     let (stop, started) = (AtomicBool::new(false), Instant::now());
     let mut cost_told = false;
     for (place, (choice, way)) in plan.iter().enumerate() {
-        if setup.remembered.get(choice, *way).is_some() {
+        if setup.remembered.get(choice, *way).is_some() && !setup.remembered.is_doubtful(choice, *way) {
             continue;
         }
         let doing = format!("{} by {way}", choice.name);

@@ -4,6 +4,7 @@ use std::io::Write;
 use std::process::ExitCode;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
 
 use anyhow::{Context, bail};
 use log::{error, info, warn};
@@ -31,7 +32,7 @@ mod deciding;
 mod keeping;
 mod soak;
 use deciding::{decide, open_largest, processor};
-use keeping::{Kept, Limits, keep};
+use keeping::{Keeper, Kept, Limits};
 
 pub fn run(args: RunArgs, out: &mut dyn Write) -> anyhow::Result<ExitCode> {
     let stop = stop_on_signals()?;
@@ -58,16 +59,24 @@ pub fn run(args: RunArgs, out: &mut dyn Write) -> anyhow::Result<ExitCode> {
         line.measuring.store(undecided, Ordering::Relaxed);
         let picker = scope.spawn(|| -> anyhow::Result<()> {
             let ways = setup.ways.clone();
-            let picked = match undecided {
+            let decided = match undecided {
                 true => decide(&line, &mut setup, &ways, &settings, &mut current, &stop),
-                false => Ok(pick),
+                false => Ok(None),
             };
-            if picked.is_err() {
-                stop.store(true, Ordering::Relaxed); // nothing fits
-            }
-            let pick = picked?;
+            let pick = match (decided, pick) {
+                (Ok(decided), pick) => decided.or(pick.filter(|_| !undecided)),
+                (Err(error), Some(pick)) => {
+                    warn!("{} goes on answering, as it was picked before: {error}", pick.choice.name);
+                    Some(pick)
+                }
+                (Err(error), None) => {
+                    stop.store(true, Ordering::Relaxed); // nothing fits
+                    return Err(error.into());
+                }
+            };
             if let (Some(pick), Some(limit_ms)) = (pick, limit_ms.or(celsius.map(|_| f64::INFINITY))) {
-                look_after(&line, pick, &mut setup, &settings, &mut current, Limits { limit_ms, celsius }, &stop);
+                let keeper = Keeper::new(&line, &settings, Limits { limit_ms, celsius }, &stop);
+                look_after(&line, keeper, pick, &mut setup, &settings, &mut current, &stop);
             }
             Ok(())
         });
@@ -104,20 +113,27 @@ pub fn run(args: RunArgs, out: &mut dyn Write) -> anyhow::Result<ExitCode> {
 /// disturbed the measurements are gone.
 fn look_after(
     line: &Line,
+    mut keeper: Keeper<'_, '_>,
     mut pick: Pick,
     setup: &mut Setup,
     settings: &classifier::Settings,
     current: &mut (String, Way),
-    limits: Limits,
     stop: &AtomicBool,
 ) {
     let mut ways = setup.ways.clone();
     loop {
-        match keep(line, &pick, current, settings, &mut setup.remembered, limits, stop) {
+        let kept = keeper.keep(&pick, current, &mut setup.remembered);
+        match kept {
             Kept::Ended => return,
             Kept::EngineLost => {
                 ways = processor(&ways);
-                current.1 = Way::tract(settings.way.threads); // as `on_the_processor` has it
+                if ways.is_empty() {
+                    ways = vec![Way::tract(settings.way.threads)]; // as `on_the_processor` has it
+                }
+                line.next_model.take(Duration::ZERO); // it may be for the engine that failed
+                if let Some(model) = &line.counts().model {
+                    *current = (model.choice.name.clone(), model.way);
+                }
             }
             Kept::Calm => {
                 info!("other programs are gone: what they disturbed is measured again");
@@ -127,6 +143,8 @@ fn look_after(
         match decide(line, setup, &ways, settings, current, stop) {
             Ok(Some(again)) => pick = again,
             Ok(None) => return,
+            // It was picked once, and that is no worse for being measured again.
+            Err(error) if kept == Kept::Calm => warn!("{} goes on answering: {error}", current.0),
             Err(error) => return warn!("{} goes on answering, whatever it takes: {error}", current.0),
         }
     }
@@ -158,14 +176,13 @@ fn first_to_answer(setup: &Setup, settings: &classifier::Settings) -> anyhow::Re
         let classifier = Classifier::open(pinned, settings)?;
         return Ok(First { classifier, pick: None, undecided: setup.ways.len() > 1 });
     }
-    for ways in [&setup.ways[..], &processor(&setup.ways)] {
+    let [all, processor] = [setup.ways.clone(), processor(&setup.ways)];
+    for ways in [&all, &processor].into_iter().filter(|ways| !ways.is_empty()) {
         let Some(pick) = setup.pick_remembered(ways)? else { continue };
         info!("{}", reason(&pick));
         match open_largest(&pick, settings) {
             Some(classifier) => {
-                let doubtful =
-                    |way: &Way| setup.admitted.iter().any(|choice| setup.remembered.is_doubtful(choice, *way));
-                let undecided = ways.len() < setup.ways.len() || setup.ways.iter().any(doubtful);
+                let undecided = ways.len() < setup.ways.len() || setup.is_doubtful(&setup.ways);
                 return Ok(First { classifier, pick: Some(pick), undecided });
             }
             None => warn!("none that fits can be run: beginning anew with the smallest"),

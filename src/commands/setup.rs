@@ -115,7 +115,8 @@ impl Setup {
         self.ways[0]
     }
 
-    /// The pick among `ways`, from what is remembered alone; nothing where that does not suffice.
+    /// The pick among `ways`, from what is remembered alone; nothing where that does not suffice, or where nothing fits by
+    /// what other programs disturbed.
     pub fn pick_remembered(&self, ways: &[Way]) -> anyhow::Result<Option<Pick>> {
         let never = |choice: &Choice, _: Way, _: Effort| Err(MeasureError::NotYet(choice.name.clone()));
         let known = |choice: &Choice, way: Way| recall(&self.remembered, choice, way);
@@ -125,8 +126,15 @@ impl Setup {
                 Ok(Some(self.offered(pick)))
             }
             Err(PickError::Measure(_)) => Ok(None),
+            Err(PickError::NothingFits(_)) if self.is_doubtful(ways) => Ok(None),
             Err(error) => Err(error.into()),
         }
+    }
+
+    /// Whether any of what is remembered of `ways` is worth another look.
+    pub fn is_doubtful(&self, ways: &[Way]) -> bool {
+        let doubtful = |way: &Way| self.admitted.iter().any(|choice| self.remembered.is_doubtful(choice, *way));
+        ways.iter().any(doubtful)
     }
 
     /// The pick among `ways`, measuring what is not remembered, announced. `stop` ends it early, with an error.

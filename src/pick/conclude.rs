@@ -46,7 +46,10 @@ fn verdict(search: &Search, at: usize, found: Found) -> Verdict {
     match verdict {
         _ if at == found.picked => Verdict::Picked,
         Verdict::Fits if ties => Verdict::Tied,
-        Verdict::Open if ties => Verdict::Tied,
+        Verdict::Open if ties => match search.more_threads_do_more(*way) {
+            Some(than) => Verdict::FewerThreads { than },
+            None => Verdict::Tied,
+        },
         Verdict::Open if search.compare(at, found.best).is_lt() => match search.dominator(at) {
             Some(by) => Verdict::Dominated { by: search.candidates[by].choice.name.clone() },
             None => Verdict::Smaller,

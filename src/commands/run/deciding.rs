@@ -23,10 +23,13 @@ pub fn decide(
 ) -> Result<Option<Pick>, PickError> {
     let mut last = None;
     let cpu = processor(all);
-    // A GPU's engine may be built for minutes: until then the processor should do its best.
-    let first = (!cpu.is_empty() && cpu.len() < all.len()).then_some(cpu);
+    // A GPU's engine may be built for minutes: until then the processor should do its best, where it has to answer.
+    let answers = current.1.engine == Name::Tract;
+    let first = (answers && !cpu.is_empty() && cpu.len() < all.len()).then_some(cpu);
     for ways in first.into_iter().chain([all.to_vec()]) {
-        match setup.pick(&ways, stop, &|doing| tell(line, doing)) {
+        let picked = setup.pick(&ways, stop, &|doing| tell(line, doing));
+        line.measuring.store(false, Ordering::Relaxed); // also where nothing had to be measured
+        match picked {
             Ok(pick) => {
                 info!("{}", reason(&pick));
                 hand_over(line, &pick, settings, current);

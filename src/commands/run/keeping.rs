@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 use log::{debug, info, warn};
 
 use super::super::health::HOT_CELSIUS;
-use super::calm::Calm;
+use super::calm::{CALM_S, Calm};
 use super::cooling::Cooling;
 use super::soak::{Soak, Soaked, remember};
 use crate::adapt::{Adapt, Cause, Change, Condition, Rung};
@@ -45,17 +45,39 @@ pub enum Kept {
     Calm,
 }
 
-/// Looks after `pick` until the line ends or another is to be made. `current`: the choice that answers, and its way; it
-/// is kept.
-pub fn keep(
-    line: &Line,
-    pick: &Pick,
-    current: &mut (String, Way),
-    settings: &classifier::Settings,
-    remembered: &mut Remembered,
-    Limits { limit_ms, celsius }: Limits,
-    stop: &AtomicBool,
-) -> Kept {
+/// Looks after one pick after the other, of a line.
+pub struct Keeper<'a, 'b> {
+    line: &'a Line<'b>,
+    settings: &'a classifier::Settings,
+    limits: Limits,
+    stop: &'a AtomicBool,
+    /// Engines that had failed when it last looked: one may fail while another pick is made.
+    engines_lost: u64,
+    /// How long others have to be gone before what they disturbed is measured again: longer each time, as it may be
+    /// disturbed again.
+    calm_s: f64,
+}
+
+impl<'a, 'b> Keeper<'a, 'b> {
+    /// For a `line` that has just begun.
+    pub fn new(line: &'a Line<'b>, settings: &'a classifier::Settings, limits: Limits, stop: &'a AtomicBool) -> Self {
+        Keeper { line, settings, limits, stop, engines_lost: 0, calm_s: CALM_S }
+    }
+
+    /// Looks after `pick` until the line ends or another is to be made. `current`: the choice that answers, and its way;
+    /// it is kept.
+    pub fn keep(&mut self, pick: &Pick, current: &mut (String, Way), remembered: &mut Remembered) -> Kept {
+        let kept = keep(self, pick, current, remembered);
+        if kept == Kept::Calm {
+            self.calm_s *= 2.0;
+        }
+        kept
+    }
+}
+
+fn keep(keeper: &mut Keeper<'_, '_>, pick: &Pick, current: &mut (String, Way), remembered: &mut Remembered) -> Kept {
+    let &mut Keeper { line, settings, limits: Limits { limit_ms, celsius }, stop, ref mut engines_lost, calm_s } =
+        keeper;
     let rungs: Vec<&Candidate> = pick.ladder.iter().map(|step| &pick.candidates[step.candidate]).collect();
     let times =
         pick.ladder.iter().map(|step| Rung { p50_ms: step.p50_ms, p95_ms: step.p95_ms, is_measured: step.is_measured });
@@ -71,19 +93,21 @@ pub fn keep(
         debug!("{} by {} is no way out: it is not prepared", rung.choice.name, rung.way);
         adapt.failed(to);
     }
-    let (power, engines_lost) = (machine::power_identity(), line.counts().engines_lost);
+    let power = machine::power_identity();
     let disturbed = |candidate: &Candidate| candidate.measurement.as_ref().is_some_and(Measurement::is_disturbed);
     let mut is_doubtful = pick.candidates.iter().any(disturbed);
-    let (mut calm, mut others) = (Calm::new(0.0), Others::new());
+    let (mut calm, mut others) = (Calm::new(0.0, calm_s), Others::new());
     let (start, mut asked, mut soak) = (Instant::now(), None::<Instant>, Some(Soak::new(0.0)));
     let mut hottest = None;
     let (mut took, mut over) = (Vec::new(), CONDITIONS.map(|condition| (condition, false)));
     let mut cooling = Cooling::new(celsius);
     while !stop.load(Ordering::Relaxed) && !line.ended() {
         std::thread::sleep(LOOK);
+        *current = (rungs[adapt.at()].choice.name.clone(), rungs[adapt.at()].way);
         if asked.is_none_or(|asked| asked.elapsed() >= ASK) {
             asked = Some(Instant::now());
-            if line.counts().engines_lost > engines_lost {
+            let lost = line.counts().engines_lost;
+            if std::mem::replace(engines_lost, lost) < lost {
                 return Kept::EngineLost;
             }
             let now = machine::power();
@@ -98,14 +122,13 @@ pub fn keep(
         }
         let now_s = start.elapsed().as_secs_f64();
         let is_well = over.iter().all(|(_, is)| !is);
-        if is_doubtful && is_well && calm.is_long_enough(now_s, || others.share()) {
+        if is_doubtful && is_well && calm.is_long_enough(now_s, || others.cores()) {
             return Kept::Calm;
         }
         if let Some(to) = cooling.step_down(now_s, hottest, adapt.at(), rungs.len()) {
             let words = format!("down to {}: {:.0} °C is too hot", rungs[to].choice.name, hottest.unwrap_or_default());
             hand_over(line, &mut adapt, rungs[to], to, words, now_s, settings);
         }
-        *current = (rungs[adapt.at()].choice.name.clone(), rungs[adapt.at()].way);
         line.recent.take(&mut took);
         for Took { at, total_ms, model } in took.drain(..) {
             if !is(rungs[adapt.at()], &model) {

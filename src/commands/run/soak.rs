@@ -2,8 +2,7 @@
 
 use log::debug;
 
-use super::calm::LITTLE;
-use crate::machine::Others;
+use crate::machine::{LITTLE_CORES, Others};
 use crate::measure::{Measurement, Remembered};
 use crate::pick::{Candidate, MOST_FRAMES};
 use crate::stats::{Percentiles, Stage};
@@ -48,7 +47,7 @@ impl Soak {
             return None;
         }
         let percentiles = total.percentiles()?;
-        let is_disturbed = self.others.share().is_some_and(|share| share > LITTLE);
+        let is_disturbed = self.others.cores().is_some_and(|cores| cores > LITTLE_CORES);
         let soaked = Soaked { p95_ms: percentiles.p95, answers: total.count(), is_disturbed, percentiles };
         self.total = None;
         Some(soaked)
@@ -94,7 +93,7 @@ mod tests {
     #[test]
     fn few_answers_are_waited_for() {
         let mut soak = Soak::new(0.0);
-        let judged = (0..40).find(|second| soak.answered(f64::from(*second), 900.0).is_some());
-        assert_eq!(judged, Some(20), "one a second, and the first does not count");
+        let judged = (0..80).step_by(2).find(|second| soak.answered(f64::from(*second), 900.0).is_some());
+        assert_eq!(judged, Some(40), "one every two seconds, and the first does not count");
     }
 }
