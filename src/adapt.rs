@@ -2,7 +2,7 @@
 //!
 //! It has no clock and no threads: it is told each answer's time and what the system says, and tells what to do.
 //!
-//! **Down**, by any of four rules, straight to the first rung that fits at the slowdown seen, with 10 % of room (30 %
+//! **Down**, by any of five rules, straight to the first rung that fits at the slowdown seen, with 10 % of room (30 %
 //! where it is the second step down within a minute, or a rung that nobody measured):
 //!
 //! - *Clearly over.* Each answer over the budget counts for ln(0.9 / 0.05) = 2.9, one 25 % over for 4.1, one 50 % over
@@ -19,6 +19,8 @@
 //!   two fifths of the answers were over.
 //! - *Often over.* In 18 of the last 30 seconds more than an eighth of the answers were over. With one in twenty over,
 //!   chance does that less than once in 10¹² times.
+//! - *Too often over.* Of all answers of the last 30 seconds more than one in ten were over, by four standard deviations:
+//!   one in eight of 1,800, one in six of 300. So moments that come and go do not break the budget for good.
 //!
 //! **Up**, straight to the best rung that has room, when the last 30 seconds were all on the rung that answers, at most
 //! three of them bad, nothing the system said is the matter any more, and either the better rung at the slowdown of
@@ -231,7 +233,8 @@ impl Adapt {
         let less = (!self.conditions.is_empty()).then_some(WITH_A_CAUSE);
         self.clearly.is_enough(&CLEARLY, now_s, less)
             || self.half.is_enough(&HALF, now_s, None)
-            || (self.window.is_full() && self.window.bad_seconds() >= OFTEN_BAD)
+            || (self.window.is_full()
+                && (self.window.bad_seconds() >= OFTEN_BAD || self.window.is_more_often_over(TOO_OFTEN, BY_FAR)))
     }
 
     /// Whether all answers have lately become so much slower that the 95th percentile, which moves with the median, cannot

@@ -24,6 +24,9 @@ pub const SHIFT_ANSWERS: u32 = 8;
 pub const BEYOND: f64 = 0.97;
 /// Of the last 30 seconds.
 pub const OFTEN_BAD: usize = 18;
+/// Of the last 30 seconds' answers, and so many standard deviations of their number more.
+pub const TOO_OFTEN: f64 = 0.10;
+pub const BY_FAR: f64 = 4.0;
 pub const STILL_WELL: usize = 3;
 /// Room that a step leaves: a first one down, another within a minute or to what nobody measured, one up.
 pub const ROOM: f64 = 1.1;

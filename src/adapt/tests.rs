@@ -108,6 +108,15 @@ fn a_fifth_of_the_answers_over_the_budget_is_too_many_for_half_a_minute() {
 }
 
 #[test]
+fn moments_of_another_program_that_come_again_and_again_are_too_many_for_half_a_minute() {
+    let over = |of_a_hundred: usize| {
+        let mut played = Played::new();
+        played.play(120.0, |number| if number % 100 < of_a_hundred { 1.3 } else { 1.0 }).downs()
+    };
+    assert!(!over(18).is_empty() && over(10).is_empty(), "{:?} {:?}", over(18), over(10));
+}
+
+#[test]
 fn once_the_cause_is_gone_it_goes_up_again_after_half_a_minute_and_at_once() {
     let mut played = Played::new();
     played.play(60.0, |_| 1.0).play(100.0, |_| 2.0).play(100.0, |_| 1.0);

@@ -59,6 +59,13 @@ impl Window {
         is_first
     }
 
+    /// Whether clearly more of the answers than `share` were over, by so many standard deviations of their number.
+    pub fn is_more_often_over(&self, share: f64, deviations: f64) -> bool {
+        let sum = |of: fn(&Second) -> u32| f64::from(self.kept().map(of).sum::<u32>());
+        let (answers, over) = (sum(|second| second.answers), sum(|second| second.over));
+        over > share * answers + deviations * (share * (1.0 - share) * answers).sqrt()
+    }
+
     /// Whether all of the seconds are there that are looked back on.
     pub fn is_full(&self) -> bool {
         self.count == SECONDS

@@ -60,7 +60,7 @@ fn needed(choice: &Choice) -> f64 {
     needed_ms(simulated(choice, Way::tract(2), GLANCE).unwrap().total_ms.p95)
 }
 
-fn ms(frame_ms: f64) -> Budget {
+pub fn ms(frame_ms: f64) -> Budget {
     Budget { frame_ms: Some(frame_ms), ..Budget::default() }
 }
 
@@ -75,7 +75,7 @@ where
     pick(&choices.iter().collect::<Vec<_>>(), ways, budget, nothing, measure)
 }
 
-fn picked(budget: Budget) -> Result<Pick, PickError> {
+pub fn picked(budget: Budget) -> Result<Pick, PickError> {
     picked_from(&catalog(), &[Way::tract(2)], budget, simulated)
 }
 
