@@ -189,9 +189,7 @@ fn timed(
     }
     if !said.status.success() {
         let stderr = String::from_utf8_lossy(&said.stderr);
-        let said_first = stderr.lines().find_map(|line| line.strip_prefix("error: "));
-        let last = stderr.lines().last().map(|last| last.strip_prefix("phicam: ").unwrap_or(last));
-        let last = said_first.or(last);
+        let last = own_words(&stderr);
         if let (Some(NO_ENGINE), Some(last)) = (said.status.code(), last) {
             let prefix = format!("{} cannot be used: ", way.engine);
             return Err(MeasureError::NoEngine { engine: way.engine, cause: last.trim_start_matches(&*prefix).into() });
@@ -209,6 +207,14 @@ fn timed(
     let measured: Measurement = serde_json::from_slice(&said.stdout)
         .map_err(|error| failed(format!("its answer is not understood: {error}")))?;
     Ok(Measurement { asked_frames: effort.frames, ..measured })
+}
+
+/// Why this program ended, of all that stood on its standard error: its own words, else what was said first, as by a library
+/// that took it along.
+pub fn own_words(stderr: &str) -> Option<&str> {
+    let by_arguments = stderr.lines().find_map(|line| line.strip_prefix("error: "));
+    let own = || stderr.lines().rev().find_map(|line| line.strip_prefix("phicam: "));
+    by_arguments.or_else(own).or_else(|| stderr.lines().map(str::trim).find(|line| !line.is_empty()))
 }
 
 #[cfg(test)]
@@ -232,5 +238,13 @@ pub(crate) mod tests {
             rss_mib,
             stages_ms: BTreeMap::new(),
         }
+    }
+
+    #[test]
+    fn why_it_ended_is_told_in_its_own_words_or_else_by_what_was_said_first() {
+        assert_eq!(own_words("a\nphicam: cuda cannot be used: b\nlibrary: bye\n"), Some("cuda cannot be used: b"));
+        assert_eq!(own_words("error: no such option\n\nUsage: more\n"), Some("no such option"));
+        assert_eq!(own_words("\nlibrary: no GPU\nnote: more\n"), Some("library: no GPU"));
+        assert_eq!(own_words(""), None);
     }
 }

@@ -9,7 +9,7 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use common::program::{Ended, Program};
-use common::{best, root, scores};
+use common::{best, photographs, scores};
 use phicam::engine::agreement::{difference, tolerance};
 use phicam::engine::{Name, Precision};
 
@@ -33,15 +33,6 @@ fn choices() -> Vec<String> {
 
 fn precisions(engine: Name) -> &'static [Precision] {
     if engine == Name::TensorRt { &[Precision::F16, Precision::F32] } else { &[Precision::F32] }
-}
-
-fn photographs() -> Vec<PathBuf> {
-    let entries = std::fs::read_dir(root().join("samples")).unwrap().map(|entry| entry.unwrap().path());
-    let mut photographs: Vec<PathBuf> =
-        entries.filter(|path| path.extension().is_some_and(|end| end == "jpg")).collect();
-    photographs.sort();
-    assert!(photographs.len() >= 18);
-    photographs
 }
 
 /// The program with the library that this process was told of.

@@ -10,7 +10,7 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use common::program::{Ended, Program};
-use common::{best, root, scores};
+use common::{best, scores};
 
 /// Makes a shared library of `source` in the program's folder, with these arguments besides.
 fn library(program: &Program, name: &str, source: &str, arguments: &[&str]) -> PathBuf {
@@ -124,13 +124,7 @@ fn real() -> Option<PathBuf> {
 fn the_real_library_gives_the_cpu_engines_scores_for_every_choice_and_photograph() {
     let Some(library) = real() else { return };
     let program = Program::new();
-    let mut photographs: Vec<PathBuf> = std::fs::read_dir(root().join("samples"))
-        .unwrap()
-        .map(|entry| entry.unwrap().path())
-        .filter(|path| path.extension().is_some_and(|extension| extension == "jpg"))
-        .collect();
-    photographs.sort();
-    assert!(photographs.len() >= 18);
+    let photographs = common::photographs();
     let mut most: f32 = 0.0;
     for choice in common::catalog().choices {
         for engine in ["tract", "onnxruntime"] {

@@ -25,6 +25,7 @@ failed=$?
 tail -n 12 "$out/tests.txt"
 
 choices=${PHICAM_GPU_CHOICES:-$("$phicam" models list --json | python3 -c 'import json, sys; print(*[json.loads(line)["choice"] for line in sys.stdin])')}
+[ -n "$choices" ] || { echo "no choices: python3 and $phicam are needed, or PHICAM_GPU_CHOICES" >&2; exit 1; }
 for engine in "${engines[@]}" tract; do
     [ "$engine" = tensorrt ] && precisions="f16 f32" || precisions=f32
     for precision in $precisions; do

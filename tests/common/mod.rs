@@ -27,6 +27,16 @@ pub fn sample(name: &str) -> PathBuf {
     root().join("samples").join(name)
 }
 
+/// The sample photographs, by name.
+pub fn photographs() -> Vec<PathBuf> {
+    let entries = std::fs::read_dir(root().join("samples")).unwrap().map(|entry| entry.unwrap().path());
+    let mut photographs: Vec<PathBuf> =
+        entries.filter(|path| path.extension().is_some_and(|end| end == "jpg")).collect();
+    photographs.sort();
+    assert!(photographs.len() >= 18);
+    photographs
+}
+
 pub fn catalog() -> phicam::catalog::Catalog {
     phicam::catalog::Catalog::read(&root().join("models")).unwrap()
 }

@@ -6,6 +6,7 @@ use super::{Finding, State, bad, good};
 use crate::engine::onnxruntime::{VARIABLE, find, offered};
 use crate::engine::{LibraryError, Name};
 use crate::machine::JetPack;
+use crate::measure::own_words;
 
 /// The folder where a package is installed for this program alone; [`find`] looks there first.
 const FOLDER: &str = "/opt/onnxruntime";
@@ -96,33 +97,20 @@ fn tried(what: &str, engine: Name) -> Finding {
     };
     if !output.status.success() {
         let said = String::from_utf8_lossy(&output.stderr).into_owned();
-        return bad(name, State::Missing, cause(&said, &output.status.to_string()), "the CPU engine runs without it");
+        let cause = match (own_words(&said), output.status.code()) {
+            (Some(words), Some(_)) => words.into(),
+            (words, _) => format!("{}: {}", output.status, words.unwrap_or("it said nothing")),
+        };
+        return bad(name, State::Missing, cause, "the CPU engine runs without it");
     }
     let detail = serde_json::from_slice::<serde_json::Value>(&output.stdout).ok();
     let detail = detail.and_then(|found| Some(found.get("engine_detail")?.as_str()?.to_string()));
     good(name, format!("agrees with the CPU engine: {}", detail.unwrap_or_default()))
 }
 
-/// Why a try ended: this program's own last words, else how it ended and what was said first.
-fn cause(said: &str, ended: &str) -> String {
-    let own = said.lines().rev().find_map(|line| line.strip_prefix("phicam: "));
-    let first = said.lines().map(str::trim).find(|line| !line.is_empty());
-    own.map_or_else(|| first.map_or(ended.to_string(), |first| format!("{ended}: {first}")), String::from)
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn why_a_try_ended_is_told_in_this_programs_words_or_else_by_how_it_ended_and_what_was_said_first() {
-        assert_eq!(
-            cause("info: a\nphicam: cuda cannot be used: b\nlibrary: bye\n", "exit status: 5"),
-            "cuda cannot be used: b"
-        );
-        assert_eq!(cause("\nlibrary: no GPU\nnote: more\n", "signal: 6"), "signal: 6: library: no GPU");
-        assert_eq!(cause("", "signal: 11"), "signal: 11");
-    }
 
     #[test]
     fn each_jetpack_is_told_the_package_that_was_built_for_it_or_that_there_is_none() {
