@@ -30,9 +30,11 @@ mod calm;
 mod cooling;
 mod deciding;
 mod keeping;
+mod service;
 mod soak;
 use deciding::{decide, open_largest, processor};
-use keeping::{Keeper, Kept, Limits};
+use keeping::{Keeper, Kept};
+use service::Limits;
 
 pub fn run(args: RunArgs, out: &mut dyn Write) -> anyhow::Result<ExitCode> {
     let stop = stop_on_signals()?;
