@@ -91,7 +91,7 @@ pub struct RunArgs {
     /// End after this many answers
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..))]
     pub frames: Option<u64>,
-    /// Forget what was measured, and measure again
+    /// Forget what was measured, and measure again; what was picked stays where less than 5 % has changed
     #[arg(long)]
     pub fresh: bool,
     /// One JSON object an answer on standard output
@@ -128,7 +128,7 @@ pub struct PickArgs {
     pub budget: BudgetArgs,
     #[command(flatten)]
     pub choice: ChoiceArgs,
-    /// Forget what was measured, and measure again
+    /// Forget what was measured, and measure again; what was picked stays where less than 5 % has changed
     #[arg(long)]
     pub fresh: bool,
     /// Time released networks that are not in the catalog as well, with weights from a seed

@@ -7,6 +7,7 @@ use crate::measure::{Effort, MeasureError, Measurement};
 
 mod accuracy;
 mod again;
+mod before;
 mod conclude;
 mod cost;
 mod first;
@@ -15,6 +16,7 @@ mod reason;
 mod room;
 mod search;
 pub use accuracy::{ESTIMATE_POINTS, PUBLISHED_POINTS, Worth, allowance_points, uncertainty_points};
+pub use before::STAYS;
 pub use cost::{Cost, expected_cost};
 pub use law::{Law, Work};
 pub use reason::reason;
@@ -35,6 +37,10 @@ pub enum Verdict {
     /// Not measured: a more accurate one fits.
     Smaller,
     TooSlow {
+        p95_ms: f64,
+    },
+    /// Fits, but by less than [`STAYS`]: what was picked before stays.
+    Narrow {
         p95_ms: f64,
     },
     TooMuchMemory {
@@ -166,10 +172,22 @@ pub type Known = Result<Measurement, String>;
 /// Measured are, for each way, the smallest, the largest plausible and one between; then whatever could change the pick
 /// unless the law through what is known puts it beyond twice the limit; and again, for longer, what is too near a limit
 /// for its number of frames. The outcome does not depend on the order of `choices` or `ways`.
-pub fn pick<K, M>(
+pub fn pick<K, M>(choices: &[&Choice], ways: &[Way], budget: Budget, known: K, measure: M) -> Result<Pick, PickError>
+where
+    K: Fn(&Choice, Way) -> Option<Known>,
+    M: FnMut(&Choice, Way, Effort) -> Result<Measurement, MeasureError>,
+{
+    pick_again(choices, ways, budget, None, known, measure)
+}
+
+/// The same where the choice of that name, in that way, was picked `before`: it stays while it takes up to [`STAYS`] times
+/// what others may, and a more accurate one has to take as much less. So measurements that differ from one time to the next do
+/// not make it another choice each time.
+pub fn pick_again<K, M>(
     choices: &[&Choice],
     ways: &[Way],
     budget: Budget,
+    before: Option<(&str, Way)>,
     known: K,
     mut measure: M,
 ) -> Result<Pick, PickError>
@@ -178,6 +196,9 @@ where
     M: FnMut(&Choice, Way, Effort) -> Result<Measurement, MeasureError>,
 {
     let mut search = Search::new(choices, ways, budget);
+    if let Some((name, way)) = before {
+        search.picked_before(name, way);
+    }
     for at in 0..search.candidates.len() {
         let Candidate { choice, way, .. } = &search.candidates[at];
         if let Some(known) = known(choice, *way) {

@@ -131,6 +131,36 @@ fn where_nothing_fits_by_what_other_programs_disturbed_the_next_start_of_the_mac
 }
 
 #[test]
+fn what_was_picked_stays_where_times_are_a_little_longer_than_then_and_goes_where_they_are_much_longer() {
+    let program = Program::new();
+    let picked = |words: &str| {
+        let said = program.run("pick --threads 1 --flops 130M --frame-ms 1000").with(0).stdout;
+        assert!(said.contains(words), "`{words}` is missing in: {said}");
+    };
+    picked("→ lite0@128");
+    let path = program.path("state/measurements.json");
+    let read = || -> serde_json::Value { serde_json::from_slice(&std::fs::read(&path).unwrap()).unwrap() };
+    let takes = |mut memory: serde_json::Value, p95_ms: f64| {
+        let entries = memory.as_object_mut().unwrap().values_mut();
+        for entry in entries.filter(|entry| entry["model"] == "lite0@128") {
+            entry["total_ms"]["p95"] = p95_ms.into();
+            entry["asked_frames"] = 1000.into();
+        }
+        std::fs::write(&path, memory.to_string()).unwrap();
+    };
+    takes(read(), 925.0); // and a tenth: 1017.5 of 1000 ms
+    picked("that leaves 8 % for the rest of the line, but it was picked before and stays");
+    picked("→ lite0@128");
+    let mut unasked = read();
+    unasked.as_object_mut().unwrap().retain(|_, entry| entry["picked"].is_null());
+    let asked = read();
+    takes(unasked, 925.0);
+    picked("→ lite0@96");
+    takes(asked, 960.0); // with a tenth, over by more than 5 %
+    picked("→ lite0@96");
+}
+
+#[test]
 fn what_the_user_pins_is_never_changed_however_slow() {
     let program = Program::new();
     let ended = program

@@ -1,5 +1,6 @@
-"""Is the pick the same each time, and does it hold? `just check-pick`: five rates, three picks each, a minute of the line; again
-with one core stolen. Needs a machine that does nothing else, and Python 3.11 alone. The result goes below benches/results."""
+"""Is the pick the same each time, and does it hold? `just check-pick`: five rates, three picks each, all measured anew, a minute
+of the line; again with one core stolen. Needs a machine that does nothing else, and Python 3.11 alone. The result goes below
+benches/results."""
 
 import argparse
 import datetime
@@ -19,22 +20,19 @@ SETTLE_SECONDS = 25  # the pick has to hold for twenty, or it is stepped down fr
 SECONDS = 60
 
 
-def pick(rate: float) -> dict:
-    """A pick by a machine that remembers nothing."""
-    with tempfile.TemporaryDirectory() as state:
-        words = [PHICAM, "pick", "--fps", str(rate), "--json"]
-        done = subprocess.run(words, env=os.environ | {"PHICAM_STATE": state}, capture_output=True, text=True, check=True)
-        return json.loads(done.stdout.splitlines()[0])
+def pick(rate: float, state: Path) -> str:
+    """What is picked where everything is measured anew. What was picked there before is remembered."""
+    words = [PHICAM, "pick", "--fps", str(rate), "--json", "--fresh"]
+    done = subprocess.run(words, env=os.environ | {"PHICAM_STATE": str(state)}, capture_output=True, text=True, check=True)
+    return json.loads(done.stdout.splitlines()[0])["choice"]
 
 
-def line(rate: float) -> dict:
-    """The line at that rate: measured, picked, and answering for a minute after that."""
-    with tempfile.TemporaryDirectory() as state:
-        environment = os.environ | {"PHICAM_STATE": state, "RUST_LOG": "info"}
-        subprocess.run([PHICAM, "pick", "--fps", str(rate)], env=environment, capture_output=True, check=True)
-        words = [PHICAM, "run", "--camera", f"pattern:640x480@{rate}", "--display", "none", "--json"]
-        words += ["--fps", str(rate), "--frames", str(int(rate * (SETTLE_SECONDS + SECONDS)))]
-        done = subprocess.run(words, env=environment, capture_output=True, text=True, check=True)
+def line(rate: float, state: Path) -> dict:
+    """The line at that rate with what was picked last, answering for a minute after it has settled."""
+    words = [PHICAM, "run", "--camera", f"pattern:640x480@{rate}", "--display", "none", "--json"]
+    words += ["--fps", str(rate), "--frames", str(int(rate * (SETTLE_SECONDS + SECONDS)))]
+    environment = os.environ | {"PHICAM_STATE": str(state), "RUST_LOG": "info"}
+    done = subprocess.run(words, env=environment, capture_output=True, text=True, check=True)
     answers = [json.loads(row) for row in done.stdout.splitlines()]
     answers = answers[int(rate * SETTLE_SECONDS) :]
     times = sorted(answer["total_ms"] for answer in answers)
@@ -48,9 +46,9 @@ def line(rate: float) -> dict:
 def condition(name: str, rates: list[float]) -> list[dict]:
     rows = []
     for rate in rates:
-        picks = [pick(rate) for _ in range(PICKS)]
-        choices = [found["choice"] for found in picks]
-        held = line(rate)
+        with tempfile.TemporaryDirectory() as folder:
+            choices = [pick(rate, Path(folder)) for _ in range(PICKS)]
+            held = line(rate, Path(folder))
         row = {"condition": name, "frames_a_second": rate, "budget_ms": 1000 / rate, "choices": choices, **held}
         same, within = len(set(choices)) == 1, held["p95_ms"] <= 1000 / rate
         verdict = f"{'same' if same else 'NOT THE SAME'}, {'within' if within else 'OVER'} the budget"

@@ -111,6 +111,7 @@ fn in_words(candidate: &Candidate, pick: &Pick) -> String {
         Verdict::TooSlow { .. } => {
             format!("over {} ms, with {share} % for the rest of the line", limit(budget.frame_ms))
         }
+        Verdict::Narrow { .. } => format!("fits by a little; {} was picked before and stays", pick.choice.name),
         Verdict::Larger { expected_p95_ms } => {
             format!("not measured: about {expected_p95_ms:.1} ms at p95, over {} ms", limit(budget.frame_ms))
         }

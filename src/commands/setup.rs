@@ -15,7 +15,7 @@ use crate::efficientnet::Scaled;
 use crate::engine::{self, Threads, Way};
 use crate::guess;
 use crate::measure::{Effort, MeasureError, Remembered};
-use crate::pick::{Pick, PickError, expected_cost, pick, reason};
+use crate::pick::{Pick, PickError, expected_cost, pick_again, reason};
 use crate::view::View;
 use crate::{machine, places, published};
 
@@ -120,7 +120,8 @@ impl Setup {
     pub fn pick_remembered(&self, ways: &[Way]) -> anyhow::Result<Option<Pick>> {
         let never = |choice: &Choice, _: Way, _: Effort| Err(MeasureError::NotYet(choice.name.clone()));
         let known = |choice: &Choice, way: Way| recall(&self.remembered, choice, way);
-        match pick(&self.admitted.iter().collect::<Vec<_>>(), ways, self.budget, known, never) {
+        let (admitted, question): (Vec<&Choice>, _) = (self.admitted.iter().collect(), self.question(ways));
+        match pick_again(&admitted, ways, self.budget, self.remembered.picked(&question), known, never) {
             Ok(pick) => {
                 self.tell_failures();
                 Ok(Some(self.offered(pick)))
@@ -145,10 +146,13 @@ impl Setup {
             None => admitted.iter().collect(),
         };
         self.tell_failures();
+        let question = self.question(ways);
+        let before = self.remembered.picked(&question).map(|(name, way)| (name.to_string(), way));
+        let before = before.as_ref().map(|(name, way)| (name.as_str(), *way));
         let trying = Trying::new(&mut self.remembered, &self.folder, stop, tell);
         let known = |choice: &Choice, way: Way| trying.known(choice, way);
         let mut measured = 0;
-        let picked = pick(&choices, ways, budget, known, |choice, way, effort| {
+        let picked = pick_again(&choices, ways, budget, before, known, |choice, way, effort| {
             let found = trying.time(choice, way, effort);
             measured += 1;
             if let (1, Ok(found)) = (measured, &found) {
@@ -165,7 +169,18 @@ impl Setup {
             }
             found
         });
-        Ok(self.offered(picked?))
+        let pick = self.offered(picked?);
+        if self.pinned.is_none() {
+            self.remembered.put_picked(&question, &pick.choice.name, pick.way);
+        }
+        Ok(pick)
+    }
+
+    /// What is asked of a pick: what was picked before is asked of the same alone.
+    fn question(&self, ways: &[Way]) -> String {
+        let ways: Vec<String> = ways.iter().map(Way::to_string).collect();
+        let offer = self.named.as_deref().unwrap_or("the catalog");
+        format!("of {offer} by {} within {:?}", ways.join(" or "), self.budget)
     }
 
     /// The pick anew, after something else was found out of a choice.

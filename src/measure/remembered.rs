@@ -28,6 +28,11 @@ enum Entry {
         /// Tells the file that failed from one that has come to its place since.
         file: Option<String>,
     },
+    Picked {
+        picked: String,
+        #[serde(flatten)]
+        way: Way,
+    },
 }
 
 /// What was found, and outlives the program, by model hash, side, engine, threads, program version and machine.
@@ -106,9 +111,31 @@ impl Remembered {
         self.write();
     }
 
-    /// Forgets everything.
+    /// What was picked when the same was asked under the same circumstances.
+    pub fn picked(&self, question: &str) -> Option<(&str, Way)> {
+        match self.by_key.get(&key_of_question(question)) {
+            Some(Entry::Picked { picked, way }) => Some((picked, *way)),
+            _ => None,
+        }
+    }
+
+    /// Remembers that.
+    pub fn put_picked(&mut self, question: &str, picked: &str, way: Way) {
+        if self.picked(question) != Some((picked, way)) {
+            self.by_key.insert(key_of_question(question), Entry::Picked { picked: picked.into(), way });
+            self.write();
+        }
+    }
+
+    /// It did not hold: that it was picked before is no reason to pick it again.
+    pub fn forget_picked(&mut self, name: &str, by: Way) {
+        self.by_key.retain(|_, entry| !matches!(entry, Entry::Picked { picked, way } if picked == name && *way == by));
+        self.write();
+    }
+
+    /// Forgets what was measured and what failed; what was picked is for what is measured next to confirm.
     pub fn forget(&mut self) {
-        self.by_key.clear();
+        self.by_key.retain(|_, entry| matches!(entry, Entry::Picked { .. }));
         self.write();
     }
 
@@ -127,10 +154,16 @@ impl Remembered {
 }
 
 fn key(choice: &Choice, way: Way) -> String {
-    let (hash, side, version) = (&choice.network.sha256, choice.side, env!("CARGO_PKG_VERSION"));
-    let (setting, machine) = (crate::engine::setting(way.engine), machine::identity());
-    let power = machine::power_identity();
-    format!("{hash}@{side} {way} ({setting}), phicam {version}, {machine}, {power}")
+    let (hash, side) = (&choice.network.sha256, choice.side);
+    format!("{hash}@{side} {way} ({}), {}", crate::engine::setting(way.engine), circumstances())
+}
+
+fn key_of_question(question: &str) -> String {
+    format!("{question}, {}", circumstances())
+}
+
+fn circumstances() -> String {
+    format!("phicam {}, {}, {}", env!("CARGO_PKG_VERSION"), machine::identity(), machine::power_identity())
 }
 
 #[cfg(test)]
@@ -151,6 +184,23 @@ mod tests {
         assert_eq!(again.get(&crate::pick::tests::choice("lite0", 192, 283.0, 71.4), Way::tract(2)), None);
         again.forget();
         assert_eq!(Remembered::read(state.path()).get(&choice, Way::tract(2)), None);
+    }
+
+    #[test]
+    fn what_was_picked_outlives_what_was_measured_until_it_does_not_hold() {
+        let state = tempfile::tempdir().unwrap();
+        let (lite0, way) = (choice("lite0", 224, 385.0, 74.85), Way::tract(2));
+        let mut remembered = Remembered::read(state.path());
+        remembered.put(&lite0, measurement(&lite0, 25.0, 70.0));
+        remembered.put_picked("66 ms", &lite0.name, way);
+        remembered.forget();
+        let mut again = Remembered::read(state.path());
+        assert_eq!((again.get(&lite0, way), again.picked("66 ms")), (None, Some(("lite0@224", way))));
+        assert_eq!(again.picked("33 ms"), None, "that was not asked");
+        again.forget_picked(&lite0.name, Way::tract(1));
+        assert!(again.picked("66 ms").is_some(), "it was another way that did not hold");
+        again.forget_picked(&lite0.name, way);
+        assert_eq!(Remembered::read(state.path()).picked("66 ms"), None);
     }
 
     #[test]

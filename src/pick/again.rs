@@ -3,7 +3,7 @@
 use std::cmp::Ordering;
 
 use super::law::Law;
-use super::room::{GLANCE, LONG, closer, doubt, needed_ms, once_more};
+use super::room::{GLANCE, LONG, closer, doubt, once_more};
 use super::{Candidate, Found, Search, Verdict};
 use crate::measure::{Effort, Measurement};
 
@@ -27,7 +27,7 @@ impl Search {
             let Candidate { measurement: Some(measurement), verdict, .. } = &self.candidates[at] else { continue };
             let effort = match (verdict, found) {
                 (Verdict::TooSlow { .. }, _) => self.perhaps_fits(at, measurement, found, wander),
-                (Verdict::Fits, Some(found)) if at == found.picked => self.perhaps_does_not(measurement, wander),
+                (Verdict::Fits, Some(found)) if at == found.picked => self.perhaps_does_not(at, measurement, wander),
                 (Verdict::Fits, Some(found)) if self.ties(found.best, at) => {
                     self.perhaps_cheaper(at, measurement, found, wander)
                 }
@@ -65,17 +65,17 @@ impl Search {
         // The median may fit with the tail that is usual in this way: another program was at work then.
         let usual_ms = self.law_of(at).map(|law| measured.total_ms.p50 * law.tail * USUAL_TAIL);
         let least_ms = [odd_ms, usual_ms].into_iter().flatten().fold(p95_ms / doubt(measured), f64::min);
-        if needed_ms(least_ms) > limit_ms || !self.matters(at, least_ms, found) {
+        if self.needed_ms(at, least_ms) > limit_ms || !self.matters(at, least_ms, found) {
             return None;
         }
-        let distance = needed_ms(p95_ms) / limit_ms;
+        let distance = self.needed_ms(at, p95_ms) / limit_ms;
         let closer = closer(measured, distance).or_else(|| once_more(measured))?;
         Some(if wander > 1.0 { LONG.or_longer(closer) } else { closer })
     }
 
     /// Of the one that would be picked: what tells whether it fits.
-    fn perhaps_does_not(&self, measured: &Measurement, wander: f64) -> Option<Effort> {
-        let share = needed_ms(measured.total_ms.p95) / self.budget.frame_ms?;
+    fn perhaps_does_not(&self, at: usize, measured: &Measurement, wander: f64) -> Option<Effort> {
+        let share = self.needed_ms(at, measured.total_ms.p95) / self.budget.frame_ms?;
         if share * wander > 1.0 && wander > 1.0 && measured.asked_frames < LONG.frames {
             return Some(LONG);
         }

@@ -46,6 +46,7 @@ fn verdict(search: &Search, at: usize, found: Found) -> Verdict {
     match verdict {
         _ if at == found.picked => Verdict::Picked,
         Verdict::Fits if ties => Verdict::Tied,
+        Verdict::TooSlow { p95_ms } if search.is_narrow(at, *p95_ms) => Verdict::Narrow { p95_ms: *p95_ms },
         Verdict::Open if ties => match search.more_threads_do_more(*way) {
             Some(than) => Verdict::FewerThreads { than },
             None => Verdict::Tied,
@@ -88,7 +89,9 @@ fn next(search: &Search, found: Found) -> Option<usize> {
     (0..search.candidates.len()).filter(larger).min_by(|&a, &b| {
         let work = |at: usize| search.candidates[at].choice.million_macs;
         let short = |at: usize| match &search.candidates[at].verdict {
-            Verdict::TooSlow { p95_ms } | Verdict::Larger { expected_p95_ms: p95_ms } => *p95_ms,
+            Verdict::TooSlow { p95_ms } | Verdict::Narrow { p95_ms } | Verdict::Larger { expected_p95_ms: p95_ms } => {
+                *p95_ms
+            }
             Verdict::TooMuchMemory { .. } | Verdict::Heavier { .. } => 0.0,
             _ => f64::INFINITY,
         };

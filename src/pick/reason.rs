@@ -1,6 +1,6 @@
 //! The pick in one line, for people.
 
-use super::{Bound, Candidate, Pick, PickError, Verdict, needed_mib, needed_ms};
+use super::{Bound, Candidate, Pick, PickError, STAYS, Verdict, needed_mib, needed_ms};
 use crate::budget::Budget;
 use crate::catalog::Choice;
 use crate::engine::Way;
@@ -14,10 +14,11 @@ pub fn reason(pick: &Pick) -> String {
     let by = if has_several_ways(pick) { format!(" by {}", pick.way) } else { String::new() };
     let disturbed = if found.is_disturbed() { " beside other programs" } else { "" };
     format!(
-        "budget {} → {} ({}){by}: {p95_ms:.1} ms at p95{disturbed}, {rss_mib:.0} MiB; {}{}",
+        "budget {} → {} ({}){by}: {p95_ms:.1} ms at p95{disturbed}, {rss_mib:.0} MiB; {}{}{}",
         pick.budget,
         choice.name,
         choice.phi_in_words(),
+        stays(pick),
         tie(pick),
         bound(pick)
     )
@@ -28,6 +29,18 @@ fn has_several_ways(pick: &Pick) -> bool {
     let Way { engine, precision, threads } = pick.way;
     let differs = |way: &Way| (way.engine, way.precision) != (engine, precision) || way.threads > threads;
     pick.candidates.iter().any(|candidate| differs(&candidate.way))
+}
+
+/// Why it is picked though it takes more than it may.
+fn stays(pick: &Pick) -> String {
+    let p95_ms = pick.measurement.total_ms.p95;
+    match pick.budget.frame_ms {
+        Some(limit_ms) if needed_ms(p95_ms) > limit_ms => {
+            let left = (limit_ms / p95_ms - 1.0) * 100.0;
+            format!("that leaves {left:.0} % for the rest of the line, but it was picked before and stays; ")
+        }
+        _ => String::new(),
+    }
 }
 
 /// Why it is not the most accurate that fits.
@@ -51,6 +64,10 @@ fn bound(pick: &Pick) -> String {
             let next_is = match &next.verdict {
                 Verdict::TooSlow { p95_ms } => {
                     format!("needs {:.1} ms of {ms} beside the rest of the line", needed_ms(*p95_ms))
+                }
+                Verdict::Narrow { p95_ms } => {
+                    let (needed, less) = (needed_ms(*p95_ms), (1.0 - 1.0 / STAYS) * 100.0);
+                    format!("needs {needed:.1} ms of {ms}, not {less:.0} % less, and what was picked before stays")
                 }
                 Verdict::Larger { expected_p95_ms } => {
                     format!("is expected to need {:.1} ms of {ms}", needed_ms(*expected_p95_ms))

@@ -25,9 +25,14 @@ pub fn needed_mib(measurement: &Measurement) -> f64 {
 
 /// Whether what was measured keeps `budget`, with room for the line.
 pub fn judge(measurement: &Measurement, budget: &Budget) -> Verdict {
+    judge_with(1.0, measurement, budget)
+}
+
+/// The same where its time counts so many times.
+pub fn judge_with(factor: f64, measurement: &Measurement, budget: &Budget) -> Verdict {
     let over = |value: f64, limit: Option<f64>| limit.is_some_and(|limit| value > limit);
     let (p95_ms, rss_mib) = (measurement.total_ms.p95, measurement.rss_mib);
-    if over(needed_ms(p95_ms), budget.frame_ms) {
+    if over(needed_ms(p95_ms) * factor, budget.frame_ms) {
         Verdict::TooSlow { p95_ms }
     } else if over(needed_mib(measurement), budget.memory_mib) {
         Verdict::TooMuchMemory { rss_mib }

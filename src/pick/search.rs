@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 
 use super::accuracy::{Worth, uncertainty_points};
 use super::law::{Law, Work};
-use super::room::{GLANCE, judge, needed_ms};
+use super::room::GLANCE;
 use super::{Candidate, Verdict};
 use crate::budget::Budget;
 use crate::catalog::Choice;
@@ -23,6 +23,8 @@ pub struct Search {
     /// By work, then by way.
     pub candidates: Vec<Candidate>,
     pub budget: Budget,
+    /// The one that was picked when the same was asked before.
+    pub(super) before: Option<usize>,
     worth: Vec<Worth>,
     work: Vec<Work>,
     laws: BTreeMap<Way, Law>,
@@ -48,6 +50,7 @@ impl Search {
         let mut search = Search {
             candidates: Vec::new(),
             budget,
+            before: None,
             worth: Vec::new(),
             work: Vec::new(),
             laws: BTreeMap::new(),
@@ -71,7 +74,7 @@ impl Search {
         match found {
             Ok(measurement) => {
                 if self.candidates[at].verdict != Verdict::TooMuchWork {
-                    self.candidates[at].verdict = judge(&measurement, &self.budget);
+                    self.candidates[at].verdict = Verdict::Open;
                 }
                 let way = self.candidates[at].way;
                 let is_new = self.candidates[at].measurement.replace(measurement).is_none();
@@ -84,6 +87,7 @@ impl Search {
             }
             Err(cause) => self.candidates[at].verdict = Verdict::Failed(cause),
         }
+        self.judge_all();
     }
 
     /// The law of what was measured in `way`.
@@ -125,9 +129,10 @@ impl Search {
         let tied = || fits().filter(|&at| self.ties(best, at));
         let quickest_ms = tied().map(|at| self.p50_ms(at)).fold(f64::INFINITY, f64::min);
         let macs = |at: usize| self.candidates[at].choice.million_macs;
-        let picked = tied()
-            .filter(|&at| self.p50_ms(at) <= quickest_ms * AS_QUICK)
-            .min_by(|&a, &b| macs(a).total_cmp(&macs(b)).then(quicker(a, b)))?;
+        let as_quick = || tied().filter(|&at| self.p50_ms(at) <= quickest_ms * AS_QUICK);
+        let picked = as_quick()
+            .find(|&at| Some(at) == self.before())
+            .or_else(|| as_quick().min_by(|&a, &b| macs(a).total_cmp(&macs(b)).then(quicker(a, b))))?;
         Some(Found { best, picked })
     }
 
@@ -159,7 +164,7 @@ impl Search {
         // Nearest to the limit by the law: these decide, and teach the law what it is to tell.
         let far = |at: usize| {
             let law = self.laws.get(&self.candidates[at].way);
-            law.map_or(0.0, |law| (needed_ms(law.p95_ms(&self.work[at])) / limit_ms).ln().abs())
+            law.map_or(0.0, |law| (self.needed_ms(at, law.p95_ms(&self.work[at])) / limit_ms).ln().abs())
         };
         open.into_iter().min_by(|&a, &b| far(a).total_cmp(&far(b)).then(a.cmp(&b)))
     }
@@ -176,8 +181,8 @@ impl Search {
     }
 
     /// Whether an unmeasured candidate is too slow even if it takes the least that it may.
-    fn is_out_of_reach(&self, at: usize) -> bool {
-        self.budget.frame_ms.is_some_and(|limit| needed_ms(self.least_p95_ms(at)) > limit)
+    pub(super) fn is_out_of_reach(&self, at: usize) -> bool {
+        self.budget.frame_ms.is_some_and(|limit| self.needed_ms(at, self.least_p95_ms(at)) > limit)
     }
 
     /// The least that an unmeasured candidate may take at the 95th percentile.

@@ -254,5 +254,6 @@ fn the_ladder_leads_from_the_picked_down_to_the_quickest() {
     }
 }
 
+mod before;
 mod plan;
 mod properties;

@@ -27,6 +27,7 @@ pub fn soak(setup: &mut Setup, pick: Pick, seconds: f64) -> anyhow::Result<Pick>
             info!("{} held: {p95_ms:.1} ms at p95 over {seconds:.0} s", pick.choice.name);
             return setup.repick();
         }
+        setup.remembered.forget_picked(&pick.choice.name, pick.way);
         warn!("{} did not hold: {p95_ms:.1} ms at p95 over {seconds:.0} s", pick.choice.name);
         let before = (pick.choice.name.clone(), pick.way);
         pick = setup.repick()?;

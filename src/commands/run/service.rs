@@ -178,12 +178,13 @@ impl<'p> Service<'p> {
     }
 }
 
-/// Where to go down to, where more than one answer in twenty was late: the first that would have fitted at that pace.
+/// Where to go down to, where more than one answer in twenty was late or may soon be: the first that would have fitted at
+/// that pace.
 fn did_not_hold(soaked: &Soaked, limit_ms: f64, at: usize, pick: &Pick) -> Option<usize> {
-    if soaked.p95_ms <= limit_ms {
+    if soaked.p95_at_most_ms <= limit_ms {
         return None;
     }
-    let slowdown = soaked.p95_ms / pick.ladder[at].p95_ms;
+    let slowdown = soaked.p95_at_most_ms / pick.ladder[at].p95_ms;
     let fits = |to: &usize| pick.ladder[*to].p95_ms * slowdown <= limit_ms;
     (at + 1..pick.ladder.len()).find(fits).or_else(|| (at + 1..pick.ladder.len()).next_back())
 }
