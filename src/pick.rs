@@ -16,7 +16,7 @@ mod reason;
 mod room;
 mod search;
 pub use accuracy::{ESTIMATE_POINTS, PUBLISHED_POINTS, Worth, allowance_points, uncertainty_points};
-pub use before::STAYS;
+pub use before::{STAYS, holds};
 pub use cost::{Cost, expected_cost};
 pub use law::{Law, Work};
 pub use reason::reason;
@@ -132,6 +132,12 @@ pub struct Pick {
 }
 
 impl Pick {
+    /// Whether other programs had a part in what it is picked by.
+    pub fn is_disturbed(&self) -> bool {
+        let of = |candidate: &Candidate| candidate.measurement.as_ref().is_some_and(Measurement::is_disturbed);
+        self.candidates.iter().any(of)
+    }
+
     /// What was measured and fits: the picked, then the others, the most accurate first.
     pub fn fitting(&self) -> Vec<&Candidate> {
         let by_work = self.candidates.iter().any(|candidate| candidate.choice.top1_percent.is_none());
@@ -182,7 +188,7 @@ where
 
 /// The same where the choice of that name, in that way, was picked `before`: it stays while it takes up to [`STAYS`] times
 /// what others may, and a more accurate one has to take as much less. So measurements that differ from one time to the next do
-/// not make it another choice each time.
+/// not make it another choice each time. Where it does not stay after all, it has no say: then it is as if nothing was picked.
 pub fn pick_again<K, M>(
     choices: &[&Choice],
     ways: &[Way],
@@ -196,16 +202,21 @@ where
     M: FnMut(&Choice, Way, Effort) -> Result<Measurement, MeasureError>,
 {
     let mut search = Search::new(choices, ways, budget);
-    if let Some((name, way)) = before {
-        search.picked_before(name, way);
-    }
+    search.set_before(before);
     for at in 0..search.candidates.len() {
         let Candidate { choice, way, .. } = &search.candidates[at];
         if let Some(known) = known(choice, *way) {
             search.learn(at, known);
         }
     }
-    while let Some((at, effort)) = search.next() {
+    loop {
+        let Some((at, effort)) = search.next() else {
+            if !search.is_another(search.found()) {
+                break;
+            }
+            search.set_before(None);
+            continue;
+        };
         let Candidate { choice, way, .. } = &search.candidates[at];
         match measure(choice, *way, effort) {
             Ok(measurement) => {

@@ -120,8 +120,11 @@ impl Setup {
     pub fn pick_remembered(&self, ways: &[Way]) -> anyhow::Result<Option<Pick>> {
         let never = |choice: &Choice, _: Way, _: Effort| Err(MeasureError::NotYet(choice.name.clone()));
         let known = |choice: &Choice, way: Way| recall(&self.remembered, choice, way);
-        let (admitted, question): (Vec<&Choice>, _) = (self.admitted.iter().collect(), self.question(ways));
-        match pick_again(&admitted, ways, self.budget, self.remembered.picked(&question), known, never) {
+        let admitted: Vec<&Choice> = self.admitted.iter().collect();
+        let again = |before: Option<&Before>| {
+            pick_again(&admitted, ways, self.budget, before.map(|(name, way)| (name.as_str(), *way)), known, never)
+        };
+        match as_before(&self.before(ways), again) {
             Ok(pick) => {
                 self.tell_failures();
                 Ok(Some(self.offered(pick)))
@@ -146,13 +149,11 @@ impl Setup {
             None => admitted.iter().collect(),
         };
         self.tell_failures();
-        let question = self.question(ways);
-        let before = self.remembered.picked(&question).map(|(name, way)| (name.to_string(), way));
-        let before = before.as_ref().map(|(name, way)| (name.as_str(), *way));
+        let before = self.before(ways);
         let trying = Trying::new(&mut self.remembered, &self.folder, stop, tell);
         let known = |choice: &Choice, way: Way| trying.known(choice, way);
         let mut measured = 0;
-        let picked = pick_again(&choices, ways, budget, before, known, |choice, way, effort| {
+        let mut time = |choice: &Choice, way: Way, effort: Effort| {
             let found = trying.time(choice, way, effort);
             measured += 1;
             if let (1, Ok(found)) = (measured, &found) {
@@ -168,19 +169,33 @@ impl Setup {
                 );
             }
             found
+        };
+        let picked = as_before(&before, |before| {
+            pick_again(&choices, ways, budget, before.map(|(name, way)| (name.as_str(), *way)), known, &mut time)
         });
         let pick = self.offered(picked?);
         if self.pinned.is_none() {
+            let question = self.question(ways, pick.is_disturbed());
             self.remembered.put_picked(&question, &pick.choice.name, pick.way);
         }
         Ok(pick)
     }
 
-    /// What is asked of a pick: what was picked before is asked of the same alone.
-    fn question(&self, ways: &[Way]) -> String {
+    /// What is asked of a pick: what was picked before is asked of the same alone, and of a machine beside other programs
+    /// apart from a quiet one.
+    fn question(&self, ways: &[Way], is_disturbed: bool) -> String {
         let ways: Vec<String> = ways.iter().map(Way::to_string).collect();
         let offer = self.named.as_deref().unwrap_or("the catalog");
-        format!("of {offer} by {} within {:?}", ways.join(" or "), self.budget)
+        let beside = if is_disturbed { " beside other programs" } else { "" };
+        format!("of {offer} by {} within {:?}{beside}", ways.join(" or "), self.budget)
+    }
+
+    /// What was picked of `ways` before: on a quiet machine, and beside other programs.
+    fn before(&self, ways: &[Way]) -> [Option<Before>; 2] {
+        [false, true].map(|is_disturbed| {
+            let picked = self.remembered.picked(&self.question(ways, is_disturbed));
+            picked.map(|(name, way)| (name.to_string(), way))
+        })
     }
 
     /// The pick anew, after something else was found out of a choice.
@@ -218,6 +233,22 @@ impl Setup {
     }
 }
 
+/// A choice, and the way in which it was picked.
+type Before = (String, Way);
+
+/// The pick of a machine that may be quiet or not, which is known once it is measured: what was picked before counts for the
+/// one, or for the other.
+fn as_before(
+    [quiet, beside_others]: &[Option<Before>; 2],
+    mut again: impl FnMut(Option<&Before>) -> Result<Pick, PickError>,
+) -> Result<Pick, PickError> {
+    let pick = again(quiet.as_ref())?;
+    if pick.is_disturbed() && beside_others.is_some() && beside_others != quiet {
+        return again(beside_others.as_ref());
+    }
+    Ok(pick)
+}
+
 /// Whether what `--model` says is a file and no choice: choices do not end so, and have no slashes.
 pub fn is_file_name(model: &str) -> bool {
     model.contains('/') || published::is_file_name(model)
@@ -233,4 +264,32 @@ pub fn classifier_settings(guess: &GuessArgs, view: View, smoothing_ms: u64, way
 /// A folder that the user named, made if need be.
 pub fn make_folder(folder: &Path) -> anyhow::Result<()> {
     std::fs::create_dir_all(folder).with_context(|| format!("{} cannot be made", folder.display()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::pick::tests::{ms, picked};
+
+    #[test]
+    fn what_was_picked_beside_other_programs_counts_there_alone() {
+        let before = |name: &str| Some((name.to_string(), Way::tract(2)));
+        for (is_disturbed, beside, expected) in [
+            (false, before("b"), vec!["q"]),
+            (true, before("b"), vec!["q", "b"]),
+            (true, None, vec!["q"]),
+            (true, before("q"), vec!["q"]),
+        ] {
+            let mut asked = Vec::new();
+            let again = |before: Option<&Before>| {
+                asked.extend(before.map(|(name, _)| name.clone()));
+                let mut pick = picked(ms(60.0)).unwrap();
+                let known = pick.candidates.iter_mut().find_map(|candidate| candidate.measurement.as_mut()).unwrap();
+                known.preempted_frames = if is_disturbed { known.frames } else { 0 };
+                Ok(pick)
+            };
+            as_before(&[before("q"), beside], again).unwrap();
+            assert_eq!(asked, expected);
+        }
+    }
 }

@@ -127,9 +127,17 @@ impl Remembered {
         }
     }
 
-    /// It did not hold: that it was picked before is no reason to pick it again.
-    pub fn forget_picked(&mut self, name: &str, by: Way) {
-        self.by_key.retain(|_, entry| !matches!(entry, Entry::Picked { picked, way } if picked == name && *way == by));
+    /// It did not hold, whatever was asked: from now on `instead` was picked, or nothing.
+    pub fn replace_picked(&mut self, name: &str, by: Way, instead: Option<(&str, Way)>) {
+        let is = |entry: &Entry| matches!(entry, Entry::Picked { picked, way } if picked == name && *way == by);
+        match instead {
+            Some((name, way)) => {
+                for entry in self.by_key.values_mut().filter(|entry| is(entry)) {
+                    *entry = Entry::Picked { picked: name.into(), way };
+                }
+            }
+            None => self.by_key.retain(|_, entry| !is(entry)),
+        }
         self.write();
     }
 
@@ -197,9 +205,11 @@ mod tests {
         let mut again = Remembered::read(state.path());
         assert_eq!((again.get(&lite0, way), again.picked("66 ms")), (None, Some(("lite0@224", way))));
         assert_eq!(again.picked("33 ms"), None, "that was not asked");
-        again.forget_picked(&lite0.name, Way::tract(1));
+        again.replace_picked(&lite0.name, Way::tract(1), None);
         assert!(again.picked("66 ms").is_some(), "it was another way that did not hold");
-        again.forget_picked(&lite0.name, way);
+        again.replace_picked(&lite0.name, way, Some(("lite0@192", way)));
+        assert_eq!(Remembered::read(state.path()).picked("66 ms"), Some(("lite0@192", way)));
+        again.replace_picked("lite0@192", way, None);
         assert_eq!(Remembered::read(state.path()).picked("66 ms"), None);
     }
 

@@ -3,58 +3,45 @@
 use std::cmp::Ordering;
 
 use super::room::{judge_with, needed_ms};
-use super::{Candidate, Search, Verdict};
+use super::{Found, Search, Verdict};
+use crate::budget::Budget;
 use crate::engine::Way;
+use crate::measure::Measurement;
 
 /// What is measured in seconds differs by up to so much from one minute to the next, as a factor, where others share the
 /// machine: 3 to 6 % on the cores of a virtual one, 3 % beside a program that has one of them.
 pub const STAYS: f64 = 1.05;
 
+/// Whether what was picked keeps `budget` as well as it must to be picked again.
+pub fn holds(measurement: &Measurement, budget: &Budget) -> bool {
+    judge_with(1.0 / STAYS, measurement, budget) == Verdict::Fits
+}
+
 impl Search {
-    /// `name` by `way` was picked when the same was asked before.
-    pub fn picked_before(&mut self, name: &str, way: Way) {
-        let is = |at: &usize| self.candidates[*at].choice.name == name && self.candidates[*at].way == way;
-        self.before = (0..self.candidates.len()).find(is);
-        self.judge_all();
-    }
-
-    /// What was picked before. That counts for nothing where something has come to the catalog that is more accurate for no
-    /// more work, as long as that fits, or may.
-    pub(super) fn before(&self) -> Option<usize> {
-        let before = self.before?;
-        let Candidate { choice, way, .. } = &self.candidates[before];
-        let beats = |at: usize| {
-            let other = &self.candidates[at];
-            other.way == *way
-                && other.choice.million_macs <= choice.million_macs
-                && matches!(other.verdict, Verdict::Open | Verdict::Fits)
-                && self.compare(at, before) == Ordering::Greater
-        };
-        (!(0..self.candidates.len()).any(beats)).then_some(before)
-    }
-
-    /// How many times a candidate's time counts: what was picked before may take a little more than others may, and what is
-    /// better has to take a little less as long as that one fits, or may.
-    fn factor(&self, at: usize) -> f64 {
-        match self.before() {
-            Some(before) if at == before => 1.0 / STAYS,
-            Some(before) if self.is_better(at, before) && self.may_stay(before) => STAYS,
-            _ => 1.0,
+    /// `name` by `way` was picked when the same was asked before; or nothing was.
+    pub fn set_before(&mut self, before: Option<(&str, Way)>) {
+        let is = |at: &usize, (name, way)| self.candidates[*at].choice.name == name && self.candidates[*at].way == way;
+        self.before = before.and_then(|before| (0..self.candidates.len()).find(|at| is(at, before)));
+        for at in 0..self.candidates.len() {
+            self.judge(at);
         }
     }
 
-    /// More accurate beyond doubt.
-    fn is_better(&self, at: usize, before: usize) -> bool {
-        self.compare(at, before) == Ordering::Greater && !self.ties(at, before)
+    /// Whether what was picked before had a say, but is not what is picked now.
+    pub(super) fn is_another(&self, found: Option<Found>) -> bool {
+        self.before.is_some() && found.map(|found| found.picked) != self.before
     }
 
-    fn may_stay(&self, before: usize) -> bool {
-        let Candidate { verdict, way, .. } = &self.candidates[before];
-        let is_given_up = || self.gives_up(*way) || self.more_threads_do_more(*way).is_some();
-        match verdict {
-            Verdict::Fits => true,
-            Verdict::Open => !is_given_up() && !self.is_out_of_reach(before) && self.heavier_than(before).is_none(),
-            _ => false,
+    /// How many times a candidate's time counts: what was picked before may take a little more than others may, and what is
+    /// better beyond doubt, for more work, has to take a little less.
+    fn factor(&self, at: usize) -> f64 {
+        let Some(before) = self.before else { return 1.0 };
+        let [this, that] = [at, before].map(|at| &self.candidates[at]);
+        let is_less = this.way == that.way && this.choice.million_macs <= that.choice.million_macs;
+        match self.compare(at, before) {
+            _ if at == before => 1.0 / STAYS,
+            Ordering::Greater if !is_less && !self.ties(at, before) => STAYS,
+            _ => 1.0,
         }
     }
 
@@ -65,21 +52,17 @@ impl Search {
 
     /// Whether it fits, though what was picked before stays in its place.
     pub(super) fn is_narrow(&self, at: usize, p95_ms: f64) -> bool {
-        self.budget
-            .frame_ms
-            .is_some_and(|limit_ms| needed_ms(p95_ms) <= limit_ms && self.needed_ms(at, p95_ms) > limit_ms)
+        let fits = |needed_ms: f64| self.budget.frame_ms.is_none_or(|limit_ms| needed_ms <= limit_ms);
+        fits(needed_ms(p95_ms)) && !fits(self.needed_ms(at, p95_ms))
     }
 
-    /// A verdict for each that was measured: twice, as that of what was picked before counts for the others', and theirs for
-    /// its own.
-    pub(super) fn judge_all(&mut self) {
-        for at in (0..self.candidates.len()).chain(0..self.candidates.len()) {
-            let factor = self.factor(at);
-            let candidate = &mut self.candidates[at];
-            let is_open_to_it = !matches!(candidate.verdict, Verdict::TooMuchWork | Verdict::Failed(_));
-            if let Some(measurement) = candidate.measurement.as_ref().filter(|_| is_open_to_it) {
-                candidate.verdict = judge_with(factor, measurement, &self.budget);
-            }
+    /// A verdict for what was measured.
+    pub(super) fn judge(&mut self, at: usize) {
+        let factor = self.factor(at);
+        let candidate = &mut self.candidates[at];
+        let is_judged = !matches!(candidate.verdict, Verdict::TooMuchWork | Verdict::Failed(_));
+        if let Some(measurement) = candidate.measurement.as_ref().filter(|_| is_judged) {
+            candidate.verdict = judge_with(factor, measurement, &self.budget);
         }
     }
 }

@@ -28,14 +28,18 @@ pub fn judge(measurement: &Measurement, budget: &Budget) -> Verdict {
     judge_with(1.0, measurement, budget)
 }
 
-/// The same where its time counts so many times.
+/// The same where its time counts so many times; what needs too much memory is told as that unless its time alone is too
+/// much.
 pub fn judge_with(factor: f64, measurement: &Measurement, budget: &Budget) -> Verdict {
     let over = |value: f64, limit: Option<f64>| limit.is_some_and(|limit| value > limit);
     let (p95_ms, rss_mib) = (measurement.total_ms.p95, measurement.rss_mib);
-    if over(needed_ms(p95_ms) * factor, budget.frame_ms) {
+    let is_slow = |factor: f64| over(needed_ms(p95_ms) * factor, budget.frame_ms);
+    if is_slow(factor.min(1.0)) {
         Verdict::TooSlow { p95_ms }
     } else if over(needed_mib(measurement), budget.memory_mib) {
         Verdict::TooMuchMemory { rss_mib }
+    } else if is_slow(factor) {
+        Verdict::TooSlow { p95_ms }
     } else {
         Verdict::Fits
     }

@@ -87,7 +87,7 @@ impl Search {
             }
             Err(cause) => self.candidates[at].verdict = Verdict::Failed(cause),
         }
-        self.judge_all();
+        self.judge(at);
     }
 
     /// The law of what was measured in `way`.
@@ -131,7 +131,7 @@ impl Search {
         let macs = |at: usize| self.candidates[at].choice.million_macs;
         let as_quick = || tied().filter(|&at| self.p50_ms(at) <= quickest_ms * AS_QUICK);
         let picked = as_quick()
-            .find(|&at| Some(at) == self.before())
+            .find(|&at| Some(at) == self.before)
             .or_else(|| as_quick().min_by(|&a, &b| macs(a).total_cmp(&macs(b)).then(quicker(a, b))))?;
         Some(Found { best, picked })
     }
@@ -181,7 +181,7 @@ impl Search {
     }
 
     /// Whether an unmeasured candidate is too slow even if it takes the least that it may.
-    pub(super) fn is_out_of_reach(&self, at: usize) -> bool {
+    fn is_out_of_reach(&self, at: usize) -> bool {
         self.budget.frame_ms.is_some_and(|limit| self.needed_ms(at, self.least_p95_ms(at)) > limit)
     }
 

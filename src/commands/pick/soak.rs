@@ -7,7 +7,7 @@ use log::{info, warn};
 
 use super::super::setup::Setup;
 use crate::measure::{Effort, measure_at_rate};
-use crate::pick::{Pick, Verdict, judge};
+use crate::pick::{Pick, holds};
 
 /// The pick, or what fits in its place. What a choice took in so long is remembered of it.
 pub fn soak(setup: &mut Setup, pick: Pick, seconds: f64) -> anyhow::Result<Pick> {
@@ -20,14 +20,15 @@ pub fn soak(setup: &mut Setup, pick: Pick, seconds: f64) -> anyhow::Result<Pick>
         let found = measure_at_rate(&pick.choice, &setup.folder, pick.way, effort, setup.budget.frame_ms, &stop)?;
         // As exact as there is: the pick does not measure it again.
         let frames = found.frames.max(crate::pick::MOST_FRAMES + 1);
-        let verdict = judge(&found, &setup.budget);
-        let p95_ms = found.total_ms.p95;
+        let (held, p95_ms) = (holds(&found, &setup.budget), found.total_ms.p95);
         setup.remembered.put(&pick.choice, crate::measure::Measurement { asked_frames: frames, ..found });
-        if verdict == Verdict::Fits {
+        if held {
             info!("{} held: {p95_ms:.1} ms at p95 over {seconds:.0} s", pick.choice.name);
             return setup.repick();
         }
-        setup.remembered.forget_picked(&pick.choice.name, pick.way);
+        let next = pick.ladder.get(1).map(|step| &pick.candidates[step.candidate]);
+        let next = next.map(|next| (next.choice.name.as_str(), next.way));
+        setup.remembered.replace_picked(&pick.choice.name, pick.way, next);
         warn!("{} did not hold: {p95_ms:.1} ms at p95 over {seconds:.0} s", pick.choice.name);
         let before = (pick.choice.name.clone(), pick.way);
         pick = setup.repick()?;

@@ -13,7 +13,7 @@ use crate::adapt::{Adapt, Cause, Change, Condition, Rung};
 use crate::classifier::{self, Classifier, Model};
 use crate::engine::{Way, onnxruntime};
 use crate::machine::{Others, Power};
-use crate::measure::{Measurement, Remembered};
+use crate::measure::Remembered;
 use crate::pick::{Candidate, Pick, Step};
 use crate::pipeline::{Line, Took};
 use crate::{machine, places};
@@ -72,7 +72,6 @@ impl<'p> Service<'p> {
             debug!("{} by {} is no way out: it is not prepared", rung.choice.name, rung.way);
             adapt.failed(to);
         }
-        let disturbed = |candidate: &Candidate| candidate.measurement.as_ref().is_some_and(Measurement::is_disturbed);
         Some(Service {
             line,
             settings,
@@ -85,7 +84,7 @@ impl<'p> Service<'p> {
             hottest_celsius: None,
             power: machine::power_identity(),
             conditions: CONDITIONS.map(|condition| (condition, false)),
-            is_doubtful: pick.candidates.iter().any(disturbed),
+            is_doubtful: pick.is_disturbed(),
             calm: Calm::new(0.0, calm_s),
             others: Others::new(),
             start: Instant::now(),
@@ -142,17 +141,20 @@ impl<'p> Service<'p> {
         let limit_ms = self.limits.limit_ms;
         let now_s = at.saturating_duration_since(self.start).as_secs_f64();
         if let Some(soaked) = self.soak.as_mut().and_then(|soak| soak.answered(now_s, total_ms)) {
-            let at = self.adapt.at();
-            if let Some(to) = did_not_hold(&soaked, limit_ms, at, self.pick) {
-                let words = format!("down to {}: {}", self.rungs[to].choice.name, soaked.in_words(&model.choice.name));
-                remember(self.rungs[at], &soaked, remembered);
-                self.is_doubtful |= soaked.is_disturbed;
-                self.adapt.failed(at);
-                self.hand_over(to, words, now_s);
-                self.soak = Some(Soak::new(now_s));
-                return;
+            let (at, words) = (self.adapt.at(), soaked.in_words(&model.choice.name, limit_ms));
+            match did_not_hold(&soaked, limit_ms, at, self.pick) {
+                Some(to) => {
+                    let words = format!("down to {}: {words}", self.rungs[to].choice.name);
+                    remember(self.rungs[at], self.rungs[to], &soaked, limit_ms, remembered);
+                    self.is_doubtful |= soaked.is_disturbed;
+                    self.adapt.failed(at);
+                    self.hand_over(to, words, now_s);
+                    self.soak = Some(Soak::new(now_s));
+                    return;
+                }
+                None if soaked.p95_at_most_ms <= limit_ms => info!("{words}: it holds"),
+                None => info!("{words}, of {limit_ms:.1}: nothing quicker is there"),
             }
-            info!("{}: it holds", soaked.in_words(&model.choice.name));
         }
         let change = self.adapt.answered(now_s, total_ms);
         if let Change::Down { to, .. } | Change::Up { to } = change {

@@ -68,10 +68,11 @@ impl Soak {
 
 impl Soaked {
     /// `lite2@260 took 61.3 ms at p95, which may come to 63.0, for 290 pictures of service beside other programs`
-    pub fn in_words(&self, name: &str) -> String {
+    pub fn in_words(&self, name: &str, limit_ms: f64) -> String {
         let Soaked { p95_ms, p95_at_most_ms, answers, is_disturbed, .. } = self;
         let beside = if *is_disturbed { " beside other programs" } else { "" };
-        let perhaps = match *p95_at_most_ms > p95_ms * TOLD {
+        let decides = *p95_ms <= limit_ms && *p95_at_most_ms > limit_ms;
+        let perhaps = match decides || *p95_at_most_ms > p95_ms * TOLD {
             true => format!(", which may come to {p95_at_most_ms:.1},"),
             false => String::new(),
         };
@@ -79,17 +80,18 @@ impl Soaked {
     }
 }
 
-/// Remembers of a choice what it takes in service, so that the next start does not pick it again.
-pub fn remember(rung: &Candidate, soaked: &Soaked, remembered: &mut Remembered) {
+/// Remembers of a choice that did not hold what it takes in service, so that the next start does not pick it again, and that
+/// `instead` came in its place. Where it might have held it is worth another look after the next start of the machine.
+pub fn remember(rung: &Candidate, instead: &Candidate, soaked: &Soaked, limit_ms: f64, remembered: &mut Remembered) {
+    remembered.replace_picked(&rung.choice.name, rung.way, Some((&instead.choice.name, instead.way)));
     let Some(known) = &rung.measurement else {
         return debug!("{} was never measured by itself", rung.choice.name);
     };
     let more = MOST_FRAMES + 1; // it is not measured again for being near a limit
-    let Soaked { percentiles: total_ms, answers: frames, is_disturbed, .. } = *soaked;
-    let preempted_frames = if is_disturbed { frames } else { 0 };
+    let Soaked { percentiles: total_ms, answers: frames, is_disturbed, p95_ms, .. } = *soaked;
+    let preempted_frames = if is_disturbed || p95_ms <= limit_ms { frames } else { 0 };
     let found = Measurement { total_ms, frames, asked_frames: more, preempted_frames, ..known.clone() };
     remembered.put(&rung.choice, found);
-    remembered.forget_picked(&rung.choice.name, rung.way);
 }
 
 #[cfg(test)]
@@ -115,13 +117,13 @@ mod tests {
         assert_eq!(judged, Some(40), "one every two seconds, and the first does not count");
     }
 
-    /// What is said of twenty seconds of 30 answers each, of which the n-th took `ms`.
+    /// What is said of twenty seconds of 30 answers each, of which the n-th took `ms`, where 23 ms are the limit.
     fn said(ms: impl Fn(u32) -> f64) -> String {
         let mut soak = Soak::new(0.0);
         let mut answers = (0..).map(|n| soak.answered(f64::from(n) / 30.0, ms(n)));
         let mut soaked = answers.find_map(|soaked| soaked).unwrap();
         soaked.is_disturbed = false; // by other tests
-        soaked.in_words("lite2@260")
+        soaked.in_words("lite2@260", 23.0)
     }
 
     #[test]

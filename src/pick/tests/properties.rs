@@ -159,3 +159,24 @@ fn what_was_picked_is_picked_again_by_a_machine_that_is_a_little_slower_or_quick
         }
     });
 }
+
+#[test]
+fn what_was_picked_before_is_picked_or_has_no_say() {
+    on_machines(|seeded, seed| {
+        let (choices, budget) = (choices(seeded), ms(seeded.between(5.0, 80.0)));
+        let Ok(fresh) = picked_from(&choices, &WAYS, budget, machine(seed)) else { return };
+        for (before, way) in choices.iter().flat_map(|choice| WAYS.map(|way| (choice.name.as_str(), way))) {
+            let all: Vec<&Choice> = choices.iter().collect();
+            let again = pick_again(&all, &WAYS, budget, Some((before, way)), nothing, machine(seed)).unwrap();
+            let picked = (again.choice.name.as_str(), again.way);
+            let expected = (fresh.choice.name.as_str(), fresh.way);
+            // More may have been measured for it, and a size found that is off.
+            let mut known = fresh.candidates.iter().filter(|candidate| candidate.measurement.is_some());
+            let is_new = !known.any(|candidate| (candidate.choice.name.as_str(), candidate.way) == picked);
+            assert!(
+                picked == (before, way) || picked == expected || is_new,
+                "seed {seed}: {picked:?} after {before} by {way}, not {expected:?}"
+            );
+        }
+    });
+}
