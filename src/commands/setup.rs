@@ -121,9 +121,7 @@ impl Setup {
         let never = |choice: &Choice, _: Way, _: Effort| Err(MeasureError::NotYet(choice.name.clone()));
         let known = |choice: &Choice, way: Way| recall(&self.remembered, choice, way);
         let admitted: Vec<&Choice> = self.admitted.iter().collect();
-        let again = |before: Option<&Before>| {
-            pick_again(&admitted, ways, self.budget, before.map(|(name, way)| (name.as_str(), *way)), known, never)
-        };
+        let again = |before: Option<(&str, Way)>| pick_again(&admitted, ways, self.budget, before, known, never);
         match as_before(&self.before(ways), again) {
             Ok(pick) => {
                 self.tell_failures();
@@ -170,9 +168,7 @@ impl Setup {
             }
             found
         };
-        let picked = as_before(&before, |before| {
-            pick_again(&choices, ways, budget, before.map(|(name, way)| (name.as_str(), *way)), known, &mut time)
-        });
+        let picked = as_before(&before, |before| pick_again(&choices, ways, budget, before, known, &mut time));
         let pick = self.offered(picked?);
         if self.pinned.is_none() {
             let question = self.question(ways, pick.is_disturbed());
@@ -239,12 +235,13 @@ type Before = (String, Way);
 /// The pick of a machine that may be quiet or not, which is known once it is measured: what was picked before counts for the
 /// one, or for the other.
 fn as_before(
-    [quiet, beside_others]: &[Option<Before>; 2],
-    mut again: impl FnMut(Option<&Before>) -> Result<Pick, PickError>,
+    before: &[Option<Before>; 2],
+    mut again: impl FnMut(Option<(&str, Way)>) -> Result<Pick, PickError>,
 ) -> Result<Pick, PickError> {
-    let pick = again(quiet.as_ref())?;
+    let [quiet, beside_others] = before.each_ref().map(|it| it.as_ref().map(|(name, way)| (name.as_str(), *way)));
+    let pick = again(quiet)?;
     if pick.is_disturbed() && beside_others.is_some() && beside_others != quiet {
-        return again(beside_others.as_ref());
+        return again(beside_others);
     }
     Ok(pick)
 }
@@ -281,8 +278,8 @@ mod tests {
             (true, before("q"), vec!["q"]),
         ] {
             let mut asked = Vec::new();
-            let again = |before: Option<&Before>| {
-                asked.extend(before.map(|(name, _)| name.clone()));
+            let again = |before: Option<(&str, Way)>| {
+                asked.extend(before.map(|(name, _)| name.to_string()));
                 let mut pick = picked(ms(60.0)).unwrap();
                 let known = pick.candidates.iter_mut().find_map(|candidate| candidate.measurement.as_mut()).unwrap();
                 known.preempted_frames = if is_disturbed { known.frames } else { 0 };

@@ -84,19 +84,16 @@ impl<'a, 'b> Keeper<'a, 'b> {
 
 #[cfg(test)]
 mod tests {
+    use super::super::service::tests::{LIMITS, settings};
     use super::*;
-    use crate::guess;
     use crate::pick::tests::{ms, picked};
-    use crate::view::View;
 
     #[test]
     fn an_engine_that_fails_while_a_pick_is_made_is_noticed_and_so_is_the_next_one() {
         let (state, stop) = (tempfile::tempdir().unwrap(), AtomicBool::new(false));
         let (line, pick) = (Line::new(&stop), picked(ms(60.0)).unwrap());
-        let guess = guess::Settings { top: 5, unsure_below: 0.1, smoothing: Duration::ZERO };
-        let settings = classifier::Settings { view: View::Centre, guess, way: pick.way, keeps_packed: false };
-        let limits = Limits { limit_ms: 60.0, celsius: None };
-        let mut keeper = Keeper::new(&line, &settings, limits, &stop);
+        let settings = settings(&pick);
+        let mut keeper = Keeper::new(&line, &settings, LIMITS, &stop);
         let mut remembered = Remembered::read(state.path());
         for lost in 1..=2 {
             line.counts().engines_lost = lost;

@@ -235,7 +235,7 @@ fn in_words(change: Change, to: &Candidate, limit_ms: f64) -> String {
 }
 
 #[cfg(test)]
-mod tests {
+pub(super) mod tests {
     use std::sync::atomic::AtomicBool;
     use std::time::Duration;
 
@@ -244,15 +244,19 @@ mod tests {
     use crate::pick::tests::{ms, picked};
     use crate::view::View;
 
+    pub const LIMITS: Limits = Limits { limit_ms: 60.0, celsius: None };
+
+    pub fn settings(pick: &Pick) -> classifier::Settings {
+        let guess = guess::Settings { top: 5, unsure_below: 0.1, smoothing: Duration::ZERO };
+        classifier::Settings { view: View::Centre, guess, way: pick.way, keeps_packed: false }
+    }
+
     /// Seconds at which what is known is measured again, where nobody else takes time.
     fn measured_again(pick: &Pick, is_hot: bool) -> Vec<u32> {
         let stop = AtomicBool::new(false);
         let line = Line::new(&stop);
-        let guess = guess::Settings { top: 5, unsure_below: 0.1, smoothing: Duration::ZERO };
-        let settings = classifier::Settings { view: View::Centre, guess, way: pick.way, keeps_packed: false };
-        let limits = Limits { limit_ms: 60.0, celsius: None };
-        let current = (pick.choice.name.clone(), pick.way);
-        let mut service = Service::new(&line, &settings, limits, 600.0, pick, &current).unwrap();
+        let (settings, current) = (settings(pick), (pick.choice.name.clone(), pick.way));
+        let mut service = Service::new(&line, &settings, LIMITS, 600.0, pick, &current).unwrap();
         service.conditions[0].1 = is_hot;
         (0..700).filter(|second| service.is_calm_at(f64::from(*second), |_| Some(0.0))).collect()
     }
