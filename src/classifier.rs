@@ -5,12 +5,13 @@ use std::time::Instant;
 
 use crate::catalog::{CatalogError, Choice};
 use crate::engine::{self, Engine, EngineError, Name, Way};
+use crate::frame::Rect;
 use crate::frame::{Frame, Size};
 use crate::guess::{self, Guesser, Guesses};
 use crate::labels::{LabelError, Labels};
 use crate::places;
 use crate::preprocess::{Preprocess, PreprocessError};
-use crate::view::{Area, View};
+use crate::view::View;
 
 /// A choice that could not be made ready.
 #[derive(Debug, thiserror::Error)]
@@ -57,7 +58,7 @@ pub struct Answer {
     /// Of the frame, in pixels.
     pub frame_size: Size,
     /// The part of the frame that the model saw, in the frame's pixels.
-    pub seen: Area,
+    pub seen: Rect,
     /// What gave the answer.
     pub model: Arc<Model>,
     /// What it took.

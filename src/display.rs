@@ -5,9 +5,9 @@ use std::path::PathBuf;
 
 use log::info;
 
+use crate::frame::Rect;
 use crate::frame::Size;
 use crate::picture::Picture;
-use crate::view::Area;
 
 mod drm;
 mod error;
@@ -30,7 +30,7 @@ pub struct Shown<'a> {
     pub picture: &'a Picture,
     /// Where it differs from the one before that this display was given; all of it at first, and after one that the
     /// display did not take.
-    pub damage: &'a [Area],
+    pub damage: &'a [Rect],
     /// The frame, where the display has given a size for it in [`Display::layer`].
     pub layer: Option<Layer<'a>>,
     /// The same in words, one line.
@@ -46,7 +46,7 @@ pub struct Shown<'a> {
 pub struct Layer<'a> {
     pub picture: &'a Picture,
     /// What it is to cover, all of it. The other picture has nothing there.
-    pub area: Area,
+    pub area: Rect,
     /// Whether it differs from the one before that this display was given.
     pub is_new: bool,
 }
@@ -59,7 +59,7 @@ pub trait Display: Send {
     fn size(&self) -> Size;
     /// In which size to draw the frame, in a picture of its own, so that the display shows it over `area` of the other;
     /// nothing where the frame belongs into the other. It is asked before each picture that has a frame.
-    fn layer(&mut self, area: Area) -> Option<Size> {
+    fn layer(&mut self, area: Rect) -> Option<Size> {
         let _ = area;
         None
     }

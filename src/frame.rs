@@ -5,8 +5,10 @@ use std::time::Instant;
 
 mod format;
 mod pool;
+mod rect;
 pub use format::{Coding, Matrix, PixelFormat, Range};
 pub use pool::{Buffer, FramePool};
+pub use rect::Rect;
 
 /// Width and height in pixels.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -50,7 +50,9 @@ pub mod screen;
 // The pick, and keeping to it.
 pub mod adapt;
 pub mod measure;
+pub mod measurement;
 pub mod pick;
+pub mod sampling;
 
 // All of it together.
 pub mod board;

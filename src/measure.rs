@@ -1,71 +1,18 @@
 //! How long choices take on this machine: measured in a process of their own, and remembered.
 
-use std::collections::BTreeMap;
 use std::os::unix::process::ExitStatusExt;
 use std::path::Path;
 use std::process::{Command, Stdio};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
-use serde::{Deserialize, Serialize};
-
 use crate::catalog::Choice;
 use crate::engine::{Name, Way, onnxruntime};
-use crate::stats::Percentiles;
+use crate::measurement::{MeasureError, Measurement};
+use crate::sampling::Effort;
 
-mod effort;
 mod remembered;
-pub use effort::Effort;
 pub use remembered::Remembered;
-
-/// What `phicam bench` found of one choice. It is also the object that `bench --json` prints.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-pub struct Measurement {
-    pub model: String,
-    /// Steps of compound scaling, where it is an EfficientNet.
-    pub phi: Option<f64>,
-    /// What ran it, and how: `engine`, `precision` and `threads`.
-    #[serde(flatten)]
-    pub way: Way,
-    /// What runs the network's operators, in words.
-    #[serde(default)]
-    pub engine_detail: String,
-    /// Frames that the percentiles come from.
-    pub frames: u64,
-    /// Frames that were asked for: fewer were timed where it took too long. 0 where nobody asked, as `bench` by itself.
-    #[serde(default, skip_serializing_if = "is_zero")]
-    pub asked_frames: u64,
-    /// Frames that other programs kept waiting for a core, for a twentieth of their time or more.
-    #[serde(default)]
-    pub preempted_frames: u64,
-    /// The engine alone.
-    pub infer_ms: Percentiles,
-    /// From a decoded 640×480 frame to its guesses: mailbox, preprocess, engine, top-k.
-    pub total_ms: Percentiles,
-    /// Reading, checking and optimising the model.
-    pub load_ms: f64,
-    /// The first inference, which also fills the caches.
-    pub first_ms: f64,
-    /// Peak resident memory of a process with this choice alone.
-    pub rss_mib: f64,
-    /// The other stages, by name.
-    pub stages_ms: BTreeMap<String, Percentiles>,
-}
-
-fn is_zero(frames: &u64) -> bool {
-    *frames == 0
-}
-
-impl Measurement {
-    /// Whether other programs show in the 95th percentile.
-    pub fn is_disturbed(&self) -> bool {
-        is_disturbed(self.preempted_frames, self.frames)
-    }
-}
-
-fn is_disturbed(preempted_frames: u64, frames: u64) -> bool {
-    preempted_frames.saturating_mul(20) > frames
-}
 
 /// A choice that is not done by then hangs: the slowest board needs a few minutes for the largest one.
 const LIMIT: Duration = Duration::from_secs(900);
@@ -73,23 +20,6 @@ const LIMIT: Duration = Duration::from_secs(900);
 pub const NO_ENGINE: i32 = 5;
 /// How often a measurement is asked whether it is done.
 const POLL: Duration = Duration::from_millis(20);
-
-/// A choice that could not be measured.
-#[derive(Debug, thiserror::Error)]
-pub enum MeasureError {
-    #[error("{choice} was not measured: {cause}")]
-    Failed {
-        choice: String,
-        cause: String,
-        /// Whether the same program would fail with the same file again: not where not even a process could be started.
-        lasting: bool,
-    },
-    /// The engine cannot be used on this machine, whatever the choice.
-    #[error("{engine} cannot be used: {cause}")]
-    NoEngine { engine: Name, cause: String },
-    #[error("{0} has not been measured on this machine yet")]
-    NotYet(String),
-}
 
 /// Times `choice` in a child process (this program's own `bench`), so that its memory is its own, and a model that dies
 /// does not take the line with it. `stop` ends it early, with [`MeasureError::NotYet`].
@@ -218,27 +148,8 @@ pub fn own_words(stderr: &str) -> Option<&str> {
 }
 
 #[cfg(test)]
-pub(crate) mod tests {
+mod tests {
     use super::*;
-
-    pub fn measurement(choice: &Choice, ms: f64, rss_mib: f64) -> Measurement {
-        let percentiles = Percentiles { p50: ms, p95: ms * 1.1, p99: ms * 1.2, min: ms * 0.9 };
-        Measurement {
-            model: choice.name.clone(),
-            phi: choice.phi,
-            way: Way::tract(2),
-            engine_detail: "all by tract".into(),
-            frames: 100,
-            asked_frames: 100,
-            preempted_frames: 0,
-            infer_ms: percentiles,
-            total_ms: percentiles,
-            load_ms: 100.0,
-            first_ms: ms,
-            rss_mib,
-            stages_ms: BTreeMap::new(),
-        }
-    }
 
     #[test]
     fn why_it_ended_is_told_in_its_own_words_or_else_by_what_was_said_first() {

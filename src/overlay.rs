@@ -7,9 +7,9 @@ use embedded_graphics::prelude::*;
 use embedded_graphics::primitives::Rectangle;
 
 use crate::decode::Unpack;
+use crate::frame::Rect;
 use crate::frame::{Frame, Size};
 use crate::picture::Picture;
-use crate::view::Area;
 
 mod compose;
 mod framed;
@@ -55,7 +55,7 @@ impl Overlay {
     }
 
     /// Draws what `scene` has changed since it was last drawn, on the same picture, and puts where that is into `damage`.
-    pub fn redraw(&mut self, picture: &mut Picture, scene: &Scene, damage: &mut Vec<Area>) {
+    pub fn redraw(&mut self, picture: &mut Picture, scene: &Scene, damage: &mut Vec<Rect>) {
         self.redraw_layered(picture, &mut Layer::default(), scene, damage, &mut |_| None);
     }
 
@@ -66,8 +66,8 @@ impl Overlay {
         picture: &mut Picture,
         layer: &mut Layer,
         scene: &Scene,
-        damage: &mut Vec<Area>,
-        give: &mut dyn FnMut(Area) -> Option<Size>,
+        damage: &mut Vec<Rect>,
+        give: &mut dyn FnMut(Rect) -> Option<Size>,
     ) {
         damage.clear();
         if self.size != Some(picture.size()) {
@@ -110,7 +110,7 @@ impl Overlay {
         layer: &mut Layer,
         frame: Option<&Frame>,
         screen: Size,
-        give: &mut dyn FnMut(Area) -> Option<Size>,
+        give: &mut dyn FnMut(Rect) -> Option<Size>,
     ) {
         layer.is_new = false;
         self.next.layer = layer::take(&mut self.next.cells, frame, give);
@@ -153,19 +153,19 @@ impl Overlay {
             }
             Content::Bar { width, filled, top, height } => {
                 for (width, colour) in [(width, GROOVE), (filled, ACCENT)] {
-                    let bar = Area { top: area.top + top, width, height, ..area };
-                    fill(picture, plan::intersection(bar, area), colour);
+                    let bar = Rect { top: area.top + top, width, height, ..area };
+                    fill(picture, bar.intersection(area), colour);
                 }
             }
         }
     }
 }
 
-fn fill(picture: &mut Picture, area: Area, colour: Rgb888) {
+fn fill(picture: &mut Picture, area: Rect, colour: Rgb888) {
     let Ok(()) = picture.fill_solid(&rectangle(area), colour);
 }
 
-fn rectangle(Area { left, top, width, height }: Area) -> Rectangle {
+fn rectangle(Rect { left, top, width, height }: Rect) -> Rectangle {
     Rectangle::new(Point::new(left as i32, top as i32), Extent::new(width, height))
 }
 

@@ -3,7 +3,8 @@
 use crate::budget::Budget;
 use crate::catalog::Choice;
 use crate::engine::Way;
-use crate::measure::{Effort, MeasureError, Measurement};
+use crate::measurement::{MeasureError, Measurement};
+use crate::sampling::Effort;
 
 mod accuracy;
 mod again;

@@ -6,8 +6,8 @@ use embedded_graphics::geometry::{Dimensions, OriginDimensions};
 use embedded_graphics::pixelcolor::{Rgb888, RgbColor};
 use embedded_graphics::primitives::Rectangle;
 
+use crate::frame::Rect;
 use crate::frame::Size;
-use crate::view::Area;
 
 /// A picture of 32-bit pixels, 0x00RRGGBB, rows from the top without gaps: the layout of Linux's XRGB8888.
 #[derive(Clone)]
@@ -32,8 +32,8 @@ impl Picture {
     }
 
     /// All of it.
-    pub fn area(&self) -> Area {
-        Area { left: 0, top: 0, width: self.size.width, height: self.size.height }
+    pub fn area(&self) -> Rect {
+        Rect { left: 0, top: 0, width: self.size.width, height: self.size.height }
     }
 
     /// `width` pixels of row `y` from column `x`, cut off at the picture's edges.

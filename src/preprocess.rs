@@ -7,9 +7,10 @@ use fast_image_resize::{FilterType, ResizeAlg, ResizeOptions};
 
 use crate::catalog::{Colour, Contract, Filter, Layout};
 use crate::decode::{Unpack, UnpackError};
+use crate::frame::Rect;
 use crate::frame::{Frame, Size};
 use crate::pixels::PixelsError;
-use crate::view::{Area, View};
+use crate::view::View;
 
 mod resize;
 use resize::Resize;
@@ -19,7 +20,7 @@ use resize::Resize;
 pub enum PreprocessError {
     #[error("of a frame of {size} the view selects {}, nothing to see; widen it with --view",
             Size::new(area.width, area.height))]
-    Nothing { area: Area, size: Size },
+    Nothing { area: Rect, size: Size },
     #[error("a frame of {size} could not be resized: {cause}")]
     Resize { size: Size, cause: String },
     #[error(transparent)]
@@ -66,7 +67,7 @@ impl Preprocess {
     }
 
     /// The part of a frame of `size` that the model sees, in the frame's pixels.
-    pub fn seen(&self, size: Size) -> Area {
+    pub fn seen(&self, size: Size) -> Rect {
         self.view.area(size, self.contract.crop, self.side)
     }
 
@@ -81,7 +82,7 @@ impl Preprocess {
     }
 
     /// Fills `input` (3 × side × side values, in the contract's order) from `frame`; gives the part of the frame it used.
-    pub fn run(&mut self, frame: &Frame, input: &mut [f32]) -> Result<Area, PreprocessError> {
+    pub fn run(&mut self, frame: &Frame, input: &mut [f32]) -> Result<Rect, PreprocessError> {
         let frame = self.unpack.unpacked(frame)?;
         self.frame_size = frame.size();
         let area = self.seen(self.frame_size);
@@ -90,12 +91,12 @@ impl Preprocess {
         Ok(area)
     }
 
-    fn resize(&mut self, frame: &Frame, area: Area) -> Result<(), PreprocessError> {
+    fn resize(&mut self, frame: &Frame, area: Rect) -> Result<(), PreprocessError> {
         let size = frame.size();
         if area.width == 0 || area.height == 0 {
             return Err(PreprocessError::Nothing { area, size });
         }
-        let fitted = area.fit(self.side);
+        let fitted = Rect::letterbox(area.size(), Size::new(self.side, self.side));
         let to = Size::new(fitted.width, fitted.height);
         if to != Size::new(self.side, self.side) {
             self.square.fill(BAR_LEVEL);

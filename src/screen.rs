@@ -6,10 +6,10 @@ use std::time::{Duration, Instant};
 
 use crate::classifier::Answer;
 use crate::display::{self, Shown};
+use crate::frame::Rect;
 use crate::frame::{Frame, FramePool, Size};
 use crate::overlay::{Fault, Faults, Layer, Overlay, Scene, Stale};
 use crate::picture::Picture;
-use crate::view::Area;
 
 mod pace;
 use pace::Pace;
@@ -148,7 +148,7 @@ pub struct Drawing {
     overlay: Overlay,
     picture: Picture,
     layer: Layer,
-    damage: Vec<Area>,
+    damage: Vec<Rect>,
     /// Whether the display took what was drawn last.
     taken: bool,
     caption: String,
@@ -164,7 +164,7 @@ impl Default for Drawing {
 impl Drawing {
     /// The picture and the caption of `seen` for a display of `size`; the frame in a picture of its own where `give` gives
     /// a size for it, as [`display::Display::layer`] does.
-    pub fn draw(&mut self, seen: &Seen, size: Size, mut give: impl FnMut(Area) -> Option<Size>) -> Shown<'_> {
+    pub fn draw(&mut self, seen: &Seen, size: Size, mut give: impl FnMut(Rect) -> Option<Size>) -> Shown<'_> {
         if self.picture.size() != size {
             self.picture = Picture::new(size);
         }

@@ -1,40 +1,7 @@
 //! Which part of a frame the model is shown.
 
 use crate::catalog::Crop;
-use crate::frame::Size;
-
-/// A rectangle of whole pixels.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Area {
-    /// Columns to its left.
-    pub left: u32,
-    /// Rows above it.
-    pub top: u32,
-    /// Its columns.
-    pub width: u32,
-    /// Its rows.
-    pub height: u32,
-}
-
-impl Area {
-    /// Where this area lands, scaled to fit in the middle of a square of `side` pixels.
-    pub fn fit(&self, side: u32) -> Area {
-        fit(Size::new(self.width, self.height), Size::new(side, side))
-    }
-}
-
-/// The largest area of the shape of `inner` in the middle of `outer`; at least a pixel wide and high.
-pub fn fit(inner: Size, outer: Size) -> Area {
-    let (iw, ih) = (u64::from(inner.width), u64::from(inner.height));
-    let (ow, oh) = (u64::from(outer.width), u64::from(outer.height));
-    let rounded = |a: u64, b: u64| ((a + b / 2) / b).max(1);
-    let (width, height) = match iw * oh >= ih * ow {
-        true => (ow, rounded(ih * ow, iw).min(oh)),
-        false => (rounded(iw * oh, ih).min(ow), oh),
-    };
-    let small = |pixels: u64| pixels as u32; // at most the outer size
-    Area { left: small((ow - width) / 2), top: small((oh - height) / 2), width: small(width), height: small(height) }
-}
+use crate::frame::{Rect, Size};
 
 /// What the user wants the model to see. The classic centre crop sees 43 % of a 16:9 frame.
 #[derive(Clone, Copy, Debug, PartialEq, Default, serde::Deserialize)]
@@ -51,20 +18,20 @@ pub enum View {
 
 impl View {
     /// The part of a frame of `size` that this view shows to a model of `side` pixels.
-    pub fn area(&self, size: Size, crop: Crop, side: u32) -> Area {
+    pub fn area(&self, size: Size, crop: Crop, side: u32) -> Rect {
         let Size { width, height } = size;
         match *self {
             View::Centre => {
                 let square = crop.square(side, width.min(height));
                 let middle = |length: u32| (length - square).div_ceil(2); // (dim − crop + 1) / 2, as the weights' trainers
-                Area { left: middle(width), top: middle(height), width: square, height: square }
+                Rect { left: middle(width), top: middle(height), width: square, height: square }
             }
-            View::Whole => Area { left: 0, top: 0, width, height },
+            View::Whole => Rect { left: 0, top: 0, width, height },
             View::Region { left, top, width: wide, height: high } => {
                 let at = |share: f64, length: u32| (share * f64::from(length)).round() as u32;
                 let (left, right) = (at(left, width), at(left + wide, width));
                 let (top, bottom) = (at(top, height), at(top + high, height));
-                Area { left, top, width: right - left, height: bottom - top }
+                Rect { left, top, width: right - left, height: bottom - top }
             }
         }
     }
@@ -115,9 +82,9 @@ mod tests {
     #[test]
     fn the_centre_of_a_vga_frame_is_where_the_trainers_cut_it() {
         let area = View::Centre.area(Size::new(640, 480), CROP, 224);
-        assert_eq!(area, Area { left: 110, top: 30, width: 420, height: 420 });
+        assert_eq!(area, Rect { left: 110, top: 30, width: 420, height: 420 });
         let odd = View::Centre.area(Size::new(337, 251), CROP, 224); // 219 px: (337 − 219 + 1) / 2, (251 − 219 + 1) / 2
-        assert_eq!(odd, Area { left: 59, top: 16, width: 219, height: 219 });
+        assert_eq!(odd, Rect { left: 59, top: 16, width: 219, height: 219 });
     }
 
     #[test]
@@ -134,18 +101,11 @@ mod tests {
     #[test]
     fn a_region_is_read_in_shares_of_the_frame() {
         let view: View = "region:0.5,0,0.5,1".parse().unwrap();
-        assert_eq!(view.area(Size::new(101, 50), CROP, 96), Area { left: 51, top: 0, width: 50, height: 50 });
+        assert_eq!(view.area(Size::new(101, 50), CROP, 96), Rect { left: 51, top: 0, width: 50, height: 50 });
         for bad in
             ["region:0.5,0,0.6,1", "region:0,0,0,1", "region:a,0,1,1", "region:0,0,1", "middle", "region:nan,0,1,1"]
         {
             assert!(bad.parse::<View>().unwrap_err().contains(bad), "{bad}");
         }
-    }
-
-    #[test]
-    fn fitting_keeps_the_shape_and_never_leaves_the_square() {
-        assert_eq!(fit(Size::new(640, 480), Size::new(224, 224)), Area { left: 0, top: 28, width: 224, height: 168 });
-        assert_eq!(fit(Size::new(1, 5000), Size::new(96, 96)), Area { left: 47, top: 0, width: 1, height: 96 });
-        assert_eq!(fit(Size::new(7, 7), Size::new(96, 96)), Area { left: 0, top: 0, width: 96, height: 96 });
     }
 }

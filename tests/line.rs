@@ -8,11 +8,11 @@ use std::time::Duration;
 use common::line::{Counting, classifier, fast_camera, watched};
 use phicam::camera::{Camera, Next, Pattern};
 use phicam::display::Display;
+use phicam::frame::Rect;
 use phicam::frame::Size;
 use phicam::mailbox::{Mailbox, Taken};
 use phicam::pipeline::Line;
 use phicam::screen::{Drawing, Screen};
-use phicam::view::Area;
 
 #[test]
 fn capture_does_not_wait_for_a_slow_model_and_every_dropped_frame_is_counted() {
@@ -92,10 +92,10 @@ fn allocations(work: impl FnOnce()) -> u64 {
 #[test]
 fn in_steady_state_nothing_but_the_resizing_library_allocates() {
     assert_steady(|_| None);
-    assert_steady(|Area { width, height, .. }| Some(Size::new(width / 2, height / 2))); // the frame as a layer
+    assert_steady(|Rect { width, height, .. }| Some(Size::new(width / 2, height / 2))); // the frame as a layer
 }
 
-fn assert_steady(give: fn(Area) -> Option<Size>) {
+fn assert_steady(give: fn(Rect) -> Option<Size>) {
     let mut camera = Pattern::new(Size::new(640, 480), 1000.0);
     let mut classifier = classifier("lite0@224", Duration::ZERO, u64::MAX);
     let (mailbox, screen, mut drawing) = (Mailbox::default(), Screen::default(), Drawing::default());

@@ -4,8 +4,9 @@ use std::collections::BTreeMap;
 
 use phicam::catalog::Choice;
 use phicam::engine::{Name, Precision, Way};
-use phicam::measure::{Effort, Measurement};
+use phicam::measurement::Measurement;
 use phicam::pick::Work;
+use phicam::sampling::Effort;
 use phicam::stats::Stage;
 
 use crate::noise::Noise;

@@ -7,7 +7,7 @@ use phicam::budget::Budget;
 use phicam::catalog::Choice;
 use phicam::efficientnet::{Family, Released, Scaled};
 use phicam::engine::Way;
-use phicam::measure::Measurement;
+use phicam::measurement::Measurement;
 use phicam::pick::{Law, Work, needed_ms, pick};
 use phicam::stats::Percentiles;
 use serde::Deserialize;

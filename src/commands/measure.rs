@@ -14,7 +14,7 @@ use crate::catalog::Choice;
 use crate::cli::MeasureArgs;
 use crate::engine::Way;
 use crate::machine;
-use crate::measure::Measurement;
+use crate::measurement::Measurement;
 use crate::pick::{Cost, GLANCE, Law, Work};
 
 /// Sizes that tell a law: two make a line, the third whether it is one.

@@ -11,7 +11,7 @@ use super::{known, write_json};
 use crate::catalog::Choice;
 use crate::cli::PickArgs;
 use crate::engine::Way;
-use crate::measure::Measurement;
+use crate::measurement::Measurement;
 use crate::pick::{Bound, Candidate, LINE_MIB, LINE_SHARE, Pick, Verdict, reason};
 use crate::scaling::{TARGET_MILLION_MACS, objective, phi_of_macs};
 

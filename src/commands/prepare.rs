@@ -11,9 +11,9 @@ use super::exit;
 use super::setup::{Doing, Setup, board};
 use crate::cli::PrepareArgs;
 use crate::engine::{Name, onnxruntime};
-use crate::measure::Effort;
 use crate::pick::reason;
 use crate::places;
+use crate::sampling::Effort;
 
 pub fn prepare(args: PrepareArgs, out: &mut dyn Write) -> anyhow::Result<ExitCode> {
     let board = board(&args.board)?;

@@ -14,8 +14,10 @@ use crate::cli::{BoardArgs, BudgetArgs, ChoiceArgs, GuessArgs};
 use crate::efficientnet::Scaled;
 use crate::engine::{self, Threads, Way};
 use crate::guess;
-use crate::measure::{Effort, MeasureError, Remembered};
+use crate::measure::Remembered;
+use crate::measurement::MeasureError;
 use crate::pick::{Pick, PickError, expected_cost, pick_again, reason};
+use crate::sampling::Effort;
 use crate::view::View;
 use crate::{machine, places, published};
 

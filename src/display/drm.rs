@@ -13,8 +13,8 @@ use rustix::time::Timespec;
 use super::packing::Packing;
 use super::reopen::{Device, Reopened};
 use super::{DisplayError, Shown};
+use crate::frame::Rect;
 use crate::frame::Size;
-use crate::view::Area;
 
 mod buffer;
 mod card;
@@ -228,7 +228,7 @@ impl Device for Output {
         self.pair.size()
     }
 
-    fn layer(&mut self, area: Area) -> Option<Size> {
+    fn layer(&mut self, area: Rect) -> Option<Size> {
         self.layer.as_mut()?.give(&self.card, area)
     }
 

@@ -1,8 +1,8 @@
 //! How a screen's memory wants its pixels: where red, green and blue are in it, and how many bytes one takes.
 
 use super::memory::Bits;
+use crate::frame::Rect;
 use crate::picture::Picture;
-use crate::view::Area;
 
 /// One pixel in the memory of a screen.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -77,9 +77,9 @@ impl Packing {
 
     /// Writes `areas` of `picture` into a screen's `memory`, which begins with its first row and has `stride` bytes from
     /// each to the next. What has no place there is left out.
-    pub fn copy(&self, picture: &Picture, areas: &[Area], memory: &mut [u8], stride: usize) {
+    pub fn copy(&self, picture: &Picture, areas: &[Rect], memory: &mut [u8], stride: usize) {
         let room = stride / self.bytes;
-        for &Area { left, top, width, height } in areas {
+        for &Rect { left, top, width, height } in areas {
             let width = width.min((room as u32).saturating_sub(left));
             for y in top..top.saturating_add(height).min(picture.size().height) {
                 let pixels = picture.row(left, y, width);
@@ -141,7 +141,7 @@ mod tests {
         (0..3).for_each(|y| picture.row_mut(0, y, 4).fill(0xffffff));
         let stride = 12; // two pixels more than the picture has
         let mut memory = vec![7; stride * 3];
-        let areas = [Area { left: 1, top: 1, width: 2, height: 1 }, Area { left: 3, top: 2, width: 9, height: 9 }];
+        let areas = [Rect { left: 1, top: 1, width: 2, height: 1 }, Rect { left: 3, top: 2, width: 9, height: 9 }];
         Packing::RGB565.copy(&picture, &areas, &mut memory, stride);
         let written: Vec<usize> = (0..memory.len()).filter(|&at| memory[at] != 7).collect();
         assert_eq!(written, [14, 15, 16, 17, 30, 31]);

@@ -6,8 +6,8 @@ use log::info;
 
 use super::vt::Console;
 use super::{Display, DisplayError, Shown};
+use crate::frame::Rect;
 use crate::frame::Size;
-use crate::view::Area;
 
 /// How often a lost device is looked for.
 const LOOK_AGAIN: Duration = Duration::from_secs(1);
@@ -23,7 +23,7 @@ pub trait Device: Send + Sized {
     fn name(&self) -> String;
     fn size(&self) -> Size;
     /// See [`Display::layer`].
-    fn layer(&mut self, _: Area) -> Option<Size> {
+    fn layer(&mut self, _: Rect) -> Option<Size> {
         None
     }
     /// Shows a picture of its size. Any error means that the device is lost.
@@ -109,7 +109,7 @@ impl<D: Device> Display for Reopened<D> {
         self.size
     }
 
-    fn layer(&mut self, area: Area) -> Option<Size> {
+    fn layer(&mut self, area: Rect) -> Option<Size> {
         self.device.as_mut()?.layer(area)
     }
 

@@ -6,10 +6,10 @@ use std::path::{Path, PathBuf};
 use log::warn;
 use serde::{Deserialize, Serialize};
 
-use super::Measurement;
 use crate::catalog::Choice;
 use crate::engine::Way;
 use crate::machine;
+use crate::measurement::Measurement;
 use crate::places::replace_file;
 
 /// One entry of the file.
@@ -177,7 +177,7 @@ fn circumstances() -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::measure::tests::measurement;
+    use crate::measurement::tests::measurement;
     use crate::pick::tests::choice;
 
     #[test]

@@ -9,7 +9,7 @@ use super::scene::{Scene, rounded_ms};
 use super::{ACCENT, INK, Layout, QUIET, RED, Text};
 use crate::classifier::Answer;
 use crate::frame::Frame;
-use crate::view::Area;
+use crate::frame::Rect;
 
 /// Puts the cells of `scene` into `plan`. `frame` is the scene's as pixels, where it has one.
 pub fn compose(plan: &mut Plan, text: &mut Text, scene: &Scene, frame: Option<&Frame>, layout: &Layout) {
@@ -73,7 +73,7 @@ fn say(text: &mut String, words: Arguments) {
 
 /// A place for lines of small text, from top to bottom.
 struct Column<'a> {
-    area: Area,
+    area: Rect,
     y: u32,
     capital: u32,
     plan: &'a mut Plan,
@@ -99,8 +99,8 @@ impl Column<'_> {
     /// Takes the next `height` rows for `content`.
     fn add(&mut self, height: u32, content: Content) {
         let top = self.y - self.lift();
-        let area = Area { left: self.area.left, top, width: self.area.width, height };
-        let within = Area { top: 0, height: self.area.top + self.area.height, ..self.area };
+        let area = Rect { left: self.area.left, top, width: self.area.width, height };
+        let within = Rect { top: 0, height: self.area.top + self.area.height, ..self.area };
         self.plan.add(area, within, content);
         self.y += height;
     }

@@ -4,9 +4,9 @@ use embedded_graphics::primitives::{PrimitiveStyleBuilder, StrokeAlignment, Styl
 
 use super::preview::Preview;
 use super::{ACCENT, INK, Text, rectangle};
+use crate::frame::Rect;
 use crate::frame::{Frame, Size};
 use crate::picture::Picture;
-use crate::view::Area;
 
 /// How bright the part of the frame is that the model did not see, of 256.
 const UNSEEN_SHARE: u32 = 140;
@@ -17,7 +17,7 @@ const STALE_SHARE: u32 = 70;
 pub struct Framed<'a> {
     pub frame: &'a Frame,
     /// What the model saw of it.
-    pub seen: Option<Area>,
+    pub seen: Option<Rect>,
     /// What is said over it, where it is not of now.
     pub words: Option<&'a str>,
     /// Height in pixels of the capitals of the words.
@@ -33,7 +33,7 @@ pub fn line(size: Size) -> u32 {
 
 impl Framed<'_> {
     /// Draws it into `area` of `picture`.
-    pub fn draw(&self, picture: &mut Picture, area: Area, preview: &mut Preview, text: &mut Text) {
+    pub fn draw(&self, picture: &mut Picture, area: Rect, preview: &mut Preview, text: &mut Text) {
         preview.draw(picture, self.frame, area);
         if let Some(seen) = self.seen {
             self.draw_seen(picture, seen, area);
@@ -48,10 +48,10 @@ impl Framed<'_> {
     }
 
     /// Darkens what the model did not see, and draws a box around what it did.
-    fn draw_seen(&self, picture: &mut Picture, seen: Area, area: Area) {
+    fn draw_seen(&self, picture: &mut Picture, seen: Rect, area: Rect) {
         let size = self.frame.size();
         let scale = |pixels: u32, to: u32, of: u32| (u64::from(pixels) * u64::from(to) / u64::from(of.max(1))) as u32;
-        let Area { left, top, width, height } = seen;
+        let Rect { left, top, width, height } = seen;
         let across = |pixels: u32| scale(pixels, area.width, size.width).min(area.width);
         let down = |pixels: u32| scale(pixels, area.height, size.height).min(area.height);
         let (from_x, to_x) = (area.left + across(left), area.left + across(left + width));
@@ -64,7 +64,7 @@ impl Framed<'_> {
                 picture.darken(area.left, y, area.width, UNSEEN_SHARE);
             }
         }
-        let seen = Area { left: from_x, top: from_y, width: to_x - from_x, height: to_y - from_y };
+        let seen = Rect { left: from_x, top: from_y, width: to_x - from_x, height: to_y - from_y };
         let style = PrimitiveStyleBuilder::new().stroke_color(ACCENT).stroke_width(self.line);
         let style = style.stroke_alignment(StrokeAlignment::Inside).build();
         let Ok(()) = rectangle(seen).draw_styled(&style, picture);

@@ -1,15 +1,15 @@
 //! The frame in a picture of its own, for displays that scale it over the other.
 
 use super::plan::Cell;
+use crate::frame::Rect;
 use crate::frame::{Frame, Size};
 use crate::picture::Picture;
-use crate::view::Area;
 
 /// See the module.
 pub struct Layer {
     pub picture: Picture,
     /// What it covers of the other picture; nothing where the frame is drawn into that one, or there is none.
-    pub area: Option<Area>,
+    pub area: Option<Rect>,
     /// Whether it was drawn anew the last time.
     pub is_new: bool,
 }
@@ -24,7 +24,7 @@ impl Default for Layer {
 pub fn take(
     cells: &mut Vec<Cell>,
     frame: Option<&Frame>,
-    give: &mut dyn FnMut(Area) -> Option<Size>,
+    give: &mut dyn FnMut(Rect) -> Option<Size>,
 ) -> Option<(Cell, Size)> {
     let place = cells.iter().position(Cell::is_opaque)?;
     let area = cells[place].area;

@@ -1,14 +1,14 @@
 //! Where things go on a picture of any shape, from 128 × 32 to 1080p.
 
+use crate::frame::Rect;
 use crate::frame::Size;
-use crate::view::{Area, fit};
 
 /// The parts of a picture: the label along the bottom, the frame above it, a column beside the frame.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Layout {
-    pub frame: Area,
-    pub column: Area,
-    pub label: Area,
+    pub frame: Rect,
+    pub column: Rect,
+    pub label: Rect,
     /// Height in pixels of the label's capitals: at least 1/12 of the picture's.
     pub label_capital: u32,
     /// Height in pixels of the column's capitals.
@@ -31,14 +31,14 @@ impl Layout {
         // On a small screen letters are a larger part of it: `lite2@260` must fit into the column.
         let column = if height < SMALL { width * 9 / 20 } else { width * 3 / 10 };
         // The frame keeps the column free, and stands at the left so that the column gets all that is over.
-        let room = fit(frame, Size::new(width - column, above.height.max(1)));
-        let frame = Area { left: 0, top: (above.height.saturating_sub(room.height)) / 2, ..room };
+        let room = Rect::letterbox(frame, Size::new(width - column, above.height.max(1)));
+        let frame = Rect { left: 0, top: (above.height.saturating_sub(room.height)) / 2, ..room };
         let gap = small_capital;
         let left = (frame.width + gap).min(width);
         Layout {
             frame,
-            column: Area { left, top: gap / 2, width: width - left, height: above.height.saturating_sub(gap / 2) },
-            label: Area { left: 0, top: above.height, width, height: band },
+            column: Rect { left, top: gap / 2, width: width - left, height: above.height.saturating_sub(gap / 2) },
+            label: Rect { left: 0, top: above.height, width, height: band },
             label_capital,
             small_capital,
         }

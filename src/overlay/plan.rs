@@ -5,13 +5,13 @@ use std::time::Instant;
 
 use embedded_graphics::pixelcolor::Rgb888;
 
+use crate::frame::Rect;
 use crate::frame::Size;
-use crate::view::Area;
 
 /// One rectangle of a picture. Nothing of it is drawn outside.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Cell {
-    pub area: Area,
+    pub area: Rect,
     pub content: Content,
 }
 
@@ -26,7 +26,7 @@ impl Cell {
 #[derive(Clone, Debug, PartialEq)]
 pub enum Content {
     /// The frame with the box of what the model saw, perhaps dimmed, with words over it.
-    Frame { frame: FrameKey, seen: Option<Area>, dim: bool, words: Range<usize>, capital: u32 },
+    Frame { frame: FrameKey, seen: Option<Rect>, dim: bool, words: Range<usize>, capital: u32 },
     /// One line; `baseline` and `left` are in pixels from the cell's corner.
     Line { text: Range<usize>, colour: Rgb888, capital: u32, left: u32, baseline: u32 },
     /// A bar of which some columns are filled, from `top` on.
@@ -58,8 +58,8 @@ impl Plan {
     }
 
     /// Adds a cell, cut off at `within`, unless nothing of it is left.
-    pub fn add(&mut self, area: Area, within: Area, content: Content) {
-        let area = intersection(area, within);
+    pub fn add(&mut self, area: Rect, within: Rect, content: Content) {
+        let area = area.intersection(within);
         if area.width > 0 && area.height > 0 {
             self.cells.push(Cell { area, content });
         }
@@ -97,17 +97,4 @@ impl Plan {
         };
         without(mine) == without(its) && self.text[words(mine)] == other.text[words(its)]
     }
-}
-
-/// What is in both.
-pub fn intersection(a: Area, b: Area) -> Area {
-    let (left, top) = (a.left.max(b.left), a.top.max(b.top));
-    let right = (a.left + a.width).min(b.left + b.width);
-    let bottom = (a.top + a.height).min(b.top + b.height);
-    Area { left, top, width: right.saturating_sub(left), height: bottom.saturating_sub(top) }
-}
-
-#[cfg(test)]
-pub fn has(area: Area, x: u32, y: u32) -> bool {
-    (area.left..area.left + area.width).contains(&x) && (area.top..area.top + area.height).contains(&y)
 }

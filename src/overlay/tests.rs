@@ -32,7 +32,7 @@ fn answer(frame: &Frame, label: &str, sure: bool) -> Answer {
         captured: frame.captured,
         guesses: Guesser::new(settings, 3).guess(&scores, frame.captured, 0),
         frame_size: frame.size(),
-        seen: Area { left: 110, top: 30, width: 420, height: 420 },
+        seen: Rect { left: 110, top: 30, width: 420, height: 420 },
         model: Arc::new(Model { choice, way: Way::tract(2), engine_detail: String::new(), labels }),
         times: Times::default(),
     }
@@ -47,7 +47,7 @@ fn drawn(size: (u32, u32), frame: Option<&Frame>, answer: Option<&Answer>, notic
 }
 
 /// Rows and columns of an area that hold bright, grey ink.
-fn inked(picture: &Picture, area: Area) -> (Vec<u32>, Vec<u32>) {
+fn inked(picture: &Picture, area: Rect) -> (Vec<u32>, Vec<u32>) {
     let width = picture.size().width;
     let is_ink = |x: u32, y: u32| picture.pixels()[(y * width + x) as usize] & 0xff > 0x90;
     let (columns, rows) = (area.left..area.left + area.width, area.top..area.top + area.height);
@@ -211,7 +211,7 @@ impl Changing {
             _ => {
                 let (of, label, sure) = (dice.choice(&self.frames), dice.choice(&labels), dice.below(3) > 0);
                 let mut new = answer(&of, label, sure);
-                new.seen = Area { left: 5, top: 3, width: 20, height: 20 + dice.below(20) as u32 };
+                new.seen = Rect { left: 5, top: 3, width: 20, height: 20 + dice.below(20) as u32 };
                 new.times.infer_ms = dice.below(3) as f64;
                 self.answer = (dice.below(8) > 0).then_some(new);
             }
@@ -247,11 +247,11 @@ fn what_is_redrawn_equals_what_is_drawn_anew_and_nothing_changes_outside_the_dam
 }
 
 #[track_caller]
-fn assert_changed_within(before: &Picture, after: &Picture, damage: &[Area]) {
+fn assert_changed_within(before: &Picture, after: &Picture, damage: &[Rect]) {
     let width = after.size().width;
     for (at, (before, after)) in before.pixels().iter().zip(after.pixels()).enumerate() {
         let (x, y) = (at as u32 % width, at as u32 / width);
-        let is_damaged = damage.iter().any(|area| plan::has(*area, x, y));
+        let is_damaged = damage.iter().any(|area| area.contains(x, y));
         assert!(before == after || is_damaged, "{x}, {y} changed outside");
     }
 }

@@ -5,8 +5,8 @@ use std::collections::HashMap;
 use ab_glyph::{Font, FontRef, PxScale, ScaleFont};
 use embedded_graphics::pixelcolor::Rgb888;
 
+use crate::frame::Rect;
 use crate::picture::Picture;
-use crate::view::Area;
 
 /// The font file.
 pub static NOTO_SANS: &[u8] = include_bytes!("NotoSans-Regular.ttf");
@@ -57,7 +57,7 @@ impl Text {
         text: &str,
         capital: u32,
         colour: Rgb888,
-        within: Area,
+        within: Rect,
     ) {
         let columns = within.left as i32..(within.left + within.width) as i32;
         let rows = within.top as i32..(within.top + within.height) as i32;

@@ -5,7 +5,8 @@ use std::cmp::Ordering;
 use super::law::Law;
 use super::room::{GLANCE, LONG, closer, doubt, once_more};
 use super::{Candidate, Found, Search, Verdict};
-use crate::measure::{Effort, Measurement};
+use crate::measurement::Measurement;
+use crate::sampling::Effort;
 
 /// Which of two that are as good is quicker is not worth more frames than this.
 const TIE_FRAMES: u64 = 64;

@@ -6,7 +6,7 @@ use super::room::{judge_with, needed_ms};
 use super::{Found, Search, Verdict};
 use crate::budget::Budget;
 use crate::engine::Way;
-use crate::measure::Measurement;
+use crate::measurement::Measurement;
 
 /// What is measured in seconds differs by up to so much from one minute to the next, as a factor, where others share the
 /// machine: 3 to 6 % on the cores of a virtual one, 3 % beside a program that has one of them.

@@ -1,12 +1,11 @@
 //! What a pick will cost in time, before it is made: the plan is played against a law of time that is only supposed.
 
-use std::collections::BTreeMap;
-
 use super::{Known, pick};
 use crate::budget::Budget;
 use crate::catalog::Choice;
 use crate::engine::Way;
-use crate::measure::{Effort, Measurement};
+use crate::measurement::Measurement;
+use crate::sampling::Effort;
 use crate::stats::Percentiles;
 
 /// Measurements that are expected to be needed.
@@ -48,19 +47,9 @@ where
         cost.add(effort, ms, load_ms);
         let total_ms = Percentiles { p50: ms, p95: ms * SUPPOSED_TAIL, p99: ms * SUPPOSED_TAIL, min: ms };
         Ok(Measurement {
-            model: choice.name.clone(),
-            phi: choice.phi,
-            way,
-            engine_detail: String::new(),
-            frames: effort.frames_at(ms),
-            asked_frames: effort.frames,
-            preempted_frames: 0,
-            infer_ms: total_ms,
-            total_ms,
             load_ms,
-            first_ms: ms,
-            rss_mib: 0.0,
-            stages_ms: BTreeMap::new(),
+            asked_frames: effort.frames,
+            ..Measurement::assumed(choice, way, effort.frames_at(ms), total_ms)
         })
     });
     cost

@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use super::{Candidate, Search, Verdict, needed_ms};
 use crate::engine::Way;
-use crate::measure::Measurement;
+use crate::measurement::Measurement;
 
 /// Sizes that a law is first drawn through.
 const FIRST_SIZES: usize = 3;

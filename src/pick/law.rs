@@ -1,7 +1,7 @@
 //! Time as a law of work, t = a + b·work, fitted to what was measured of one way to run choices.
 
 use crate::catalog::Choice;
-use crate::measure::Measurement;
+use crate::measurement::Measurement;
 
 /// What a choice asks of whatever runs it.
 #[derive(Clone, Copy, Debug, PartialEq)]

@@ -2,7 +2,8 @@
 
 use super::Verdict;
 use crate::budget::Budget;
-use crate::measure::{Effort, Measurement};
+use crate::measurement::Measurement;
+use crate::sampling::Effort;
 
 /// Share of its time that a choice gets back from the budget for what runs beside it: thirty times a second a camera's
 /// picture is converted (2.4 ms for 1280×720 YUYV) and a screen drawn (1 to 2 ms), a tenth of one core on a desk, and on

@@ -10,7 +10,7 @@ use super::{Candidate, Verdict};
 use crate::budget::Budget;
 use crate::catalog::Choice;
 use crate::engine::Way;
-use crate::measure::Effort;
+use crate::sampling::Effort;
 
 /// A size may take half of what the law of all sizes says, on accelerators that like some shapes better.
 const SURPRISE: f64 = 2.0;
@@ -70,7 +70,7 @@ impl Search {
     }
 
     /// Takes in what was found of a candidate: a measurement, or why there is none.
-    pub fn learn(&mut self, at: usize, found: Result<crate::measure::Measurement, String>) {
+    pub fn learn(&mut self, at: usize, found: Result<crate::measurement::Measurement, String>) {
         match found {
             Ok(measurement) => {
                 if self.candidates[at].verdict != Verdict::TooMuchWork {

@@ -5,7 +5,7 @@ use super::*;
 use crate::catalog::{Colour, Contract, Crop, Filter, Layout, Network};
 use crate::efficientnet::{Family, Scaled};
 use crate::engine::{Name, Precision};
-use crate::measure::tests::measurement;
+use crate::measurement::tests::measurement;
 
 pub fn choice(network: &str, side: u32, million_macs: f64, top1_percent: f64) -> Choice {
     let network = Network {

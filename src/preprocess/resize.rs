@@ -5,9 +5,9 @@ use fast_image_resize::pixels::{U8x3, U16x3};
 use fast_image_resize::{PixelTrait, ResizeOptions, Resizer};
 
 use super::PreprocessError;
+use crate::frame::Rect;
 use crate::frame::{Frame, Size};
 use crate::pixels::{Pixels, PixelsError};
-use crate::view::Area;
 
 /// Resizes crops; its buffers grow to the largest crop and are then used again.
 ///
@@ -33,7 +33,7 @@ impl Resize {
     pub fn run(
         &mut self,
         frame: &Frame,
-        area: Area,
+        area: Rect,
         (to, fitted): (Size, &mut Vec<U8x3>),
         options: &ResizeOptions,
     ) -> Result<(), PreprocessError> {
@@ -57,7 +57,7 @@ impl Resize {
     }
 
     /// The filter must not see beyond the crop, so the crop becomes a picture of its own; the frame is read once.
-    fn read_crop(&mut self, frame: &Frame, area: Area) -> Result<(), PixelsError> {
+    fn read_crop(&mut self, frame: &Frame, area: Rect) -> Result<(), PixelsError> {
         self.crop.clear();
         self.row.resize(area.width as usize, [0; 3]);
         for y in area.top..area.top + area.height {

@@ -89,7 +89,7 @@ pub fn shows(board: &Board, name: &str, choice: &str) {
     let mut last = String::new();
     board.until(&format!("label `{label}` on the screen"), || {
         let dump = board.screendump();
-        let apart = |area: &phicam::view::Area| {
+        let apart = |area: &phicam::frame::Rect| {
             let (columns, rows) = (area.left..area.left + area.width, area.top..area.top + area.height);
             let pixels = rows.flat_map(|y| columns.clone().map(move |x| (x, y)));
             let levels = |(x, y): (u32, u32)| {

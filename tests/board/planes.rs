@@ -1,8 +1,8 @@
 //! The frame on a plane of its own, on a card that has such planes: what they are together is what the file shows.
 
+use phicam::frame::Rect;
 use phicam::frame::Size;
 use phicam::overlay::Layout;
-use phicam::view::Area;
 
 use super::common::board::Board;
 use super::common::board::camera::{frame, photograph};
@@ -14,7 +14,7 @@ use super::program::install;
 const BLOCK: u32 = 50;
 
 /// Where a frame of `frame` pixels is on a screen.
-fn area(screen: (u32, u32), frame: (u32, u32)) -> Area {
+fn area(screen: (u32, u32), frame: (u32, u32)) -> Rect {
     Layout::new(Size::new(screen.0, screen.1), Size::new(frame.0, frame.1)).frame
 }
 
@@ -40,7 +40,7 @@ fn the_frame_has_a_plane_of_its_own_which_goes_with_the_program_however_that_end
     install(&board);
     let card = board.load_vkms("");
     let screen = (848, 480);
-    let Area { left, top, width, height } = area(screen, size_of_sample());
+    let Rect { left, top, width, height } = area(screen, size_of_sample());
     for (user, signal) in [("root", "TERM"), ("phicam", "KILL"), ("root", "KILL"), ("phicam", "TERM")] {
         let showing = show(&board, user, "drm", &format!("device = '{card}'\nmode = '848x480'"), screen);
         is_on_the_planes(&board, &card, &showing);
@@ -62,7 +62,7 @@ fn a_frame_that_its_plane_would_have_to_scale_and_cannot_is_in_the_picture() {
     install(&board);
     let card = board.load_vkms("");
     let screen = (1280, 720);
-    let Area { width, height, .. } = area(screen, size_of_sample());
+    let Rect { width, height, .. } = area(screen, size_of_sample());
     assert!(width * height > 640 * 360, "{width}×{height} would be shown as it is");
     let showing = show(&board, "phicam", "drm", &format!("device = '{card}'\nmode = '1280x720'"), screen);
     is_on_the_planes(&board, &card, &showing);

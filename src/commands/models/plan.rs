@@ -14,8 +14,10 @@ use crate::efficientnet::{Padding, Scaled, Storage};
 use crate::engine::Way;
 use crate::import::Habits;
 use crate::labels::Labels;
-use crate::measure::{Effort, MeasureError, Measurement, measure};
+use crate::measure::measure;
+use crate::measurement::{MeasureError, Measurement};
 use crate::published::Published;
+use crate::sampling::Effort;
 use crate::{machine, places};
 
 /// The border that the family's own crop leaves: side/(side+32).

@@ -90,7 +90,7 @@ mod tests {
     use super::*;
     use crate::budget::Budget;
     use crate::catalog::Choice;
-    use crate::measure::tests::measurement;
+    use crate::measurement::tests::measurement;
     use crate::pick::pick;
     use crate::pick::tests::choice;
 

@@ -6,8 +6,9 @@ use anyhow::bail;
 use log::{info, warn};
 
 use super::super::setup::Setup;
-use crate::measure::{Effort, measure_at_rate};
+use crate::measure::measure_at_rate;
 use crate::pick::{Pick, holds};
+use crate::sampling::Effort;
 
 /// The pick, or what fits in its place. What a choice took in so long is remembered of it.
 pub fn soak(setup: &mut Setup, pick: Pick, seconds: f64) -> anyhow::Result<Pick> {
@@ -21,7 +22,7 @@ pub fn soak(setup: &mut Setup, pick: Pick, seconds: f64) -> anyhow::Result<Pick>
         // As exact as there is: the pick does not measure it again.
         let frames = found.frames.max(crate::pick::MOST_FRAMES + 1);
         let (held, p95_ms) = (holds(&found, &setup.budget), found.total_ms.p95);
-        setup.remembered.put(&pick.choice, crate::measure::Measurement { asked_frames: frames, ..found });
+        setup.remembered.put(&pick.choice, crate::measurement::Measurement { asked_frames: frames, ..found });
         if held {
             info!("{} held: {p95_ms:.1} ms at p95 over {seconds:.0} s", pick.choice.name);
             return setup.repick();

@@ -13,10 +13,12 @@ use super::super::setup::Setup;
 use crate::catalog::{Choice, Layout};
 use crate::efficientnet::{Family, Form, Padding, RELEASED, Storage, write_seeded};
 use crate::engine::Way;
-use crate::measure::{Effort, MeasureError, Measurement, measure};
+use crate::measure::measure;
+use crate::measurement::{MeasureError, Measurement};
 use crate::pick::{Verdict, judge};
 use crate::places;
 use crate::published::{self, Published};
+use crate::sampling::Effort;
 
 /// Of the weights; times do not depend on it.
 const SEED: u64 = 1;

@@ -3,7 +3,8 @@
 use log::debug;
 
 use crate::machine::{LITTLE_CORES, Others};
-use crate::measure::{Measurement, Remembered};
+use crate::measure::Remembered;
+use crate::measurement::Measurement;
 use crate::pick::{Candidate, LINE_SHARE, MOST_FRAMES};
 use crate::stats::{Percentiles, Stage, p95_error};
 

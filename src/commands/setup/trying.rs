@@ -10,8 +10,10 @@ use log::{info, warn};
 
 use crate::catalog::Choice;
 use crate::engine::{Name, Way, onnxruntime};
-use crate::measure::{Effort, MeasureError, Measurement, Remembered, measure, measure_watched};
+use crate::measure::{Remembered, measure, measure_watched};
+use crate::measurement::{MeasureError, Measurement};
 use crate::places;
+use crate::sampling::Effort;
 
 /// What is being done beside the line.
 #[derive(Clone, Debug, PartialEq)]

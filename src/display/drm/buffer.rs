@@ -10,9 +10,9 @@ use drm::control::{Device, framebuffer};
 use super::super::memory::Mapping;
 use super::super::packing::Packing;
 use super::card::Card;
+use crate::frame::Rect;
 use crate::frame::Size;
 use crate::picture::Picture;
-use crate::view::Area;
 
 /// More areas than this are not kept apart: all of the picture is copied.
 const MOST_AREAS: usize = 128;
@@ -24,7 +24,7 @@ pub struct Buffer {
     framebuffer: framebuffer::Handle,
     packing: Packing,
     /// What has changed since this buffer was drawn into; nothing known at first.
-    missed: Option<Vec<Area>>,
+    missed: Option<Vec<Rect>>,
 }
 
 impl Buffer {
@@ -62,7 +62,7 @@ impl Buffer {
     }
 
     /// Remembers that a picture was shown which differs from the one before within `damage`.
-    pub fn miss(&mut self, damage: &[Area]) {
+    pub fn miss(&mut self, damage: &[Rect]) {
         let Some(missed) = &mut self.missed else { return };
         missed.extend(damage.iter().filter(|area| !missed.contains(area)).copied().collect::<Vec<_>>());
         if missed.len() > MOST_AREAS {

@@ -11,8 +11,8 @@ use super::card::Card;
 use super::pair::Pair;
 use super::plane::{self, Plane};
 use crate::display;
+use crate::frame::Rect;
 use crate::frame::Size;
-use crate::view::Area;
 
 /// A frame is drawn with about as many pixels at most: a small processor draws them many times a second.
 const MOST_PIXELS: u32 = 640 * 360;
@@ -26,7 +26,7 @@ pub struct Layer {
     picture: Plane,
     planes: Vec<Plane>,
     /// The area that was asked for last, and what it was given.
-    asked: Option<Area>,
+    asked: Option<Rect>,
     given: Option<Given>,
     on: Option<On>,
     /// Buffers of other sizes, which may be shown until the next commit.
@@ -43,7 +43,7 @@ struct Told {
 
 /// Buffers for an area, and which of the planes shows them.
 struct Given {
-    area: Area,
+    area: Rect,
     plane: usize,
     pair: Pair,
 }
@@ -54,7 +54,7 @@ struct On {
     plane: usize,
     framebuffer: framebuffer::Handle,
     size: Size,
-    area: Area,
+    area: Rect,
 }
 
 impl Layer {
@@ -73,7 +73,7 @@ impl Layer {
     }
 
     /// The size in which the frame is to be drawn so that a plane shows it over `area`; nothing where none can.
-    pub fn give(&mut self, card: &Card, area: Area) -> Option<Size> {
+    pub fn give(&mut self, card: &Card, area: Rect) -> Option<Size> {
         if self.asked != Some(area) {
             self.asked = Some(area);
             let size = drawn_size(area);
@@ -93,7 +93,7 @@ impl Layer {
     }
 
     /// The first plane that the driver would have show `pair` over `area`.
-    fn find_plane(&mut self, card: &Card, pair: Pair, area: Area) -> io::Result<Given> {
+    fn find_plane(&mut self, card: &Card, pair: Pair, area: Rect) -> io::Result<Given> {
         let mut refused = None;
         for plane in 0..self.planes.len() {
             let wanted = On { plane, framebuffer: pair.shown(), size: pair.size(), area };
@@ -106,10 +106,10 @@ impl Layer {
         Err(refused.unwrap_or_else(|| io::ErrorKind::Unsupported.into()))
     }
 
-    fn tell_refusal(&mut self, size: Size, area: Area, cause: &io::Error) {
+    fn tell_refusal(&mut self, size: Size, area: Rect, cause: &io::Error) {
         let level = if self.told.refused { Level::Debug } else { Level::Info };
         self.told.refused = true;
-        let Area { width, height, .. } = area;
+        let Rect { width, height, .. } = area;
         let verb = if size == Size::new(width, height) { "show" } else { "scale" };
         let why = format_args!("its driver does not {verb} {size} over {width}×{height} ({cause})");
         log!(level, "display {}: no plane of its own for the frame: {why}", self.name);
@@ -189,7 +189,7 @@ impl Layer {
 }
 
 /// How large to draw what is shown over `area`: of its shape, and no larger than a small processor draws easily.
-fn drawn_size(area: Area) -> Size {
+fn drawn_size(area: Rect) -> Size {
     let pixels = f64::from(area.width) * f64::from(area.height);
     if pixels <= f64::from(MOST_PIXELS) {
         return Size::new(area.width, area.height);
@@ -215,7 +215,7 @@ mod tests {
             (7000, 50, (5680, 40)),
             (9000, 1, (9000, 1)),
         ] {
-            let size = drawn_size(Area { left: 0, top: 9, width, height });
+            let size = drawn_size(Rect { left: 0, top: 9, width, height });
             assert_eq!((size.width, size.height), drawn, "{width}×{height}");
         }
     }

@@ -7,9 +7,9 @@ use drm::control::framebuffer;
 use super::super::packing::Packing;
 use super::buffer::Buffer;
 use super::card::Card;
+use crate::frame::Rect;
 use crate::frame::Size;
 use crate::picture::Picture;
-use crate::view::Area;
 
 /// See the module.
 pub struct Pair {
@@ -45,7 +45,7 @@ impl Pair {
     }
 
     /// Remembers that there is a picture which differs from the one before within `damage`.
-    pub fn miss(&mut self, damage: &[Area]) {
+    pub fn miss(&mut self, damage: &[Rect]) {
         self.buffers.iter_mut().for_each(|buffer| buffer.miss(damage));
     }
 

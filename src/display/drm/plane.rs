@@ -9,8 +9,8 @@ use drm::control::{Device as _, PlaneType, RawResourceHandle, crtc, framebuffer,
 use drm::{ClientCapability, Device as _};
 
 use super::card::Card;
+use crate::frame::Rect;
 use crate::frame::Size;
-use crate::view::Area;
 
 /// `DRM_MODE_ROTATE_0` of the kernel.
 const UPRIGHT: u64 = 1;
@@ -119,7 +119,7 @@ impl Plane {
         crtc: crtc::Handle,
         framebuffer: framebuffer::Handle,
         size: Size,
-        area: Area,
+        area: Rect,
     ) {
         self.put_buffer(request, framebuffer);
         self.put(request, "CRTC_ID", number(crtc));

@@ -15,7 +15,7 @@ fn composed(picture: &Picture, layer: &Layer) -> Picture {
     all
 }
 
-fn unscaled(area: Area) -> Option<Size> {
+fn unscaled(area: Rect) -> Option<Size> {
     Some(Size::new(area.width, area.height))
 }
 
@@ -35,7 +35,7 @@ fn layer_and_picture_together_equal_the_single_picture() {
             assert_changed_within(&before, &picture, &damage);
             assert!(layer.is_new || layer.picture.pixels() == layer_before.pixels(), "changed, and does not say so");
             assert_eq!(layer.area.is_some(), gives && scene.frame.is_some());
-            if let Some(Area { left, top, width, height }) = layer.area {
+            if let Some(Rect { left, top, width, height }) = layer.area {
                 layered += 1;
                 let below = (top..top + height).flat_map(|y| picture.row(left, y, width));
                 assert!(
@@ -76,7 +76,7 @@ fn what_is_over_a_smaller_frame_is_as_large_in_proportion() {
     let stale = Some(Stale { age_s: 7, dim: true });
     let now = Instant::now();
     let scene = Scene { frame: Some(&frame), stale, answer: Some(&answer), faults: &faults, notice: None, now };
-    let mut third = |area: Area| Some(Size::new(area.width / 3, area.height / 3));
+    let mut third = |area: Rect| Some(Size::new(area.width / 3, area.height / 3));
     overlay.redraw_layered(&mut picture, &mut layer, &scene, &mut damage, &mut third);
     let mut single = Picture::new(picture.size());
     Overlay::default().draw(&mut single, &scene);
@@ -96,7 +96,7 @@ fn a_still_picture_is_not_made_smaller_than_it_is_shown() {
     let faults = Faults::default();
     let mut picture = Picture::new(Size::new(1920, 1080));
     let (mut overlay, mut layer, mut damage) = (Overlay::default(), Layer::default(), Vec::new());
-    let mut half = |area: Area| Some(Size::new(area.width / 2, area.height / 2));
+    let mut half = |area: Rect| Some(Size::new(area.width / 2, area.height / 2));
     for (source, is_layer) in [(None, true), (Some("a.jpg"), false), (None, true)] {
         let (frame, now) = (grey_frame(Size::new(64, 48), 5, source), Instant::now());
         let scene = Scene { frame: Some(&frame), stale: None, answer: None, faults: &faults, notice: None, now };

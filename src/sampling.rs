@@ -25,7 +25,7 @@ impl Effort {
 
     /// Whether `frames` in `elapsed_ms` are enough, `preempted_frames` of which other programs kept waiting.
     pub fn is_done(&self, frames: u64, elapsed_ms: f64, preempted_frames: u64) -> bool {
-        let longer = if super::is_disturbed(preempted_frames, frames) { Effort::DISTURBED } else { 1.0 };
+        let longer = if is_disturbed(preempted_frames, frames) { Effort::DISTURBED } else { 1.0 };
         let asked = frames >= self.frames && elapsed_ms >= self.least_ms * longer;
         asked || (elapsed_ms >= self.most_ms && frames >= Effort::LEAST_FRAMES.min(self.frames))
     }
@@ -45,6 +45,11 @@ impl Effort {
         let most = (self.most_ms / ms).ceil().max(Effort::LEAST_FRAMES.min(self.frames) as f64);
         if most < asked as f64 { most as u64 } else { asked }
     }
+}
+
+/// Returns whether other programs show in the 95th percentile: they kept more than one frame in twenty waiting.
+pub fn is_disturbed(preempted_frames: u64, frames: u64) -> bool {
+    preempted_frames.saturating_mul(20) > frames
 }
 
 #[cfg(test)]
