@@ -51,7 +51,7 @@ build target="aarch64":
 # Run that program under qemu's user mode and compare its scores with this machine's
 test-arm: build
     board/cross/setup.sh onnxruntime
-    cargo test --locked --release --test arm -- --ignored
+    cargo test --locked --release --test aarch64_qemu -- --ignored
     board/cross/test-kernels.sh
 
 # The kernels' plain loops under Miri (needs a nightly toolchain with miri), all of them under valgrind
@@ -105,32 +105,32 @@ bench model="lite0@224":
 
 # Phicam's CPU engine beside ONNX Runtime, LiteRT, OpenVINO, ncnn, stock tract and rten (needs Python 3.11 and a network)
 bench-peers *arguments:
-    benches/peers/setup.sh
-    target/peers/venv/bin/python benches/peers/bench.py {{arguments}}
+    tools/peers/setup.sh
+    target/peers/venv/bin/python tools/peers/bench.py {{arguments}}
 
 # CUDA and TensorRT on a real GPU: scores, what is kept, times beside the CPU engine's (`just check-gpu LIBRARY FOLDER cuda tensorrt`)
 check-gpu library folder +engines:
     cargo build --release --tests
-    ORT_DYLIB_PATH="{{library}}" benches/gpu/check.sh "{{folder}}" {{engines}}
+    ORT_DYLIB_PATH="{{library}}" tools/gpu/check.sh "{{folder}}" {{engines}}
 
 # What the program for boards and its peers do on ARM cores, simulated (needs Debian 12 on x86-64, Python 3.11, a network)
 bench-arm *arguments:
-    benches/arm/setup.sh
-    target/peers/venv/bin/python benches/arm/bench.py {{arguments}}
+    tools/arm/setup.sh
+    target/peers/venv/bin/python tools/arm/bench.py {{arguments}}
 
 # The cache model of bench-arm against loops whose misses are known
 check-arm-caches:
-    benches/arm/setup.sh
-    python3 benches/arm/check.py
+    tools/arm/setup.sh
+    python3 tools/arm/check.py
 
 # The picker and what keeps to it, on simulated devices and on ones that others have timed (two minutes; `just simulate --seed 2`)
 simulate *arguments:
-    cargo run --release --example simulate -- {{arguments}}
+    cargo run --release --package phicam-policy --example simulate -- {{arguments}}
 
 # Is the pick the same each time, and does the line hold it? Half an hour on a machine that does nothing else
 check-pick *arguments:
     cargo build --release
-    python3 benches/pick/check.py {{arguments}}
+    python3 tools/pick/check.py {{arguments}}
 
 # Slower checks, before an issue is called done
 ci-heavy: ci check-models check-onnxruntime dist test-arm (test-board "--faults") test-systemd

@@ -4,10 +4,10 @@ use std::path::{Path, PathBuf};
 
 use serde::Deserialize;
 
-use crate::budget::Budget;
-use crate::strict::{self, StrictError, did_you_mean};
-use crate::view::View;
-use crate::{camera, display};
+use phicam_pipeline::classify::crop::View;
+use phicam_platform::config_file;
+use phicam_platform::config_file::{StrictError, did_you_mean};
+use phicam_policy::budget::Budget;
 
 /// `board/*.toml` as they were when this program was built: name (the file's) and text.
 static BUILT_IN: &[(&str, &str)] = include!(concat!(env!("OUT_DIR"), "/boards.rs"));
@@ -45,10 +45,10 @@ pub struct Board {
     pub model: Option<String>,
     /// The sample photographs where it names none.
     #[serde(default)]
-    pub camera: camera::Settings,
+    pub camera: phicam_camera::Settings,
     /// The terminal where it names none.
     #[serde(default)]
-    pub display: Vec<display::Settings>,
+    pub display: Vec<phicam_display::Settings>,
     #[serde(default)]
     pub view: View,
     /// ONNX Runtime, for boards with a GPU; it is looked for where packages put it, where this names none.
@@ -95,11 +95,11 @@ impl Board {
     pub fn named(name: &str) -> Result<Board, BoardError> {
         if let Some((name, text)) = BUILT_IN.iter().find(|(known, _)| *known == name) {
             let path = PathBuf::from(format!("board/{name}.toml"));
-            return Self::checked(strict::parse(text, &path)?, &path);
+            return Self::checked(config_file::parse(text, &path)?, &path);
         }
         let path = Path::new(name);
         if path.extension().is_some_and(|extension| extension == "toml") || path.is_file() {
-            return Self::checked(strict::read(path)?, path);
+            return Self::checked(config_file::read(path)?, path);
         }
         let known = Self::names().collect::<Vec<_>>().join(", ");
         Err(BoardError::Unknown { name: name.into(), hint: did_you_mean(name, Self::names()), known })
@@ -132,7 +132,7 @@ impl Board {
         let refused = |message| BoardError::Refused { path: path.into(), message };
         board.budget.check().map_err(refused)?;
         board.camera.check().map_err(refused)?;
-        board.display.iter().try_for_each(display::Settings::check).map_err(refused)?;
+        board.display.iter().try_for_each(phicam_display::Settings::check).map_err(refused)?;
         board.name = path.file_stem().unwrap_or_default().to_string_lossy().into_owned();
         Ok(board)
     }

@@ -5,21 +5,22 @@ use std::path::PathBuf;
 use clap::{Args, Parser, Subcommand};
 
 mod capture;
-mod choice;
-mod measure;
+mod enum_values;
+mod model_args;
 mod models;
 mod prepare;
+mod profile;
 mod scale;
 pub use capture::CaptureArgs;
-pub use choice::ChoiceArgs;
-pub use measure::MeasureArgs;
+pub use model_args::ChoiceArgs;
 pub use models::{AddArgs, ModelsArgs, ModelsCommand, Normalisation};
 pub use prepare::PrepareArgs;
+pub use profile::MeasureArgs;
 pub use scale::{PHIS, ScaleArgs, Which};
 
-use crate::budget::{Budget, parse_macs, parse_positive};
-use crate::view::View;
-use crate::{camera, display, guess};
+use phicam_pipeline::classify::crop::View;
+use phicam_pipeline::classify::postprocess;
+use phicam_policy::budget::{Budget, parse_macs, parse_positive};
 
 /// Says what a camera sees, with the largest EfficientNet that this machine affords.
 ///
@@ -74,11 +75,11 @@ pub struct RunArgs {
     /// v4l2:, v4l2:/dev/video0?size=1280x720&fps=30, csi:0, csi:1?size=1280x720&fps=30, gst:'GSTREAMER PIPELINE',
     /// files:DIR, files:'a/*.jpg', pattern, pattern:640x480@60 [default: the board's]
     #[arg(long, value_name = "URI")]
-    pub camera: Option<camera::Settings>,
+    pub camera: Option<phicam_camera::Settings>,
     /// auto, drm, drm:HDMI-A-1@1280x720, fb:/dev/fb1, png:FILE, png:FILE@800x480, terminal, none; can be given several
     /// times [default: the board's]
     #[arg(long, value_name = "URI")]
-    pub display: Vec<display::Settings>,
+    pub display: Vec<phicam_display::Settings>,
     #[command(flatten)]
     pub budget: BudgetArgs,
     #[command(flatten)]
@@ -184,7 +185,7 @@ pub struct DoctorArgs {
 #[derive(Debug, Args)]
 pub struct HealthArgs {
     /// Seconds within which a picture must have been answered
-    #[arg(long, value_name = "S", default_value_t = crate::health::WITHIN_S, value_parser = parse_positive)]
+    #[arg(long, value_name = "S", default_value_t = phicam_pipeline::health::WITHIN_S, value_parser = parse_positive)]
     pub within: f64,
     /// Folder with health.json [default: PHICAM_RUNTIME, RUNTIME_DIRECTORY, /run/phicam, or XDG_RUNTIME_DIR/phicam]
     #[arg(long, value_name = "DIR")]
@@ -240,9 +241,9 @@ impl BudgetArgs {
     }
 }
 
-/// [`crate::catalog::SIDES`] as clap wants them.
+/// [`phicam_model::catalog::SIDES`] as clap wants them.
 fn sides() -> std::ops::RangeInclusive<i64> {
-    i64::from(*crate::catalog::SIDES.start())..=i64::from(*crate::catalog::SIDES.end())
+    i64::from(*phicam_model::catalog::SIDES.start())..=i64::from(*phicam_model::catalog::SIDES.end())
 }
 
 #[derive(Clone, Copy, Debug, Args)]
@@ -253,7 +254,7 @@ pub struct GuessArgs {
     pub view: Option<View>,
     /// Guesses a picture
     #[arg(long, value_name = "K", default_value_t = 5,
-          value_parser = clap::value_parser!(u8).range(1..=guess::MAX_GUESSES as i64))]
+          value_parser = clap::value_parser!(u8).range(1..=postprocess::MAX_GUESSES as i64))]
     pub top: u8,
     /// Probability (0 to 1) below which it is unsure
     #[arg(long, value_name = "P", default_value_t = 0.10, value_parser = parse_probability)]
@@ -288,7 +289,7 @@ mod tests {
     fn without_a_command_it_runs_with_the_options_given() {
         let cli = Cli::try_parse_from(["phicam", "--fps", "15", "--display", "none", "-v"]).unwrap();
         assert!(cli.command.is_none());
-        assert_eq!(cli.run.display, [display::Settings::None {}]);
+        assert_eq!(cli.run.display, [phicam_display::Settings::None {}]);
         assert!((cli.run.budget.budget().frame_ms.unwrap() - 66.67).abs() < 0.01);
     }
 }

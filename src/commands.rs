@@ -12,14 +12,13 @@ mod capture;
 mod classify;
 mod doctor;
 mod health;
-mod measure;
+mod image_files;
 mod models;
 mod pick;
-mod pictures;
 mod prepare;
+mod profile;
 mod run;
 mod scale;
-mod setup;
 
 pub use scale::Unaffordable;
 
@@ -30,7 +29,7 @@ pub mod exit {
     /// It went on, but some of the files, models or checks failed.
     pub const SOME_FAILED: u8 = 4;
     /// The engine that was named cannot be used on this machine.
-    pub const NO_ENGINE: u8 = crate::measure::NO_ENGINE as u8;
+    pub const NO_ENGINE: u8 = crate::profiler::child_bench::NO_ENGINE as u8;
 }
 
 /// Runs what the user asked for; results go to `out`, everything else to standard error.
@@ -41,7 +40,7 @@ pub fn execute(cli: Cli, out: &mut dyn Write) -> anyhow::Result<ExitCode> {
         Some(Command::Classify(args)) => classify::classify(args, out),
         Some(Command::Capture(args)) => capture::capture(args, out),
         Some(Command::Pick(args)) => pick::pick(args, out),
-        Some(Command::Measure(args)) => measure::measure(args, out),
+        Some(Command::Measure(args)) => profile::measure(args, out),
         Some(Command::Prepare(args)) => prepare::prepare(args, out),
         Some(Command::Bench(args)) => bench::bench(args, out),
         Some(Command::Scale(args)) => scale::scale(args, out),

@@ -4,12 +4,13 @@ use std::io::{self, Write};
 use std::process::ExitCode;
 
 use clap::Parser;
-use phicam::classifier::ReadyError;
 use phicam::cli::Cli;
-use phicam::commands::{self, Unaffordable, exit};
-use phicam::display::LogLines;
-use phicam::engine::EngineError;
-use phicam::pick::PickError;
+use phicam::commands;
+use phicam::commands::{Unaffordable, exit};
+use phicam_display::LogLines;
+use phicam_engine::EngineError;
+use phicam_pipeline::classify::ReadyError;
+use phicam_policy::picker::PickError;
 
 fn main() -> ExitCode {
     let cli = Cli::parse();

@@ -10,7 +10,7 @@ use plotters::style::{FontStyle, register_font};
 
 mod axis;
 mod canvas;
-mod labels;
+mod label_placement;
 mod panel;
 pub use axis::Axis;
 use canvas::{BITMAP_TEXT, Canvas, FONT, GREY, INK, SVG_TEXT};
@@ -159,7 +159,7 @@ impl Picture {
 fn register() {
     static ONCE: Once = Once::new();
     ONCE.call_once(|| {
-        let registered = register_font(FONT, FontStyle::Normal, crate::overlay::NOTO_SANS);
+        let registered = register_font(FONT, FontStyle::Normal, phicam_pipeline::overlay::NOTO_SANS);
         assert!(registered.is_ok(), "the font is built in, and a test draws with it");
     });
 }

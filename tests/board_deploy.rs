@@ -8,19 +8,19 @@ use std::process::Command;
 
 use common::board::Board;
 use common::board::proxy::Proxy;
-use common::deploying::{self, to_send};
+use common::deploy_harness::{self, to_send};
 use common::program::Ended;
 use common::root;
 
 /// What is deployed, and from where: small models, a program that stands in for the real one.
 struct Sender {
-    build: deploying::Board,
+    build: deploy_harness::Board,
     config: PathBuf,
 }
 
 impl Sender {
     fn to(board: &Board, port: u16) -> Sender {
-        Sender { build: deploying::Board::new(), config: board.ssh_config(port) }
+        Sender { build: deploy_harness::Board::new(), config: board.ssh_config(port) }
     }
 
     fn command(&self, words: &str) -> Command {

@@ -64,7 +64,7 @@ fn classify_dumps_what_the_model_saw_and_its_scores() {
     program.take("dog.jpg", "my.dog.jpg");
     program.take("panda.jpg", "my.panda.jpg");
     program.run("classify --model lite0@96 --dump seen/deep my.dog.jpg my.panda.jpg").with(0);
-    assert_eq!(common::png(&program.path("seen/deep/my.dog.png")).0, phicam::frame::Size::new(96, 96));
+    assert_eq!(common::png(&program.path("seen/deep/my.dog.png")).0, phicam_frame::Size::new(96, 96));
     let scores = common::scores(&program.path("seen/deep/my.dog.f32"));
     assert_eq!((scores.len(), common::best(&scores)), (1000, 235));
     assert_ne!(common::best(&common::scores(&program.path("seen/deep/my.panda.f32"))), 235);
@@ -78,7 +78,7 @@ fn pick_measures_once_and_remembers() {
     let picked = &first.json()[0];
     assert_eq!((&picked["choice"], &picked["limit"]), (&Value::from("lite0@256"), &Value::from("catalog")));
     // Six sides, on all cores and, where there are two or more, on half of them.
-    assert_eq!(picked["candidates"].as_array().unwrap().len(), 6 * phicam::machine::cores().min(2));
+    assert_eq!(picked["candidates"].as_array().unwrap().len(), 6 * phicam_platform::system::cores().min(2));
     assert!(picked["reason"].as_str().unwrap().contains("budget 60000 ms a frame"), "{picked}");
     assert!(program.path("state/measurements.json").is_file());
 

@@ -3,7 +3,7 @@
 
 mod common;
 
-use common::deploying::{Board, wait_for};
+use common::deploy_harness::{Board, wait_for};
 use common::root;
 
 #[test]
@@ -175,7 +175,7 @@ fn a_transfer_cut_at_every_tenth_leaves_the_old_one_running_and_the_next_sends_t
         assert_eq!(board.answering(), before, "cut at {tenth} tenths");
         // Not deployed to the end: the old one is to be found running each time. What is left to send is asked.
         let mut cut_again = board.command("deploy");
-        sent.push(common::deploying::to_send(&board.ended(cut_again.env("CUT_BYTES", "0")).with(1).stderr));
+        sent.push(common::deploy_harness::to_send(&board.ended(cut_again.env("CUT_BYTES", "0")).with(1).stderr));
     }
     assert_eq!(sent.iter().max(), sent.first());
     assert!(sent[9] < sent[0] / 2 + 10_000, "one of two networks had come whole: {sent:?}");

@@ -10,8 +10,8 @@ use std::process::Command;
 
 use common::program::{Ended, Program};
 use common::{best, photographs, scores};
-use phicam::engine::agreement::{difference, tolerance};
-use phicam::engine::{Name, Precision};
+use phicam_engine::output_check::{difference, tolerance};
+use phicam_engine::{Name, Precision};
 
 /// The engines to be tried; a test that wants one of them alone names it.
 fn engines(wanted: &[Name]) -> Vec<Name> {

@@ -3,13 +3,14 @@
 
 mod common;
 
-use common::seeded::{Tensors, safetensors, seeded, state_dict};
+use common::random_models::{Tensors, safetensors, seeded, state_dict};
 use common::{apart, json, reference, scores};
-use phicam::catalog::Layout;
-use phicam::efficientnet::{Form, Network, Padding, Released, Storage, write_onnx};
-use phicam::engine::{Engine, Tract};
-use phicam::import::{Folding, Habits, ImportError, Naming, recognise, tensors};
-use phicam::weights::Weights;
+use phicam_checkpoint::Weights;
+use phicam_engine::Engine;
+use phicam_engine_cpu::Tract;
+use phicam_model::catalog::Layout;
+use phicam_model::efficientnet::{Form, Network, Padding, Released, Storage, write_onnx};
+use phicam_model::import::{Folding, Habits, ImportError, Naming, recognise, tensors};
 use sha2::{Digest, Sha256};
 
 /// What is misread, and how.

@@ -2,10 +2,10 @@
 
 mod common;
 
-use common::added::{added, files, seven_birds, weights};
 use common::program::Program;
 use common::root;
-use phicam::import::Naming;
+use common::user_models::{added, files, seven_birds, weights};
+use phicam_model::import::Naming;
 use prost::Message;
 use tract_onnx::pb::{AttributeProto, ModelProto, NodeProto, tensor_shape_proto, type_proto};
 

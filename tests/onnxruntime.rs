@@ -140,7 +140,7 @@ fn the_real_library_gives_the_cpu_engines_scores_for_every_choice_and_photograph
                 scores(&program.path(&format!("{engine}-{}", choice.name)).join(name.file_name().unwrap()))
             };
             let (ours, theirs) = (of("tract"), of("onnxruntime"));
-            let apart = phicam::engine::agreement::difference(&theirs, &ours);
+            let apart = phicam_engine::output_check::difference(&theirs, &ours);
             assert!(apart < 1e-3, "{}, {}: {apart}", choice.name, photograph.display());
             assert_eq!(top(&ours), top(&theirs), "{}, {}", choice.name, photograph.display());
             most = most.max(apart);

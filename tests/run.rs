@@ -34,7 +34,7 @@ fn a_folder_is_played_to_its_end_and_shown_at_the_size_asked_for() {
     program.take("panda.jpg", "holiday/walk/1.jpg");
     program.take("panda.jpg", "holiday/walk/2.jpg");
     let ended = program.run("run --camera files:holiday --display png:out/see.png@320x240 --model lite0@96").with(0);
-    assert_eq!(common::png(&program.path("out/see.png")).0, phicam::frame::Size::new(320, 240));
+    assert_eq!(common::png(&program.path("out/see.png")).0, phicam_frame::Size::new(320, 240));
     assert!(ended.stdout.contains("3 frames, "), "{ended:?}");
     assert_eq!(std::fs::read_dir(program.path("out")).unwrap().count(), 1, "nothing is left beside the picture");
 }

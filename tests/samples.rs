@@ -3,10 +3,10 @@
 mod common;
 
 use common::{catalog, decoded, frame, json, root, sample};
-use phicam::classifier::{Classifier, Settings};
-use phicam::engine::Way;
-use phicam::guess;
-use phicam::view::View;
+use phicam_engine::Way;
+use phicam_pipeline::classify::crop::View;
+use phicam_pipeline::classify::postprocess;
+use phicam_pipeline::classify::Settings;
 
 /// File and right classes of each sample.
 fn expected() -> Vec<(String, Vec<u32>)> {
@@ -21,7 +21,7 @@ fn expected() -> Vec<(String, Vec<u32>)> {
 }
 
 fn alone() -> Settings {
-    let guess = guess::Settings { smoothing: std::time::Duration::ZERO, ..guess::Settings::default() };
+    let guess = postprocess::Settings { smoothing: std::time::Duration::ZERO, ..postprocess::Settings::default() };
     Settings { view: View::Centre, guess, way: Way::tract(2), keeps_packed: false }
 }
 
@@ -37,7 +37,7 @@ fn every_choice_names_the_samples_as_the_reference_does_and_rightly() {
     assert_eq!(photos.len(), 18);
     for choice in &catalog().choices {
         let (mut first, mut among_five, mut as_reference) = (0, 0, 0);
-        let mut classifier = Classifier::open(choice, &alone()).unwrap();
+        let mut classifier = phicam::engines::open_classifier(choice, &alone()).unwrap();
         for (file, classes) in &photos {
             let (size, pixels) = decoded(&sample(file));
             let answer = classifier.answer(&frame(size, &pixels)).unwrap();
@@ -64,9 +64,9 @@ fn every_sample_has_a_credit_and_every_label_a_name() {
         assert!(credits.contains(&file), "{file} has no credit");
     }
     let network = &catalog().choices[0].network;
-    let labels = phicam::labels::Labels::parse(&network.read_labels().unwrap(), &network.labels).unwrap();
+    let labels = phicam_model::labels::Labels::parse(&network.read_labels().unwrap(), &network.labels).unwrap();
     assert_eq!(labels.len(), 1000);
-    let text = phicam::overlay::Text::default();
+    let text = phicam_pipeline::overlay::Text::default();
     for class in 0..1000 {
         let label = labels.of(class);
         assert!(label.chars().count() <= 40, "{label}");
@@ -80,10 +80,10 @@ fn the_view_decides_what_is_seen() {
     let choice = catalog.choice("lite0@224").unwrap();
     let (size, pixels) = decoded(&sample("dog.jpg"));
     let right_half = Settings { view: "region:0.5,0,0.5,1".parse().unwrap(), ..alone() };
-    let mut classifier = Classifier::open(choice, &right_half).unwrap();
+    let mut classifier = phicam::engines::open_classifier(choice, &right_half).unwrap();
     let answer = classifier.answer(&frame(size, &pixels)).unwrap();
     assert_eq!(answer.seen.left, size.width / 2);
-    let mut whole = Classifier::open(choice, &Settings { view: View::Whole, ..alone() }).unwrap();
+    let mut whole = phicam::engines::open_classifier(choice, &Settings { view: View::Whole, ..alone() }).unwrap();
     let answer = whole.answer(&frame(size, &pixels)).unwrap();
     assert_eq!((answer.seen.width, answer.seen.height), (size.width, size.height));
     assert_eq!(answer.model.labels.of(answer.guesses.best()[0].class), "German shepherd");

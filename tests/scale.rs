@@ -3,10 +3,11 @@
 mod common;
 
 use common::program::{Program, names};
-use phicam::catalog::Layout;
-use phicam::efficientnet::{Family, Network, RELEASED};
-use phicam::engine::{Engine, Tract};
-use phicam::scaling::objective;
+use phicam_engine::Engine;
+use phicam_engine_cpu::Tract;
+use phicam_model::catalog::Layout;
+use phicam_model::efficientnet::compound_scaling::objective;
+use phicam_model::efficientnet::{Family, Network, RELEASED};
 use serde_json::Value;
 
 /// The object that the program prints with `--json`.
@@ -160,7 +161,10 @@ fn without_scores_the_grid_says_that_the_choice_needs_training() {
     assert_eq!(marked[0].split_whitespace().collect::<Vec<_>>().join(" "), expected);
     assert!(text.contains("needs every one of them trained; the paper's was 1.2, 1.1, 1.15"), "{text}");
     let object = json(&program, "--search");
-    assert_eq!(object["combinations"].as_array().unwrap().len(), phicam::scaling::Coefficients::grid().len());
+    assert_eq!(
+        object["combinations"].as_array().unwrap().len(),
+        phicam_model::efficientnet::compound_scaling::Coefficients::grid().len()
+    );
     assert!(object["best"].is_null() && object["combinations"][0]["top1_percent"].is_null());
 }
 
@@ -174,7 +178,7 @@ fn scores_are_ranked_by_accuracy_discounted_for_real_work() {
     let first = &found["combinations"][0];
     let expected = objective(79.6, macs(1.1, 1.2, 256), 400.0);
     assert!((first["objective"].as_f64().unwrap() - expected).abs() < 1e-9, "{first}");
-    let grid = phicam::scaling::Coefficients::grid().len();
+    let grid = phicam_model::efficientnet::compound_scaling::Coefficients::grid().len();
     assert_eq!(found["without_score"], grid - 3);
     let text = program.run("scale --search --scores scores.csv").with(0).stdout;
     assert!(text.contains("best: α 1.20, β 1.10, γ 1.15, by top-1 × (MACs/400.0 M)"), "{text}");

@@ -3,7 +3,7 @@
 mod common;
 
 use common::program::{Ended, Program};
-use phicam::efficientnet::RELEASED;
+use phicam_model::efficientnet::RELEASED;
 
 /// The program with the shipped models, wherever it was built.
 fn run(program: &Program, arguments: &str) -> Ended {

@@ -2,7 +2,7 @@
 
 use std::cell::RefCell;
 
-use crate::readers::weights::{Weights, WeightsError};
+use phicam_checkpoint::{Weights, WeightsError};
 
 /// Reads `bytes`, which may be refused but must neither panic nor take more memory than twice their size and 4 MiB.
 pub fn read(bytes: &[u8]) -> Option<Weights> {

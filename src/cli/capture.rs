@@ -5,13 +5,12 @@ use std::path::PathBuf;
 use clap::Args;
 
 use super::BoardArgs;
-use crate::camera;
 
 #[derive(Debug, Args)]
 pub struct CaptureArgs {
     /// v4l2:, v4l2:/dev/video0?format=NV12&size=1280x720&fps=30, and all that `run --camera` knows [default: the board's]
     #[arg(value_name = "URI")]
-    pub camera: Option<camera::Settings>,
+    pub camera: Option<phicam_camera::Settings>,
     #[command(flatten)]
     pub board: BoardArgs,
     /// Pictures to take

@@ -5,8 +5,8 @@ use std::path::PathBuf;
 use clap::{Args, Subcommand, ValueEnum};
 
 use super::ModelsFolder;
-use crate::catalog::Filter;
-use crate::efficientnet::Padding;
+use phicam_model::catalog::Filter;
+use phicam_model::efficientnet::Padding;
 
 #[derive(Debug, Args)]
 pub struct ModelsArgs {
@@ -59,7 +59,7 @@ pub struct AddArgs {
     #[arg(long, value_enum)]
     pub input: Option<Normalisation>,
     /// How the weights were trained to meet the edges; needed for timm's names where the file's name does not tell
-    #[arg(long, value_enum)]
+    #[arg(long, value_parser = super::enum_values::padding())]
     pub padding: Option<Padding>,
     /// The model wants blue first
     #[arg(long)]
@@ -68,7 +68,7 @@ pub struct AddArgs {
     #[arg(long, value_name = "SHARE", value_parser = parse_crop)]
     pub crop: Option<f64>,
     /// Of the resize [default: as published, else bicubic]
-    #[arg(long, value_enum)]
+    #[arg(long, value_parser = super::enum_values::filter())]
     pub filter: Option<Filter>,
     /// Pixels along a side; can be given several times [default: as published]
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(super::sides()))]

@@ -4,8 +4,8 @@ use std::path::PathBuf;
 
 use clap::{ArgGroup, Args};
 
-use crate::budget::parse_macs;
-use crate::efficientnet::{Family, RELEASED, Released};
+use phicam_model::efficientnet::{Family, RELEASED, Released};
+use phicam_policy::budget::parse_macs;
 
 /// The φ that can be asked for; beyond them a typo is likelier than a wish.
 pub const PHIS: std::ops::RangeInclusive<f64> = -8.0..=12.0;
@@ -24,7 +24,7 @@ pub struct ScaleArgs {
     #[arg(long, value_name = "N", value_parser = parse_macs)]
     pub flops: Option<f64>,
     /// Whose stages are scaled by a φ [default: b]
-    #[arg(long, value_enum, requires = "one")]
+    #[arg(long, value_parser = super::enum_values::family(), requires = "one")]
     pub family: Option<Family>,
     /// Pixels along a side, in place of the network's own
     #[arg(long, value_name = "PIXELS", requires = "network", value_parser = parse_side)]

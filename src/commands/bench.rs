@@ -8,25 +8,27 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Context, bail};
 
-use super::models::file::ModelFile;
-use super::setup::{Setup, board, is_file_name};
+use super::models::model_file::ModelFile;
 use super::write_json;
-use crate::camera::{Camera, Next, Pattern};
-use crate::catalog::Choice;
-use crate::classifier::{self, Classifier};
 use crate::cli::{BenchArgs, BoardArgs, BudgetArgs};
-use crate::engine::{Name, Way};
-use crate::frame::{Frame, Size};
-use crate::labels::Labels;
-use crate::mailbox::{Mailbox, Taken};
-use crate::measurement::Measurement;
-use crate::sampling::Effort;
-use crate::scaling::Phi;
-use crate::screen::{Drawing, Screen};
-use crate::stats::{Percentiles, Stage};
-use crate::{engine, guess, machine, places};
+use crate::session::{Setup, board, is_file_name};
+use phicam_camera::{Camera, Next, Pattern};
+use phicam_engine::latency::{Percentiles, Stage};
+use phicam_engine::{Name, Way};
+use phicam_frame::mailbox::{Mailbox, Taken};
+use phicam_frame::{Frame, Size};
+use phicam_model::catalog::Choice;
+use phicam_model::efficientnet::compound_scaling::Phi;
+use phicam_model::labels::Labels;
+use phicam_pipeline::classify;
+use phicam_pipeline::classify::Classifier;
+use phicam_pipeline::classify::postprocess;
+use phicam_pipeline::display_state::{Drawing, Screen};
+use phicam_platform::{paths, system};
+use phicam_policy::measurement::Measurement;
+use phicam_policy::sampling::Effort;
 
-mod prove;
+mod verify_output;
 
 /// The screen that is drawn for.
 const SCREEN: Size = Size::new(1280, 720);
@@ -41,15 +43,15 @@ pub fn bench(args: BenchArgs, out: &mut dyn Write) -> anyhow::Result<ExitCode> {
     let board = board(&BoardArgs::default())?;
     let mut setup = Setup::new(&board, &BudgetArgs::default(), &args.choice)?;
     let (choice, way) = setup.choose()?;
-    let settings = classifier::Settings { keeps_packed: args.packed, ..settings(way) };
+    let settings = classify::Settings { keeps_packed: args.packed, ..settings(way) };
     let frame = next(&mut pattern())?;
-    let expected = prove::expected(&choice, &settings, &frame)?;
-    let before = machine::memory_mib().map(|(_, free)| free).zip(machine::rss_mib());
+    let expected = verify_output::expected(&choice, &settings, &frame)?;
+    let before = system::memory_mib().map(|(_, free)| free).zip(system::rss_mib());
     let start = Instant::now();
-    let mut classifier = Classifier::open(&choice, &settings)?;
+    let mut classifier = crate::engines::open_classifier(&choice, &settings)?;
     let load_ms = start.elapsed().as_secs_f64() * 1e3;
     if let Some(expected) = expected {
-        prove::check(&mut classifier, &frame, &expected)?;
+        verify_output::check(&mut classifier, &frame, &expected)?;
     }
     let mut measurement = measure(&mut classifier, load_ms, effort(&args), args.pace_ms)?;
     if let (Name::TensorRt | Name::Cuda, Some(before)) = (way.engine, before) {
@@ -62,7 +64,7 @@ pub fn bench(args: BenchArgs, out: &mut dyn Write) -> anyhow::Result<ExitCode> {
     table(&measurement, out)?;
     let remembered = setup.remembered.get(&choice, measurement.way);
     if let Some(remembered) = remembered {
-        let (p95, path) = (remembered.total_ms.p95, places::state());
+        let (p95, path) = (remembered.total_ms.p95, paths::state());
         writeln!(out, "remembered in {} of this machine: {p95:.2} ms at p95", path.display())?;
     }
     Ok(ExitCode::SUCCESS)
@@ -71,7 +73,7 @@ pub fn bench(args: BenchArgs, out: &mut dyn Write) -> anyhow::Result<ExitCode> {
 /// What the system has less of than before, and what this process had resident then: memory that a Jetson's GPU shares with the
 /// processor is in no count of the process.
 fn taken_mib((free_before, rss_before): (f64, f64)) -> f64 {
-    let (_, free) = machine::memory_mib().unwrap_or((0.0, free_before));
+    let (_, free) = system::memory_mib().unwrap_or((0.0, free_before));
     free_before - free + rss_before
 }
 
@@ -85,8 +87,8 @@ fn effort(args: &BenchArgs) -> Effort {
     Effort { least_ms, most_ms: args.most_ms.unwrap_or(usual.most_ms), ..usual }
 }
 
-fn settings(way: Way) -> classifier::Settings {
-    classifier::Settings { view: Default::default(), guess: guess::Settings::default(), way, keeps_packed: false }
+fn settings(way: Way) -> classify::Settings {
+    classify::Settings { view: Default::default(), guess: postprocess::Settings::default(), way, keeps_packed: false }
 }
 
 /// What a file that nobody vouches for may take, beyond a multiple of its size. B7 on 600 pixels, measured: 782 MiB.
@@ -95,7 +97,7 @@ const FILE_LIMIT_BYTES: u64 = 2 << 30;
 /// Times an ONNX file that is in no catalog, with pictures that it need not understand.
 fn bench_file(path: &Path, args: &BenchArgs, out: &mut dyn Write) -> anyhow::Result<ExitCode> {
     let size = std::fs::metadata(path).map_or(0, |metadata| metadata.len());
-    machine::limit_memory(FILE_LIMIT_BYTES.saturating_add(size.saturating_mul(8)))
+    system::limit_memory(FILE_LIMIT_BYTES.saturating_add(size.saturating_mul(8)))
         .context("the memory of this process cannot be limited")?;
     let file = ModelFile::open(path)?;
     let ModelFile::Onnx { bytes, .. } = &file else {
@@ -103,12 +105,12 @@ fn bench_file(path: &Path, args: &BenchArgs, out: &mut dyn Write) -> anyhow::Res
     };
     let side = file.checked_side(args.side).with_context(|| path.display().to_string())?;
     let choice = Choice::of_file(path, bytes, side, file.layout(), file.scaled(), file.million_macs(side)?);
-    let threads = args.choice.threads.map_or_else(machine::cores, usize::from);
-    let just = engine::Threads::Just(threads);
-    let ways = engine::ways(args.choice.named_engine(), args.choice.precision, just)?;
+    let threads = args.choice.threads.map_or_else(system::cores, usize::from);
+    let just = crate::engines::Threads::Just(threads);
+    let ways = crate::engines::ways(args.choice.named_engine(), args.choice.precision, just)?;
     let way = ways.first().copied().unwrap_or(Way::tract(threads)); // the one that was named, else the CPU engine
     let start = Instant::now();
-    let engine = engine::open_bytes(&choice, bytes, way)?;
+    let engine = crate::engines::open_bytes(&choice, bytes, way)?;
     if engine.classes() != file.classes() {
         let (found, told) = (engine.classes(), file.classes());
         bail!("{} gives {found} scores, and its graph tells of {told} classes: it is damaged", path.display());
@@ -134,7 +136,7 @@ const PREEMPTED: f64 = 0.05;
 
 /// Whether other programs have had next to nothing of the processor; not where nobody can tell.
 fn is_little(cores: Option<f64>) -> bool {
-    cores.is_some_and(|cores| cores <= machine::LITTLE_CORES)
+    cores.is_some_and(|cores| cores <= system::LITTLE_CORES)
 }
 
 /// Puts frames through the stages one after the other, as the line does on its threads.
@@ -151,7 +153,7 @@ fn measure(
     let [mut infer, mut draw, mut total] = ["infer", "draw", "total"].map(Stage::new);
     let (frames_box, screen, mut drawing) = (Mailbox::default(), Screen::default(), Drawing::default());
     let mut started = Instant::now();
-    let (mut count, mut preempted_frames, mut others): (u64, u64, Option<machine::Others>) = (0, 0, None);
+    let (mut count, mut preempted_frames, mut others): (u64, u64, Option<system::Others>) = (0, 0, None);
     loop {
         let counted = count.saturating_sub(Effort::WARM_UP);
         let is_done = |held_up: u64| effort.is_done(counted, started.elapsed().as_secs_f64() * 1e3, held_up);
@@ -165,7 +167,7 @@ fn measure(
             }
         }
         let frame = next(&mut camera)?;
-        let waits = machine::waits();
+        let waits = system::waits();
         let at = Instant::now();
         let next_at = at + pace;
         frames_box.put(frame.clone());
@@ -173,7 +175,7 @@ fn measure(
         let posted = at.elapsed();
         let answer = classifier.answer(&taken)?;
         let all = at.elapsed();
-        let waited = machine::waits().zip(waits).map_or(Duration::ZERO, |(now, before)| now.longest_since(&before));
+        let waited = system::waits().zip(waits).map_or(Duration::ZERO, |(now, before)| now.longest_since(&before));
         first_ms.get_or_insert(answer.times.infer_ms);
         let times = answer.times;
         screen.set_frame(frame);
@@ -185,7 +187,7 @@ fn measure(
         std::thread::sleep(next_at.saturating_duration_since(Instant::now()));
         count += 1;
         if count <= Effort::WARM_UP {
-            (started, others) = (Instant::now(), Some(machine::Others::beside_parent()));
+            (started, others) = (Instant::now(), Some(system::Others::beside_parent()));
             continue;
         }
         preempted_frames += u64::from(waited > all.mul_f64(PREEMPTED));
@@ -213,7 +215,7 @@ fn measure(
         total_ms: of(&total)?,
         load_ms,
         first_ms: first_ms.unwrap_or_default(),
-        rss_mib: machine::peak_rss_mib().context("/proc/self/status tells no VmHWM: memory cannot be measured here")?,
+        rss_mib: system::peak_rss_mib().context("/proc/self/status tells no VmHWM: memory cannot be measured here")?,
         stages_ms,
     })
 }
@@ -240,7 +242,7 @@ fn table(found: &Measurement, out: &mut dyn Write) -> std::io::Result<()> {
         found.model,
         Phi(found.phi),
         found.way,
-        machine::processor(),
+        system::processor(),
         found.frames
     )?;
     writeln!(out, "{}", found.engine_detail)?;
@@ -261,7 +263,7 @@ fn table(found: &Measurement, out: &mut dyn Write) -> std::io::Result<()> {
         found.load_ms, found.first_ms, found.rss_mib
     )?;
     match found.preempted_frames {
-        0 if machine::waits().is_none() => {
+        0 if system::waits().is_none() => {
             writeln!(out, "this kernel does not tell whether other programs held it up (CONFIG_SCHED_INFO)")
         }
         0 => Ok(()),

@@ -9,14 +9,14 @@ use anyhow::{Context, bail};
 use log::{info, warn};
 use serde_json::{Value, json};
 
-use super::setup::{board, make_folder};
 use super::write_json;
-use crate::camera::{self, Camera, Next};
 use crate::cli::CaptureArgs;
-use crate::decode::Unpack;
-use crate::frame::{Coding, Frame, FramePool, Matrix, Range};
-use crate::pixels::Pixels;
-use crate::places;
+use crate::session::{board, make_folder};
+use phicam_camera::{Camera, Next};
+use phicam_frame::color_convert::Pixels;
+use phicam_frame::decode::Unpack;
+use phicam_frame::{Coding, Frame, FramePool, Matrix, Range};
+use phicam_platform::paths;
 
 /// The longest wait for one frame.
 const LIMIT: Duration = Duration::from_secs(1);
@@ -30,7 +30,7 @@ pub fn capture(args: CaptureArgs, out: &mut dyn Write) -> anyhow::Result<ExitCod
         Some(settings) => settings.clone(),
         None => board(&args.board)?.camera,
     };
-    let mut camera = camera::open(&settings, places::samples).context("camera")?;
+    let mut camera = phicam_camera::open(&settings, paths::samples).context("camera")?;
     let mut writer = Writer { out, args: &args, unpack: Unpack::default(), pixels: Pixels::default(), taken: 0 };
     let (mut passed, mut bad) = (0, 0);
     let mut due: Option<Instant> = None;

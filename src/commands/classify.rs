@@ -9,13 +9,13 @@ use anyhow::{Context, bail};
 use log::warn;
 use serde_json::json;
 
-use super::pictures::read;
-use super::setup::{Setup, board, classifier_settings, make_folder};
+use super::image_files::read;
 use super::{exit, write_json};
-use crate::classifier::{Answer, Classifier};
 use crate::cli::ClassifyArgs;
-use crate::frame::FramePool;
-use crate::json::guesses;
+use crate::session::{Setup, board, classifier_settings, make_folder};
+use phicam_frame::FramePool;
+use phicam_pipeline::answer_json::guesses;
+use phicam_pipeline::classify::{Answer, Classifier};
 
 /// Answers for each file in the order given; one that fails does not keep the others from an answer.
 pub fn classify(args: ClassifyArgs, out: &mut dyn Write) -> anyhow::Result<ExitCode> {
@@ -27,7 +27,7 @@ pub fn classify(args: ClassifyArgs, out: &mut dyn Write) -> anyhow::Result<ExitC
     let mut setup = Setup::new(&board, &args.budget, &args.choice)?;
     let (choice, way) = setup.choose()?;
     let settings = classifier_settings(&args.guess, board.view, 0, way);
-    let mut classifier = Classifier::open(&choice, &settings)?;
+    let mut classifier = crate::engines::open_classifier(&choice, &settings)?;
     let mut pool = FramePool::default();
     let mut failed = 0;
     for file in &args.files {
@@ -63,8 +63,9 @@ fn tell(answer: &Answer, file: &Path, as_json: bool, out: &mut dyn Write) -> any
         let object = json!({ "file": file, "model": model.choice.name, "guesses": guesses(answer) });
         return write_json(out, &object);
     }
-    let guess =
-        |guess: &crate::guess::Guess| format!("{} {:.0} %", model.labels.of(guess.class), guess.probability * 100.0);
+    let guess = |guess: &phicam_pipeline::classify::postprocess::Guess| {
+        format!("{} {:.0} %", model.labels.of(guess.class), guess.probability * 100.0)
+    };
     let best: Vec<String> = answer.guesses.best().iter().map(guess).collect();
     let unsure = if answer.guesses.unsure { "unsure, perhaps " } else { "" };
     writeln!(out, "{}: {unsure}{}", file.display(), best.join(", "))?;

@@ -7,15 +7,15 @@ use std::process::ExitCode;
 
 use serde::Serialize;
 
-use super::health::LEAST_DISK_MIB;
 use super::models::fault;
 use super::{exit, health, write_json};
 use crate::board::{Board, GENERIC};
 use crate::cli::DoctorArgs;
-use crate::decode::{decode, read_file};
-use crate::{camera, engine, machine, places};
+use crate::service::health_monitor::LEAST_DISK_MIB;
+use phicam_frame::decode::{decode, read_file};
+use phicam_platform::{paths, system};
 
-mod around;
+mod hardware;
 mod onnxruntime;
 
 /// One line of the report.
@@ -42,11 +42,19 @@ enum State {
 pub fn doctor(args: DoctorArgs, out: &mut dyn Write) -> anyhow::Result<ExitCode> {
     let mut findings = machine();
     findings.extend(models(args.folder.models.as_deref()));
-    let power = machine::power();
-    findings.extend([samples(), state_folder(), disk(), clock(), around::power(&power), around::heat(&power), user()]);
+    let power = system::power();
+    findings.extend([
+        samples(),
+        state_folder(),
+        disk(),
+        clock(),
+        hardware::power(&power),
+        hardware::heat(&power),
+        user(),
+    ]);
     findings.extend(onnxruntime::onnxruntime(power.jetpack.as_ref()));
     findings.extend(cameras());
-    findings.extend(around::csi());
+    findings.extend(hardware::csi());
     findings.extend([displays(), terminal(), running()]);
     for finding in &findings {
         if args.json {
@@ -76,17 +84,17 @@ fn bad(what: &'static str, state: State, value: String, remedy: impl Into<Cow<'s
 }
 
 fn machine() -> Vec<Finding> {
-    let board = match Board::recognised(&machine::device_tree_compatible()) {
+    let board = match Board::recognised(&system::device_tree_compatible()) {
         Ok(board) if board.name == GENERIC => good("board", "not recognised, so generic; --board names another".into()),
         Ok(board) => good("board", format!("{}: {}", board.name, board.in_words())),
         Err(error) => bad("board", State::Wrong, error.to_string(), "name one with --board"),
     };
-    let cores = match machine::cores() {
+    let cores = match system::cores() {
         1 => "1 core".into(),
         cores => format!("{cores} cores"),
     };
-    let processor = good("processor", format!("{}, {cores}, {}", machine::processor(), std::env::consts::ARCH));
-    let memory = match machine::memory_mib() {
+    let processor = good("processor", format!("{}, {cores}, {}", system::processor(), std::env::consts::ARCH));
+    let memory = match system::memory_mib() {
         Some((_, free)) if free < 96.0 => {
             let value = format!("{free:.0} MiB free");
             bad("memory", State::Wrong, value, "the smallest model needs about 60 MiB: end other programs")
@@ -118,7 +126,7 @@ fn models(named: Option<&Path>) -> Vec<Finding> {
 
 fn samples() -> Finding {
     const REMEDY: &str = "copy the folder samples from the source beside the program, or name pictures with --camera";
-    let folder = match places::samples() {
+    let folder = match paths::samples() {
         Ok(folder) => folder,
         Err(error) => return bad("samples", State::Missing, error.to_string(), REMEDY),
     };
@@ -138,14 +146,14 @@ fn samples() -> Finding {
 }
 
 fn state_folder() -> Finding {
-    let folder = places::state();
+    let folder = paths::state();
     let tried = folder.join("doctor.try");
     let written = std::fs::create_dir_all(&folder)
         .and_then(|()| std::fs::write(&tried, b"x"))
         .and_then(|()| std::fs::remove_file(&tried));
     match written {
         Ok(()) => {
-            let (models, bytes) = engine::kept(&folder);
+            let (models, bytes) = phicam_engine_cpu::packed_cache::kept(&folder);
             let packed = format!("packed weights: {models}, {:.0} MiB", bytes as f64 / 1024.0 / 1024.0);
             good("state", format!("{} can be written; {packed}", folder.display()))
         }
@@ -159,8 +167,8 @@ fn state_folder() -> Finding {
 }
 
 fn disk() -> Finding {
-    let folder = places::state();
-    match machine::free_disk_mib(&folder) {
+    let folder = paths::state();
+    match system::free_disk_mib(&folder) {
         Ok(free) if free < LEAST_DISK_MIB => bad(
             "disk",
             State::Wrong,
@@ -191,10 +199,10 @@ fn clock() -> Finding {
 }
 
 fn user() -> Finding {
-    let (name, groups) = machine::user();
+    let (name, groups) = system::user();
     let value = format!("{name}, in {}", groups.join(", "));
     let may = name == "root" || groups.iter().any(|group| group == "video");
-    let devices = Path::new("/sys/class/video4linux").is_dir() || !machine::displays().is_empty();
+    let devices = Path::new("/sys/class/video4linux").is_dir() || !system::displays().is_empty();
     match may || !devices {
         true => good("user", value),
         false => bad(
@@ -207,7 +215,7 @@ fn user() -> Finding {
 }
 
 fn running() -> Finding {
-    let judged = health::judged(&places::runtime_to_read());
+    let judged = health::judged(&paths::runtime_to_read());
     match (judged.well, judged.health) {
         (true, Some(health)) => {
             let (pid, model) = (health.pid, health.model.unwrap_or_default());
@@ -219,7 +227,7 @@ fn running() -> Finding {
 }
 
 fn cameras() -> Vec<Finding> {
-    let found = camera::v4l2::list();
+    let found = phicam_camera::v4l2::list();
     if found.is_empty() {
         let value = "no video device".into();
         return vec![bad(
@@ -229,7 +237,7 @@ fn cameras() -> Vec<Finding> {
             "plug a USB camera in; until then pictures in files are played",
         )];
     }
-    let words = |found: camera::v4l2::Found| {
+    let words = |found: phicam_camera::v4l2::Found| {
         let modes = if found.modes.is_empty() { String::new() } else { format!(": {}", found.modes.join("; ")) };
         let value = format!("{} ({}), {}{modes}", found.path.display(), found.name, found.what);
         match (found.usable, found.remedy) {
@@ -241,7 +249,7 @@ fn cameras() -> Vec<Finding> {
 }
 
 fn displays() -> Finding {
-    let displays = machine::displays();
+    let displays = system::displays();
     if displays.is_empty() {
         let value = "no screen".into();
         return bad("screens", State::Missing, value, "connect one; until then there are the terminal and png:FILE");

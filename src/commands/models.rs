@@ -8,16 +8,17 @@ use serde_json::json;
 
 use super::{exit, known, write_json};
 
-use crate::catalog::{Catalog, Choice};
-use crate::classifier::Classifier;
 use crate::cli::{ModelsArgs, ModelsCommand};
-use crate::engine::Way;
-use crate::{classifier, guess, machine, places};
+use phicam_engine::Way;
+use phicam_model::catalog::{Catalog, Choice};
+use phicam_pipeline::classify;
+use phicam_pipeline::classify::postprocess;
+use phicam_platform::{paths, system};
 
 mod add;
 mod evaluate;
-pub mod file;
-mod plan;
+mod import_plan;
+pub mod model_file;
 
 pub fn models(args: ModelsArgs, out: &mut dyn Write) -> anyhow::Result<ExitCode> {
     match args.command {
@@ -31,8 +32,8 @@ pub fn models(args: ModelsArgs, out: &mut dyn Write) -> anyhow::Result<ExitCode>
 
 /// What is shipped and what was added; damage to either is an error.
 pub fn read(folder: Option<&Path>) -> anyhow::Result<Catalog> {
-    let catalog = Catalog::read(&places::models(folder)?)?;
-    Ok(match places::kept_state() {
+    let catalog = Catalog::read(&paths::models(folder)?)?;
+    Ok(match paths::kept_state() {
         Some(state) => catalog.with_added(&state)?,
         None => catalog,
     })
@@ -80,13 +81,13 @@ fn list(catalog: &Catalog, as_json: bool, out: &mut dyn Write) -> anyhow::Result
 
 /// What is wrong with `choice`; nothing where it loads as the catalog says.
 pub fn fault(choice: &Choice) -> Option<String> {
-    let settings = classifier::Settings {
+    let settings = classify::Settings {
         view: Default::default(),
-        guess: guess::Settings::default(),
-        way: Way::tract(machine::cores()),
+        guess: postprocess::Settings::default(),
+        way: Way::tract(system::cores()),
         keeps_packed: false,
     };
-    Classifier::open(choice, &settings).err().map(|error| error.to_string())
+    crate::engines::open_classifier(choice, &settings).err().map(|error| error.to_string())
 }
 
 fn verify(folder: Option<&Path>, out: &mut dyn Write) -> anyhow::Result<ExitCode> {
@@ -94,7 +95,7 @@ fn verify(folder: Option<&Path>, out: &mut dyn Write) -> anyhow::Result<ExitCode
     let catalog = match read(folder) {
         Ok(catalog) => catalog,
         Err(error) => {
-            let shipped = Catalog::read(&places::models(folder)?)?; // or that is the error
+            let shipped = Catalog::read(&paths::models(folder)?)?; // or that is the error
             failed += 1;
             writeln!(out, "what was added cannot be read, move its catalog aside or mend it: {error}")?;
             shipped

@@ -6,16 +6,16 @@ use std::sync::atomic::AtomicBool;
 
 use serde_json::{Value, json};
 
-use super::setup::{Setup, board};
 use super::{known, write_json};
-use crate::catalog::Choice;
 use crate::cli::PickArgs;
-use crate::engine::Way;
-use crate::measurement::Measurement;
-use crate::pick::{Bound, Candidate, LINE_MIB, LINE_SHARE, Pick, Verdict, reason};
-use crate::scaling::{TARGET_MILLION_MACS, objective, phi_of_macs};
+use crate::session::{Setup, board};
+use phicam_engine::Way;
+use phicam_model::catalog::Choice;
+use phicam_model::efficientnet::compound_scaling::{TARGET_MILLION_MACS, objective, phi_of_macs};
+use phicam_policy::measurement::Measurement;
+use phicam_policy::picker::{Bound, Candidate, LINE_MIB, LINE_SHARE, Pick, Verdict, explain};
 
-mod explain;
+mod plot;
 mod soak;
 mod what_if;
 
@@ -30,7 +30,7 @@ pub fn pick(args: PickArgs, out: &mut dyn Write) -> anyhow::Result<ExitCode> {
         pick = soak::soak(&mut setup, pick, seconds)?;
     }
     if let Some(path) = &args.explain {
-        explain::write(&pick, path)?;
+        plot::write(&pick, path)?;
     }
     let beyond = if args.what_if { what_if::time(&mut setup, pick.way)? } else { what_if::beyond(&setup, pick.way) };
     let best = what_if::best(&beyond, pick.choice.top1_percent);
@@ -48,7 +48,7 @@ pub fn pick(args: PickArgs, out: &mut dyn Write) -> anyhow::Result<ExitCode> {
         what_if::table(&beyond, out)?;
     }
     writeln!(out, "\nboard {}: {}", board.name, board.in_words())?;
-    writeln!(out, "{}", reason(&pick))?;
+    writeln!(out, "{}", explain(&pick))?;
     match best {
         Some(best) => writeln!(out, "{}", what_if::advice(best))?,
         None if args.what_if => writeln!(out, "nothing more accurate than the pick fits, of what is published")?,
@@ -154,7 +154,7 @@ fn as_json(pick: &Pick) -> Value {
         "engine": pick.way.engine,
         "precision": pick.way.precision,
         "threads": pick.way.threads,
-        "reason": reason(pick),
+        "reason": explain(pick),
         "limit": match pick.bound {
             Bound::Time => "time",
             Bound::Memory => "memory",

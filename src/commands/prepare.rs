@@ -8,12 +8,12 @@ use anyhow::{Context, bail};
 use log::info;
 
 use super::exit;
-use super::setup::{Doing, Setup, board};
 use crate::cli::PrepareArgs;
-use crate::engine::{Name, onnxruntime};
-use crate::pick::reason;
-use crate::places;
-use crate::sampling::Effort;
+use crate::session::{Doing, Setup, board};
+use phicam_engine::Name;
+use phicam_platform::paths;
+use phicam_policy::picker::explain;
+use phicam_policy::sampling::Effort;
 
 pub fn prepare(args: PrepareArgs, out: &mut dyn Write) -> anyhow::Result<ExitCode> {
     let board = board(&args.board)?;
@@ -24,10 +24,10 @@ pub fn prepare(args: PrepareArgs, out: &mut dyn Write) -> anyhow::Result<ExitCod
              `phicam doctor` says what is here"
         );
     };
-    let state = places::kept_state().context("nothing can be kept: name a folder with PHICAM_STATE")?;
+    let state = paths::kept_state().context("nothing can be kept: name a folder with PHICAM_STATE")?;
     if args.fresh {
         setup.remembered.forget();
-        let folder = state.join(onnxruntime::PREPARED);
+        let folder = state.join(phicam_engine_onnxruntime::PREPARED);
         if folder.exists() {
             std::fs::remove_dir_all(&folder).with_context(|| format!("{} cannot be removed", folder.display()))?;
         }
@@ -43,7 +43,7 @@ pub fn prepare(args: PrepareArgs, out: &mut dyn Write) -> anyhow::Result<ExitCod
     };
     if !args.all && setup.pinned.is_none() {
         let pick = setup.pick(&setup.ways.clone(), &stop, &tell)?;
-        writeln!(out, "{}", reason(&pick))?;
+        writeln!(out, "{}", explain(&pick))?;
         return Ok(ExitCode::SUCCESS);
     }
     let mut failed = false;

@@ -11,30 +11,26 @@ use log::{error, info, warn};
 use signal_hook::consts::{SIGINT, SIGTERM};
 use signal_hook::flag;
 
-use super::health::keep_watch;
-use super::setup::{Setup, board, classifier_settings};
 use super::{exit, write_json};
 use crate::board::Board;
-use crate::budget::Budget;
-use crate::camera::CameraCounts;
-use crate::classifier::{self, Classifier, Model};
 use crate::cli::RunArgs;
-use crate::display::Display;
-use crate::engine::{Name, Way};
-use crate::pick::{Pick, reason};
-use crate::pipeline::{Counts, Line};
-use crate::watch::{Again, Open, Watch};
-use crate::{camera, display, json, places};
+use crate::service::health_monitor::keep_watch;
+use crate::session::{Setup, board, classifier_settings};
+use phicam_camera::CameraCounts;
+use phicam_camera::reconnect::{Again, Open, Watch};
+use phicam_display::Display;
+use phicam_engine::{Name, Way};
+use phicam_pipeline::answer_json;
+use phicam_pipeline::classify;
+use phicam_pipeline::classify::{Classifier, Model};
+use phicam_pipeline::{Counts, Line};
+use phicam_platform::paths;
+use phicam_policy::budget::Budget;
+use phicam_policy::picker::{Pick, explain};
 
-mod calm;
-mod cooling;
-mod deciding;
-mod keeping;
-mod service;
-mod soak;
-use deciding::{decide, open_largest, processor};
-use keeping::{Keeper, Kept};
-use service::Limits;
+use crate::service::model_controller::Limits;
+use crate::service::selection::{decide, open_largest, processor};
+use crate::service::supervisor::{Keeper, Kept};
 
 pub fn run(args: RunArgs, out: &mut dyn Write) -> anyhow::Result<ExitCode> {
     let stop = stop_on_signals()?;
@@ -85,7 +81,7 @@ pub fn run(args: RunArgs, out: &mut dyn Write) -> anyhow::Result<ExitCode> {
         scope.spawn(|| keep_watch(&line, &names, limit_ms, &stop));
         let ended = line.run(&mut camera, first, &mut displays, args.frames, &mut |told| {
             if args.json {
-                let object = json::answer(told.answer, told.age_ms, told.dropped);
+                let object = answer_json::answer(told.answer, told.age_ms, told.dropped);
                 write_error = write_error.take().or(write_json(out, &object).err());
                 if write_error.is_some() {
                     stop.store(true, Ordering::Relaxed);
@@ -118,7 +114,7 @@ fn look_after(
     mut keeper: Keeper<'_, '_>,
     mut pick: Pick,
     setup: &mut Setup,
-    settings: &classifier::Settings,
+    settings: &classify::Settings,
     current: &mut (String, Way),
     stop: &AtomicBool,
 ) {
@@ -171,17 +167,17 @@ struct First {
     undecided: bool,
 }
 
-fn first_to_answer(setup: &Setup, settings: &classifier::Settings) -> anyhow::Result<First> {
+fn first_to_answer(setup: &Setup, settings: &classify::Settings) -> anyhow::Result<First> {
     if let Some(pinned) = &setup.pinned {
         info!("{} ({}), as named: no limit is checked", pinned.name, pinned.phi_in_words());
         // Where a GPU seems to be there as well, it is tried beside the line.
-        let classifier = Classifier::open(pinned, settings)?;
+        let classifier = crate::engines::open_classifier(pinned, settings)?;
         return Ok(First { classifier, pick: None, undecided: setup.ways.len() > 1 });
     }
     let [all, processor] = [setup.ways.clone(), processor(&setup.ways)];
     for ways in [&all, &processor].into_iter().filter(|ways| !ways.is_empty()) {
         let Some(pick) = setup.pick_remembered(ways)? else { continue };
-        info!("{}", reason(&pick));
+        info!("{}", explain(&pick));
         match open_largest(&pick, settings) {
             Some(classifier) => {
                 let undecided = ways.len() < setup.ways.len() || setup.is_doubtful(&setup.ways);
@@ -191,7 +187,7 @@ fn first_to_answer(setup: &Setup, settings: &classifier::Settings) -> anyhow::Re
         }
     }
     for choice in &setup.admitted {
-        match Classifier::open(choice, settings) {
+        match crate::engines::open_classifier(choice, settings) {
             Ok(classifier) => {
                 info!("{} ({}) answers until this machine is measured", choice.name, choice.phi_in_words());
                 return Ok(First { classifier, pick: None, undecided: true });
@@ -203,28 +199,28 @@ fn first_to_answer(setup: &Setup, settings: &classifier::Settings) -> anyhow::Re
 }
 
 /// The same choice by the CPU engine, where another engine failed.
-fn on_the_processor(failed: &Model, settings: &classifier::Settings) -> Option<Classifier> {
+fn on_the_processor(failed: &Model, settings: &classify::Settings) -> Option<Classifier> {
     if failed.way.engine == Name::Tract {
         return None;
     }
-    let settings = classifier::Settings { way: Way::tract(settings.way.threads), ..*settings };
-    let opened = Classifier::open(&failed.choice, &settings);
+    let settings = classify::Settings { way: Way::tract(settings.way.threads), ..*settings };
+    let opened = crate::engines::open_classifier(&failed.choice, &settings);
     opened.map_err(|error| error!("{} cannot go on by {}: {error}", failed.choice.name, settings.way)).ok()
 }
 
 /// The camera that the user named must open; one that only the board file names may still come. A lost one is looked for.
 fn open_camera(args: &RunArgs, board: &Board) -> anyhow::Result<Watch<'static>> {
     let settings = args.camera.as_ref().unwrap_or(&board.camera).clone();
-    let open: Open = Box::new(|settings: &camera::Settings| {
-        camera::open(settings, places::samples).map_err(|error| error.to_string())
+    let open: Open = Box::new(|settings: &phicam_camera::Settings| {
+        phicam_camera::open(settings, paths::samples).map_err(|error| error.to_string())
     });
     let again = |settings| Again { settings, open };
-    match camera::open(&settings, places::samples) {
+    match phicam_camera::open(&settings, paths::samples) {
         Ok(camera) => {
             info!("camera {}", camera.describe());
             Ok(Watch::over(camera, Some(again(settings))))
         }
-        Err(camera::OpenError::Camera(error)) if args.camera.is_none() && error.is_lost() => {
+        Err(phicam_camera::OpenError::Camera(error)) if args.camera.is_none() && error.is_lost() => {
             warn!("going on without the camera of board {}, looking for it: {error}", board.name);
             Ok(Watch::missing(again(settings)))
         }
@@ -234,19 +230,19 @@ fn open_camera(args: &RunArgs, board: &Board) -> anyhow::Result<Watch<'static>> 
 
 /// What the user named must open; what only the board file names may be missing, announced.
 fn open_displays(args: &RunArgs, board: &Board) -> anyhow::Result<Vec<Box<dyn Display>>> {
-    let is_terminal = |settings: &&display::Settings| matches!(settings, display::Settings::Terminal {});
+    let is_terminal = |settings: &&phicam_display::Settings| matches!(settings, phicam_display::Settings::Terminal {});
     if args.json && args.display.iter().any(|settings| is_terminal(&settings)) {
         bail!("--json and --display terminal both want standard output; leave one of them out");
     }
     let mut displays = Vec::new();
     for settings in &args.display {
-        displays.extend(display::open(settings).context("display")?);
+        displays.extend(phicam_display::open(settings).context("display")?);
     }
     if args.display.is_empty() {
-        let terminal = [display::Settings::Terminal {}];
+        let terminal = [phicam_display::Settings::Terminal {}];
         let boards = if board.display.is_empty() { &terminal[..] } else { &board.display[..] };
         for settings in boards.iter().filter(|settings| !(args.json && is_terminal(settings))) {
-            match display::open(settings) {
+            match phicam_display::open(settings) {
                 Ok(opened) => displays.extend(opened),
                 Err(error) => warn!("going on without a display of board {}: {error}", board.name),
             }

@@ -6,16 +6,16 @@ use std::process::ExitCode;
 use serde_json::{Value, json};
 
 use crate::cli::ScaleArgs;
-use crate::efficientnet::{Cost, Family, Network};
-use crate::scaling::{Coefficients, Scale};
+use phicam_model::efficientnet::compound_scaling::{Coefficients, Scale};
+use phicam_model::efficientnet::{Cost, Family, Network};
 
 mod compare;
+mod export_onnx;
+mod grid_search;
 mod network;
-mod onnx;
 mod plot;
-mod scores;
-mod search;
-mod table;
+mod released_table;
+mod scores_csv;
 mod timing;
 
 pub use network::Unaffordable;
@@ -28,13 +28,13 @@ pub fn scale(args: ScaleArgs, out: &mut dyn Write) -> anyhow::Result<ExitCode> {
     if args.compare {
         compare::compare(&args, out)?;
     } else if args.search {
-        search::search(&args, out)?;
+        grid_search::search(&args, out)?;
     } else if let Some(path) = &args.plot {
         plot::plot(path, &args, out)?;
     } else if args.network.is_some() || args.flops.is_some() {
         network::network(&args, out)?;
     } else {
-        table::table(args.json, out)?;
+        released_table::table(args.json, out)?;
     }
     Ok(ExitCode::SUCCESS)
 }
@@ -60,7 +60,7 @@ impl Sized {
 
     /// Resolution r, as a multiple of the base network's.
     fn resolution(&self) -> f64 {
-        f64::from(self.side) / f64::from(crate::scaling::BASE_SIDE)
+        f64::from(self.side) / f64::from(phicam_model::efficientnet::compound_scaling::BASE_SIDE)
     }
 
     /// `family`, `phi` (by d·w²·r²), `depth`, `width`, `side` (pixels), `million_parameters` (with batch norm, as

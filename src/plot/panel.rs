@@ -3,7 +3,7 @@
 use plotters::prelude::DrawingBackend;
 
 use super::canvas::{CAPITAL, Canvas, GREY, INK, RULE};
-use super::labels::{Box2, Surroundings, Wanted, along};
+use super::label_placement::{Box2, Surroundings, Wanted, along};
 use super::{Axis, Colour, Mark, Panel, PlotError, Series};
 
 /// The pixels between the axes.

@@ -127,7 +127,7 @@ fn every_pixel_format_played_into_a_camera_is_read_as_the_standards_have_it() {
     let player = board.play("/dev/video0", "MJPG", (640, 480), 15, std::slice::from_ref(&jpeg));
     let taken = take(&board, "v4l2:");
     let mut pixels = Vec::new();
-    phicam::decode::decode(&jpeg, &mut pixels).unwrap();
+    phicam_frame::decode::decode(&jpeg, &mut pixels).unwrap();
     assert!(taken.raw.starts_with(&jpeg), "other bytes than were played");
     // The decoder's ARM kernels round as its x86 ones do, or nearly.
     let (most, mean) = levels_apart(&taken.rgb, &pixels);

@@ -1,8 +1,8 @@
 //! The frame on a plane of its own, on a card that has such planes: what they are together is what the file shows.
 
-use phicam::frame::Rect;
-use phicam::frame::Size;
-use phicam::overlay::Layout;
+use phicam_frame::Rect;
+use phicam_frame::Size;
+use phicam_pipeline::overlay::Layout;
 
 use super::common::board::Board;
 use super::common::board::camera::{frame, photograph};

@@ -1,7 +1,7 @@
 //! The service on a system with systemd and udev, as Debian, Raspberry Pi OS and JetPack have them.
 
 use super::common::board::Board;
-use super::line::{CAMERA, board_file, deploy, health, photograph, shows};
+use super::pipeline::{CAMERA, board_file, deploy, health, photograph, shows};
 
 #[test]
 #[ignore = "boots the virtual board: just test-systemd"]

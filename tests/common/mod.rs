@@ -4,15 +4,15 @@
 use std::path::{Path, PathBuf};
 use std::time::Instant;
 
-use phicam::frame::{Frame, FrameInfo, FramePool, Size};
+use phicam_frame::{Frame, FrameInfo, FramePool, Size};
 
-pub mod added;
 pub mod board;
-pub mod deploying;
+pub mod deploy_harness;
 pub mod gstreamer;
-pub mod line;
+pub mod pipeline;
 pub mod program;
-pub mod seeded;
+pub mod random_models;
+pub mod user_models;
 
 pub fn root() -> PathBuf {
     PathBuf::from(env!("CARGO_MANIFEST_DIR"))
@@ -37,8 +37,8 @@ pub fn photographs() -> Vec<PathBuf> {
     photographs
 }
 
-pub fn catalog() -> phicam::catalog::Catalog {
-    phicam::catalog::Catalog::read(&root().join("models")).unwrap()
+pub fn catalog() -> phicam_model::catalog::Catalog {
+    phicam_model::catalog::Catalog::read(&root().join("models")).unwrap()
 }
 
 /// Pixels of a PNG, by a decoder that has no part in the program's own reading of the same file.
@@ -52,7 +52,7 @@ pub fn decoded(path: &Path) -> (Size, Vec<u8>) {
     let bytes = std::fs::read(path).unwrap();
     let mut pixels = Vec::new();
     let size =
-        phicam::decode::decode(&bytes, &mut pixels).unwrap_or_else(|error| panic!("{}: {error}", path.display()));
+        phicam_frame::decode::decode(&bytes, &mut pixels).unwrap_or_else(|error| panic!("{}: {error}", path.display()));
     (size, pixels)
 }
 

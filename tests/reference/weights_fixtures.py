@@ -1,4 +1,4 @@
-"""Writes tests/weights/: tiny files that torch and safetensors really saved, and `expected.json`, what is in them.
+"""Writes crates/checkpoint/tests/weights/: tiny files that torch and safetensors really saved, and `expected.json`, what is in them.
 
 Run by hand with torch and safetensors installed: `python weights_fixtures.py`. Torch names the storages of its older
 form by where they lay in memory, so those files differ from run to run in these names alone.
@@ -12,7 +12,7 @@ from pathlib import Path
 import safetensors.torch
 import torch
 
-FOLDER = Path(__file__).resolve().parent.parent / "weights"
+FOLDER = Path(__file__).resolve().parents[2] / "crates/checkpoint/tests/weights"
 FORMS = {"torch (zip)": "zip", "torch (legacy)": "legacy"}
 FLOATS = (torch.float64, torch.float32, torch.float16, torch.bfloat16)
 expected = {}

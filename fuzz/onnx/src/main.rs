@@ -2,7 +2,7 @@
 #![no_main]
 
 use libfuzzer_sys::fuzz_target;
-use phicam::inspect::{Facts, SLACK_BYTES};
+use phicam_model::onnx::inspect::{Facts, SLACK_BYTES};
 
 fuzz_target!(|bytes: &[u8]| {
     let mut said = None;

@@ -3,10 +3,11 @@
 use std::process::{Command, Stdio};
 
 use super::{Finding, State, bad, good};
-use crate::engine::onnxruntime::{VARIABLE, find, offered};
-use crate::engine::{LibraryError, Name};
-use crate::machine::JetPack;
-use crate::measure::own_words;
+use crate::profiler::child_bench::own_words;
+use phicam_engine::Name;
+use phicam_engine_onnxruntime::LibraryError;
+use phicam_engine_onnxruntime::{VARIABLE, find, offered};
+use phicam_platform::system::JetPack;
 
 /// The folder where a package is installed for this program alone; [`find`] looks there first.
 const FOLDER: &str = "/opt/onnxruntime";

@@ -8,19 +8,20 @@ use anyhow::{Context, bail};
 
 use super::super::exit;
 use super::evaluate;
-use super::file::ModelFile;
-use super::plan::Plan;
-use crate::catalog::added::Lock;
-use crate::catalog::{Catalog, Choice};
+use super::import_plan::Plan;
+use super::model_file::ModelFile;
 use crate::cli::AddArgs;
-use crate::engine::Way;
-use crate::labels::Labels;
-use crate::published::{self, Published};
-use crate::{machine, places};
+use phicam_engine::Way;
+use phicam_model::catalog::user_models::Lock;
+use phicam_model::catalog::{Catalog, Choice};
+use phicam_model::labels::Labels;
+use phicam_model::published_accuracy;
+use phicam_model::published_accuracy::Published;
+use phicam_platform::{paths, system};
 
 pub fn add(args: AddArgs, out: &mut dyn Write) -> anyhow::Result<ExitCode> {
-    let shipped = places::models(args.folder.models.as_deref())?;
-    let state = places::kept_state().context(NO_STATE)?;
+    let shipped = paths::models(args.folder.models.as_deref())?;
+    let state = paths::kept_state().context(NO_STATE)?;
     let name = name(&args)?;
     check_free(&name, &args, &shipped, &state)?;
     let file = ModelFile::open(&args.file)?;
@@ -88,7 +89,7 @@ fn check_free(name: &str, args: &AddArgs, shipped: &Path, state: &Path) -> anyho
 
 /// `phicam models remove`
 pub fn remove(name: &str, out: &mut dyn Write) -> anyhow::Result<ExitCode> {
-    let state = places::kept_state().context(NO_STATE)?;
+    let state = paths::kept_state().context(NO_STATE)?;
     let lock = Lock::take(&state)?;
     if !lock.remove(name)? {
         let network = name.split('@').next().unwrap_or(name);
@@ -102,10 +103,10 @@ pub fn remove(name: &str, out: &mut dyn Write) -> anyhow::Result<ExitCode> {
 
 /// What the user said, else the file's name; with characters that need no quotes anywhere.
 fn name(args: &AddArgs) -> anyhow::Result<String> {
-    let name = args.name.clone().unwrap_or_else(|| published::stem(&args.file));
+    let name = args.name.clone().unwrap_or_else(|| published_accuracy::stem(&args.file));
     let plain = |c: char| c.is_ascii_alphanumeric() || "._-".contains(c);
     let starts = name.starts_with(|c: char| c.is_ascii_alphanumeric());
-    if name.len() > 64 || !name.chars().all(plain) || !starts || published::is_file_name(&name) {
+    if name.len() > 64 || !name.chars().all(plain) || !starts || published_accuracy::is_file_name(&name) {
         bail!(
             "`{name}` cannot be its name: 1 to 64 letters, digits, `.`, `_` and `-`, beginning with one of the first \
              two and not ending as a file's; give one with --name"
@@ -117,11 +118,13 @@ fn name(args: &AddArgs) -> anyhow::Result<String> {
 /// The rows of the table of published weights for this file, by the name that the user gave or by its path.
 fn published_as(args: &AddArgs, file: &ModelFile) -> Vec<Published> {
     let Some((network, torchvision)) = file.released() else { return Vec::new() };
-    if file.classes() != crate::efficientnet::IMAGENET_CLASSES {
+    if file.classes() != phicam_model::efficientnet::IMAGENET_CLASSES {
         return Vec::new(); // trained further, for something else
     }
-    let by_name = args.name.as_ref().map(|name| published::of_file(Path::new(name), network, torchvision));
-    by_name.filter(|rows| !rows.is_empty()).unwrap_or_else(|| published::of_file(&args.file, network, torchvision))
+    let by_name = args.name.as_ref().map(|name| published_accuracy::of_file(Path::new(name), network, torchvision));
+    by_name
+        .filter(|rows| !rows.is_empty())
+        .unwrap_or_else(|| published_accuracy::of_file(&args.file, network, torchvision))
 }
 
 /// Tells the accuracy on the user's photographs. It stays a remark: on other pictures than the others' it says nothing
@@ -129,7 +132,7 @@ fn published_as(args: &AddArgs, file: &ModelFile) -> Vec<Published> {
 fn try_it(lock: &Lock, choices: &[Choice], dir: &Path, out: &mut dyn Write) -> anyhow::Result<ExitCode> {
     let mut code = ExitCode::SUCCESS;
     for choice in choices {
-        let score = evaluate::score(choice, dir, Way::tract(machine::cores()))?;
+        let score = evaluate::score(choice, dir, Way::tract(system::cores()))?;
         writeln!(out, "{} on {}: {}", choice.name, dir.display(), evaluate::in_words(&score))?;
         if choice.top1_percent.is_none() {
             let (top1, pictures) = (score.top1_percent(), score.pictures);

@@ -8,18 +8,18 @@ use anyhow::{Context, bail};
 use log::warn;
 use serde_json::json;
 
-use super::super::pictures::read;
-use super::super::setup::{Setup, board};
+use super::super::image_files::read;
 use super::super::{exit, write_json};
-use crate::camera::is_picture;
-use crate::catalog::Choice;
-use crate::classifier::{self, Classifier};
 use crate::cli::{BoardArgs, BudgetArgs, ChoiceArgs};
-use crate::engine::Way;
-use crate::frame::FramePool;
-use crate::guess;
-use crate::labels::Labels;
-use crate::strict::did_you_mean;
+use crate::session::{Setup, board};
+use phicam_camera::is_picture;
+use phicam_engine::Way;
+use phicam_frame::FramePool;
+use phicam_model::catalog::Choice;
+use phicam_model::labels::Labels;
+use phicam_pipeline::classify;
+use phicam_pipeline::classify::postprocess;
+use phicam_platform::config_file::did_you_mean;
 
 /// How often a model was right.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -89,9 +89,11 @@ pub fn in_words(score: &Score) -> String {
 
 /// Classifies every picture in the folders of `dir`, whose names are labels.
 pub fn score(choice: &Choice, dir: &Path, way: Way) -> anyhow::Result<Score> {
-    let guess = guess::Settings { smoothing: std::time::Duration::ZERO, ..guess::Settings::default() };
-    let mut classifier =
-        Classifier::open(choice, &classifier::Settings { view: Default::default(), guess, way, keeps_packed: false })?;
+    let guess = postprocess::Settings { smoothing: std::time::Duration::ZERO, ..postprocess::Settings::default() };
+    let mut classifier = crate::engines::open_classifier(
+        choice,
+        &classify::Settings { view: Default::default(), guess, way, keeps_packed: false },
+    )?;
     let pictures = pictures(dir, &classifier.model().labels)?;
     let (mut pool, mut score) = (FramePool::default(), Score::default());
     for (class, file) in pictures {

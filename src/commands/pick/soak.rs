@@ -5,10 +5,10 @@ use std::sync::atomic::AtomicBool;
 use anyhow::bail;
 use log::{info, warn};
 
-use super::super::setup::Setup;
-use crate::measure::measure_at_rate;
-use crate::pick::{Pick, holds};
-use crate::sampling::Effort;
+use crate::profiler::child_bench::measure_at_rate;
+use crate::session::Setup;
+use phicam_policy::picker::{Pick, holds};
+use phicam_policy::sampling::Effort;
 
 /// The pick, or what fits in its place. What a choice took in so long is remembered of it.
 pub fn soak(setup: &mut Setup, pick: Pick, seconds: f64) -> anyhow::Result<Pick> {
@@ -20,9 +20,9 @@ pub fn soak(setup: &mut Setup, pick: Pick, seconds: f64) -> anyhow::Result<Pick>
         info!("{} by {} is to hold for {seconds:.0} s", pick.choice.name, pick.way);
         let found = measure_at_rate(&pick.choice, &setup.folder, pick.way, effort, setup.budget.frame_ms, &stop)?;
         // As exact as there is: the pick does not measure it again.
-        let frames = found.frames.max(crate::pick::MOST_FRAMES + 1);
+        let frames = found.frames.max(phicam_policy::picker::MOST_FRAMES + 1);
         let (held, p95_ms) = (holds(&found, &setup.budget), found.total_ms.p95);
-        setup.remembered.put(&pick.choice, crate::measurement::Measurement { asked_frames: frames, ..found });
+        setup.remembered.put(&pick.choice, phicam_policy::measurement::Measurement { asked_frames: frames, ..found });
         if held {
             info!("{} held: {p95_ms:.1} ms at p95 over {seconds:.0} s", pick.choice.name);
             return setup.repick();

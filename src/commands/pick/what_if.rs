@@ -9,16 +9,17 @@ use anyhow::Context;
 use log::info;
 use serde_json::{Value, json};
 
-use super::super::setup::Setup;
-use crate::catalog::{Choice, Layout};
-use crate::efficientnet::{Family, Form, Padding, RELEASED, Storage, write_seeded};
-use crate::engine::Way;
-use crate::measure::measure;
-use crate::measurement::{MeasureError, Measurement};
-use crate::pick::{Verdict, judge};
-use crate::places;
-use crate::published::{self, Published};
-use crate::sampling::Effort;
+use crate::profiler::child_bench::measure;
+use crate::session::Setup;
+use phicam_engine::Way;
+use phicam_model::catalog::{Choice, Layout};
+use phicam_model::efficientnet::{Family, Form, Padding, RELEASED, Storage, write_seeded};
+use phicam_model::published_accuracy;
+use phicam_model::published_accuracy::Published;
+use phicam_platform::paths;
+use phicam_policy::measurement::{MeasureError, Measurement};
+use phicam_policy::picker::{Verdict, judge};
+use phicam_policy::sampling::Effort;
 
 /// Of the weights; times do not depend on it.
 const SEED: u64 = 1;
@@ -41,7 +42,7 @@ pub fn beyond(setup: &Setup, way: Way) -> Vec<Beyond> {
         .iter()
         .filter(|released| !setup.known.contains(&released.scaled()))
         .filter_map(|released| {
-            let published = published::best(released.name)?;
+            let published = published_accuracy::best(released.name)?;
             let side = published.side;
             let scaled = Some(released.scaled());
             let file = folder().join(format!("{}.onnx", released.name));
@@ -62,7 +63,7 @@ pub fn beyond(setup: &Setup, way: Way) -> Vec<Beyond> {
 
 /// Where networks are written to be timed; of this process alone.
 fn folder() -> PathBuf {
-    places::state().join(format!("what-if.{}", std::process::id()))
+    paths::state().join(format!("what-if.{}", std::process::id()))
 }
 
 /// Whether it keeps the budget, as far as it is known.
@@ -117,7 +118,7 @@ fn write(one: &Beyond) -> anyhow::Result<()> {
     let path: &Path = &one.choice.network.file;
     std::fs::create_dir_all(folder()).with_context(|| format!("{} cannot be made", folder().display()))?;
     let form = Form { side: one.choice.side, padding: Padding::Same, storage: Storage::Half };
-    let written = places::replace_with(path, |out| write_seeded(&network, form, SEED, out));
+    let written = paths::replace_with(path, |out| write_seeded(&network, form, SEED, out));
     written.with_context(|| format!("{} cannot be written", path.display())).map(drop)
 }
 

@@ -8,10 +8,10 @@ use serde_json::{Value, json};
 use super::{Sized, joined, network, timing, work};
 use crate::cli::ScaleArgs;
 use crate::commands::write_json;
-use crate::efficientnet::{Family, Network};
-use crate::engine::{Name, Way};
-use crate::machine;
-use crate::scaling::BASE_SIDE;
+use phicam_engine::{Name, Way};
+use phicam_model::efficientnet::compound_scaling::BASE_SIDE;
+use phicam_model::efficientnet::{Family, Network};
+use phicam_platform::system;
 
 /// Sides that convolutions like, in pixels.
 const SIDE_STEP: u32 = 8;
@@ -104,7 +104,7 @@ pub fn compare(args: &ScaleArgs, out: &mut dyn Write) -> anyhow::Result<()> {
         Some(limit) => at(args.family.unwrap_or(Family::B), limit)?,
         None => paper(),
     };
-    let threads = args.threads.map_or_else(machine::cores, usize::from);
+    let threads = args.threads.map_or_else(system::cores, usize::from);
     if args.time {
         for case in &mut cases {
             info!("timing {} ({} MACs) on {threads} threads", case.name, work(case.sized.cost.million_macs()));
@@ -113,7 +113,7 @@ pub fn compare(args: &ScaleArgs, out: &mut dyn Write) -> anyhow::Result<()> {
     }
     if args.json {
         let timed = json!({
-            "engine": Name::Tract, "precision": "f32", "threads": threads, "processor": machine::processor(),
+            "engine": Name::Tract, "precision": "f32", "threads": threads, "processor": system::processor(),
         });
         let object = json!({
             "limit_million_macs": args.flops,
@@ -124,7 +124,7 @@ pub fn compare(args: &ScaleArgs, out: &mut dyn Write) -> anyhow::Result<()> {
     }
     table(args, &cases, out)?;
     if args.time {
-        let processor = machine::processor();
+        let processor = system::processor();
         writeln!(
             out,
             "p50 ms: the network alone, {}, {processor}; weights are seeded, which costs \

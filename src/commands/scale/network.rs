@@ -4,10 +4,10 @@ use std::io::Write;
 
 use serde_json::{Value, json};
 
-use super::{Sized, family_name, joined, onnx, work};
+use super::{Sized, export_onnx, family_name, joined, work};
 use crate::cli::{ScaleArgs, Which};
 use crate::commands::write_json;
-use crate::efficientnet::{Cost, Family, IMAGENET_CLASSES, Kind, Layer, Network, STAGES};
+use phicam_model::efficientnet::{Cost, Family, IMAGENET_CLASSES, Kind, Layer, Network, STAGES};
 
 /// No network of the family needs so little.
 #[derive(Debug, thiserror::Error)]
@@ -77,14 +77,14 @@ pub fn network(args: &ScaleArgs, out: &mut dyn Write) -> anyhow::Result<()> {
     let asked = asked(args)?;
     let layers = layers(&asked.sized);
     let stages = stages(&asked.sized, &layers);
-    let written = args.onnx.as_deref().map(|path| onnx::write(path, &asked.sized, args.seed)).transpose()?;
+    let written = args.onnx.as_deref().map(|path| export_onnx::write(path, &asked.sized, args.seed)).transpose()?;
     if args.json {
         let object = json!({
             "name": asked.name,
             "asked_phi": asked.phi,
             "classes": asked.sized.network.classes,
             "limit_million_macs": args.flops,
-            "onnx": written.as_ref().map(onnx::Written::as_json),
+            "onnx": written.as_ref().map(export_onnx::Written::as_json),
             "stages": stages.iter().map(Stage::as_json).collect::<Vec<_>>(),
             "layers": layers.iter().map(|(stage, layer)| layer_as_json(*stage, layer)).collect::<Vec<_>>(),
         });

@@ -8,15 +8,15 @@ use log::warn;
 use serde_json::json;
 
 use super::Sized;
-use crate::catalog::{Catalog, Choice};
 use crate::cli::ScaleArgs;
 use crate::commands::write_json;
-use crate::efficientnet::{Family, RELEASED, Released};
-use crate::engine::Way;
-use crate::measure::Remembered;
 use crate::plot::{Axis, BLUE, Colour, GREEN, Mark, ORANGE, Panel, Picture, Point, Series};
-use crate::scaling::Coefficients;
-use crate::{machine, places};
+use crate::profiler::child_bench::Remembered;
+use phicam_engine::Way;
+use phicam_model::catalog::{Catalog, Choice};
+use phicam_model::efficientnet::compound_scaling::Coefficients;
+use phicam_model::efficientnet::{Family, RELEASED, Released};
+use phicam_platform::{paths, system};
 
 /// Ends of the φ axis, unless a choice lies beyond: the smallest one shipped and b7, with room for their names.
 const PHI: (f64, f64) = (-3.1, 7.3);
@@ -39,12 +39,12 @@ struct Shown {
 /// With `--json` one object: `file`, `bytes`, `choices` (how many of the catalog are shown) and `measured` (how many of
 /// them with the time remembered for this machine).
 pub fn plot(path: &Path, args: &ScaleArgs, out: &mut dyn Write) -> anyhow::Result<()> {
-    let threads = machine::cores();
+    let threads = system::cores();
     let choices = choices(args, threads);
     let picture = picture(&choices, threads);
     let svg = path.extension().is_some_and(|ending| ending.eq_ignore_ascii_case("svg"));
     let bytes = if svg { picture.svg()?.into_bytes() } else { picture.png()? };
-    places::replace_file(path, &bytes).with_context(|| format!("{} cannot be written", path.display()))?;
+    paths::replace_file(path, &bytes).with_context(|| format!("{} cannot be written", path.display()))?;
     let (shown, size) = (choices.len(), bytes.len());
     let measured = choices.iter().filter(|choice| choice.total_ms.is_some()).count();
     if args.json {
@@ -64,7 +64,7 @@ pub fn plot(path: &Path, args: &ScaleArgs, out: &mut dyn Write) -> anyhow::Resul
 
 /// The shipped choices by work; without a catalog none, announced. Those without φ or accuracy have no place.
 fn choices(args: &ScaleArgs, threads: usize) -> Vec<Shown> {
-    let folder = places::models(args.models.as_deref()).map_err(anyhow::Error::from);
+    let folder = paths::models(args.models.as_deref()).map_err(anyhow::Error::from);
     let catalog = match folder.and_then(|folder| Ok(Catalog::read(&folder)?)) {
         Ok(catalog) => catalog,
         Err(error) => {
@@ -72,7 +72,7 @@ fn choices(args: &ScaleArgs, threads: usize) -> Vec<Shown> {
             return Vec::new();
         }
     };
-    let remembered = Remembered::read(&places::state());
+    let remembered = Remembered::read(&paths::state());
     let shown = |choice: &Choice| {
         let time = remembered.get(choice, Way::tract(threads)).map(|found| found.total_ms.p50);
         let released = Released::named(&choice.network.name);
@@ -190,7 +190,7 @@ fn time(choices: &[Shown], threads: usize) -> Option<Panel> {
     });
     let times = || series.points.iter().map(|point| point.y);
     let (least, most) = (times().reduce(f64::min)?, times().reduce(f64::max)?);
-    let processor = machine::processor();
+    let processor = system::processor();
     let title = format!("milliseconds from frame to guess, the median: {}, {processor}", Way::tract(threads));
     let y = Axis::logarithmic(&title, (least / 1.6, most * 2.2), |ms| format!("{ms}"));
     Some(Panel { y, share: 1.0, series: vec![Series { label_towards: (-0.2, -1.0), ..series }] })

@@ -5,12 +5,13 @@ use std::time::{Duration, Instant};
 use anyhow::{Context, bail};
 
 use super::Sized;
-use super::onnx::{check_size, form};
-use crate::catalog::Layout;
-use crate::efficientnet::write_seeded;
-use crate::engine::{Engine, Tract};
-use crate::machine;
-use crate::stats::Stage;
+use super::export_onnx::{check_size, form};
+use phicam_engine::Engine;
+use phicam_engine::latency::Stage;
+use phicam_engine_cpu::Tract;
+use phicam_model::catalog::Layout;
+use phicam_model::efficientnet::write_seeded;
+use phicam_platform::system;
 
 /// Runs that are not counted: caches and clocks settle.
 const WARM_UP: u32 = 2;
@@ -21,7 +22,7 @@ const ENOUGH: Duration = Duration::from_millis(1000);
 pub fn median_ms(name: &str, sized: &Sized, threads: usize) -> anyhow::Result<f64> {
     check_size(sized).with_context(|| format!("{name} cannot be timed"))?;
     let needed_mib = 3.0 * 4.0 * sized.cost.folded_parameters as f64 / (1 << 20) as f64;
-    if let Some((_, free_mib)) = machine::memory_mib().filter(|(_, free)| *free < needed_mib) {
+    if let Some((_, free_mib)) = system::memory_mib().filter(|(_, free)| *free < needed_mib) {
         bail!("{name} cannot be timed: loading it takes {needed_mib:.0} MiB, {free_mib:.0} are free; choose less work");
     }
     let mut onnx = Vec::new();

@@ -1,0 +1,129 @@
+//! Which camera, as a board file or a URI names it.
+
+use super::{gst, v4l2};
+
+/// Which camera, and how it is set up. In a board file, `kind = "files"`, `"pattern"`, `"v4l2"`, `"gst"`, `"csi"`.
+#[derive(Clone, Debug, PartialEq, serde::Deserialize)]
+#[serde(tag = "kind", rename_all = "lowercase", deny_unknown_fields)]
+pub enum Settings {
+    /// Pictures from files: each for a while, folders inside as films.
+    Files {
+        /// A folder, a pattern, or files apart by commas; the sample photographs where there is none.
+        path: Option<String>,
+        /// How long each picture is shown, in milliseconds.
+        #[serde(default = "default_picture_ms")]
+        picture_ms: u64,
+        /// Pictures a second of a film.
+        #[serde(default = "default_film_fps")]
+        film_fps: f64,
+        /// Whether to begin again after the last.
+        #[serde(default)]
+        repeat: bool,
+    },
+    /// A moving test pattern.
+    Pattern {
+        #[serde(default = "default_width")]
+        width: u32,
+        #[serde(default = "default_height")]
+        height: u32,
+        #[serde(default = "default_fps")]
+        fps: f64,
+    },
+    /// A camera with a V4L2 driver.
+    V4l2(Box<v4l2::Settings>),
+    /// What a GStreamer pipeline gives.
+    Gst(Box<gst::Settings>),
+    /// An image sensor on the CSI connector, by a pipeline that the board's maker has the elements for.
+    Csi(Box<gst::CsiSettings>),
+}
+
+fn default_picture_ms() -> u64 {
+    1500
+}
+fn default_film_fps() -> f64 {
+    8.0
+}
+fn default_width() -> u32 {
+    640
+}
+fn default_height() -> u32 {
+    480
+}
+fn default_fps() -> f64 {
+    30.0
+}
+
+impl Default for Settings {
+    fn default() -> Settings {
+        let (picture_ms, film_fps) = (default_picture_ms(), default_film_fps());
+        Settings::Files { path: None, picture_ms, film_fps, repeat: false }
+    }
+}
+
+/// `files`, `files:DIR`, `pattern`, `pattern:640x480`, `v4l2:`, `v4l2:/dev/video0?size=1280x720`, `csi:0?fps=30`,
+/// `gst:videotestsrc is-live=true`.
+impl std::str::FromStr for Settings {
+    type Err = String;
+
+    fn from_str(uri: &str) -> Result<Settings, String> {
+        let (kind, rest) = uri.split_once(':').map_or((uri, None), |(kind, rest)| (kind, Some(rest)));
+        let (picture_ms, film_fps) = (default_picture_ms(), default_film_fps());
+        match (kind, rest) {
+            ("files", None) => Ok(Settings::default()),
+            ("files", Some(path)) if !path.is_empty() => {
+                Ok(Settings::Files { path: Some(path.into()), picture_ms, film_fps, repeat: false })
+            }
+            ("pattern", None) => {
+                Ok(Settings::Pattern { width: default_width(), height: default_height(), fps: default_fps() })
+            }
+            ("pattern", Some(rest)) => {
+                let (size, fps) = match rest.split_once('@') {
+                    None => (rest, default_fps()),
+                    Some((size, fps)) => {
+                        (size, fps.parse().map_err(|_| format!("fps is `{fps}`, expected a number such as 60"))?)
+                    }
+                };
+                check_fps("fps", fps)?;
+                let (width, height) = phicam_frame::parse_size(size)?;
+                Ok(Settings::Pattern { width, height, fps })
+            }
+            ("v4l2", rest) => Ok(Settings::V4l2(Box::new(v4l2::Settings::parse(rest.unwrap_or(""))?))),
+            ("gst", rest) => Ok(Settings::Gst(Box::new(gst::Settings::parse(rest.unwrap_or(""))?))),
+            ("csi", rest) => Ok(Settings::Csi(Box::new(gst::CsiSettings::parse(rest.unwrap_or(""))?))),
+            _ => Err(format!(
+                "camera is `{uri}`, expected files:DIR, files:'a/*.jpg', pattern, \
+                 pattern:WIDTHxHEIGHT@FPS, v4l2:, v4l2:/dev/videoN, csi:0 or gst:PIPELINE{}",
+                phicam_platform::config_file::did_you_mean(kind, ["files", "pattern", "v4l2", "csi", "gst"])
+            )),
+        }
+    }
+}
+
+impl Settings {
+    /// Numbers that could not be meant; the message says which.
+    pub fn check(&self) -> Result<(), String> {
+        match *self {
+            Settings::V4l2(ref settings) => settings.check(),
+            Settings::Gst(ref settings) => settings.check(),
+            Settings::Csi(ref settings) => settings.check(),
+            Settings::Files { picture_ms, film_fps, .. } => {
+                if picture_ms > 3_600_000 {
+                    return Err(format!("picture_ms is {picture_ms}, the limit is 3600000, an hour"));
+                }
+                check_fps("film_fps", film_fps)
+            }
+            Settings::Pattern { width, height, fps } => {
+                phicam_frame::check_size(width, height)?;
+                check_fps("fps", fps)
+            }
+        }
+    }
+}
+
+/// Refuses frame rates that nobody means.
+pub fn check_fps(name: &str, fps: f64) -> Result<(), String> {
+    match (0.001..=1000.0).contains(&fps) {
+        true => Ok(()),
+        false => Err(format!("{name} is {fps}, expected 0.001 to 1000")),
+    }
+}

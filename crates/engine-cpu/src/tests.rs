@@ -1,0 +1,272 @@
+use std::collections::HashMap;
+
+use phicam_kernels::{Kernels, Machine};
+use tract_onnx::pb::tensor_proto::DataType;
+use tract_onnx::pb::{AttributeProto, ModelProto, NodeProto, TensorProto, attribute_proto};
+
+use crate::*;
+use phicam_model::efficientnet::{Family, Form, Network, Padding, Storage, write_seeded};
+use prost::Message;
+
+mod lookalikes;
+
+const SIDE: u32 = 64;
+
+/// B0 or Lite0 with seeded weights.
+fn onnx(family: Family, padding: Padding, storage: Storage) -> ModelProto {
+    let mut bytes = Vec::new();
+    let form = Form { side: SIDE, padding, storage };
+    write_seeded(&Network::new(family, 1.0, 1.0), form, 7, &mut bytes).unwrap();
+    ModelProto::decode(&bytes[..]).unwrap()
+}
+
+fn plain(family: Family) -> ModelProto {
+    onnx(family, Padding::Same, Storage::Single)
+}
+
+/// Scores of a picture, and what became of the graph.
+fn run(model: &ModelProto, layout: Layout, kernels: Option<&'static Kernels>, threads: usize) -> (Vec<f32>, Report) {
+    let bytes = model.encode_to_vec();
+    let settings = Settings { threads, kernels, machine: Machine::default() };
+    let mut engine = Tract::load_with("test", &bytes, SIDE, layout, settings).unwrap();
+    for (place, value) in engine.input().iter_mut().enumerate() {
+        *value = (place as f32 * 0.37).sin();
+    }
+    let scores = engine.infer().unwrap().to_vec();
+    assert_eq!(engine.infer().unwrap(), scores, "the second run differs");
+    (scores, engine.report.clone())
+}
+
+/// The kernels take all of it, and give what tract gives.
+#[track_caller]
+fn is_fused(model: &ModelProto, layout: Layout) {
+    let (expected, report) = run(model, layout, None, 1);
+    assert!(report.chains.is_empty() && !report.left.is_empty());
+    let range = expected.iter().fold(0f32, |most, score| most.max(score.abs()));
+    for kernels in Kernels::all() {
+        let (scores, report) = run(model, layout, Some(kernels), 1);
+        assert_eq!((&report.chains[..], &report.left[..]), (&[18][..], &[][..]), "{kernels:?}: {report}");
+        let apart = scores.iter().zip(&expected).map(|(a, b)| (a - b).abs()).fold(0.0, f32::max);
+        assert!(apart <= 1e-3 * range, "{kernels:?}: {apart} of {range}");
+        assert_eq!(run(model, layout, Some(kernels), 2).0, scores, "{kernels:?}: two threads");
+    }
+}
+
+fn node(op_type: &str, inputs: &[&str], output: &str, attribute: Vec<AttributeProto>) -> NodeProto {
+    let (input, output) = (inputs.iter().map(|name| name.to_string()).collect(), vec![output.to_string()]);
+    NodeProto { op_type: op_type.into(), name: output[0].clone(), input, output, attribute, ..NodeProto::default() }
+}
+
+fn ints(name: &str, ints: &[i64]) -> AttributeProto {
+    let r#type = attribute_proto::AttributeType::Ints as i32;
+    AttributeProto { name: name.into(), ints: ints.to_vec(), r#type, ..AttributeProto::default() }
+}
+
+fn float(name: &str, f: f32) -> AttributeProto {
+    AttributeProto { name: name.into(), f, r#type: attribute_proto::AttributeType::Float as i32, ..Default::default() }
+}
+
+fn constant(name: &str, dims: &[i64], values: &[f32]) -> TensorProto {
+    let raw_data = values.iter().flat_map(|value| value.to_le_bytes()).collect();
+    let (data_type, dims) = (DataType::Float as i32, dims.to_vec());
+    TensorProto { name: name.into(), dims, data_type, raw_data, ..TensorProto::default() }
+}
+
+/// Replaces each node of `op_type` by others, which give the same value.
+fn replace(model: &mut ModelProto, op_type: &str, with: impl Fn(NodeProto, &mut Vec<TensorProto>) -> Vec<NodeProto>) {
+    let graph = model.graph.as_mut().unwrap();
+    let mut count = 0;
+    for old in std::mem::take(&mut graph.node) {
+        if old.op_type == op_type {
+            count += 1;
+            graph.node.extend(with(old, &mut graph.initializer));
+        } else {
+            graph.node.push(old);
+        }
+    }
+    assert!(count > 0, "no {op_type}");
+}
+
+fn attributes(node: &NodeProto) -> HashMap<&str, &AttributeProto> {
+    node.attribute.iter().map(|attribute| (attribute.name.as_str(), attribute)).collect()
+}
+
+#[test]
+fn both_families_as_phicam_writes_them_with_either_padding_and_storage() {
+    // x · sigmoid(x), Clip with inputs, auto_pad or explicit pads, f16 weights behind a cast.
+    for family in [Family::B, Family::Lite] {
+        for (padding, storage) in [(Padding::Same, Storage::Half), (Padding::Symmetric, Storage::Single)] {
+            is_fused(&onnx(family, padding, storage), Layout::Nchw);
+        }
+    }
+}
+
+#[test]
+fn limits_as_attributes_of_clip() {
+    let mut model = plain(Family::Lite);
+    model.opset_import[0].version = 8;
+    replace(&mut model, "Clip", |old, _| {
+        vec![node("Clip", &[&old.input[0]], &old.output[0], vec![float("min", 0.0), float("max", 6.0)])]
+    });
+    is_fused(&model, Layout::Nchw);
+}
+
+#[test]
+fn limits_as_minimum_and_maximum_in_either_order() {
+    for (first, second) in [("Min", "Max"), ("Max", "Min")] {
+        let limit = |op: &str| if op == "Min" { "six" } else { "zero" };
+        let mut model = plain(Family::Lite);
+        replace(&mut model, "Clip", |old, _| {
+            let between = format!("{}_between", old.output[0]);
+            vec![
+                node(first, &[&old.input[0], limit(first)], &between, vec![]),
+                node(second, &[limit(second), &between], &old.output[0], vec![]),
+            ]
+        });
+        is_fused(&model, Layout::Nchw);
+    }
+}
+
+#[test]
+fn means_as_reductions() {
+    for family in [Family::B, Family::Lite] {
+        let mut model = plain(family);
+        replace(&mut model, "GlobalAveragePool", |old, _| {
+            vec![node("ReduceMean", &[&old.input[0]], &old.output[0], vec![ints("axes", &[2, 3])])]
+        });
+        is_fused(&model, Layout::Nchw);
+    }
+}
+
+#[test]
+fn batch_norm_that_was_not_folded() {
+    for family in [Family::B, Family::Lite] {
+        let mut model = plain(family);
+        let graph = model.graph.as_ref().unwrap();
+        let channels: HashMap<String, i64> = graph
+            .initializer
+            .iter()
+            .map(|tensor| (tensor.name.clone(), tensor.dims.first().copied().unwrap_or(1)))
+            .collect();
+        replace(&mut model, "Conv", |mut old, constants| {
+            let (name, count) = (old.output[0].clone(), channels[&old.input[1]]);
+            let values = |from: f32, by: f32| (0..count).map(|c| from + by * (c % 7) as f32).collect::<Vec<f32>>();
+            let parts = [("scale", 0.8, 0.05), ("shift", -0.2, 0.1), ("mean", 0.1, -0.02), ("variance", 0.9, 0.03)];
+            let names = parts.map(|(part, from, by)| {
+                let name = format!("{name}_{part}");
+                constants.push(constant(&name, &[count], &values(from, by)));
+                name
+            });
+            old.input.truncate(2); // as it is trained: the convolution has no bias of its own
+            old.output[0] = format!("{name}_plain");
+            old.name = old.output[0].clone();
+            let inputs = [&old.output[0], &names[0], &names[1], &names[2], &names[3]].map(String::as_str);
+            let norm = node("BatchNormalization", &inputs, &name, vec![float("epsilon", 1e-3)]);
+            vec![old, norm]
+        });
+        is_fused(&model, Layout::Nchw);
+    }
+}
+
+#[test]
+fn zeros_as_nodes_of_their_own() {
+    let mut model = plain(Family::B);
+    replace(&mut model, "Conv", |mut old, constants| {
+        let attributes = attributes(&old);
+        let (kernel, stride) = (attributes["kernel_shape"].ints[0], attributes["strides"].ints[0]);
+        if kernel == 1 {
+            return vec![old];
+        }
+        // The side is even at each stride.
+        let all = kernel - stride;
+        let (before, after) = (all / 2, all - all / 2);
+        let name = format!("{}_pads", old.output[0]);
+        let pads = [0, 0, before, before, 0, 0, after, after];
+        let raw_data = pads.iter().flat_map(|pad: &i64| pad.to_le_bytes()).collect();
+        let data_type = DataType::Int64 as i32;
+        constants.push(TensorProto { name: name.clone(), dims: vec![8], data_type, raw_data, ..Default::default() });
+        let padded = format!("{}_padded", old.output[0]);
+        let pad = node("Pad", &[&old.input[0], &name], &padded, vec![]);
+        old.input[0] = padded;
+        old.attribute.retain(|attribute| attribute.name != "auto_pad");
+        old.attribute.push(ints("pads", &[0; 4]));
+        vec![pad, old]
+    });
+    is_fused(&model, Layout::Nchw);
+}
+
+#[test]
+fn a_classifier_that_is_a_convolution() {
+    let mut model = plain(Family::Lite);
+    let graph = model.graph.as_mut().unwrap();
+    let weights = graph.initializer.iter_mut().find(|tensor| tensor.name == "classifier_weight").unwrap();
+    weights.dims.extend([1, 1]);
+    graph.node.retain(|node| !matches!(&*node.op_type, "Flatten" | "Gemm"));
+    graph.node.push(node("Conv", &["mean", "classifier_weight", "classifier_bias"], "last", vec![]));
+    graph.node.push(node("Flatten", &["last"], "scores", vec![]));
+    let (expected, _) = run(&model, Layout::Nchw, None, 1);
+    let (scores, report) = run(&model, Layout::Nchw, Some(Kernels::best()), 1);
+    assert_eq!(report.chains, [18], "{report}");
+    let apart = scores.iter().zip(&expected).map(|(a, b)| (a - b).abs()).fold(0.0, f32::max);
+    assert!(apart <= 1e-3 * expected.iter().fold(0f32, |most, score| most.max(score.abs())), "{apart}");
+}
+
+#[test]
+fn pixel_by_pixel_with_transposes_at_the_entry_or_around_every_convolution() {
+    for everywhere in [false, true] {
+        let mut model = plain(Family::B);
+        let graph = model.graph.as_mut().unwrap();
+        let dims = graph.input[0].r#type.as_mut().unwrap();
+        let Some(tract_onnx::pb::type_proto::Value::TensorType(tensor)) = &mut dims.value else { panic!() };
+        tensor.shape.as_mut().unwrap().dim.swap(1, 3);
+        let entry = graph.input[0].name.clone();
+        for node in &mut graph.node {
+            node.input.iter_mut().filter(|input| **input == entry).for_each(|input| *input = "planar".into());
+        }
+        graph.node.insert(0, node("Transpose", &[&entry], "planar", vec![ints("perm", &[0, 3, 1, 2])]));
+        if everywhere {
+            replace(&mut model, "Conv", |mut old, _| {
+                let [there, back] = ["there", "back"].map(|way| format!("{}_{way}", old.output[0]));
+                let [inside, outside] = ["inside", "outside"].map(|way| format!("{}_{way}", old.output[0]));
+                let (input, output) = (old.input[0].clone(), old.output[0].clone());
+                (old.input[0], old.output[0]) = (back.clone(), inside.clone());
+                let (to_pixels, to_planes) = (ints("perm", &[0, 2, 3, 1]), ints("perm", &[0, 3, 1, 2]));
+                vec![
+                    node("Transpose", &[&input], &there, vec![to_pixels.clone()]),
+                    node("Transpose", &[&there], &back, vec![to_planes.clone()]),
+                    old,
+                    node("Transpose", &[&inside], &outside, vec![to_pixels]),
+                    node("Transpose", &[&outside], &output, vec![to_planes]),
+                ]
+            });
+        }
+        let (expected, _) = run(&model, Layout::Nhwc, None, 1);
+        let (scores, report) = run(&model, Layout::Nhwc, Some(Kernels::best()), 1);
+        assert_eq!(report.chains, [18], "{report}");
+        let apart = scores.iter().zip(&expected).map(|(a, b)| (a - b).abs()).fold(0.0, f32::max);
+        assert!(apart <= 1e-3 * expected.iter().fold(0f32, |most, score| most.max(score.abs())), "{apart}");
+    }
+}
+
+#[test]
+fn what_the_kernels_do_not_know_stays_tracts_and_the_rest_is_fused() {
+    let mut model = plain(Family::B);
+    // One block's first activation is another.
+    let graph = model.graph.as_mut().unwrap();
+    let name = "block5_expand";
+    let sigmoid = graph.node.iter().position(|node| node.op_type == "Sigmoid" && node.input[0].contains(name)).unwrap();
+    let gone = graph.node.remove(sigmoid);
+    let product =
+        graph.node.iter().position(|node| node.op_type == "Mul" && node.input.contains(&gone.output[0])).unwrap();
+    let product = graph.node.remove(product);
+    graph.node.insert(sigmoid, node("HardSwish", &[&gone.input[0]], &product.output[0], vec![]));
+    let (expected, _) = run(&model, Layout::Nchw, None, 1);
+    for kernels in Kernels::all() {
+        let (scores, report) = run(&model, Layout::Nchw, Some(kernels), 2);
+        // Stem and five blocks; of the broken block what follows its expansion; ten blocks and the head.
+        assert_eq!(report.chains, [6, 12], "{report}");
+        assert_eq!(report.left, [("Conv".into(), 1), ("HardSwish".into(), 1)], "{report}");
+        let apart = scores.iter().zip(&expected).map(|(a, b)| (a - b).abs()).fold(0.0, f32::max);
+        assert!(apart <= 1e-3 * expected.iter().fold(0f32, |most, score| most.max(score.abs())), "{apart}");
+    }
+}

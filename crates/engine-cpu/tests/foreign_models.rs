@@ -1,0 +1,27 @@
+//! Classifiers of other exporters, inspected and then run.
+
+use std::path::Path;
+
+use phicam_engine::Engine;
+use phicam_engine_cpu::Tract;
+use phicam_model::onnx::inspect::Facts;
+
+#[test]
+fn foreign_classifiers_give_finite_scores() {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../tests/inspect");
+    let mut count = 0;
+    for path in std::fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path()) {
+        if path.extension().is_none_or(|extension| extension != "onnx") {
+            continue;
+        }
+        let bytes = std::fs::read(&path).unwrap();
+        let facts = Facts::of(&bytes).unwrap();
+        let side = facts.fixed_side.unwrap();
+        let mut engine = Tract::load("foreign", &bytes, side, facts.layout, 1).unwrap();
+        let scores = engine.infer().unwrap();
+        assert_eq!(scores.len(), facts.classes, "{}", path.display());
+        assert!(scores.iter().all(|score| score.is_finite()), "{}: {scores:?}", path.display());
+        count += 1;
+    }
+    assert!(count >= 5, "only {count} models");
+}

@@ -1,0 +1,32 @@
+//! Answers as JSON, by the names that scripts rely on (README, "For scripts").
+
+use serde_json::{Value, json};
+
+use crate::classify::Answer;
+
+/// `[{"index": 235, "label": "German shepherd", "probability": 0.87}, …]`, best first.
+pub fn guesses(answer: &Answer) -> Value {
+    let one = |guess: &crate::classify::postprocess::Guess| {
+        let label = answer.model.labels.of(guess.class);
+        json!({ "index": guess.class, "label": label, "probability": guess.probability })
+    };
+    answer.guesses.best().iter().map(one).collect()
+}
+
+/// One line of `run --json`.
+pub fn answer(answer: &Answer, age_ms: f64, dropped: u64) -> Value {
+    let model = &answer.model;
+    json!({
+        "frame": answer.frame,
+        "source": answer.source.as_deref(),
+        "age_ms": age_ms,
+        "model": model.choice.name,
+        "phi": model.choice.phi,
+        "engine": model.way.engine,
+        "unsure": answer.guesses.unsure,
+        "guesses": guesses(answer),
+        "infer_ms": answer.times.infer_ms,
+        "total_ms": answer.times.total_ms(),
+        "dropped": dropped,
+    })
+}

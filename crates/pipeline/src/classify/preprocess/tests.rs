@@ -1,0 +1,89 @@
+use std::hint::black_box;
+use std::time::Instant;
+
+use super::*;
+use phicam_frame::{Coding, FrameInfo, Layout as FrameLayout, Matrix, PixelFormat, Plane, Range};
+use phicam_model::catalog::Crop;
+
+/// A camera's frame of bytes that look random.
+fn camera_frame(size: Size) -> Frame {
+    let stride = size.width as usize * 2;
+    let bytes: Vec<u8> = (0..stride * size.height as usize)
+        .map(|n| ((n as u64).wrapping_mul(0x9e37_79b9_7f4a_7c15) >> 56) as u8)
+        .collect();
+    let planes = [Plane { stride, ..Plane::default() }, Plane::default(), Plane::default()];
+    let coding = Coding { matrix: Matrix::Bt601, range: Range::Limited };
+    let layout = FrameLayout { size, format: PixelFormat::Yuyv, coding, planes };
+    let info = FrameInfo { size, sequence: 0, captured: Instant::now(), source: None, scene: 0 };
+    Frame::new(Arc::new(bytes), layout, info)
+}
+
+fn preprocess(side: u32) -> Preprocess {
+    let contract = Contract {
+        colour: Colour::Rgb,
+        layout: Layout::Nchw,
+        crop: Crop::Border(32),
+        filter: Filter::Bicubic,
+        mean: [127.0; 3],
+        scale: [128.0; 3],
+    };
+    Preprocess::new(Arc::new(contract), side, View::default())
+}
+
+/// The least of many times, in milliseconds.
+fn least_ms(mut run: impl FnMut()) -> f64 {
+    let once = |_| {
+        let start = Instant::now();
+        run();
+        start.elapsed().as_secs_f64() * 1000.0
+    };
+    (0..200).map(once).fold(f64::INFINITY, f64::min)
+}
+
+#[test]
+#[ignore = "measures: cargo test --release --lib -- --ignored --nocapture beside_a_copy"]
+fn a_frame_of_720_lines_beside_a_copy_of_it() {
+    let frame = camera_frame(Size::new(1280, 720));
+    let mut copy = vec![0; frame.part(0).len()];
+    let copy_ms = least_ms(|| black_box(&mut copy).copy_from_slice(black_box(frame.part(0))));
+    println!("copy of {} bytes: {copy_ms:.3} ms", copy.len());
+    for side in [96, 224, 320] {
+        let mut preprocess = preprocess(side);
+        let mut input = vec![0.0; 3 * (side * side) as usize];
+        let all = least_ms(|| {
+            black_box(preprocess.run(&frame, &mut input).unwrap());
+        });
+        let area = preprocess.seen(frame.size());
+        let mut pixels = phicam_frame::color_convert::Pixels::default();
+        let mut row = vec![[0; 3]; area.width as usize];
+        let colours = least_ms(|| {
+            for y in area.top..area.top + area.height {
+                pixels.row(&frame, y, area.left, &mut row).unwrap();
+                black_box(&row);
+            }
+        });
+        let normalise = least_ms(|| preprocess.normalise(&mut input));
+        println!(
+            "{side}: {}×{} pixels, {} bytes of the frame; {all:.3} ms, {:.1} copies; colours {colours:.3}, normalise \
+             {normalise:.3}, resize and the rest {:.3} ms",
+            area.width,
+            area.height,
+            area.width * area.height * 2,
+            all / copy_ms,
+            all - colours - normalise
+        );
+    }
+}
+
+#[test]
+#[ignore = "measures: cargo test --release --lib -- --ignored --nocapture a_jpeg_of_720_lines"]
+fn a_jpeg_of_720_lines_is_decoded() {
+    let photograph = image::open(concat!(env!("CARGO_MANIFEST_DIR"), "/../../samples/dog.jpg")).unwrap().into_rgb8();
+    let photograph = image::imageops::resize(&photograph, 1280, 720, image::imageops::FilterType::Triangle);
+    let (mut jpeg, mut pixels) = (Vec::new(), Vec::new());
+    image::codecs::jpeg::JpegEncoder::new_with_quality(&mut jpeg, 85).encode_image(&photograph).unwrap();
+    let ms = least_ms(|| {
+        phicam_frame::decode::decode(black_box(&jpeg), &mut pixels).unwrap();
+    });
+    println!("JPEG of {} bytes: {ms:.2} ms, {:.2} ms a megapixel", jpeg.len(), ms / 0.9216);
+}

@@ -1,0 +1,8 @@
+//! What the operating system and the board tell: processor, memory, power, files.
+
+pub mod bundled_models;
+pub mod config_file;
+pub(crate) mod cpu_contention;
+pub mod paths;
+pub(crate) mod power;
+pub mod system;

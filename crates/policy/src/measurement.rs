@@ -1,0 +1,104 @@
+//! One benchmark result, and the reasons for which there is none.
+
+use std::collections::BTreeMap;
+
+use serde::{Deserialize, Serialize};
+
+use crate::sampling::is_disturbed;
+use phicam_engine::latency::Percentiles;
+use phicam_engine::{Name, Way};
+use phicam_model::catalog::Choice;
+
+/// What `phicam bench` found of one choice. It is also the object that `bench --json` prints.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Measurement {
+    pub model: String,
+    /// Steps of compound scaling, where it is an EfficientNet.
+    pub phi: Option<f64>,
+    /// What ran it, and how: `engine`, `precision` and `threads`.
+    #[serde(flatten)]
+    pub way: Way,
+    /// What runs the network's operators, in words.
+    #[serde(default)]
+    pub engine_detail: String,
+    /// Frames that the percentiles come from.
+    pub frames: u64,
+    /// Frames that were asked for: fewer were timed where it took too long. 0 where nobody asked, as `bench` by itself.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub asked_frames: u64,
+    /// Frames that other programs kept waiting for a core, for a twentieth of their time or more.
+    #[serde(default)]
+    pub preempted_frames: u64,
+    /// The engine alone.
+    pub infer_ms: Percentiles,
+    /// From a decoded 640×480 frame to its guesses: mailbox, preprocess, engine, top-k.
+    pub total_ms: Percentiles,
+    /// Reading, checking and optimising the model.
+    pub load_ms: f64,
+    /// The first inference, which also fills the caches.
+    pub first_ms: f64,
+    /// Peak resident memory of a process with this choice alone.
+    pub rss_mib: f64,
+    /// The other stages, by name.
+    pub stages_ms: BTreeMap<String, Percentiles>,
+}
+
+fn is_zero(frames: &u64) -> bool {
+    *frames == 0
+}
+
+impl Measurement {
+    /// Returns a measurement of `frames` frames with `total_ms` in every stage, for simulations. Nothing else is known of it.
+    pub fn assumed(choice: &Choice, way: Way, frames: u64, total_ms: Percentiles) -> Measurement {
+        Measurement {
+            model: choice.name.clone(),
+            phi: choice.phi,
+            way,
+            engine_detail: String::new(),
+            frames,
+            asked_frames: frames,
+            preempted_frames: 0,
+            infer_ms: total_ms,
+            total_ms,
+            load_ms: 0.0,
+            first_ms: total_ms.p50,
+            rss_mib: 0.0,
+            stages_ms: BTreeMap::new(),
+        }
+    }
+
+    /// Whether other programs show in the 95th percentile.
+    pub fn is_disturbed(&self) -> bool {
+        is_disturbed(self.preempted_frames, self.frames)
+    }
+}
+
+/// A choice that could not be measured.
+#[derive(Debug, thiserror::Error)]
+pub enum MeasureError {
+    #[error("{choice} was not measured: {cause}")]
+    Failed {
+        choice: String,
+        cause: String,
+        /// Whether the same program would fail with the same file again: not where not even a process could be started.
+        lasting: bool,
+    },
+    /// The engine cannot be used on this machine, whatever the choice.
+    #[error("{engine} cannot be used: {cause}")]
+    NoEngine { engine: Name, cause: String },
+    #[error("{0} has not been measured on this machine yet")]
+    NotYet(String),
+}
+
+#[cfg(test)]
+pub(crate) mod tests {
+    use super::*;
+
+    /// A measurement with a median of `ms`.
+    pub fn measurement(choice: &Choice, ms: f64, rss_mib: f64) -> Measurement {
+        let percentiles = Percentiles { p50: ms, p95: ms * 1.1, p99: ms * 1.2, min: ms * 0.9 };
+        let engine_detail = "all by tract".into();
+        let assumed = Measurement::assumed(choice, Way::tract(2), 100, percentiles);
+        Measurement { engine_detail, load_ms: 100.0, rss_mib, ..assumed }
+    }
+}

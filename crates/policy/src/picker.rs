@@ -1,0 +1,234 @@
+//! The largest choice that fits: accuracy orders, measured time decides, φ explains.
+
+use crate::budget::Budget;
+use crate::measurement::{MeasureError, Measurement};
+use crate::sampling::Effort;
+use phicam_engine::Way;
+use phicam_model::catalog::Choice;
+
+mod accuracy;
+mod explain;
+mod headroom;
+mod hysteresis;
+mod initial_samples;
+mod latency_model;
+mod remeasure;
+mod search;
+#[cfg(test)]
+pub(crate) mod tests;
+mod time_estimate;
+mod verdicts;
+pub use accuracy::{ESTIMATE_POINTS, PUBLISHED_POINTS, Worth, allowance_points, uncertainty_points};
+pub use explain::explain;
+pub use headroom::{GLANCE, LINE_MIB, LINE_SHARE, MOST_FRAMES, judge, needed_mib, needed_ms};
+pub use hysteresis::{STAYS, holds};
+pub use latency_model::{Law, Work};
+pub use search::{Found, Search};
+pub use time_estimate::{Cost, expected_cost};
+
+/// What became of a choice that was considered in one way to run it.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Verdict {
+    /// Not decided yet; no candidate of a finished [`Pick`] has it.
+    Open,
+    /// The one.
+    Picked,
+    /// Fits (measured), but a more accurate one does too.
+    Fits,
+    /// As good as the picked, as far as anyone knows, and takes longer or is expected to.
+    Tied,
+    /// Not measured: a more accurate one fits.
+    Smaller,
+    TooSlow {
+        p95_ms: f64,
+    },
+    /// Fits, but by less than [`STAYS`]: what was picked before stays.
+    Narrow {
+        p95_ms: f64,
+    },
+    TooMuchMemory {
+        rss_mib: f64,
+    },
+    TooMuchWork,
+    /// Not measured: expected to take more than twice what fits, if so.
+    Larger {
+        expected_p95_ms: f64,
+    },
+    /// Not measured: another that holds no more needs too much memory.
+    Heavier {
+        than: String,
+    },
+    /// Not measured: another that runs in the same way costs no more and is at least as accurate.
+    Dominated {
+        by: String,
+    },
+    /// Not measured: the same engine is quicker with so many threads.
+    FewerThreads {
+        than: usize,
+    },
+    /// It could not be measured.
+    Failed(String),
+}
+
+/// A choice in one way to run it, with what was found out.
+#[derive(Clone, Debug)]
+pub struct Candidate {
+    /// What was considered.
+    pub choice: Choice,
+    /// How it would be run.
+    pub way: Way,
+    /// What was found, where it was measured.
+    pub measurement: Option<Measurement>,
+    /// What became of it.
+    pub verdict: Verdict,
+}
+
+/// One place of a pick's ladder: quicker than the one before, and the most accurate that is.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Step {
+    /// Position among the candidates.
+    pub candidate: usize,
+    /// Times of the choice by itself.
+    pub p50_ms: f64,
+    pub p95_ms: f64,
+    /// Else the law of its way says so.
+    pub is_measured: bool,
+}
+
+/// Which limit kept the pick from being larger.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Bound {
+    Time,
+    Memory,
+    Work,
+    /// There is nothing more accurate to be had.
+    Catalog,
+    /// The next more accurate one cannot be run.
+    Failure,
+}
+
+/// The choice, and why it is that.
+#[derive(Clone, Debug)]
+pub struct Pick {
+    /// What was picked.
+    pub choice: Choice,
+    /// How it is to be run.
+    pub way: Way,
+    /// What was found of it on this machine.
+    pub measurement: Measurement,
+    /// What it keeps.
+    pub budget: Budget,
+    /// What kept it from being larger.
+    pub bound: Bound,
+    /// Position among the candidates of the next more accurate one, where there is one.
+    pub next: Option<usize>,
+    /// Position of the most accurate that fits, where the picked is as good as far as anyone knows, and cheaper.
+    pub tied_with: Option<usize>,
+    /// Work in million multiply-accumulates that this machine could do in the budget's time, in the way picked.
+    pub affordable_million_macs: Option<f64>,
+    /// What to go down to when the machine slows down, the picked first.
+    pub ladder: Vec<Step>,
+    /// Everything that was considered, by work, then by way.
+    pub candidates: Vec<Candidate>,
+    /// What the choices came from, for the reason: the catalog, or the network that the user named.
+    pub offer: String,
+}
+
+impl Pick {
+    /// Whether other programs had a part in what it is picked by.
+    pub fn is_disturbed(&self) -> bool {
+        let of = |candidate: &Candidate| candidate.measurement.as_ref().is_some_and(Measurement::is_disturbed);
+        self.candidates.iter().any(of)
+    }
+
+    /// What was measured and fits: the picked, then the others, the most accurate first.
+    pub fn fitting(&self) -> Vec<&Candidate> {
+        let by_work = self.candidates.iter().any(|candidate| candidate.choice.top1_percent.is_none());
+        let worth = |candidate: &Candidate| Worth::of(&candidate.choice, candidate.way, by_work);
+        let mut fitting: Vec<&Candidate> = self
+            .candidates
+            .iter()
+            .filter(|candidate| candidate.measurement.is_some())
+            .filter(|candidate| matches!(candidate.verdict, Verdict::Picked | Verdict::Fits | Verdict::Tied))
+            .collect();
+        let picked = |candidate: &Candidate| candidate.verdict == Verdict::Picked;
+        fitting.sort_by(|a, b| picked(b).cmp(&picked(a)).then(worth(b).compare(&worth(a))));
+        fitting
+    }
+}
+
+/// Why nothing was picked.
+#[derive(Debug, thiserror::Error)]
+pub enum PickError {
+    #[error("{0}")]
+    NothingFits(String),
+    /// Not one of them could be measured.
+    #[error("no model can be run: {0}")]
+    NothingRuns(String),
+    #[error(transparent)]
+    Measure(#[from] MeasureError),
+}
+
+/// What is already known of a choice in a way: a measurement, or why it failed.
+pub type Known = Result<Measurement, String>;
+
+/// Picks from `choices`, run in one of `ways`, the most accurate that keeps `budget`; of those that are as accurate as
+/// far as anyone knows (see [`uncertainty_points`]) the one that takes least time. Whatever is picked was measured.
+///
+/// What `known` tells is not measured again, unless more precision is needed. `measure` times a choice as exactly as it
+/// is asked; it may refuse with [`MeasureError::NotYet`], which ends the picking; what fails to run is passed over.
+///
+/// Measured are, for each way, the smallest, the largest plausible and one between; then whatever could change the pick
+/// unless the law through what is known puts it beyond twice the limit; and again, for longer, what is too near a limit
+/// for its number of frames. The outcome does not depend on the order of `choices` or `ways`.
+pub fn pick<K, M>(choices: &[&Choice], ways: &[Way], budget: Budget, known: K, measure: M) -> Result<Pick, PickError>
+where
+    K: Fn(&Choice, Way) -> Option<Known>,
+    M: FnMut(&Choice, Way, Effort) -> Result<Measurement, MeasureError>,
+{
+    pick_again(choices, ways, budget, None, known, measure)
+}
+
+/// The same where the choice of that name, in that way, was picked `before`: it stays while it takes up to [`STAYS`] times
+/// what others may, and a more accurate one has to take as much less. So measurements that differ from one time to the next do
+/// not make it another choice each time. Where it does not stay after all, it has no say: then it is as if nothing was picked.
+pub fn pick_again<K, M>(
+    choices: &[&Choice],
+    ways: &[Way],
+    budget: Budget,
+    before: Option<(&str, Way)>,
+    known: K,
+    mut measure: M,
+) -> Result<Pick, PickError>
+where
+    K: Fn(&Choice, Way) -> Option<Known>,
+    M: FnMut(&Choice, Way, Effort) -> Result<Measurement, MeasureError>,
+{
+    let mut search = Search::new(choices, ways, budget);
+    search.set_before(before);
+    for at in 0..search.candidates.len() {
+        let Candidate { choice, way, .. } = &search.candidates[at];
+        if let Some(known) = known(choice, *way) {
+            search.learn(at, known);
+        }
+    }
+    loop {
+        let Some((at, effort)) = search.next() else {
+            if !search.is_another(search.found()) {
+                break;
+            }
+            search.set_before(None);
+            continue;
+        };
+        let Candidate { choice, way, .. } = &search.candidates[at];
+        match measure(choice, *way, effort) {
+            Ok(measurement) => {
+                let asked_frames = measurement.asked_frames.max(effort.frames);
+                search.learn(at, Ok(Measurement { asked_frames, ..measurement }));
+            }
+            Err(MeasureError::Failed { cause, .. }) => search.learn(at, Err(cause)),
+            Err(not_yet) => return Err(not_yet.into()),
+        }
+    }
+    verdicts::conclude(search)
+}

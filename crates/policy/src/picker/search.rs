@@ -1,0 +1,241 @@
+//! Which measurement to make next, until the pick is certain.
+
+use std::cmp::{Ordering, Reverse};
+use std::collections::BTreeMap;
+
+use super::accuracy::{Worth, uncertainty_points};
+use super::headroom::GLANCE;
+use super::latency_model::{Law, Work};
+use super::{Candidate, Verdict};
+use crate::budget::Budget;
+use crate::sampling::Effort;
+use phicam_engine::Way;
+use phicam_model::catalog::Choice;
+
+/// A size may take half of what the law of all sizes says, on accelerators that like some shapes better.
+const SURPRISE: f64 = 2.0;
+/// Of two that are as good, the one with less work is as quick as long as it takes no more than this: else what a moment
+/// disturbs would decide.
+const AS_QUICK: f64 = 1.1;
+
+/// Everything that is considered, and what is known of it.
+pub struct Search {
+    /// By work, then by way.
+    pub candidates: Vec<Candidate>,
+    pub budget: Budget,
+    /// The one that was picked when the same was asked before.
+    pub(super) before: Option<usize>,
+    worth: Vec<Worth>,
+    work: Vec<Work>,
+    laws: BTreeMap<Way, Law>,
+    /// How many were measured in each way.
+    measured: BTreeMap<Way, usize>,
+}
+
+/// The most accurate that fits, and the cheapest of those that are as good as far as anyone knows: positions.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Found {
+    pub best: usize,
+    pub picked: usize,
+}
+
+impl Search {
+    /// Every choice in every way, nothing known of any.
+    pub fn new(choices: &[&Choice], ways: &[Way], budget: Budget) -> Search {
+        let by_work = choices.iter().any(|choice| choice.top1_percent.is_none());
+        let mut sorted: Vec<&Choice> = choices.to_vec();
+        sorted.sort_by(|a, b| a.million_macs.total_cmp(&b.million_macs).then(a.name.cmp(&b.name)));
+        let mut ways = ways.to_vec();
+        ways.sort_by_key(|way| (way.engine, way.precision, Reverse(way.threads)));
+        let mut search = Search {
+            candidates: Vec::new(),
+            budget,
+            before: None,
+            worth: Vec::new(),
+            work: Vec::new(),
+            laws: BTreeMap::new(),
+            measured: BTreeMap::new(),
+        };
+        for choice in sorted {
+            let work = Work::of(choice);
+            let over = budget.million_macs.is_some_and(|limit| choice.million_macs > limit);
+            for &way in &ways {
+                let verdict = if over { Verdict::TooMuchWork } else { Verdict::Open };
+                search.candidates.push(Candidate { choice: choice.clone(), way, measurement: None, verdict });
+                search.worth.push(Worth::of(choice, way, by_work));
+                search.work.push(work);
+            }
+        }
+        search
+    }
+
+    /// Takes in what was found of a candidate: a measurement, or why there is none.
+    pub fn learn(&mut self, at: usize, found: Result<crate::measurement::Measurement, String>) {
+        match found {
+            Ok(measurement) => {
+                if self.candidates[at].verdict != Verdict::TooMuchWork {
+                    self.candidates[at].verdict = Verdict::Open;
+                }
+                let way = self.candidates[at].way;
+                let is_new = self.candidates[at].measurement.replace(measurement).is_none();
+                *self.measured.entry(way).or_default() += usize::from(is_new);
+                let of_way = (0..self.candidates.len()).filter(|&other| self.candidates[other].way == way);
+                let points = of_way.filter_map(|at| Some((self.work[at], self.candidates[at].measurement.as_ref()?)));
+                if let Some(law) = Law::through(points) {
+                    self.laws.insert(way, law);
+                }
+            }
+            Err(cause) => self.candidates[at].verdict = Verdict::Failed(cause),
+        }
+        self.judge(at);
+    }
+
+    /// The law of what was measured in `way`.
+    pub fn law(&self, way: Way) -> Option<&Law> {
+        self.laws.get(&way)
+    }
+
+    /// What a candidate asks.
+    pub fn work(&self, at: usize) -> &Work {
+        &self.work[at]
+    }
+
+    /// As measured; endless where it was not.
+    pub(super) fn p95_ms(&self, at: usize) -> f64 {
+        self.candidates[at].measurement.as_ref().map_or(f64::INFINITY, |measurement| measurement.total_ms.p95)
+    }
+
+    /// The median as measured; endless where it was not.
+    fn p50_ms(&self, at: usize) -> f64 {
+        self.candidates[at].measurement.as_ref().map_or(f64::INFINITY, |measurement| measurement.total_ms.p50)
+    }
+
+    /// The better one is the greater.
+    pub fn compare(&self, a: usize, b: usize) -> Ordering {
+        self.worth[a].compare(&self.worth[b])
+    }
+
+    /// Whether both are as good, as far as anyone knows.
+    pub fn ties(&self, a: usize, b: usize) -> bool {
+        let uncertainty = uncertainty_points(&self.candidates[a].choice, &self.candidates[b].choice);
+        self.worth[a].ties(&self.worth[b], uncertainty)
+    }
+
+    /// The decision on what is known.
+    pub fn found(&self) -> Option<Found> {
+        let fits = || (0..self.candidates.len()).filter(|&at| self.candidates[at].verdict == Verdict::Fits);
+        let quicker = |a: usize, b: usize| self.p95_ms(a).total_cmp(&self.p95_ms(b)).then(a.cmp(&b));
+        let best = fits().max_by(|&a, &b| self.compare(a, b).then(quicker(b, a)))?;
+        let tied = || fits().filter(|&at| self.ties(best, at));
+        let quickest_ms = tied().map(|at| self.p50_ms(at)).fold(f64::INFINITY, f64::min);
+        let macs = |at: usize| self.candidates[at].choice.million_macs;
+        let as_quick = || tied().filter(|&at| self.p50_ms(at) <= quickest_ms * AS_QUICK);
+        let picked = as_quick()
+            .find(|&at| Some(at) == self.before)
+            .or_else(|| as_quick().min_by(|&a, &b| macs(a).total_cmp(&macs(b)).then(quicker(a, b))))?;
+        Some(Found { best, picked })
+    }
+
+    /// What to measure next, and how well; nothing once no measurement can change the decision.
+    pub fn next(&self) -> Option<(usize, Effort)> {
+        let found = self.found();
+        self.unmeasured(found).map(|at| (at, GLANCE)).or_else(|| self.doubtful(found))
+    }
+
+    /// Whether a candidate that took `p95_ms` and fitted would be picked instead, or decide what is.
+    pub(super) fn matters(&self, at: usize, p95_ms: f64, found: Option<Found>) -> bool {
+        let Some(Found { best, picked }) = found else { return true };
+        let cheaper = p95_ms < self.p95_ms(picked);
+        match self.compare(at, best) {
+            Ordering::Greater => cheaper || !self.ties(at, picked),
+            _ => cheaper && self.ties(best, at),
+        }
+    }
+
+    /// The unmeasured candidate that is most worth a look.
+    fn unmeasured(&self, found: Option<Found>) -> Option<usize> {
+        let open: Vec<usize> = (0..self.candidates.len()).filter(|&at| self.is_open(at, found)).collect();
+        let Some(limit_ms) = self.budget.frame_ms else {
+            return open.into_iter().max_by(|&a, &b| self.compare(a, b).then(b.cmp(&a)));
+        };
+        if let Some(first) = open.iter().find_map(|&at| self.first_of(self.candidates[at].way, limit_ms)) {
+            return Some(first);
+        }
+        // Nearest to the limit by the law: these decide, and teach the law what it is to tell.
+        let far = |at: usize| {
+            let law = self.laws.get(&self.candidates[at].way);
+            law.map_or(0.0, |law| (self.needed_ms(at, law.p95_ms(&self.work[at])) / limit_ms).ln().abs())
+        };
+        open.into_iter().min_by(|&a, &b| far(a).total_cmp(&far(b)).then(a.cmp(&b)))
+    }
+
+    fn is_open(&self, at: usize, found: Option<Found>) -> bool {
+        if self.candidates[at].verdict != Verdict::Open || self.gives_up(self.candidates[at].way) {
+            return false;
+        }
+        !self.is_out_of_reach(at)
+            && self.more_threads_do_more(self.candidates[at].way).is_none()
+            && self.matters(at, self.least_p95_ms(at), found)
+            && self.heavier_than(at).is_none()
+            && self.dominator(at).is_none()
+    }
+
+    /// Whether an unmeasured candidate is too slow even if it takes the least that it may.
+    fn is_out_of_reach(&self, at: usize) -> bool {
+        self.budget.frame_ms.is_some_and(|limit| self.needed_ms(at, self.least_p95_ms(at)) > limit)
+    }
+
+    /// The least that an unmeasured candidate may take at the 95th percentile.
+    fn least_p95_ms(&self, at: usize) -> f64 {
+        let way = self.candidates[at].way;
+        let measured = |other: &&Candidate| other.way == way && other.measurement.is_some();
+        match (self.laws.get(&way), self.measured.get(&way)) {
+            (None, _) | (_, None | Some(0)) => 0.0,
+            // One point makes no law; but what is larger takes no less, but for a surprise.
+            (Some(_), Some(1)) => {
+                let only = self
+                    .candidates
+                    .iter()
+                    .find(measured)
+                    .filter(|only| only.choice.million_macs <= self.candidates[at].choice.million_macs);
+                only.and_then(|only| only.measurement.as_ref()).map_or(0.0, |m| m.total_ms.p95 / SURPRISE)
+            }
+            (Some(law), _) => law.p95_ms(&self.work[at]) / (SURPRISE * (1.0 + law.residual.min(0.5))),
+        }
+    }
+
+    /// One that fits in the same way, or is to be tried before, costs no more and is at least as accurate. One that does
+    /// not fit settles nothing of others: on some accelerators a larger one is quicker.
+    pub fn dominator(&self, at: usize) -> Option<usize> {
+        let Candidate { choice, way, .. } = &self.candidates[at];
+        (0..self.candidates.len()).find(|&other| {
+            let candidate = &self.candidates[other];
+            if candidate.way != *way || candidate.choice.million_macs > choice.million_macs || other == at {
+                return false;
+            }
+            // Of two that are alike in both, the first.
+            let better = match self.compare(other, at) {
+                Ordering::Equal => candidate.choice.million_macs < choice.million_macs || other < at,
+                order => order == Ordering::Greater,
+            };
+            better
+                && match candidate.verdict {
+                    Verdict::Open => !self.is_out_of_reach(other),
+                    Verdict::Fits => true,
+                    _ => false,
+                }
+        })
+    }
+
+    /// One that needs too much memory in the same way, and has no more parameters and no more work.
+    pub fn heavier_than(&self, at: usize) -> Option<usize> {
+        let Candidate { choice, way, .. } = &self.candidates[at];
+        (0..self.candidates.len()).find(|&other| {
+            let candidate = &self.candidates[other];
+            candidate.way == *way
+                && matches!(candidate.verdict, Verdict::TooMuchMemory { .. })
+                && candidate.choice.network.million_parameters <= choice.network.million_parameters
+                && candidate.choice.million_macs <= choice.million_macs
+        })
+    }
+}

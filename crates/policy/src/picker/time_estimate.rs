@@ -1,0 +1,56 @@
+//! What a pick will cost in time, before it is made: the plan is played against a law of time that is only supposed.
+
+use super::{Known, pick};
+use crate::budget::Budget;
+use crate::measurement::Measurement;
+use crate::sampling::Effort;
+use phicam_engine::Way;
+use phicam_engine::latency::Percentiles;
+use phicam_model::catalog::Choice;
+
+/// Measurements that are expected to be needed.
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
+pub struct Cost {
+    pub measurements: usize,
+    pub seconds: f64,
+}
+
+impl Cost {
+    /// Adds a measurement of frames of `ms` after a load of `load_ms`.
+    pub fn add(&mut self, effort: Effort, ms: f64, load_ms: f64) {
+        let frames = Effort::WARM_UP + effort.frames_at(ms);
+        self.measurements += 1;
+        self.seconds += (load_ms + frames as f64 * ms) / 1e3;
+    }
+}
+
+/// Between median and 95th percentile, where nothing is known: 5 % of scatter.
+const SUPPOSED_TAIL: f64 = 1.086;
+
+/// What [`pick`] would take beyond what is known, if a frame took as long as `supposed` says, and a load `load_ms`.
+pub fn expected_cost<K, T>(
+    choices: &[&Choice],
+    ways: &[Way],
+    budget: Budget,
+    known: K,
+    supposed: T,
+    load_ms: f64,
+) -> Cost
+where
+    K: Fn(&Choice, Way) -> Option<Known>,
+    T: Fn(&Choice, Way) -> f64,
+{
+    let mut cost = Cost::default();
+    // Whether something would be picked does not matter here.
+    let _ = pick(choices, ways, budget, known, |choice, way, effort| {
+        let ms = supposed(choice, way);
+        cost.add(effort, ms, load_ms);
+        let total_ms = Percentiles { p50: ms, p95: ms * SUPPOSED_TAIL, p99: ms * SUPPOSED_TAIL, min: ms };
+        Ok(Measurement {
+            load_ms,
+            asked_frames: effort.frames,
+            ..Measurement::assumed(choice, way, effort.frames_at(ms), total_ms)
+        })
+    });
+    cost
+}

@@ -1,0 +1,167 @@
+//! What a model file is: weights of another library, or ONNX; and what it tells of itself.
+
+use std::path::Path;
+
+use anyhow::{Context, bail};
+
+use phicam_checkpoint::{MAX_FILE_BYTES, Weights};
+use phicam_model::catalog::{Layout, SIDES};
+use phicam_model::efficientnet::{Form, Scaled, Storage, write_onnx};
+use phicam_model::import::{Folding, Habits, Naming, Recognised, recognise};
+use phicam_model::onnx::inspect;
+use phicam_model::onnx::inspect::Facts;
+use phicam_platform::paths;
+use phicam_platform::paths::replace_with;
+
+/// A file that was read and understood.
+pub enum ModelFile {
+    Weights { weights: Weights, recognised: Recognised },
+    Onnx { bytes: Vec<u8>, facts: Box<Facts> },
+}
+
+impl ModelFile {
+    /// Reads `path`, and tells by its name's end or its first bytes which of the two it is.
+    pub fn open(path: &Path) -> anyhow::Result<ModelFile> {
+        let named = path.extension().is_some_and(|extension| extension.eq_ignore_ascii_case("onnx"));
+        let bytes = paths::read_regular(path, if named { inspect::MAX_BYTES } else { MAX_FILE_BYTES })?;
+        if bytes.is_empty() {
+            bail!("{} is empty: it was not copied whole", path.display());
+        }
+        if named || looks_like_onnx(&bytes) {
+            let facts = Facts::of(&bytes).with_context(|| path.display().to_string())?;
+            return Ok(ModelFile::Onnx { bytes, facts: Box::new(facts) });
+        }
+        let weights = Weights::parse(bytes, &path.display().to_string())?;
+        let recognised = recognise(&weights).with_context(|| path.display().to_string())?;
+        Ok(ModelFile::Weights { weights, recognised })
+    }
+
+    /// What it is, in words.
+    pub fn in_words(&self) -> String {
+        match self {
+            ModelFile::Weights { weights, recognised: Recognised { naming, released, network } } => {
+                let taken = weights.taken().map_or(String::new(), |taken| format!(", its entry `{taken}`"));
+                let (form, classes) = (weights.form(), network.classes);
+                format!("{} with the tensors of {naming}, {classes} classes ({form}{taken})", released.name)
+            }
+            ModelFile::Onnx { facts, .. } => {
+                let network = match (facts.scaled, facts.scaled.and_then(|scaled| scaled.released())) {
+                    (_, Some(released)) => released.name.to_string(),
+                    (Some(Scaled { family, width, depth }), None) => {
+                        format!("EfficientNet {family:?} of width {width:.3} and depth {depth:.3}")
+                    }
+                    (None, None) => "a classifier outside the family, φ unknown, its work counted".into(),
+                };
+                format!("{network}, {} classes (ONNX, {})", facts.classes, facts.precision)
+            }
+        }
+    }
+
+    pub fn classes(&self) -> usize {
+        match self {
+            ModelFile::Weights { recognised, .. } => recognised.network.classes,
+            ModelFile::Onnx { facts, .. } => facts.classes,
+        }
+    }
+
+    pub fn layout(&self) -> Layout {
+        match self {
+            ModelFile::Weights { .. } => Layout::Nchw,
+            ModelFile::Onnx { facts, .. } => facts.layout,
+        }
+    }
+
+    /// Which EfficientNet it is; nothing where it is none.
+    pub fn scaled(&self) -> Option<Scaled> {
+        match self {
+            ModelFile::Weights { recognised, .. } => Some(recognised.released.scaled()),
+            ModelFile::Onnx { facts, .. } => facts.scaled,
+        }
+    }
+
+    /// `b3`, where it is a released network, and whether its tensors are torchvision's.
+    pub fn released(&self) -> Option<(&'static str, bool)> {
+        match self {
+            ModelFile::Weights { recognised: Recognised { naming, released, .. }, .. } => {
+                Some((released.name, *naming == Naming::Torchvision))
+            }
+            ModelFile::Onnx { facts, .. } => Some((facts.scaled?.released()?.name, false)),
+        }
+    }
+
+    /// The side that it is for, as far as it tells: fixed, remarked, or the released network's.
+    pub fn side(&self) -> Option<u32> {
+        match self {
+            ModelFile::Weights { recognised, .. } => Some(recognised.released.side),
+            ModelFile::Onnx { facts, .. } => {
+                let released = facts.scaled.and_then(|scaled| scaled.released()).map(|released| released.side);
+                facts.fixed_side.or(facts.remarked_side).or(released)
+            }
+        }
+    }
+
+    /// The side that was said, else the one it is for, once it is one that a picture may have.
+    pub fn checked_side(&self, said: Option<u32>) -> anyhow::Result<u32> {
+        let side =
+            said.or(self.side()).context("it takes any side, and does not tell which it is for: say --side N")?;
+        let (least, most) = (SIDES.start(), SIDES.end());
+        match SIDES.contains(&side) {
+            true => Ok(side),
+            false => {
+                bail!("it is for pictures of {side} pixels, {least} to {most} are possible; say another with --side")
+            }
+        }
+    }
+
+    pub fn million_parameters(&self) -> f64 {
+        match self {
+            ModelFile::Weights { recognised, .. } => recognised.network.cost(32).folded_parameters as f64 / 1e6,
+            ModelFile::Onnx { facts, .. } => facts.million_parameters,
+        }
+    }
+
+    pub fn million_macs(&self, side: u32) -> anyhow::Result<f64> {
+        match self {
+            ModelFile::Weights { recognised, .. } => Ok(recognised.network.cost(side).million_macs()),
+            ModelFile::Onnx { facts, .. } => Ok(facts.million_macs(side)?),
+        }
+    }
+
+    /// Writes it to `path` as ONNX, whole or not at all. `habits` are those of the library that trained the weights.
+    pub fn write(&self, path: &Path, side: u32, habits: Option<Habits>, storage: Storage) -> anyhow::Result<()> {
+        let written: Result<(), anyhow::Error> = replace_with(path, |out| match self {
+            ModelFile::Onnx { bytes, .. } => Ok(out.write_all(bytes)?),
+            ModelFile::Weights { weights, recognised } => {
+                let habits = habits.context("weights without the habits of their library")?;
+                let folding = Folding::new(weights, recognised, habits);
+                let layer = |layer: &_, _| folding.layer(layer);
+                let form = Form { side, padding: habits.padding, storage };
+                write_onnx(&recognised.network, form, layer, out)?;
+                Ok(())
+            }
+        });
+        written.with_context(|| format!("{} cannot be written", path.display()))
+    }
+}
+
+/// ONNX begins with its version, field 1; so may a safetensors file, whose header's length comes first, but that has a
+/// brace behind it.
+fn looks_like_onnx(bytes: &[u8]) -> bool {
+    bytes.first() == Some(&8) && bytes.get(8) != Some(&b'{')
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn no_length_of_a_safetensors_header_makes_it_look_like_onnx() {
+        for length in (8u64..4096).step_by(8) {
+            let mut bytes = length.to_le_bytes().to_vec();
+            bytes.extend(br#"{"__metadata__""#);
+            assert!(!looks_like_onnx(&bytes), "{length}");
+        }
+        let onnx = std::fs::read(Path::new(env!("CARGO_MANIFEST_DIR")).join("models/imagenet/lite0.onnx")).unwrap();
+        assert!(looks_like_onnx(&onnx));
+    }
+}

@@ -1,0 +1,110 @@
+//! The pick as a picture: what each choice takes over its work, the laws, and the budget.
+
+use std::path::Path;
+
+use anyhow::Context;
+
+use crate::plot::{Axis, BLUE, Colour, GREEN, Mark, ORANGE, Panel, Picture, Point, Series};
+use phicam_engine::Way;
+use phicam_platform::paths;
+use phicam_policy::picker::{Law, Pick, Verdict, Work, explain, needed_ms};
+
+const RED: Colour = (200, 30, 60);
+/// One for each way, in turn.
+const COLOURS: [(Colour, Mark); 3] = [(BLUE, Mark::Circle), (ORANGE, Mark::Square), (GREEN, Mark::Diamond)];
+
+/// Writes it to `path`, as SVG where that is what its name ends in, else as PNG.
+pub fn write(pick: &Pick, path: &Path) -> anyhow::Result<()> {
+    let picture = picture(pick);
+    let svg = path.extension().is_some_and(|ending| ending.eq_ignore_ascii_case("svg"));
+    let bytes = if svg { picture.svg()?.into_bytes() } else { picture.png()? };
+    paths::replace_file(path, &bytes).with_context(|| format!("{} cannot be written", path.display()))
+}
+
+fn picture(pick: &Pick) -> Picture {
+    let mut ways: Vec<Way> = pick.candidates.iter().map(|candidate| candidate.way).collect();
+    ways.sort();
+    ways.dedup();
+    let mut series = Vec::new();
+    for (way, (colour, mark)) in ways.iter().zip(COLOURS.into_iter().cycle()) {
+        series.extend(of_way(pick, *way, colour, mark));
+    }
+    let macs = || pick.candidates.iter().map(|candidate| candidate.choice.million_macs);
+    let (least, most) = (macs().fold(f64::INFINITY, f64::min), macs().fold(0.0, f64::max));
+    let ends = (least * 0.8, most * 1.35);
+    if let Some(limit) = pick.budget.frame_ms {
+        let line = |x: f64| Point::new(x, limit, "");
+        series.push(plain(format!("the budget, {limit:.1} ms"), RED, vec![line(ends.0), line(ends.1)]));
+    }
+    let picked =
+        Point::new(pick.choice.million_macs, needed_ms(pick.measurement.total_ms.p95), pick.choice.name.clone());
+    let chosen = Series { mark: Mark::Diamond, joined: false, ..plain("picked".into(), RED, vec![picked]) };
+    series.push(chosen);
+    let times = || series.iter().flat_map(|series| &series.points).map(|point| point.y);
+    let (quickest, slowest) = (times().fold(f64::INFINITY, f64::min), times().fold(0.0, f64::max));
+    let y = Axis::logarithmic(
+        "milliseconds a frame, 95th percentile, with room for the line",
+        (quickest * 0.7, slowest * 1.5),
+        |ms| format!("{ms}"),
+    );
+    Picture {
+        title: format!("{} is the largest that fits", pick.choice.name),
+        subtitle: explain(pick).replace(" → ", ": "), // the font has no arrows
+        x: Axis::logarithmic("work of a picture, million multiply-accumulates", ends, |macs| format!("{macs}")),
+        panels: vec![Panel { y, share: 1.0, series }],
+    }
+}
+
+/// What was measured in one way, what is expected of the others (hollow), and the law.
+fn of_way(pick: &Pick, way: Way, colour: Colour, mark: Mark) -> Vec<Series> {
+    let candidates = || pick.candidates.iter().filter(|candidate| candidate.way == way);
+    let measured =
+        || candidates().filter_map(|candidate| Some((Work::of(&candidate.choice), candidate.measurement.as_ref()?)));
+    let Some(law) = Law::through(measured()) else { return Vec::new() };
+    let points = candidates().filter(|candidate| !matches!(candidate.verdict, Verdict::Failed(_))).map(|candidate| {
+        let known = candidate.measurement.as_ref().map(|found| found.total_ms.p95);
+        let ms = needed_ms(known.unwrap_or_else(|| law.p95_ms(&Work::of(&candidate.choice))));
+        let label = if candidate.verdict == Verdict::Picked { String::new() } else { candidate.choice.name.clone() };
+        Point { hollow: known.is_none(), ..Point::new(candidate.choice.million_macs, ms, label) }
+    });
+    let points: Vec<Point> = points.collect();
+    let curve = candidates().map(|candidate| {
+        Point::new(candidate.choice.million_macs, needed_ms(law.p95_ms(&Work::of(&candidate.choice))), "")
+    });
+    let mut curve: Vec<Point> = curve.collect();
+    curve.sort_by(|a, b| a.x.total_cmp(&b.x));
+    let named = format!("{way} (hollow: expected, not measured)");
+    vec![
+        plain(format!("its law, ± {:.1} %", law.residual * 100.0), colour, curve),
+        Series { mark, joined: false, ..plain(named, colour, points) },
+    ]
+}
+
+/// A dashed line.
+fn plain(name: String, colour: Colour, points: Vec<Point>) -> Series {
+    Series { name, colour, mark: Mark::Nothing, joined: true, label_towards: (0.8, 1.0), points }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use phicam_model::catalog::Choice;
+    use phicam_policy::budget::Budget;
+    use phicam_test_fixtures::measurement;
+    use phicam_policy::picker::pick;
+    use phicam_test_fixtures::choice;
+
+    #[test]
+    fn the_picture_has_each_candidate_the_law_the_budget_and_the_pick() {
+        let sides = [(96, 72.0, 37.5), (160, 197.0, 66.2), (224, 385.0, 74.85), (288, 636.0, 76.0), (320, 786.0, 77.0)];
+        let choices = sides.map(|(side, macs, top1)| choice("lite0", side, macs, top1));
+        let choices: Vec<&Choice> = choices.iter().collect();
+        let budget = Budget { frame_ms: Some(66.0), ..Budget::default() };
+        let took = |choice: &Choice| measurement(choice, choice.million_macs * 0.12, 60.0);
+        let picked = pick(&choices, &[Way::tract(2)], budget, |_, _| None, |choice, _, _| Ok(took(choice))).unwrap();
+        let svg = picture(&picked).svg().unwrap();
+        for text in ["lite0@224", "the budget, 66.0 ms", "its law", "picked", "is the largest that fits", "hollow"] {
+            assert!(svg.contains(text), "`{text}` is missing");
+        }
+    }
+}

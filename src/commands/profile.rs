@@ -1,0 +1,221 @@
+//! `phicam measure`: times this machine ahead of any pick, and says by which law its engines go.
+
+use std::io::{IsTerminal, Write};
+use std::process::ExitCode;
+use std::sync::atomic::AtomicBool;
+use std::time::Instant;
+
+use log::info;
+use serde_json::{Value, json};
+
+use super::{exit, known, write_json};
+use crate::cli::MeasureArgs;
+use crate::session::{Doing, Setup, board};
+use phicam_engine::Way;
+use phicam_model::catalog::Choice;
+use phicam_platform::system;
+use phicam_policy::measurement::Measurement;
+use phicam_policy::picker::{Cost, GLANCE, Law, Work};
+
+/// Sizes that tell a law: two make a line, the third whether it is one.
+const SIZES: usize = 3;
+/// Cells of the bar.
+const BAR: usize = 24;
+
+pub fn measure(args: MeasureArgs, out: &mut dyn Write) -> anyhow::Result<ExitCode> {
+    let board = board(&args.board)?;
+    let mut setup = Setup::new(&board, &Default::default(), &args.choice)?;
+    if args.fresh {
+        setup.remembered.forget();
+    }
+    let plan = plan(&setup, args.all);
+    let (stop, started) = (AtomicBool::new(false), Instant::now());
+    let mut cost_told = false;
+    for (place, (choice, way)) in plan.iter().enumerate() {
+        if setup.remembered.get(choice, *way).is_some() && !setup.remembered.is_doubtful(choice, *way) {
+            continue;
+        }
+        let doing = format!("{} by {way}", choice.name);
+        bar(place, plan.len(), &doing);
+        let tell = |now: Doing| {
+            if let Doing::Preparing(words) = now {
+                bar(place, plan.len(), &words);
+            }
+        };
+        // What fails is announced, and is no reason not to time the others.
+        let found = setup.trying(&stop, &tell).time(choice, *way, GLANCE);
+        if let (Ok(found), false) = (&found, cost_told) {
+            cost_told = true;
+            let left = expected(&plan[place + 1..], choice, found);
+            info!("the other {} timings take about {:.0} s", left.measurements, left.seconds);
+        }
+    }
+    bar(plan.len(), plan.len(), "");
+    let seconds = started.elapsed().as_secs_f64();
+    let laws: Vec<OfWay> = setup
+        .ways
+        .iter()
+        .map(|way| {
+            let of_way = plan.iter().filter(|(_, planned)| planned == way);
+            let found: Vec<_> =
+                of_way.filter_map(|(choice, _)| Some((choice, setup.remembered.get(choice, *way)?))).collect();
+            let law = Law::through(found.iter().map(|(choice, found)| (Work::of(choice), *found)));
+            OfWay { way: *way, found, law }
+        })
+        .collect();
+    match args.json {
+        true => write_json(out, &as_json(&laws, seconds))?,
+        false => table(&laws, seconds, out)?,
+    }
+    let nothing = laws.iter().all(|of| of.found.is_empty());
+    Ok(if nothing { exit::SOME_FAILED.into() } else { ExitCode::SUCCESS })
+}
+
+/// Three sizes in each way, or all of them; of an engine that may have more threads, three do: fewer are rarely quicker.
+fn plan(setup: &Setup, all: bool) -> Vec<(Choice, Way)> {
+    let of_way = |way: &Way| {
+        let more = |other: &Way| other.threads > way.threads && Way { threads: way.threads, ..*other } == *way;
+        let choices = match all && !setup.ways.iter().any(more) {
+            true => setup.admitted.clone(),
+            false => spread(&setup.admitted),
+        };
+        let way = *way;
+        choices.into_iter().map(move |choice| (choice, way))
+    };
+    setup.ways.iter().flat_map(of_way).collect()
+}
+
+/// What is known of one way.
+struct OfWay<'a> {
+    way: Way,
+    found: Vec<(&'a Choice, &'a Measurement)>,
+    law: Option<Law>,
+}
+
+/// The smallest, the largest and one between, by work: a line is told best from its ends.
+fn spread(admitted: &[Choice]) -> Vec<Choice> {
+    match admitted.len() {
+        ..=SIZES => admitted.to_vec(),
+        count => {
+            let (least, most) = (admitted[0].million_macs, admitted[count - 1].million_macs);
+            let halfway = |choice: &&Choice| (choice.million_macs - (least + most) / 2.0).abs();
+            let between = admitted[1..count - 1].iter().min_by(|a, b| halfway(a).total_cmp(&halfway(b)));
+            [&admitted[0]].into_iter().chain(between).chain([&admitted[count - 1]]).cloned().collect()
+        }
+    }
+}
+
+/// What `rest` will take if time goes by work, half of the first one's being there without any.
+fn expected(rest: &[(Choice, Way)], first: &Choice, found: &Measurement) -> Cost {
+    let mut cost = Cost::default();
+    for (choice, _) in rest {
+        let ms = found.total_ms.p50 * (0.5 + 0.5 * choice.million_macs / first.million_macs);
+        cost.add(GLANCE, ms, found.load_ms);
+    }
+    cost
+}
+
+/// `[######          ] 3 of 9: lite2@320 by tract f32, 2 threads`, on terminals alone; it is taken away at the end.
+fn bar(done: usize, all: usize, doing: &str) {
+    let mut stderr = std::io::stderr();
+    if !stderr.is_terminal() {
+        return;
+    }
+    let full = BAR * done / all.max(1);
+    let line = match done == all {
+        true => String::new(),
+        false => format!("[{}{}] {} of {all}: {doing}", "#".repeat(full), " ".repeat(BAR - full), done + 1),
+    };
+    let _ = write!(stderr, "\r\x1b[K{line}"); // a terminal that is gone is no reason to stop
+    let _ = stderr.flush();
+}
+
+fn table(laws: &[OfWay], seconds: f64, out: &mut dyn Write) -> std::io::Result<()> {
+    for OfWay { way, found, law } in laws {
+        writeln!(out, "{way}, {}", system::processor())?;
+        writeln!(out, "choice           φ   M MACs   p50 ms   p95 ms   p99 ms   MiB   frames")?;
+        for (choice, found) in found {
+            let ms = &found.total_ms;
+            writeln!(
+                out,
+                "{:<12} {:>5}   {:>6.1}   {:>6.2}   {:>6.2}   {:>6.2}   {:>3.0}   {:>6}",
+                choice.name,
+                known(choice.phi, 2),
+                choice.million_macs,
+                ms.p50,
+                ms.p95,
+                ms.p99,
+                found.rss_mib,
+                found.frames
+            )?;
+        }
+        match law {
+            Some(law) => writeln!(out, "{}\n", in_words(law))?,
+            None => writeln!(out, "nothing runs in this way\n")?,
+        }
+    }
+    if let Some(power) = system::power().in_words() {
+        writeln!(out, "power: {power}")?;
+    }
+    writeln!(out, "measured in {seconds:.1} s; remembered for `phicam pick` and `phicam run`")
+}
+
+/// `t = 1.4 ms + 18.6 ms for each 1000 M MACs, ± 2.1 %; p95 is 1.06 × the median`
+fn in_words(law: &Law) -> String {
+    let activations = match law.ms_per_million_activations {
+        0.0 => String::new(),
+        each => format!(" + {each:.3} ms for each million activations"),
+    };
+    format!(
+        "t = {:.2} ms + {:.2} ms for each 1000 M MACs{activations}, ± {:.1} %; p95 is {:.2} × the median",
+        law.fixed_ms,
+        law.ms_per_million_macs * 1e3,
+        law.residual * 100.0,
+        law.tail
+    )
+}
+
+/// The object that `measure --json` prints.
+fn as_json(laws: &[OfWay], seconds: f64) -> Value {
+    let ways: Vec<Value> = laws
+        .iter()
+        .map(|OfWay { way, found, law }| {
+            let choices: Vec<Value> = found
+                .iter()
+                .map(|(choice, found)| {
+                    json!({
+                        "choice": choice.name, "million_macs": choice.million_macs, "total_ms": found.total_ms,
+                        "rss_mib": found.rss_mib, "frames": found.frames,
+                    })
+                })
+                .collect();
+            let law = law.map(|law| {
+                json!({
+                    "fixed_ms": law.fixed_ms, "ms_per_million_macs": law.ms_per_million_macs,
+                    "ms_per_million_activations": law.ms_per_million_activations, "tail": law.tail,
+                    "residual": law.residual,
+                })
+            });
+            json!({
+                "engine": way.engine, "precision": way.precision, "threads": way.threads, "choices": choices, "law": law,
+            })
+        })
+        .collect();
+    json!({ "seconds": seconds, "processor": system::processor(), "power": system::power(), "ways": ways })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use phicam_test_fixtures::choice;
+
+    #[test]
+    fn the_ends_and_the_middle_of_what_is_admitted_are_timed() {
+        let all: Vec<Choice> =
+            [72.0, 127.0, 385.0, 600.0, 1175.0].map(|macs| choice("lite", macs as u32, macs, 70.0)).into();
+        let work = |choices: &[Choice]| choices.iter().map(|choice| choice.million_macs).collect::<Vec<_>>();
+        assert_eq!(work(&spread(&all)), [72.0, 600.0, 1175.0]);
+        assert_eq!(work(&spread(&all[..2])), [72.0, 127.0]);
+        assert!(spread(&[]).is_empty());
+    }
+}

@@ -1,0 +1,85 @@
+//! Finds the pick beside a running line, and hands it over: first what the processor affords, then what a GPU does.
+
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use log::{error, info, warn};
+
+use super::super::session::{Doing, Setup};
+use phicam_engine::{Name, Way};
+use phicam_pipeline::Line;
+use phicam_pipeline::classify;
+use phicam_pipeline::classify::Classifier;
+use phicam_pipeline::overlay::Fault;
+use phicam_policy::picker::{Pick, PickError, explain};
+
+/// Measures, picks among `all` ways, loads the pick beside the running line, and hands it over. `current`: what answers
+/// now, and how. Gives the last pick; nothing where the line ended before.
+pub fn decide(
+    line: &Line,
+    setup: &mut Setup,
+    all: &[Way],
+    settings: &classify::Settings,
+    current: &mut (String, Way),
+    stop: &AtomicBool,
+) -> Result<Option<Pick>, PickError> {
+    let mut last = None;
+    let cpu = processor(all);
+    // A GPU's engine may be built for minutes: until then the processor should do its best, where it has to answer.
+    let answers = current.1.engine == Name::Tract;
+    let first = (answers && !cpu.is_empty() && cpu.len() < all.len()).then_some(cpu);
+    for ways in first.into_iter().chain([all.to_vec()]) {
+        let picked = setup.pick(&ways, stop, &|doing| tell(line, doing));
+        line.measuring.store(false, Ordering::Relaxed); // also where nothing had to be measured
+        match picked {
+            Ok(pick) => {
+                info!("{}", explain(&pick));
+                hand_over(line, &pick, settings, current);
+                last = Some(pick);
+            }
+            Err(PickError::Measure(_)) if stop.load(Ordering::Relaxed) => {
+                info!("the line ended before this machine was measured; the next start goes on with it");
+                return Ok(None);
+            }
+            Err(error) => return Err(error),
+        }
+    }
+    Ok(last)
+}
+
+/// Those of the CPU engine.
+pub fn processor(ways: &[Way]) -> Vec<Way> {
+    ways.iter().copied().filter(|way| way.engine == Name::Tract).collect()
+}
+
+/// Lets the line, and who looks at it, know what is being done.
+fn tell(line: &Line, doing: Doing) {
+    line.measuring.store(doing == Doing::Timing, Ordering::Relaxed);
+    let preparing = match doing {
+        Doing::Preparing(words) => Some(words),
+        Doing::Timing | Doing::Nothing => None,
+    };
+    line.screen.set_fault(Fault::Preparing, preparing);
+}
+
+fn hand_over(line: &Line, pick: &Pick, settings: &classify::Settings, current: &mut (String, Way)) {
+    let picked = (pick.choice.name.clone(), pick.way);
+    if picked == *current {
+        return;
+    }
+    match open_largest(pick, settings) {
+        Some(classifier) => {
+            *current = (classifier.model().choice.name.clone(), classifier.model().way);
+            line.next_model.put(classifier);
+        }
+        None => error!("{} goes on answering", current.0),
+    }
+}
+
+/// The pick, or the best of the others that fit, whichever can be loaded: a file may be damaged since it was measured.
+pub fn open_largest(pick: &Pick, settings: &classify::Settings) -> Option<Classifier> {
+    pick.fitting().into_iter().find_map(|candidate| {
+        let opened =
+            crate::engines::open_classifier(&candidate.choice, &classify::Settings { way: candidate.way, ..*settings });
+        opened.map_err(|error| warn!("passed over {} by {}: {error}", candidate.choice.name, candidate.way)).ok()
+    })
+}

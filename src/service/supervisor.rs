@@ -1,0 +1,106 @@
+//! Keeps deciding while the line runs: a quicker choice soon after the budget is broken, a better one once there is room again.
+
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::{Duration, Instant};
+
+use log::warn;
+
+use super::model_controller::{Limits, Service};
+use crate::profiler::child_bench::Remembered;
+use phicam_engine::Way;
+use phicam_pipeline::Line;
+use phicam_pipeline::classify;
+use phicam_policy::governor::idle_detector::CALM_S;
+use phicam_policy::picker::Pick;
+
+/// How often it looks.
+const LOOK: Duration = Duration::from_millis(100);
+/// How often it asks the system how it is.
+const ASK: Duration = Duration::from_secs(1);
+
+/// Why a pick is no longer looked after.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Kept {
+    /// The line has ended, or nothing can be done for it.
+    Ended,
+    /// An engine failed, and the processor goes on in its place.
+    EngineLost,
+    /// Other programs disturbed when this machine was measured, and have not been there for long.
+    Calm,
+}
+
+/// Looks after one pick after the other, of a line.
+pub struct Keeper<'a, 'b> {
+    line: &'a Line<'b>,
+    settings: &'a classify::Settings,
+    limits: Limits,
+    stop: &'a AtomicBool,
+    /// Engines that had failed when it last looked: one may fail while another pick is made.
+    engines_lost: u64,
+    /// How long others have to be gone before what they disturbed is measured again: longer each time, as it may be
+    /// disturbed again.
+    calm_s: f64,
+}
+
+impl<'a, 'b> Keeper<'a, 'b> {
+    /// For a `line` that has just begun.
+    pub fn new(line: &'a Line<'b>, settings: &'a classify::Settings, limits: Limits, stop: &'a AtomicBool) -> Self {
+        Keeper { line, settings, limits, stop, engines_lost: 0, calm_s: CALM_S }
+    }
+
+    /// Looks after `pick` until the line ends or another is to be made. `current`: the choice that answers, and its way;
+    /// it is kept.
+    pub fn keep(&mut self, pick: &Pick, current: &mut (String, Way), remembered: &mut Remembered) -> Kept {
+        let Some(mut service) = Service::new(self.line, self.settings, self.limits, self.calm_s, pick, current) else {
+            warn!("{} by {} goes on answering whatever it takes: it is not what was picked", current.0, current.1);
+            return Kept::Ended;
+        };
+        let (mut asked, mut took) = (None::<Instant>, Vec::new());
+        while !self.stop.load(Ordering::Relaxed) && !self.line.ended() {
+            std::thread::sleep(LOOK);
+            let answers = service.rung();
+            *current = (answers.choice.name.clone(), answers.way);
+            if asked.is_none_or(|asked| asked.elapsed() >= ASK) {
+                asked = Some(Instant::now());
+                let lost = self.line.counts().engines_lost;
+                if std::mem::replace(&mut self.engines_lost, lost) < lost {
+                    return Kept::EngineLost;
+                }
+                service.ask_the_system();
+            }
+            if service.is_calm() {
+                self.calm_s *= 2.0;
+                return Kept::Calm;
+            }
+            service.cool();
+            self.line.recent.take(&mut took);
+            for took in took.drain(..) {
+                service.answered(&took, remembered);
+            }
+        }
+        Kept::Ended
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::model_controller::tests::{LIMITS, settings};
+    use super::*;
+    use phicam_test_fixtures::{ms, picked};
+
+    #[test]
+    fn an_engine_that_fails_while_a_pick_is_made_is_noticed_and_so_is_the_next_one() {
+        let (state, stop) = (tempfile::tempdir().unwrap(), AtomicBool::new(false));
+        let (line, pick) = (Line::new(&stop), picked(ms(60.0)).unwrap());
+        let settings = settings(&pick);
+        let mut keeper = Keeper::new(&line, &settings, LIMITS, &stop);
+        let mut remembered = Remembered::read(state.path());
+        for lost in 1..=2 {
+            line.counts().engines_lost = lost;
+            let mut current = (pick.choice.name.clone(), pick.way);
+            assert_eq!(keeper.keep(&pick, &mut current, &mut remembered), Kept::EngineLost);
+        }
+        let elsewhere = &mut ("lite9@96".to_string(), pick.way);
+        assert_eq!(keeper.keep(&pick, elsewhere, &mut remembered), Kept::Ended, "nothing is known of what answers");
+    }
+}

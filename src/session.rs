@@ -1,0 +1,295 @@
+//! What several commands need: the board, the catalog, the budget, and a choice for them.
+
+use std::path::{Path, PathBuf};
+use std::sync::atomic::AtomicBool;
+
+use anyhow::{Context, bail};
+use log::{info, warn};
+
+use crate::board::Board;
+use crate::cli::{BoardArgs, BudgetArgs, ChoiceArgs, GuessArgs};
+use crate::engines::Threads;
+use crate::profiler::child_bench::Remembered;
+use phicam_engine::Way;
+use phicam_model::catalog::{Catalog, Choice};
+use phicam_model::efficientnet::Scaled;
+use phicam_model::published_accuracy;
+use phicam_pipeline::classify;
+use phicam_pipeline::classify::crop::View;
+use phicam_pipeline::classify::postprocess;
+use phicam_platform::{paths, system};
+use phicam_policy::budget::Budget;
+use phicam_policy::measurement::MeasureError;
+use phicam_policy::picker::{Pick, PickError, expected_cost, explain, pick_again};
+use phicam_policy::sampling::Effort;
+
+pub use crate::profiler::{Doing, Tell};
+use crate::profiler::{Trying, recall};
+
+/// The board that the user named, or the one this is.
+pub fn board(args: &BoardArgs) -> anyhow::Result<Board> {
+    let board = match &args.board {
+        Some(name) => Board::named(name)?,
+        None => Board::recognised(&system::device_tree_compatible())?,
+    };
+    if let Some(library) = &board.onnxruntime.library {
+        phicam_engine_onnxruntime::set_library(library);
+    }
+    Ok(board)
+}
+
+/// What is shipped in `folder`, and what was added to it. Damage to what was added does not stop what was shipped.
+pub fn catalog(folder: &Path) -> anyhow::Result<Catalog> {
+    let Some(state) = paths::kept_state() else { return Ok(Catalog::read(folder)?) };
+    let with_added = Catalog::read(folder)?.with_added(&state);
+    with_added.or_else(|error| {
+        warn!("what was added is left out: {error}; `phicam models verify` says more");
+        Ok(Catalog::read(folder)?)
+    })
+}
+
+/// What the user admits of the catalog, and what it may cost.
+pub struct Setup {
+    pub folder: PathBuf,
+    pub budget: Budget,
+    /// The ways in which they may be run; the first is that of what the user pinned.
+    pub ways: Vec<Way>,
+    /// The very choice that the user named, if so.
+    pub pinned: Option<Choice>,
+    /// What the user admits, by work.
+    pub admitted: Vec<Choice>,
+    /// Every EfficientNet of the catalog, admitted or not.
+    pub known: Vec<Scaled>,
+    /// The network or choice that the user named.
+    named: Option<String>,
+    pub remembered: Remembered,
+}
+
+impl Setup {
+    pub fn new(board: &Board, budget: &BudgetArgs, choice: &ChoiceArgs) -> anyhow::Result<Setup> {
+        let folder = paths::models(choice.folder.models.as_deref())?;
+        let catalog = catalog(&folder)?;
+        let model = choice.model.as_ref().or(board.model.as_ref());
+        let admitted = match model {
+            Some(name) if is_file_name(name) => bail!(
+                "{name} is a file, and how its pictures are to be made is not known: `phicam models add {name}` makes it \
+                 a choice, `phicam bench --model {name}` times it as it is"
+            ),
+            Some(name) => catalog.named(name)?,
+            None => {
+                let (comparable, left_out) = catalog.comparable();
+                for choice in left_out {
+                    let why =
+                        if choice.top1_percent.is_some() { "has other labels" } else { "its accuracy is not known" };
+                    info!("{} is not in the pick, {why}: --model {} runs it", choice.name, choice.network.name);
+                }
+                comparable
+            }
+        };
+        let budget = budget.budget().or(board.budget);
+        let up_to = Threads::UpTo(budget.threads(system::cores()));
+        let threads = choice.threads.map_or(up_to, |threads| Threads::Just(threads.into()));
+        let mut ways = crate::engines::ways(choice.named_engine(), choice.precision, threads)?;
+        let known = catalog.choices.iter().filter_map(|choice| choice.network.scaled).collect();
+        let mut admitted: Vec<Choice> = admitted.into_iter().cloned().collect();
+        admitted.sort_by(|a, b| a.million_macs.total_cmp(&b.million_macs));
+        // A network that has one side is that choice.
+        let only = model.is_some() && admitted.len() == 1;
+        let named = |pinned: &&Choice| only || model == Some(&pinned.name);
+        let pinned = admitted.iter().find(named).cloned();
+        if pinned.is_some() {
+            let usual = ways[0].threads;
+            ways.retain(|way| way.threads == usual);
+        }
+        Ok(Setup {
+            folder,
+            budget,
+            ways,
+            pinned,
+            admitted,
+            known,
+            named: model.cloned(),
+            remembered: Remembered::read(&paths::state()),
+        })
+    }
+
+    /// The way of what the user pinned, and of what answers before anything is measured.
+    pub fn way(&self) -> Way {
+        self.ways[0]
+    }
+
+    /// The pick among `ways`, from what is remembered alone; nothing where that does not suffice, or where nothing fits by
+    /// what other programs disturbed.
+    pub fn pick_remembered(&self, ways: &[Way]) -> anyhow::Result<Option<Pick>> {
+        let never = |choice: &Choice, _: Way, _: Effort| Err(MeasureError::NotYet(choice.name.clone()));
+        let known = |choice: &Choice, way: Way| recall(&self.remembered, choice, way);
+        let admitted: Vec<&Choice> = self.admitted.iter().collect();
+        let again = |before: Option<(&str, Way)>| pick_again(&admitted, ways, self.budget, before, known, never);
+        match as_before(&self.before(ways), again) {
+            Ok(pick) => {
+                self.tell_failures();
+                Ok(Some(self.offered(pick)))
+            }
+            Err(PickError::Measure(_)) => Ok(None),
+            Err(PickError::NothingFits(_)) if self.is_doubtful(ways) => Ok(None),
+            Err(error) => Err(error.into()),
+        }
+    }
+
+    /// Whether any of what is remembered of `ways` is worth another look.
+    pub fn is_doubtful(&self, ways: &[Way]) -> bool {
+        let doubtful = |way: &Way| self.admitted.iter().any(|choice| self.remembered.is_doubtful(choice, *way));
+        ways.iter().any(doubtful)
+    }
+
+    /// The pick among `ways`, measuring what is not remembered, announced. `stop` ends it early, with an error.
+    pub fn pick(&mut self, ways: &[Way], stop: &AtomicBool, tell: Tell) -> Result<Pick, PickError> {
+        let (admitted, budget) = (self.admitted.clone(), self.budget);
+        let choices: Vec<&Choice> = match &self.pinned {
+            Some(pinned) => vec![pinned],
+            None => admitted.iter().collect(),
+        };
+        self.tell_failures();
+        let before = self.before(ways);
+        let trying = Trying::new(&mut self.remembered, &self.folder, stop, tell);
+        let known = |choice: &Choice, way: Way| trying.known(choice, way);
+        let mut measured = 0;
+        let mut time = |choice: &Choice, way: Way, effort: Effort| {
+            let found = trying.time(choice, way, effort);
+            measured += 1;
+            if let (1, Ok(found)) = (measured, &found) {
+                // Of the smallest, half is supposed to be there without any work; half the threads take longer.
+                let ms = |other: &Choice, by: Way| {
+                    let longer = if by.threads < way.threads { 1.5 } else { 1.0 };
+                    found.total_ms.p50 * longer * (0.5 + 0.5 * other.million_macs / choice.million_macs)
+                };
+                let cost = expected_cost(&choices, ways, budget, known, ms, found.load_ms);
+                info!(
+                    "measuring this machine takes about {:.0} s more, for {} timings",
+                    cost.seconds, cost.measurements
+                );
+            }
+            found
+        };
+        let picked = as_before(&before, |before| pick_again(&choices, ways, budget, before, known, &mut time));
+        let pick = self.offered(picked?);
+        if self.pinned.is_none() {
+            let question = self.question(ways, pick.is_disturbed());
+            self.remembered.put_picked(&question, &pick.choice.name, pick.way);
+        }
+        Ok(pick)
+    }
+
+    /// What is asked of a pick: what was picked before is asked of the same alone, and of a machine beside other programs
+    /// apart from a quiet one.
+    fn question(&self, ways: &[Way], is_disturbed: bool) -> String {
+        let ways: Vec<String> = ways.iter().map(Way::to_string).collect();
+        let offer = self.named.as_deref().unwrap_or("the catalog");
+        let beside = if is_disturbed { " beside other programs" } else { "" };
+        format!("of {offer} by {} within {:?}{beside}", ways.join(" or "), self.budget)
+    }
+
+    /// What was picked of `ways` before: on a quiet machine, and beside other programs.
+    fn before(&self, ways: &[Way]) -> [Option<Before>; 2] {
+        [false, true].map(|is_disturbed| {
+            let picked = self.remembered.picked(&self.question(ways, is_disturbed));
+            picked.map(|(name, way)| (name.to_string(), way))
+        })
+    }
+
+    /// The pick anew, after something else was found out of a choice.
+    pub fn repick(&mut self) -> anyhow::Result<Pick> {
+        Ok(self.pick(&self.ways.clone(), &AtomicBool::new(false), &|_| {})?)
+    }
+
+    /// What times one choice at a time.
+    pub fn trying<'a>(&'a mut self, stop: &'a AtomicBool, tell: Tell<'a>) -> Trying<'a> {
+        Trying::new(&mut self.remembered, &self.folder, stop, tell)
+    }
+
+    /// Names what failed at an earlier start, and is passed over for that.
+    fn tell_failures(&self) {
+        for (choice, way) in self.admitted.iter().flat_map(|choice| self.ways.iter().map(move |way| (choice, *way))) {
+            if let Some(cause) = self.remembered.failure(choice, way) {
+                warn!("{} by {way} failed here before and is passed over: {cause}; --fresh tries it", choice.name);
+            }
+        }
+    }
+
+    /// The pick, with what it was picked from.
+    fn offered(&self, pick: Pick) -> Pick {
+        Pick { offer: self.named.clone().unwrap_or(pick.offer), ..pick }
+    }
+
+    /// The choice that the user named, else the pick, and the way to run it.
+    pub fn choose(&mut self) -> anyhow::Result<(Choice, Way)> {
+        if let Some(pinned) = &self.pinned {
+            return Ok((pinned.clone(), self.way()));
+        }
+        let pick = self.pick(&self.ways.clone(), &AtomicBool::new(false), &|_| {})?;
+        info!("{}", explain(&pick));
+        Ok((pick.choice, pick.way))
+    }
+}
+
+/// A choice, and the way in which it was picked.
+type Before = (String, Way);
+
+/// The pick of a machine that may be quiet or not, which is known once it is measured: what was picked before counts for the
+/// one, or for the other.
+fn as_before(
+    before: &[Option<Before>; 2],
+    mut again: impl FnMut(Option<(&str, Way)>) -> Result<Pick, PickError>,
+) -> Result<Pick, PickError> {
+    let [quiet, beside_others] = before.each_ref().map(|it| it.as_ref().map(|(name, way)| (name.as_str(), *way)));
+    let pick = again(quiet)?;
+    if pick.is_disturbed() && beside_others.is_some() && beside_others != quiet {
+        return again(beside_others);
+    }
+    Ok(pick)
+}
+
+/// Whether what `--model` says is a file and no choice: choices do not end so, and have no slashes.
+pub fn is_file_name(model: &str) -> bool {
+    model.contains('/') || published_accuracy::is_file_name(model)
+}
+
+/// What a classifier needs beside its choice.
+pub fn classifier_settings(guess: &GuessArgs, view: View, smoothing_ms: u64, way: Way) -> classify::Settings {
+    let smoothing = std::time::Duration::from_millis(smoothing_ms);
+    let guesses = postprocess::Settings { top: guess.top.into(), unsure_below: guess.unsure_below, smoothing };
+    classify::Settings { view: guess.view.unwrap_or(view), guess: guesses, way, keeps_packed: true }
+}
+
+/// A folder that the user named, made if need be.
+pub fn make_folder(folder: &Path) -> anyhow::Result<()> {
+    std::fs::create_dir_all(folder).with_context(|| format!("{} cannot be made", folder.display()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use phicam_test_fixtures::{ms, picked};
+
+    #[test]
+    fn what_was_picked_beside_other_programs_counts_there_alone() {
+        let before = |name: &str| Some((name.to_string(), Way::tract(2)));
+        for (is_disturbed, beside, expected) in [
+            (false, before("b"), vec!["q"]),
+            (true, before("b"), vec!["q", "b"]),
+            (true, None, vec!["q"]),
+            (true, before("q"), vec!["q"]),
+        ] {
+            let mut asked = Vec::new();
+            let again = |before: Option<(&str, Way)>| {
+                asked.extend(before.map(|(name, _)| name.to_string()));
+                let mut pick = picked(ms(60.0)).unwrap();
+                let known = pick.candidates.iter_mut().find_map(|candidate| candidate.measurement.as_mut()).unwrap();
+                known.preempted_frames = if is_disturbed { known.frames } else { 0 };
+                Ok(pick)
+            };
+            as_before(&[before("q"), beside], again).unwrap();
+            assert_eq!(asked, expected);
+        }
+    }
+}

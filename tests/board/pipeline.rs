@@ -1,0 +1,142 @@
+//! The whole of it on the virtual board: `just deploy`, a camera that plays photographs, the answer read off the screen.
+
+use std::process::Command;
+use std::sync::Arc;
+use std::time::Instant;
+
+use phicam_engine::Way;
+use phicam_frame::{Coding, Frame, FrameInfo, Layout, Matrix, PixelFormat, Plane, Range, Size};
+use phicam_pipeline::classify::Settings;
+use phicam_pipeline::display_state::{Drawing, Screen};
+use phicam_pipeline::overlay;
+
+use super::common::board::{Board, camera};
+use super::common::program::Ended;
+use super::common::{catalog, root};
+use super::program::program;
+
+pub const CAMERA: Size = Size::new(640, 480);
+pub const SCREEN: Size = Size::new(800, 480);
+
+/// The board file of these tests, with more lines in front of its tables.
+pub fn board_file(lines: &str) -> String {
+    format!(
+        "summary = 'the virtual board'\n{lines}\n[camera]\nkind = 'v4l2'\n[[display]]\nkind = 'auto'\n\
+         [budget]\nframe_ms = 600000\n"
+    )
+}
+
+/// The shipped models without the large networks, which take minutes to prove here.
+fn small_models(folder: &std::path::Path) {
+    let mut file: toml::Table = std::fs::read_to_string(root().join("models/catalog.toml")).unwrap().parse().unwrap();
+    let choices = file["choice"].as_array_mut().unwrap();
+    choices.retain(|choice| ["lite0@96", "lite0@128"].contains(&choice["name"].as_str().unwrap()));
+    file["network"].as_table_mut().unwrap().retain(|name, _| name == "lite0");
+    std::fs::create_dir(folder.join("imagenet")).unwrap();
+    std::fs::write(folder.join("catalog.toml"), file.to_string()).unwrap();
+    for file in ["lite0.onnx", "labels.txt", "NOTICE", "LICENSE-Apache-2.0.txt"] {
+        std::fs::copy(root().join("models/imagenet").join(file), folder.join("imagenet").join(file)).unwrap();
+    }
+}
+
+/// `just deploy root@board FILE`, as the recipe has it.
+pub fn deploy(board: &Board, file: &str) -> Ended {
+    let folder = tempfile::tempdir().unwrap();
+    small_models(folder.path());
+    let path = folder.path().join("virtual.toml");
+    std::fs::write(&path, file).unwrap();
+    let mut command = Command::new(root().join("board/deploy/deploy.sh"));
+    command.args(["deploy", "root@board"]).arg(&path).env("PHICAM_PROGRAM", program());
+    command.env("PHICAM_MODELS", folder.path()).env("PHICAM_HEALTH_S", "240");
+    command.env("PHICAM_SSH", format!("ssh -F {}", board.ssh_config(board.port()).display()));
+    let ended = Ended::from(command.output().unwrap());
+    eprintln!("{}", ended.stderr);
+    ended.with(0)
+}
+
+/// A photograph as the camera gives it, and as a frame of this machine.
+pub fn photograph(name: &str) -> (Vec<u8>, Frame) {
+    let bytes = camera::frame(&camera::photograph(name, CAMERA.width, CAMERA.height), "YUYV");
+    let stride = CAMERA.width as usize * 2;
+    let planes = [Plane { stride, ..Plane::default() }, Plane::default(), Plane::default()];
+    let coding = Coding { matrix: Matrix::Bt601, range: Range::Limited };
+    let layout = Layout { size: CAMERA, format: PixelFormat::Yuyv, coding, planes };
+    let info = FrameInfo { size: CAMERA, sequence: 0, captured: Instant::now(), source: None, scene: 0 };
+    (bytes.clone(), Frame::new(Arc::new(bytes), layout, info))
+}
+
+/// The label that `choice` gives on this machine, and the screen that this machine would draw.
+fn expected(frame: &Frame, choice: &str) -> (String, image::RgbImage) {
+    let settings =
+        Settings { view: Default::default(), guess: Default::default(), way: Way::tract(1), keeps_packed: false };
+    let mut classifier = phicam::engines::open_classifier(catalog().choice(choice).unwrap(), &settings).unwrap();
+    let answer = classifier.answer(frame).unwrap();
+    let label = answer.model.labels.of(answer.guesses.best()[0].class).to_string();
+    let screen = Screen::default();
+    screen.set_frame(frame.clone());
+    screen.set_answer(answer);
+    let seen = screen.wait(std::time::Duration::ZERO).unwrap();
+    let mut rgb = Vec::new();
+    Drawing::default().draw(&seen, SCREEN, |_| None).picture.to_rgb(&mut rgb);
+    (label, image::RgbImage::from_raw(SCREEN.width, SCREEN.height, rgb).unwrap())
+}
+
+/// Waits until the board's screen has this photograph and its label, as this machine draws them.
+#[track_caller]
+pub fn shows(board: &Board, name: &str, choice: &str) {
+    let (label, picture) = expected(&photograph(name).1, choice);
+    let layout = overlay::Layout::new(SCREEN, CAMERA);
+    let mut last = String::new();
+    board.until(&format!("label `{label}` on the screen"), || {
+        let dump = board.screendump();
+        let apart = |area: &phicam_frame::Rect| {
+            let (columns, rows) = (area.left..area.left + area.width, area.top..area.top + area.height);
+            let pixels = rows.flat_map(|y| columns.clone().map(move |x| (x, y)));
+            let levels = |(x, y): (u32, u32)| {
+                let (found, expected) = (dump.at(x as usize, y as usize), picture.get_pixel(x, y).0);
+                (0..3).map(|channel| found[channel].abs_diff(expected[channel])).max().unwrap_or(0)
+            };
+            pixels.map(levels).max().unwrap_or(0)
+        };
+        let (frame, label) = (apart(&layout.frame), apart(&layout.label));
+        last = format!("the frame differs by up to {frame} levels, the label by {label}");
+        (frame <= 2 && label <= 2).then_some(())
+    });
+}
+
+/// What `phicam health` says on the board.
+pub fn health(board: &Board) -> serde_json::Value {
+    serde_json::from_str(&board.try_ssh("/opt/phicam/current/phicam health --json").text()).unwrap_or_default()
+}
+
+#[test]
+#[ignore = "boots the virtual board: just test-board"]
+fn what_is_deployed_names_what_the_camera_sees_on_the_screen() {
+    let board = Board::boot();
+    let dog = board.play("/dev/video0", "YUYV", (CAMERA.width, CAMERA.height), 15, &[photograph("dog.jpg").0]);
+    deploy(&board, &board_file("model = 'lite0@96'"));
+    shows(&board, "dog.jpg", "lite0@96");
+    let said = health(&board);
+    assert_eq!((&said["well"], &said["model"]), (&true.into(), &"lite0@96".into()), "{said}");
+    assert!(said["camera"].as_str().unwrap().contains("YUYV 640×480"), "{said}");
+    // Another photograph, by another program that plays.
+    dog.end();
+    let panda = board.play("/dev/video0", "YUYV", (CAMERA.width, CAMERA.height), 15, &[photograph("red_panda.jpg").0]);
+    shows(&board, "red_panda.jpg", "lite0@96");
+    let said = health(&board);
+    assert!(said["faults"].as_array().unwrap().is_empty(), "{said}");
+    let user = board.ssh(&format!("stat -c %U /proc/{}", said["pid"]));
+    assert_eq!(user.trim(), "phicam");
+    panda.end();
+}
+
+#[test]
+#[ignore = "boots the virtual board: just test-board"]
+fn the_board_itself_chooses_the_largest_model_that_fits() {
+    let board = Board::boot();
+    let player = board.play("/dev/video0", "YUYV", (CAMERA.width, CAMERA.height), 15, &[photograph("koala.jpg").0]);
+    deploy(&board, &board_file(""));
+    board.until("larger model", || (health(&board)["model"] == "lite0@128").then_some(()));
+    shows(&board, "koala.jpg", "lite0@128");
+    player.end();
+}

@@ -1,0 +1,118 @@
+//! What happens to boards in the field, done to a deployed program: each time the right picture comes back without help.
+
+use phicam_pipeline::overlay;
+
+use super::common::board::{Board, camera};
+use super::pipeline::{CAMERA, SCREEN, board_file, deploy, health, photograph, shows};
+
+const MODEL: &str = "lite0@96";
+
+/// A board with the program deployed, and a photograph on its screen.
+fn running<'board>(board: &'board Board, name: &str) -> camera::Player<'board> {
+    let player = play(board, "/dev/video0", name);
+    deploy(board, &board_file(&format!("model = '{MODEL}'")));
+    shows(board, name, MODEL);
+    player
+}
+
+fn play<'board>(board: &'board Board, device: &str, name: &str) -> camera::Player<'board> {
+    board.play(device, "YUYV", (CAMERA.width, CAMERA.height), 15, &[photograph(name).0])
+}
+
+/// The colour that faults are written in, and nothing else of a fresh picture.
+const FAULT: [u8; 3] = [255, 110, 80];
+
+/// Waits until the program says that something is wrong, in its health and in letters on the screen's column.
+#[track_caller]
+fn says(board: &Board, fault: &str) {
+    board.until(&format!("fault `{fault}` in the health"), || {
+        health(board)["faults"].to_string().contains(fault).then_some(())
+    });
+    board.until("letters of the fault on the screen", || {
+        let (dump, column) = (board.screendump(), overlay::Layout::new(SCREEN, CAMERA).column);
+        let rows = column.top..column.top + column.height;
+        let pixels = rows.flat_map(|y| (column.left..column.left + column.width).map(move |x| (x, y)));
+        (pixels.filter(|&(x, y)| dump.at(x as usize, y as usize) == FAULT).count() > 20).then_some(())
+    });
+}
+
+#[test]
+#[ignore = "boots the virtual board: just test-board --faults"]
+fn a_camera_whose_driver_goes_and_comes_back_under_another_number_is_found() {
+    let board = Board::boot();
+    running(&board, "dog.jpg").end();
+    says(&board, "no camera");
+    board.unload_camera();
+    board.load_camera(3);
+    let player = play(&board, "/dev/video3", "red_panda.jpg");
+    shows(&board, "red_panda.jpg", MODEL);
+    let said = health(&board);
+    assert!(said["camera"].as_str().unwrap().contains("/dev/video3"), "{said}");
+    assert!(said["faults"].as_array().unwrap().is_empty(), "{said}");
+    player.end();
+}
+
+#[test]
+#[ignore = "boots the virtual board: just test-board --faults"]
+fn a_camera_that_stops_giving_frames_is_told_and_goes_on() {
+    let board = Board::boot();
+    let player = running(&board, "dog.jpg");
+    player.pause();
+    says(&board, "no camera");
+    player.go_on();
+    shows(&board, "dog.jpg", MODEL);
+    player.end();
+}
+
+#[test]
+#[ignore = "boots the virtual board: just test-board --faults"]
+fn a_camera_that_is_pulled_out_under_capture_is_taken_up_when_it_is_plugged_in() {
+    let board = Board::boot();
+    board.unload_camera();
+    board.play_into_vivid("YUYV", &[photograph("dog.jpg").0], "");
+    deploy(&board, &board_file(&format!("model = '{MODEL}'")));
+    shows(&board, "dog.jpg", MODEL);
+    board.unplug_vivid();
+    says(&board, "no camera");
+    board.plug_vivid();
+    board.until("camera again", || {
+        let said = health(&board);
+        (said["camera"].is_string() && said["well"] == true).then_some(())
+    });
+}
+
+#[test]
+#[ignore = "boots the virtual board: just test-board --faults"]
+fn twenty_kills_and_a_clock_that_jumps_twenty_years_change_nothing() {
+    let board = Board::boot();
+    let player = running(&board, "dog.jpg");
+    board.jump_clock(20);
+    for _ in 0..20 {
+        let before = health(&board)["pid"].as_u64();
+        board.ssh(&format!("kill -9 {}", before.unwrap()));
+        board.until("new process that answers", || {
+            let said = health(&board);
+            (said["well"] == true && said["pid"].as_u64() != before).then_some(())
+        });
+    }
+    shows(&board, "dog.jpg", MODEL);
+    board.jump_clock(-40);
+    player.end();
+    let player = play(&board, "/dev/video0", "red_panda.jpg");
+    shows(&board, "red_panda.jpg", MODEL);
+    player.end();
+}
+
+#[test]
+#[ignore = "boots the virtual board: just test-board --faults"]
+fn a_full_disk_stands_on_the_screen_and_does_not_stop_the_line() {
+    let board = Board::boot();
+    let player = running(&board, "dog.jpg");
+    board.fill_disk(100);
+    says(&board, "disk full");
+    assert_eq!(health(&board)["well"], true);
+    board.free_disk();
+    board.until("end of the fault", || health(&board)["faults"].as_array()?.is_empty().then_some(()));
+    shows(&board, "dog.jpg", MODEL);
+    player.end();
+}

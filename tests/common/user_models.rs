@@ -1,0 +1,31 @@
+//! Models for the tests to add, and what was added.
+
+use phicam_model::efficientnet::{Network, Released};
+use phicam_model::import::Naming;
+
+use super::program::Program;
+use super::random_models::{safetensors, state_dict};
+
+/// A state dict with seeded values, as a file of safetensors.
+pub fn weights(naming: Naming, name: &str, classes: usize) -> Vec<u8> {
+    let network = Network { classes, ..Released::named(name).unwrap().network() };
+    safetensors(&state_dict(naming, &network))
+}
+
+pub fn seven_birds() -> String {
+    ["wren", "robin", "great tit", "magpie", "heron", "swift", "owl"].join("\n")
+}
+
+/// The names of what was added and what is known of it, by `models list --json`.
+pub fn added(program: &Program) -> Vec<serde_json::Value> {
+    let shipped = |choice: &serde_json::Value| choice["source"].as_str().unwrap().starts_with("package ");
+    program.run("models list --json").with(0).json().into_iter().filter(|choice| !shipped(choice)).collect()
+}
+
+pub fn files(program: &Program) -> Vec<String> {
+    let Ok(entries) = std::fs::read_dir(program.path("state/models")) else { return Vec::new() };
+    let names = entries.map(|entry| entry.unwrap().file_name().into_string().unwrap());
+    let mut names: Vec<String> = names.filter(|name| name != ".lock").collect();
+    names.sort();
+    names
+}

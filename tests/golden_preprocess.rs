@@ -1,0 +1,130 @@
+//! Pictures become a model's input exactly as the contract says: compared with Pillow and libjpeg-turbo.
+
+mod common;
+
+use std::sync::Arc;
+
+use common::{decoded, frame, json, levels_apart, png, reference};
+use phicam_model::catalog::{Colour, Contract, Crop, Filter, Layout};
+use phicam_pipeline::classify::crop::View;
+use phicam_pipeline::classify::preprocess::Preprocess;
+
+fn lite(crop: Crop) -> Contract {
+    let (colour, layout, filter) = (Colour::Rgb, Layout::Nchw, Filter::Bicubic);
+    Contract { colour, layout, crop, filter, mean: [127.0; 3], scale: [128.0; 3] }
+}
+
+/// Side, source and expected picture of each case, with its contract.
+fn cases() -> Vec<(u32, String, String, Contract)> {
+    let cases = json("resize/cases.json");
+    let read = |case: &serde_json::Value| {
+        let text = |key: &str| case[key].as_str().unwrap().to_string();
+        let crop =
+            if case["crop"].is_string() { Crop::Border(32) } else { Crop::Share(case["crop"].as_f64().unwrap()) };
+        (case["side"].as_u64().unwrap() as u32, text("source"), text("expected"), lite(crop))
+    };
+    cases.as_array().unwrap().iter().map(read).collect()
+}
+
+/// The largest difference to Pillow over all cases, with the contract changed by `change` and the view `view`.
+fn worst(change: impl Fn(&mut Contract), view: View) -> u8 {
+    let one = |(side, source, expected, mut contract): (u32, String, String, Contract)| {
+        change(&mut contract);
+        let (size, pixels) = png(&reference(&format!("resize/{source}")));
+        let mut preprocess = Preprocess::new(Arc::new(contract), side, view);
+        let mut input = vec![0.0; 3 * (side * side) as usize];
+        preprocess.run(&frame(size, &pixels), &mut input).unwrap();
+        let (largest, mean) = levels_apart(preprocess.square(), &png(&reference(&format!("resize/{expected}"))).1);
+        println!("{expected}: largest {largest}, mean {mean:.4} levels");
+        largest
+    };
+    cases().into_iter().map(one).max().unwrap()
+}
+
+#[test]
+fn crop_and_resize_are_pillows_within_one_level_on_every_pixel() {
+    let worst = worst(|_| {}, View::Centre);
+    println!("largest difference to Pillow: {worst} levels");
+    assert!(worst <= 1, "{worst} levels");
+}
+
+#[test]
+fn another_filter_another_crop_or_no_crop_would_be_noticed() {
+    assert!(worst(|contract| contract.filter = Filter::Bilinear, View::Centre) > 8, "bilinear");
+    assert!(worst(|contract| contract.crop = Crop::Border(31), View::Centre) > 8, "a crop two pixels larger");
+    assert!(worst(|contract| contract.crop = Crop::Share(0.5), View::Centre) > 8, "another crop");
+    assert!(worst(|_| {}, View::Whole) > 8, "no crop");
+}
+
+/// The input made of a picture that is one colour.
+fn input_of(colour: [u8; 3], contract: Contract) -> [f32; 3] {
+    let size = phicam_frame::Size::new(50, 40);
+    let mut preprocess = Preprocess::new(Arc::new(contract), 32, View::Centre);
+    let mut input = vec![f32::NAN; 3 * 32 * 32];
+    preprocess.run(&frame(size, &colour.repeat(50 * 40)), &mut input).unwrap();
+    let planes: Vec<f32> = input.chunks(32 * 32).map(|plane| plane[0]).collect();
+    assert!(input.chunks(32 * 32).all(|plane| plane.iter().all(|value| *value == plane[0])), "one colour stays one");
+    planes.try_into().unwrap()
+}
+
+#[test]
+fn every_level_is_normalised_exactly_by_127_and_128_and_the_planes_are_red_green_blue() {
+    for level in 0..=255u8 {
+        let values = input_of([level, 255 - level, 7], lite(Crop::Border(32)));
+        let exact = |level: u8| (f32::from(level) - 127.0) / 128.0;
+        assert_eq!(values, [exact(level), exact(255 - level), exact(7)], "level {level}");
+    }
+}
+
+#[test]
+fn a_contract_with_mean_and_deviation_a_channel_and_bgr_is_followed() {
+    let contract = Contract {
+        colour: Colour::Bgr,
+        mean: [103.5, 116.3, 123.7],
+        scale: [57.4, 57.1, 58.4],
+        ..lite(Crop::Share(1.0))
+    };
+    let expected = [(30.0 - 103.5) / 57.4, (20.0 - 116.3) / 57.1, (10.0 - 123.7) / 58.4];
+    assert_eq!(input_of([10, 20, 30], contract), expected);
+}
+
+#[test]
+fn a_view_that_is_not_square_keeps_its_shape_between_bars() {
+    let size = phicam_frame::Size::new(64, 32);
+    let mut preprocess = Preprocess::new(Arc::new(lite(Crop::Border(32))), 32, View::Whole);
+    let mut input = vec![0.0; 3 * 32 * 32];
+    preprocess.run(&frame(size, &[200; 64 * 32 * 3]), &mut input).unwrap();
+    let rows: Vec<f32> = input[..32 * 32].chunks(32).map(|row| row[16]).collect();
+    let inside = (200.0 - 127.0) / 128.0;
+    assert!(rows[..8].iter().chain(&rows[24..]).all(|&value| value == 0.0), "{rows:?}");
+    assert!(rows[8..24].iter().all(|&value| value == inside), "{rows:?}");
+}
+
+#[test]
+fn jpegs_are_decoded_as_libjpeg_turbo_does_within_0_6_of_a_level_on_average() {
+    let mut cases: Vec<(std::path::PathBuf, String)> = ["420", "422", "444", "grey", "progressive", "restart"]
+        .into_iter()
+        .chain(["odd_420", "odd_422", "odd_progressive"])
+        .map(|name| (reference(&format!("jpeg/{name}.jpg")), name.to_string()))
+        .collect();
+    cases.push((common::sample("chelsea.jpg"), "chelsea".into()));
+    for (path, name) in cases {
+        let (size, pixels) = decoded(&path);
+        let (expected_size, expected) = png(&reference(&format!("jpeg/{name}.png")));
+        assert_eq!(size, expected_size, "{name}");
+        let (largest, mean) = levels_apart(&pixels, &expected);
+        println!("{name}: largest {largest}, mean {mean:.3} levels");
+        assert!(mean <= 0.6, "{name}: {mean} levels");
+    }
+}
+
+#[test]
+fn every_exif_orientation_is_turned_upright() {
+    let (expected_size, expected) = png(&reference("exif/upright.png"));
+    for orientation in 1..=8 {
+        let (size, pixels) = decoded(&reference(&format!("exif/orientation_{orientation}.jpg")));
+        assert_eq!(size, expected_size, "orientation {orientation}");
+        let (largest, mean) = levels_apart(&pixels, &expected);
+        assert!(mean < 2.0, "orientation {orientation}: {mean} levels, largest {largest}");
+    }
+}

@@ -1,0 +1,208 @@
+//! The shipped models give the scores that the published weights define: compared with numpy and ONNX Runtime, and each
+//! way to break the contract is shown to be noticed.
+
+mod common;
+
+use std::collections::BTreeSet;
+use std::sync::Arc;
+
+use common::{apart, best, catalog, json, png, reference, scores};
+use phicam_engine::Engine;
+use phicam_engine_cpu::Tract;
+use phicam_model::catalog::{Choice, Layout};
+use phicam_pipeline::classify::crop::View;
+use phicam_pipeline::classify::preprocess::Preprocess;
+use tract_onnx::pb::{AttributeProto, ModelProto, TensorProto};
+use tract_onnx::prelude::Framework;
+
+/// The model's input, made from levels that were cropped and resized already.
+fn input(choice: &Choice, levels: &[u8]) -> Vec<f32> {
+    let square = phicam_frame::Size::new(choice.side, choice.side);
+    let mut contract = (*choice.input).clone();
+    contract.crop = phicam_model::catalog::Crop::Share(1.0);
+    let mut input = vec![0.0; levels.len()];
+    let mut preprocess = Preprocess::new(Arc::new(contract), choice.side, View::Centre);
+    preprocess.run(&common::frame(square, levels), &mut input).unwrap();
+    assert_eq!(preprocess.square(), levels, "same size: nothing to resize");
+    input
+}
+
+fn run(choice: &Choice, onnx: &[u8], input: &[f32], threads: usize) -> Vec<f32> {
+    let mut engine = Tract::load(&choice.name, onnx, choice.side, choice.input.layout, threads).unwrap();
+    engine.input().copy_from_slice(input);
+    engine.infer().unwrap().to_vec()
+}
+
+/// How far half-precision storage may move a score from numpy's: see tests/reference/README.md.
+fn storage_tolerance(choice: &str) -> f32 {
+    if choice == "lite0@96" { 0.2 } else { 0.05 }
+}
+
+#[test]
+fn every_choice_scores_as_onnx_runtime_and_as_numpy_on_the_published_weights() {
+    let catalog = catalog();
+    let mut compared = BTreeSet::new();
+    for case in json("scores/cases.json").as_array().unwrap() {
+        let choice = catalog.choice(case["choice"].as_str().unwrap()).unwrap();
+        let levels = png(&reference(&format!("scores/{}", case["input"].as_str().unwrap()))).1;
+        let found = run(choice, &choice.network.read().unwrap(), &input(choice, &levels), 2);
+        let what = format!("{} on {}", choice.name, case["photo"]);
+        for (by, tolerance) in [("onnxruntime", 1e-3), ("numpy", storage_tolerance(&choice.name))] {
+            let Some(file) = case[by].as_str() else { continue };
+            let expected = scores(&reference(&format!("scores/{file}")));
+            let apart = apart(&found, &expected);
+            println!("{what}: {apart:.6} from {by}");
+            assert!(apart <= tolerance, "{what}: {apart} from {by}");
+            assert_eq!(best(&found), best(&expected), "{what}, {by}");
+            if by == "onnxruntime" {
+                compared.insert(choice.name.clone());
+            }
+        }
+    }
+    let all: BTreeSet<String> = catalog.choices.iter().map(|choice| choice.name.clone()).collect();
+    assert_eq!(compared, all, "a choice without reference scores: run tests/reference/make.py");
+}
+
+#[test]
+fn the_scores_do_not_depend_on_how_often_or_on_how_many_threads_it_runs() {
+    let catalog = catalog();
+    let choice = catalog.choice("lite0@96").unwrap();
+    let levels = png(&reference("scores/dog.96.png")).1;
+    let (onnx, input) = (choice.network.read().unwrap(), input(choice, &levels));
+    let one = run(choice, &onnx, &input, 1);
+    assert!(apart(&one, &run(choice, &onnx, &input, 3)) < 1e-4);
+    let mut engine = Tract::load("lite0@96", &onnx, 96, Layout::Nchw, 1).unwrap();
+    for _ in 0..3 {
+        engine.input().copy_from_slice(&input);
+        assert_eq!(engine.infer().unwrap(), one);
+        engine.input().fill(0.0);
+        assert_ne!(engine.infer().unwrap(), one);
+    }
+}
+
+fn dog_on_lite0() -> (Choice, ModelProto, Vec<f32>, Vec<f32>) {
+    let choice = catalog().choice("lite0@224").unwrap().clone();
+    let levels = png(&reference("scores/dog.224.png")).1;
+    let onnx = choice.network.read().unwrap();
+    let proto = tract_onnx::onnx().proto_model_for_read(&mut &onnx[..]).unwrap();
+    let input = input(&choice, &levels);
+    (choice, proto, input, scores(&reference("scores/lite0@224.dog.numpy.f32")))
+}
+
+fn encoded(proto: &ModelProto) -> Vec<u8> {
+    prost::Message::encode_to_vec(proto)
+}
+
+#[test]
+fn symmetric_padding_would_be_noticed() {
+    let (choice, mut proto, input, expected) = dog_on_lite0();
+    let mut broken = 0;
+    for node in &mut proto.graph.as_mut().unwrap().node {
+        let strided = node.attribute.iter().any(|a| a.name == "strides" && a.ints == [2, 2]);
+        if node.op_type == "Conv" && strided {
+            let kernel = node.attribute.iter().find(|a| a.name == "kernel_shape").unwrap().ints[0];
+            node.attribute.retain(|a| a.name != "auto_pad");
+            // As PyTorch pads by default: the same on both sides.
+            let ints = vec![(kernel - 1) / 2; 4];
+            node.attribute.push(AttributeProto { name: "pads".into(), r#type: 7, ints, ..Default::default() });
+            broken += 1;
+        }
+    }
+    assert_eq!(broken, 5, "the stem and four blocks halve the picture");
+    let apart = apart(&run(&choice, &encoded(&proto), &input, 1), &expected);
+    assert!(apart > 20.0 * storage_tolerance("lite0@224"), "{apart}");
+}
+
+/// Multiplies the half-precision values of a weight.
+fn scale_half(tensor: &mut TensorProto, factor: f32) {
+    use tract_onnx::prelude::tract_data::prelude::f16;
+    for pair in tensor.raw_data.chunks_exact_mut(2) {
+        let value = f16::from_le_bytes([pair[0], pair[1]]).to_f32() * factor;
+        pair.copy_from_slice(&f16::from_f32(value).to_le_bytes());
+    }
+}
+
+#[test]
+fn weights_folded_with_another_epsilon_or_a_stem_three_percent_off_would_be_noticed() {
+    // What epsilon 1e-5 does to the scores was computed from the published tensors; the tolerance must be below it.
+    let traps = json("scores/traps.json");
+    let moved =
+        |trap: &str| traps["lite0@224"][trap]["max"].as_f64().unwrap_or_else(|| panic!("no trap {trap}")) as f32;
+    for trap in ["batch norm epsilon 1e-5", "symmetric pads", "ImageNet mean and deviation", "BGR", "no crop"] {
+        assert!(moved(trap) > 10.0 * storage_tolerance("lite0@224"), "{trap}: {}", moved(trap));
+    }
+    let (choice, mut proto, input, expected) = dog_on_lite0();
+    let weights = &mut proto.graph.as_mut().unwrap().initializer;
+    let stem = weights.iter_mut().find(|tensor| tensor.name.contains("stem") && tensor.data_type == 10).unwrap();
+    scale_half(stem, 1.03);
+    let apart = apart(&run(&choice, &encoded(&proto), &input, 1), &expected);
+    assert!(apart > storage_tolerance("lite0@224"), "{apart}");
+}
+
+#[test]
+fn wrong_mean_and_scale_or_bgr_or_a_wrong_crop_would_be_noticed() {
+    let (choice, _, _, expected) = dog_on_lite0();
+    let onnx = choice.network.read().unwrap();
+    let (size, pixels) = common::decoded(&common::sample("dog.jpg"));
+    let apart_with = |change: &dyn Fn(&mut phicam_model::catalog::Contract), view: View| {
+        let mut contract = (*choice.input).clone();
+        change(&mut contract);
+        let mut input = vec![0.0; 3 * 224 * 224];
+        Preprocess::new(Arc::new(contract), 224, view).run(&common::frame(size, &pixels), &mut input).unwrap();
+        apart(&run(&choice, &onnx, &input, 2), &expected)
+    };
+    // From the JPEG on, decoders differ by a level here and there: 0.2 leaves room for that.
+    let right = apart_with(&|_| {}, View::Centre);
+    println!("from the JPEG on: {right:.3} from Pillow and numpy");
+    assert!(right < 0.2, "{right}");
+    use phicam_model::catalog::{Colour, Crop, Filter};
+    type Change<'a> = &'a dyn Fn(&mut phicam_model::catalog::Contract);
+    let imagenet: Change = &|contract| {
+        contract.mean = [123.675, 116.28, 103.53];
+        contract.scale = [58.395, 57.12, 57.375];
+    };
+    let broken: [(&str, Change, View); 5] = [
+        ("ImageNet mean and deviation", imagenet, View::Centre),
+        ("BGR", &|contract| contract.colour = Colour::Bgr, View::Centre),
+        ("no crop", &|contract| contract.crop = Crop::Share(1.0), View::Centre),
+        ("bars instead of a crop", &|_| {}, View::Whole),
+        ("bilinear", &|contract| contract.filter = Filter::Bilinear, View::Centre),
+    ];
+    for (what, change, view) in broken {
+        let apart = apart_with(change, view);
+        println!("{what}: {apart:.3}");
+        assert!(apart > 0.25, "{what}: {apart}");
+    }
+}
+
+#[test]
+fn the_catalogs_work_is_what_the_graph_costs() {
+    use tract_onnx::prelude::*;
+    for choice in &catalog().choices {
+        let onnx = choice.network.read().unwrap();
+        let side = choice.side as usize;
+        let model = tract_onnx::onnx().model_for_read(&mut &onnx[..]).unwrap();
+        let fact = f32::fact([1, 3, side, side]).into();
+        let typed = model.with_input_fact(0, fact).unwrap().into_typed().unwrap().into_decluttered().unwrap();
+        let macs: i64 = typed
+            .nodes()
+            .iter()
+            .flat_map(|node| {
+                let (inputs, _) = typed.node_facts(node.id).unwrap();
+                node.op.cost(&inputs).unwrap()
+            })
+            .filter(|(cost, _)| matches!(cost, tract_core::internal::Cost::FMA(_)))
+            .map(|(_, amount)| amount.to_i64().unwrap())
+            .sum();
+        let million = macs as f64 / 1e6;
+        println!("{}: {million:.1} M", choice.name);
+        // tract counts the additions of biases and residuals as multiply-adds too: a little more than the catalog.
+        let over = million / choice.million_macs - 1.0;
+        assert!(
+            (-0.001..0.03).contains(&over),
+            "{}: {million} M, the catalog says {}",
+            choice.name,
+            choice.million_macs
+        );
+    }
+}

@@ -1,0 +1,93 @@
+//! Adding models where something is wrong: names, files, other processes, damage. What was there before stays.
+
+mod common;
+
+use std::path::Path;
+
+use common::program::Program;
+use common::user_models::{added, files};
+use common::{root, sample};
+
+#[test]
+fn names_that_would_clash_or_lead_astray_are_refused() {
+    let program = Program::new();
+    let shipped = root().join("models/imagenet/lite0.onnx");
+    let add = |name: &str| {
+        program.run(&format!("models add {} --input lite --labels imagenet --name {name}", shipped.display()))
+    };
+    add("lite0").with(1).saying(&["`lite0` is a shipped network"]);
+    add("../escape").with(1).saying(&["cannot be its name"]);
+    add(".hidden").with(1).saying(&["cannot be its name"]);
+    add("birds.onnx").with(1).saying(&["not ending as a file's"]);
+    program.run("models add missing.pth").with(1).saying(&["missing.pth cannot be read"]);
+    program.write("empty.pth", b"");
+    program.run("models add empty.pth").with(1).saying(&["is empty"]);
+    program.write("text.pth", b"these are no weights at all");
+    program.run("models add text.pth").with(1).saying(&["text.pth"]);
+    let photograph = sample("dog.jpg");
+    program.run(&format!("models add {}", photograph.display())).with(1).saying(&["dog.jpg"]);
+    assert!(!Path::new(&program.path("state/models/catalog.toml")).exists());
+}
+
+#[test]
+fn damage_to_what_was_added_does_not_stop_what_was_shipped() {
+    let program = Program::new();
+    program.take("dog.jpg", "dog.jpg");
+    program.write("state/models/catalog.toml", "[network.x]\nfile = 3\n");
+    program.run("classify dog.jpg --model lite0@96").with(0).saying(&["what was added is left out"]);
+    program.run("models list").with(1).saying(&["catalog.toml"]);
+}
+
+#[test]
+fn a_replacement_that_fails_leaves_what_was_there_and_nothing_else() {
+    let program = Program::new();
+    let small = root().join("tests/inspect/classic.onnx");
+    program.write("labels.txt", "a\nb\nc\nd\ne\n");
+    let add = format!("models add {} --name two --input unit --labels labels.txt", small.display());
+    program.run(&add).with(0);
+    let before = (files(&program), std::fs::read(program.path("state/models/catalog.toml")).unwrap());
+    program.run(&format!("{add} --replace --side 40 --side 48")).with(1).saying(&["40 pixels alone"]);
+    program.write("state/models/.two.new.onnx.99.new", b"left behind when a process was ended");
+    let mut broken = std::fs::read(&small).unwrap();
+    let at = broken.windows(7).position(|window| window == b"MaxPool").unwrap();
+    broken[at..at + 7].copy_from_slice(b"MaxFool");
+    program.write("broken.onnx", broken);
+    program.run("models add broken.onnx --name two --replace --input unit --labels labels.txt").with(1);
+    program.run("models verify").with(0);
+    program.run("models remove nothing").with(1);
+    assert_eq!(before, (files(&program), std::fs::read(program.path("state/models/catalog.toml")).unwrap()));
+}
+
+#[test]
+fn two_processes_that_add_at_once_do_not_mix_their_files() {
+    let program = Program::new();
+    program.write("labels.txt", "a\nb\nc\nd\ne\n");
+    let small = root().join("tests/inspect/classic.onnx").display().to_string();
+    let words = |name: &str| format!("models add {small} --name {name} --input unit --labels labels.txt");
+    let start = |name: &str| program.command(words(name).split_whitespace()).spawn().unwrap();
+    let children: Vec<_> = ["one", "two", "three", "one"].map(start).into();
+    let codes: Vec<_> = children.into_iter().map(|mut child| child.wait().unwrap().code().unwrap()).collect();
+    assert_eq!(
+        codes.iter().filter(|&&code| code == 0).count(),
+        3,
+        "the second `one` is told that it is there: {codes:?}"
+    );
+    assert_eq!(added(&program).len(), 3);
+    program.run("models verify").with(0);
+}
+
+#[test]
+fn pipes_and_devices_are_refused_and_never_waited_for() {
+    let program = Program::new();
+    let pipe = program.path("pipe.onnx");
+    assert!(std::process::Command::new("mkfifo").arg(&pipe).status().unwrap().success());
+    program.run("models add pipe.onnx").with(1).saying(&["no regular file"]);
+    program.run("bench --model pipe.onnx").with(1).saying(&["no regular file"]);
+    program.run("scale -8 --onnx pipe.onnx").with(1).saying(&["no regular file"]);
+    let shipped = root().join("models/imagenet/lite0.onnx");
+    program
+        .run(&format!("models add {} --name x --input lite --labels /dev/zero", shipped.display()))
+        .with(1)
+        .saying(&["no regular file"]);
+    program.run("models add /dev").with(1).saying(&["no regular file"]);
+}
