@@ -12,7 +12,7 @@ mod prepare;
 mod profile;
 mod scale;
 pub use capture::CaptureArgs;
-pub use model_args::ChoiceArgs;
+pub use model_args::ModelArgs;
 pub use models::{AddArgs, ModelsArgs, ModelsCommand, Normalisation};
 pub use prepare::PrepareArgs;
 pub use profile::MeasureArgs;
@@ -83,7 +83,7 @@ pub struct RunArgs {
     #[command(flatten)]
     pub budget: BudgetArgs,
     #[command(flatten)]
-    pub choice: ChoiceArgs,
+    pub model_args: ModelArgs,
     #[command(flatten)]
     pub guess: GuessArgs,
     /// Milliseconds in which an earlier frame's say falls to 1/e; 0 for each frame by itself
@@ -110,7 +110,7 @@ pub struct ClassifyArgs {
     #[command(flatten)]
     pub budget: BudgetArgs,
     #[command(flatten)]
-    pub choice: ChoiceArgs,
+    pub model_args: ModelArgs,
     #[command(flatten)]
     pub guess: GuessArgs,
     /// Write what the model saw (NAME.png) and its scores (NAME.f32, little-endian) into this folder
@@ -128,14 +128,14 @@ pub struct PickArgs {
     #[command(flatten)]
     pub budget: BudgetArgs,
     #[command(flatten)]
-    pub choice: ChoiceArgs,
+    pub model_args: ModelArgs,
     /// Forget what was measured, and measure again; what was picked stays where less than 5 % has changed
     #[arg(long)]
     pub fresh: bool,
     /// Time released networks that are not in the catalog as well, with weights from a seed
     #[arg(long)]
     pub what_if: bool,
-    /// Draw it: what each choice takes, the laws, the budget; as PNG, or as SVG where the name ends in .svg
+    /// Draw it: what each variant takes, the laws, the budget; as PNG, or as SVG where the name ends in .svg
     #[arg(long, value_name = "FILE")]
     pub explain: Option<PathBuf>,
     /// Run the pick for so long, at the budget's rate, and step down if it does not hold
@@ -149,7 +149,7 @@ pub struct PickArgs {
 #[derive(Debug, Args)]
 pub struct BenchArgs {
     #[command(flatten)]
-    pub choice: ChoiceArgs,
+    pub model_args: ModelArgs,
     /// Pixels along a side, for a FILE that takes any
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(sides()))]
     pub side: Option<u32>,

@@ -14,6 +14,7 @@ mod doctor;
 mod health;
 mod image_files;
 mod models;
+pub mod old_keys;
 mod pick;
 mod prepare;
 mod profile;
@@ -61,9 +62,11 @@ fn known(value: Option<f64>, digits: usize) -> String {
     value.map_or("–".into(), |value| format!("{value:.digits$}"))
 }
 
-/// One JSON object on a line of its own.
+/// Writes one JSON object on a line of its own, renamed keys by their old names as well.
 fn write_json(out: &mut dyn Write, object: &impl serde::Serialize) -> anyhow::Result<()> {
-    let mut line = serde_json::to_vec(object)?;
+    let mut object = serde_json::to_value(object)?;
+    old_keys::add(&mut object);
+    let mut line = serde_json::to_vec(&object)?;
     line.push(b'\n');
     out.write_all(&line)?;
     out.flush()?;

@@ -1,4 +1,4 @@
-//! Which ways there are on this machine to run a choice.
+//! Which ways there are on this machine to run a variant.
 
 use std::path::Path;
 
@@ -7,7 +7,7 @@ use log::{info, warn};
 use phicam_engine::{Engine, EngineError, Name, Precision, Way};
 use phicam_engine_cpu::Tract;
 use phicam_engine_onnxruntime::{LibraryError, OnnxRuntime, find, offered};
-use phicam_model::catalog::Choice;
+use phicam_model::catalog::Variant;
 use phicam_model::labels::Labels;
 use phicam_pipeline::classify::{self, Classifier, ReadyError};
 use phicam_platform::paths;
@@ -93,12 +93,12 @@ fn gpu_engines() -> Vec<Name> {
     }
 }
 
-/// Loads `choice` from its file, whose hash is checked, to run the `way` that is asked for. Below the folder `state`, where there
+/// Loads `variant` from its file, whose hash is checked, to run the `way` that is asked for. Below the folder `state`, where there
 /// is one, what takes time to prepare is kept: the next start reads that.
-pub fn open(choice: &Choice, way: Way, state: Option<&Path>) -> Result<Box<dyn Engine>, EngineError> {
+pub fn open(variant: &Variant, way: Way, state: Option<&Path>) -> Result<Box<dyn Engine>, EngineError> {
     Ok(match way.engine {
-        Name::Tract => Box::new(Tract::open(choice, state, way.threads)?),
-        Name::OnnxRuntime | Name::Cuda | Name::TensorRt => Box::new(OnnxRuntime::open(choice, way, state)?),
+        Name::Tract => Box::new(Tract::open(variant, state, way.threads)?),
+        Name::OnnxRuntime | Name::Cuda | Name::TensorRt => Box::new(OnnxRuntime::open(variant, way, state)?),
     })
 }
 
@@ -110,24 +110,24 @@ pub fn setting(engine: Name) -> String {
     }
 }
 
-/// Loads `choice` from the bytes of a file that nobody vouches for.
-pub fn open_bytes(choice: &Choice, onnx: &[u8], way: Way) -> Result<Box<dyn Engine>, EngineError> {
+/// Loads `variant` from the bytes of a file that nobody vouches for.
+pub fn open_bytes(variant: &Variant, onnx: &[u8], way: Way) -> Result<Box<dyn Engine>, EngineError> {
     Ok(match way.engine {
-        Name::Tract => Box::new(Tract::load(&choice.name, onnx, choice.side, choice.input.layout, way.threads)?),
-        Name::OnnxRuntime | Name::Cuda | Name::TensorRt => Box::new(OnnxRuntime::load(choice, onnx, way)?),
+        Name::Tract => Box::new(Tract::load(&variant.name, onnx, variant.side, variant.input.layout, way.threads)?),
+        Name::OnnxRuntime | Name::Cuda | Name::TensorRt => Box::new(OnnxRuntime::load(variant, onnx, way)?),
     })
 }
 
-/// Opens an engine for `choice` and makes a classifier of it, after checking its files and that labels and classes agree.
-pub fn open_classifier(choice: &Choice, settings: &classify::Settings) -> Result<Classifier, ReadyError> {
-    let network = &choice.network;
+/// Opens an engine for `variant` and makes a classifier of it, after checking its files and that labels and classes agree.
+pub fn open_classifier(variant: &Variant, settings: &classify::Settings) -> Result<Classifier, ReadyError> {
+    let network = &variant.network;
     // What TensorRT built is kept always: it took minutes. Not in a temporary folder: what lies there may be anybody's.
     let keeps = settings.keeps_packed || settings.way.engine != Name::Tract;
     let state = keeps.then(paths::kept_state).flatten();
-    let engine = open(choice, settings.way, state.as_deref())?;
+    let engine = open(variant, settings.way, state.as_deref())?;
     let labels = Labels::parse(&network.read_labels()?, &network.labels)?;
     let labels = labels.for_classes(engine.classes(), &network.name, &network.labels)?;
-    Ok(Classifier::with_engine(choice, labels, engine, settings))
+    Ok(Classifier::with_engine(variant, labels, engine, settings))
 }
 
 #[cfg(test)]

@@ -1,4 +1,4 @@
-//! Times one choice in one way, preparing it first where that takes minutes, and passes over engines that cannot be used here.
+//! Times one variant in one way, preparing it first where that takes minutes, and passes over engines that cannot be used here.
 
 use std::cell::RefCell;
 use std::collections::BTreeMap;
@@ -10,7 +10,7 @@ use log::{info, warn};
 
 use crate::profiler::child_bench::{Remembered, measure, measure_watched};
 use phicam_engine::{Name, Way};
-use phicam_model::catalog::Choice;
+use phicam_model::catalog::Variant;
 use phicam_platform::paths;
 use phicam_policy::measurement::{MeasureError, Measurement};
 use phicam_policy::sampling::Effort;
@@ -23,7 +23,7 @@ pub(crate) mod measurement_store;
 pub enum Doing {
     /// An engine is built, for minutes: in words for the screen. The line may go on as fast as it can.
     Preparing(String),
-    /// A choice is timed, and the line should not disturb that.
+    /// A variant is timed, and the line should not disturb that.
     Timing,
     Nothing,
 }
@@ -48,34 +48,34 @@ impl<'a> Trying<'a> {
     }
 
     /// What is known of it, and beyond doubt.
-    pub fn known(&self, choice: &Choice, way: Way) -> Option<Result<Measurement, String>> {
+    pub fn known(&self, variant: &Variant, way: Way) -> Option<Result<Measurement, String>> {
         let remembered = self.remembered.borrow();
-        recall(&remembered, choice, way).filter(|_| !remembered.is_doubtful(choice, way))
+        recall(&remembered, variant, way).filter(|_| !remembered.is_doubtful(variant, way))
     }
 
     /// Times it, announced and remembered.
-    pub fn time(&self, choice: &Choice, way: Way, effort: Effort) -> Result<Measurement, MeasureError> {
+    pub fn time(&self, variant: &Variant, way: Way, effort: Effort) -> Result<Measurement, MeasureError> {
         if let Some(cause) = self.unusable.borrow().get(&way.engine) {
-            return Err(MeasureError::Failed { choice: choice.name.clone(), cause: cause.clone(), lasting: false });
+            return Err(MeasureError::Failed { variant: variant.name.clone(), cause: cause.clone(), lasting: false });
         }
-        let found = self.prepare(choice, way).and_then(|()| {
+        let found = self.prepare(variant, way).and_then(|()| {
             (self.tell)(Doing::Timing);
-            info!("measuring {} by {way}, {} frames", choice.name, effort.frames);
-            measure(choice, self.folder, way, effort, self.stop)
+            info!("measuring {} by {way}, {} frames", variant.name, effort.frames);
+            measure(variant, self.folder, way, effort, self.stop)
         });
         (self.tell)(Doing::Nothing);
         match &found {
-            Ok(found) => self.remembered.borrow_mut().put(choice, found.clone()),
+            Ok(found) => self.remembered.borrow_mut().put(variant, found.clone()),
             Err(MeasureError::NoEngine { engine, cause }) => {
                 warn!("going on without {engine}: {cause}");
                 self.unusable.borrow_mut().insert(*engine, cause.clone());
                 let cause = cause.clone();
-                return Err(MeasureError::Failed { choice: choice.name.clone(), cause, lasting: false });
+                return Err(MeasureError::Failed { variant: variant.name.clone(), cause, lasting: false });
             }
             Err(MeasureError::Failed { cause, lasting, .. }) => {
-                warn!("{} by {way} cannot be run: {cause}", choice.name);
+                warn!("{} by {way} cannot be run: {cause}", variant.name);
                 if *lasting {
-                    self.remembered.borrow_mut().put_failure(choice, way, cause);
+                    self.remembered.borrow_mut().put_failure(variant, way, cause);
                 }
             }
             Err(MeasureError::NotYet(_)) => {}
@@ -84,38 +84,38 @@ impl<'a> Trying<'a> {
     }
 
     /// Builds what TensorRT needs, where that is not there yet; one picture is enough for that.
-    fn prepare(&self, choice: &Choice, way: Way) -> Result<(), MeasureError> {
+    fn prepare(&self, variant: &Variant, way: Way) -> Result<(), MeasureError> {
         let Some(state) = paths::kept_state() else { return Ok(()) };
         // What is wrong with the library comes out when it is opened.
-        if phicam_engine_onnxruntime::is_prepared(choice, way, &state).unwrap_or(true) {
+        if phicam_engine_onnxruntime::is_prepared(variant, way, &state).unwrap_or(true) {
             return Ok(());
         }
         let expected = phicam_engine_onnxruntime::expected_s(&state);
         let in_all =
             expected.map_or("some minutes".into(), |seconds| format!("about {:.0} min", (seconds / 60.0).ceil()));
-        info!("preparing {} for {}, {in_all}", way.engine, choice.name);
+        info!("preparing {} for {}, {in_all}", way.engine, variant.name);
         let mut told = None;
         let effort = Effort { frames: 1, least_ms: 0.0, most_ms: f64::INFINITY };
-        let prepared = measure_watched(choice, self.folder, way, effort, self.stop, &mut |so_far| {
+        let prepared = measure_watched(variant, self.folder, way, effort, self.stop, &mut |so_far| {
             let seconds = so_far.as_secs();
             if told != Some(seconds) {
                 told = Some(seconds);
-                (self.tell)(Doing::Preparing(in_words(choice, way, &in_all, so_far)));
+                (self.tell)(Doing::Preparing(in_words(variant, way, &in_all, so_far)));
             }
         });
-        prepared.map(|_| info!("{} is prepared for {}", way.engine, choice.name))
+        prepared.map(|_| info!("{} is prepared for {}", way.engine, variant.name))
     }
 }
 
 /// `preparing TensorRT for lite0@224, about 4 min: 1:05`
-fn in_words(choice: &Choice, way: Way, in_all: &str, so_far: Duration) -> String {
+fn in_words(variant: &Variant, way: Way, in_all: &str, so_far: Duration) -> String {
     let engine = if way.engine == Name::TensorRt { "TensorRT" } else { way.engine.as_str() };
     let seconds = so_far.as_secs();
-    format!("preparing {engine} for {}, {in_all}: {}:{:02}", choice.name, seconds / 60, seconds % 60)
+    format!("preparing {engine} for {}, {in_all}: {}:{:02}", variant.name, seconds / 60, seconds % 60)
 }
 
 /// What is remembered of it.
-pub fn recall(remembered: &Remembered, choice: &Choice, way: Way) -> Option<Result<Measurement, String>> {
-    let failure = || remembered.failure(choice, way).map(|cause| Err(cause.to_string()));
-    remembered.get(choice, way).map(|known| Ok(known.clone())).or_else(failure)
+pub fn recall(remembered: &Remembered, variant: &Variant, way: Way) -> Option<Result<Measurement, String>> {
+    let failure = || remembered.failure(variant, way).map(|cause| Err(cause.to_string()));
+    remembered.get(variant, way).map(|known| Ok(known.clone())).or_else(failure)
 }

@@ -1,4 +1,4 @@
-//! What several commands need: the board, the catalog, the budget, and a choice for them.
+//! What several commands need: the board, the catalog, the budget, and a variant for them.
 
 use std::path::{Path, PathBuf};
 use std::sync::atomic::AtomicBool;
@@ -7,11 +7,11 @@ use anyhow::{Context, bail};
 use log::{info, warn};
 
 use crate::board::Board;
-use crate::cli::{BoardArgs, BudgetArgs, ChoiceArgs, GuessArgs};
+use crate::cli::{BoardArgs, BudgetArgs, GuessArgs, ModelArgs};
 use crate::engines::Threads;
 use crate::profiler::child_bench::Remembered;
 use phicam_engine::Way;
-use phicam_model::catalog::{Catalog, Choice};
+use phicam_model::catalog::{Catalog, Variant};
 use phicam_model::efficientnet::Scaled;
 use phicam_model::published_accuracy;
 use phicam_pipeline::classify;
@@ -54,48 +54,48 @@ pub struct Setup {
     pub budget: Budget,
     /// The ways in which they may be run; the first is that of what the user pinned.
     pub ways: Vec<Way>,
-    /// The very choice that the user named, if so.
-    pub pinned: Option<Choice>,
+    /// The very variant that the user named, if so.
+    pub pinned: Option<Variant>,
     /// What the user admits, by work.
-    pub admitted: Vec<Choice>,
+    pub admitted: Vec<Variant>,
     /// Every EfficientNet of the catalog, admitted or not.
     pub known: Vec<Scaled>,
-    /// The network or choice that the user named.
+    /// The network or variant that the user named.
     named: Option<String>,
     pub remembered: Remembered,
 }
 
 impl Setup {
-    pub fn new(board: &Board, budget: &BudgetArgs, choice: &ChoiceArgs) -> anyhow::Result<Setup> {
-        let folder = paths::models(choice.folder.models.as_deref())?;
+    pub fn new(board: &Board, budget: &BudgetArgs, model_args: &ModelArgs) -> anyhow::Result<Setup> {
+        let folder = paths::models(model_args.folder.models.as_deref())?;
         let catalog = catalog(&folder)?;
-        let model = choice.model.as_ref().or(board.model.as_ref());
+        let model = model_args.model.as_ref().or(board.model.as_ref());
         let admitted = match model {
             Some(name) if is_file_name(name) => bail!(
                 "{name} is a file, and how its pictures are to be made is not known: `phicam models add {name}` makes it \
-                 a choice, `phicam bench --model {name}` times it as it is"
+                 a variant, `phicam bench --model {name}` times it as it is"
             ),
             Some(name) => catalog.named(name)?,
             None => {
                 let (comparable, left_out) = catalog.comparable();
-                for choice in left_out {
+                for variant in left_out {
                     let why =
-                        if choice.top1_percent.is_some() { "has other labels" } else { "its accuracy is not known" };
-                    info!("{} is not in the pick, {why}: --model {} runs it", choice.name, choice.network.name);
+                        if variant.top1_percent.is_some() { "has other labels" } else { "its accuracy is not known" };
+                    info!("{} is not in the pick, {why}: --model {} runs it", variant.name, variant.network.name);
                 }
                 comparable
             }
         };
         let budget = budget.budget().or(board.budget);
         let up_to = Threads::UpTo(budget.threads(system::cores()));
-        let threads = choice.threads.map_or(up_to, |threads| Threads::Just(threads.into()));
-        let mut ways = crate::engines::ways(choice.named_engine(), choice.precision, threads)?;
-        let known = catalog.choices.iter().filter_map(|choice| choice.network.scaled).collect();
-        let mut admitted: Vec<Choice> = admitted.into_iter().cloned().collect();
+        let threads = model_args.threads.map_or(up_to, |threads| Threads::Just(threads.into()));
+        let mut ways = crate::engines::ways(model_args.named_engine(), model_args.precision, threads)?;
+        let known = catalog.variants.iter().filter_map(|variant| variant.network.scaled).collect();
+        let mut admitted: Vec<Variant> = admitted.into_iter().cloned().collect();
         admitted.sort_by(|a, b| a.million_macs.total_cmp(&b.million_macs));
-        // A network that has one side is that choice.
+        // A network that has one side is that variant.
         let only = model.is_some() && admitted.len() == 1;
-        let named = |pinned: &&Choice| only || model == Some(&pinned.name);
+        let named = |pinned: &&Variant| only || model == Some(&pinned.name);
         let pinned = admitted.iter().find(named).cloned();
         if pinned.is_some() {
             let usual = ways[0].threads;
@@ -121,9 +121,9 @@ impl Setup {
     /// The pick among `ways`, from what is remembered alone; nothing where that does not suffice, or where nothing fits by
     /// what other programs disturbed.
     pub fn pick_remembered(&self, ways: &[Way]) -> anyhow::Result<Option<Pick>> {
-        let never = |choice: &Choice, _: Way, _: Effort| Err(MeasureError::NotYet(choice.name.clone()));
-        let known = |choice: &Choice, way: Way| recall(&self.remembered, choice, way);
-        let admitted: Vec<&Choice> = self.admitted.iter().collect();
+        let never = |variant: &Variant, _: Way, _: Effort| Err(MeasureError::NotYet(variant.name.clone()));
+        let known = |variant: &Variant, way: Way| recall(&self.remembered, variant, way);
+        let admitted: Vec<&Variant> = self.admitted.iter().collect();
         let again = |before: Option<(&str, Way)>| pick_again(&admitted, ways, self.budget, before, known, never);
         match as_before(&self.before(ways), again) {
             Ok(pick) => {
@@ -138,32 +138,32 @@ impl Setup {
 
     /// Whether any of what is remembered of `ways` is worth another look.
     pub fn is_doubtful(&self, ways: &[Way]) -> bool {
-        let doubtful = |way: &Way| self.admitted.iter().any(|choice| self.remembered.is_doubtful(choice, *way));
+        let doubtful = |way: &Way| self.admitted.iter().any(|variant| self.remembered.is_doubtful(variant, *way));
         ways.iter().any(doubtful)
     }
 
     /// The pick among `ways`, measuring what is not remembered, announced. `stop` ends it early, with an error.
     pub fn pick(&mut self, ways: &[Way], stop: &AtomicBool, tell: Tell) -> Result<Pick, PickError> {
         let (admitted, budget) = (self.admitted.clone(), self.budget);
-        let choices: Vec<&Choice> = match &self.pinned {
+        let variants: Vec<&Variant> = match &self.pinned {
             Some(pinned) => vec![pinned],
             None => admitted.iter().collect(),
         };
         self.tell_failures();
         let before = self.before(ways);
         let trying = Trying::new(&mut self.remembered, &self.folder, stop, tell);
-        let known = |choice: &Choice, way: Way| trying.known(choice, way);
+        let known = |variant: &Variant, way: Way| trying.known(variant, way);
         let mut measured = 0;
-        let mut time = |choice: &Choice, way: Way, effort: Effort| {
-            let found = trying.time(choice, way, effort);
+        let mut time = |variant: &Variant, way: Way, effort: Effort| {
+            let found = trying.time(variant, way, effort);
             measured += 1;
             if let (1, Ok(found)) = (measured, &found) {
                 // Of the smallest, half is supposed to be there without any work; half the threads take longer.
-                let ms = |other: &Choice, by: Way| {
+                let ms = |other: &Variant, by: Way| {
                     let longer = if by.threads < way.threads { 1.5 } else { 1.0 };
-                    found.total_ms.p50 * longer * (0.5 + 0.5 * other.million_macs / choice.million_macs)
+                    found.total_ms.p50 * longer * (0.5 + 0.5 * other.million_macs / variant.million_macs)
                 };
-                let cost = expected_cost(&choices, ways, budget, known, ms, found.load_ms);
+                let cost = expected_cost(&variants, ways, budget, known, ms, found.load_ms);
                 info!(
                     "measuring this machine takes about {:.0} s more, for {} timings",
                     cost.seconds, cost.measurements
@@ -171,11 +171,11 @@ impl Setup {
             }
             found
         };
-        let picked = as_before(&before, |before| pick_again(&choices, ways, budget, before, known, &mut time));
+        let picked = as_before(&before, |before| pick_again(&variants, ways, budget, before, known, &mut time));
         let pick = self.offered(picked?);
         if self.pinned.is_none() {
             let question = self.question(ways, pick.is_disturbed());
-            self.remembered.put_picked(&question, &pick.choice.name, pick.way);
+            self.remembered.put_picked(&question, &pick.variant.name, pick.way);
         }
         Ok(pick)
     }
@@ -197,21 +197,22 @@ impl Setup {
         })
     }
 
-    /// The pick anew, after something else was found out of a choice.
+    /// The pick anew, after something else was found out of a variant.
     pub fn repick(&mut self) -> anyhow::Result<Pick> {
         Ok(self.pick(&self.ways.clone(), &AtomicBool::new(false), &|_| {})?)
     }
 
-    /// What times one choice at a time.
+    /// What times one variant at a time.
     pub fn trying<'a>(&'a mut self, stop: &'a AtomicBool, tell: Tell<'a>) -> Trying<'a> {
         Trying::new(&mut self.remembered, &self.folder, stop, tell)
     }
 
     /// Names what failed at an earlier start, and is passed over for that.
     fn tell_failures(&self) {
-        for (choice, way) in self.admitted.iter().flat_map(|choice| self.ways.iter().map(move |way| (choice, *way))) {
-            if let Some(cause) = self.remembered.failure(choice, way) {
-                warn!("{} by {way} failed here before and is passed over: {cause}; --fresh tries it", choice.name);
+        for (variant, way) in self.admitted.iter().flat_map(|variant| self.ways.iter().map(move |way| (variant, *way)))
+        {
+            if let Some(cause) = self.remembered.failure(variant, way) {
+                warn!("{} by {way} failed here before and is passed over: {cause}; --fresh tries it", variant.name);
             }
         }
     }
@@ -221,18 +222,18 @@ impl Setup {
         Pick { offer: self.named.clone().unwrap_or(pick.offer), ..pick }
     }
 
-    /// The choice that the user named, else the pick, and the way to run it.
-    pub fn choose(&mut self) -> anyhow::Result<(Choice, Way)> {
+    /// The variant that the user named, else the pick, and the way to run it.
+    pub fn choose(&mut self) -> anyhow::Result<(Variant, Way)> {
         if let Some(pinned) = &self.pinned {
             return Ok((pinned.clone(), self.way()));
         }
         let pick = self.pick(&self.ways.clone(), &AtomicBool::new(false), &|_| {})?;
         info!("{}", explain(&pick));
-        Ok((pick.choice, pick.way))
+        Ok((pick.variant, pick.way))
     }
 }
 
-/// A choice, and the way in which it was picked.
+/// A variant, and the way in which it was picked.
 type Before = (String, Way);
 
 /// The pick of a machine that may be quiet or not, which is known once it is measured: what was picked before counts for the
@@ -249,12 +250,12 @@ fn as_before(
     Ok(pick)
 }
 
-/// Whether what `--model` says is a file and no choice: choices do not end so, and have no slashes.
+/// Whether what `--model` says is a file and no variant: variants do not end so, and have no slashes.
 pub fn is_file_name(model: &str) -> bool {
     model.contains('/') || published_accuracy::is_file_name(model)
 }
 
-/// What a classifier needs beside its choice.
+/// What a classifier needs beside its variant.
 pub fn classifier_settings(guess: &GuessArgs, view: View, smoothing_ms: u64, way: Way) -> classify::Settings {
     let smoothing = std::time::Duration::from_millis(smoothing_ms);
     let guesses = postprocess::Settings { top: guess.top.into(), unsure_below: guess.unsure_below, smoothing };

@@ -63,7 +63,7 @@ fn the_program_for_arm_gives_the_same_scores() {
 fn the_program_for_arm_looks_at_its_machine_and_loads_every_model() {
     let here = Program::new();
     let said = String::from_utf8(arm(&["models", "verify"], &here.path("state")).stdout).unwrap();
-    assert_eq!(said.lines().filter(|line| line.ends_with("good")).count(), common::catalog().choices.len(), "{said}");
+    assert_eq!(said.lines().filter(|line| line.ends_with("good")).count(), common::catalog().variants.len(), "{said}");
 }
 
 #[test]

@@ -76,7 +76,7 @@ fn pick_measures_once_and_remembers() {
     const PICK: &str = "pick --json --model lite0 --frame-ms 60000";
     let first = program.run(PICK).with(0).saying(&["measuring lite0@96", "measuring lite0@256"]);
     let picked = &first.json()[0];
-    assert_eq!((&picked["choice"], &picked["limit"]), (&Value::from("lite0@256"), &Value::from("catalog")));
+    assert_eq!((&picked["variant"], &picked["limit"]), (&Value::from("lite0@256"), &Value::from("catalog")));
     // Six sides, on all cores and, where there are two or more, on half of them.
     assert_eq!(picked["candidates"].as_array().unwrap().len(), 6 * phicam_platform::system::cores().min(2));
     assert!(picked["reason"].as_str().unwrap().contains("budget 60000 ms a frame"), "{picked}");
@@ -98,7 +98,7 @@ fn pick_measures_once_and_remembers() {
 fn a_limit_of_work_alone_decides_where_time_is_plenty() {
     let ended = Program::new().run("pick --json --flops 300M --model lite0 --frame-ms 60000").with(0);
     let picked = &ended.json()[0];
-    assert_eq!((&picked["choice"], &picked["limit"]), (&Value::from("lite0@192"), &Value::from("work")), "{ended:?}");
+    assert_eq!((&picked["variant"], &picked["limit"]), (&Value::from("lite0@192"), &Value::from("work")), "{ended:?}");
 }
 
 #[test]
@@ -146,9 +146,9 @@ fn bench_tells_each_time_by_its_name() {
 fn models_are_listed_and_verified() {
     let program = Program::new();
     let listed = program.run("models list --json").with(0).json();
-    assert_eq!(listed.len(), common::catalog().choices.len());
+    assert_eq!(listed.len(), common::catalog().variants.len());
     let expected = [
-        "choice",
+        "variant",
         "file",
         "licence",
         "million_macs",
@@ -160,12 +160,12 @@ fn models_are_listed_and_verified() {
         "top1_percent",
         "top1_source",
     ];
-    assert!(listed.iter().all(|choice| names(choice) == expected), "{listed:?}");
+    assert!(listed.iter().all(|variant| names(variant) == expected), "{listed:?}");
     let verified = program.run("models verify").with(0).stdout;
-    for choice in listed {
-        let name = choice["choice"].as_str().unwrap();
+    for variant in listed {
+        let name = variant["variant"].as_str().unwrap();
         assert!(verified.lines().any(|line| line.starts_with(name) && line.ends_with(" good")), "{name}: {verified}");
-        assert!(program.path(choice["file"].as_str().unwrap()).is_file(), "{choice}");
+        assert!(program.path(variant["file"].as_str().unwrap()).is_file(), "{variant}");
     }
 }
 
@@ -193,7 +193,7 @@ fn doctor_says_what_is_wrong_and_what_to_do() {
     program.replace_model("imagenet/lite1.onnx", "no network");
     let ended = program.run("doctor --models models").with(4);
     assert!(ended.stdout.contains("WRONG") && ended.stdout.contains("lite1@240"), "{ended:?}");
-    assert!(ended.stdout.contains("10 of 11 choices"), "{ended:?}");
+    assert!(ended.stdout.contains("10 of 11 variants"), "{ended:?}");
 }
 
 #[test]

@@ -9,33 +9,33 @@ use std::sync::Arc;
 use common::{apart, best, catalog, json, png, reference, scores};
 use phicam_engine::Engine;
 use phicam_engine_cpu::Tract;
-use phicam_model::catalog::{Choice, Layout};
+use phicam_model::catalog::{Layout, Variant};
 use phicam_pipeline::classify::crop::View;
 use phicam_pipeline::classify::preprocess::Preprocess;
 use tract_onnx::pb::{AttributeProto, ModelProto, TensorProto};
 use tract_onnx::prelude::Framework;
 
 /// The model's input, made from levels that were cropped and resized already.
-fn input(choice: &Choice, levels: &[u8]) -> Vec<f32> {
-    let square = phicam_frame::Size::new(choice.side, choice.side);
-    let mut contract = (*choice.input).clone();
+fn input(variant: &Variant, levels: &[u8]) -> Vec<f32> {
+    let square = phicam_frame::Size::new(variant.side, variant.side);
+    let mut contract = (*variant.input).clone();
     contract.crop = phicam_model::catalog::Crop::Share(1.0);
     let mut input = vec![0.0; levels.len()];
-    let mut preprocess = Preprocess::new(Arc::new(contract), choice.side, View::Centre);
+    let mut preprocess = Preprocess::new(Arc::new(contract), variant.side, View::Centre);
     preprocess.run(&common::frame(square, levels), &mut input).unwrap();
     assert_eq!(preprocess.square(), levels, "same size: nothing to resize");
     input
 }
 
-fn run(choice: &Choice, onnx: &[u8], input: &[f32], threads: usize) -> Vec<f32> {
-    let mut engine = Tract::load(&choice.name, onnx, choice.side, choice.input.layout, threads).unwrap();
+fn run(variant: &Variant, onnx: &[u8], input: &[f32], threads: usize) -> Vec<f32> {
+    let mut engine = Tract::load(&variant.name, onnx, variant.side, variant.input.layout, threads).unwrap();
     engine.input().copy_from_slice(input);
     engine.infer().unwrap().to_vec()
 }
 
 /// How far half-precision storage may move a score from numpy's: see tests/reference/README.md.
-fn storage_tolerance(choice: &str) -> f32 {
-    if choice == "lite0@96" { 0.2 } else { 0.05 }
+fn storage_tolerance(variant: &str) -> f32 {
+    if variant == "lite0@96" { 0.2 } else { 0.05 }
 }
 
 #[test]
@@ -43,11 +43,11 @@ fn every_choice_scores_as_onnx_runtime_and_as_numpy_on_the_published_weights() {
     let catalog = catalog();
     let mut compared = BTreeSet::new();
     for case in json("scores/cases.json").as_array().unwrap() {
-        let choice = catalog.choice(case["choice"].as_str().unwrap()).unwrap();
+        let variant = catalog.variant(case["variant"].as_str().unwrap()).unwrap();
         let levels = png(&reference(&format!("scores/{}", case["input"].as_str().unwrap()))).1;
-        let found = run(choice, &choice.network.read().unwrap(), &input(choice, &levels), 2);
-        let what = format!("{} on {}", choice.name, case["photo"]);
-        for (by, tolerance) in [("onnxruntime", 1e-3), ("numpy", storage_tolerance(&choice.name))] {
+        let found = run(variant, &variant.network.read().unwrap(), &input(variant, &levels), 2);
+        let what = format!("{} on {}", variant.name, case["photo"]);
+        for (by, tolerance) in [("onnxruntime", 1e-3), ("numpy", storage_tolerance(&variant.name))] {
             let Some(file) = case[by].as_str() else { continue };
             let expected = scores(&reference(&format!("scores/{file}")));
             let apart = apart(&found, &expected);
@@ -55,22 +55,22 @@ fn every_choice_scores_as_onnx_runtime_and_as_numpy_on_the_published_weights() {
             assert!(apart <= tolerance, "{what}: {apart} from {by}");
             assert_eq!(best(&found), best(&expected), "{what}, {by}");
             if by == "onnxruntime" {
-                compared.insert(choice.name.clone());
+                compared.insert(variant.name.clone());
             }
         }
     }
-    let all: BTreeSet<String> = catalog.choices.iter().map(|choice| choice.name.clone()).collect();
-    assert_eq!(compared, all, "a choice without reference scores: run tests/reference/make.py");
+    let all: BTreeSet<String> = catalog.variants.iter().map(|variant| variant.name.clone()).collect();
+    assert_eq!(compared, all, "a variant without reference scores: run tests/reference/make.py");
 }
 
 #[test]
 fn the_scores_do_not_depend_on_how_often_or_on_how_many_threads_it_runs() {
     let catalog = catalog();
-    let choice = catalog.choice("lite0@96").unwrap();
+    let variant = catalog.variant("lite0@96").unwrap();
     let levels = png(&reference("scores/dog.96.png")).1;
-    let (onnx, input) = (choice.network.read().unwrap(), input(choice, &levels));
-    let one = run(choice, &onnx, &input, 1);
-    assert!(apart(&one, &run(choice, &onnx, &input, 3)) < 1e-4);
+    let (onnx, input) = (variant.network.read().unwrap(), input(variant, &levels));
+    let one = run(variant, &onnx, &input, 1);
+    assert!(apart(&one, &run(variant, &onnx, &input, 3)) < 1e-4);
     let mut engine = Tract::load("lite0@96", &onnx, 96, Layout::Nchw, 1).unwrap();
     for _ in 0..3 {
         engine.input().copy_from_slice(&input);
@@ -80,13 +80,13 @@ fn the_scores_do_not_depend_on_how_often_or_on_how_many_threads_it_runs() {
     }
 }
 
-fn dog_on_lite0() -> (Choice, ModelProto, Vec<f32>, Vec<f32>) {
-    let choice = catalog().choice("lite0@224").unwrap().clone();
+fn dog_on_lite0() -> (Variant, ModelProto, Vec<f32>, Vec<f32>) {
+    let variant = catalog().variant("lite0@224").unwrap().clone();
     let levels = png(&reference("scores/dog.224.png")).1;
-    let onnx = choice.network.read().unwrap();
+    let onnx = variant.network.read().unwrap();
     let proto = tract_onnx::onnx().proto_model_for_read(&mut &onnx[..]).unwrap();
-    let input = input(&choice, &levels);
-    (choice, proto, input, scores(&reference("scores/lite0@224.dog.numpy.f32")))
+    let input = input(&variant, &levels);
+    (variant, proto, input, scores(&reference("scores/lite0@224.dog.numpy.f32")))
 }
 
 fn encoded(proto: &ModelProto) -> Vec<u8> {
@@ -95,7 +95,7 @@ fn encoded(proto: &ModelProto) -> Vec<u8> {
 
 #[test]
 fn symmetric_padding_would_be_noticed() {
-    let (choice, mut proto, input, expected) = dog_on_lite0();
+    let (variant, mut proto, input, expected) = dog_on_lite0();
     let mut broken = 0;
     for node in &mut proto.graph.as_mut().unwrap().node {
         let strided = node.attribute.iter().any(|a| a.name == "strides" && a.ints == [2, 2]);
@@ -109,7 +109,7 @@ fn symmetric_padding_would_be_noticed() {
         }
     }
     assert_eq!(broken, 5, "the stem and four blocks halve the picture");
-    let apart = apart(&run(&choice, &encoded(&proto), &input, 1), &expected);
+    let apart = apart(&run(&variant, &encoded(&proto), &input, 1), &expected);
     assert!(apart > 20.0 * storage_tolerance("lite0@224"), "{apart}");
 }
 
@@ -131,25 +131,25 @@ fn weights_folded_with_another_epsilon_or_a_stem_three_percent_off_would_be_noti
     for trap in ["batch norm epsilon 1e-5", "symmetric pads", "ImageNet mean and deviation", "BGR", "no crop"] {
         assert!(moved(trap) > 10.0 * storage_tolerance("lite0@224"), "{trap}: {}", moved(trap));
     }
-    let (choice, mut proto, input, expected) = dog_on_lite0();
+    let (variant, mut proto, input, expected) = dog_on_lite0();
     let weights = &mut proto.graph.as_mut().unwrap().initializer;
     let stem = weights.iter_mut().find(|tensor| tensor.name.contains("stem") && tensor.data_type == 10).unwrap();
     scale_half(stem, 1.03);
-    let apart = apart(&run(&choice, &encoded(&proto), &input, 1), &expected);
+    let apart = apart(&run(&variant, &encoded(&proto), &input, 1), &expected);
     assert!(apart > storage_tolerance("lite0@224"), "{apart}");
 }
 
 #[test]
 fn wrong_mean_and_scale_or_bgr_or_a_wrong_crop_would_be_noticed() {
-    let (choice, _, _, expected) = dog_on_lite0();
-    let onnx = choice.network.read().unwrap();
+    let (variant, _, _, expected) = dog_on_lite0();
+    let onnx = variant.network.read().unwrap();
     let (size, pixels) = common::decoded(&common::sample("dog.jpg"));
     let apart_with = |change: &dyn Fn(&mut phicam_model::catalog::Contract), view: View| {
-        let mut contract = (*choice.input).clone();
+        let mut contract = (*variant.input).clone();
         change(&mut contract);
         let mut input = vec![0.0; 3 * 224 * 224];
         Preprocess::new(Arc::new(contract), 224, view).run(&common::frame(size, &pixels), &mut input).unwrap();
-        apart(&run(&choice, &onnx, &input, 2), &expected)
+        apart(&run(&variant, &onnx, &input, 2), &expected)
     };
     // From the JPEG on, decoders differ by a level here and there: 0.2 leaves room for that.
     let right = apart_with(&|_| {}, View::Centre);
@@ -178,9 +178,9 @@ fn wrong_mean_and_scale_or_bgr_or_a_wrong_crop_would_be_noticed() {
 #[test]
 fn the_catalogs_work_is_what_the_graph_costs() {
     use tract_onnx::prelude::*;
-    for choice in &catalog().choices {
-        let onnx = choice.network.read().unwrap();
-        let side = choice.side as usize;
+    for variant in &catalog().variants {
+        let onnx = variant.network.read().unwrap();
+        let side = variant.side as usize;
         let model = tract_onnx::onnx().model_for_read(&mut &onnx[..]).unwrap();
         let fact = f32::fact([1, 3, side, side]).into();
         let typed = model.with_input_fact(0, fact).unwrap().into_typed().unwrap().into_decluttered().unwrap();
@@ -195,14 +195,14 @@ fn the_catalogs_work_is_what_the_graph_costs() {
             .map(|(_, amount)| amount.to_i64().unwrap())
             .sum();
         let million = macs as f64 / 1e6;
-        println!("{}: {million:.1} M", choice.name);
+        println!("{}: {million:.1} M", variant.name);
         // tract counts the additions of biases and residuals as multiply-adds too: a little more than the catalog.
-        let over = million / choice.million_macs - 1.0;
+        let over = million / variant.million_macs - 1.0;
         assert!(
             (-0.001..0.03).contains(&over),
             "{}: {million} M, the catalog says {}",
-            choice.name,
-            choice.million_macs
+            variant.name,
+            variant.million_macs
         );
     }
 }

@@ -1,7 +1,7 @@
 //! A real GPU: TensorRT and CUDA give the CPU engine's scores, what was built is used again, and what is damaged is built anew.
 //!
 //! Where PHICAM_GPU names no engines (`cuda`, or `cuda tensorrt`) these tests say so and do nothing; ORT_DYLIB_PATH names the
-//! library, and PHICAM_GPU_CHOICES some of the choices (building TensorRT's engines for all takes an hour).
+//! library, and PHICAM_GPU_VARIANTS some of the variants (building TensorRT's engines for all takes an hour).
 
 mod common;
 
@@ -24,10 +24,10 @@ fn engines(wanted: &[Name]) -> Vec<Name> {
     engines
 }
 
-fn choices() -> Vec<String> {
-    match std::env::var("PHICAM_GPU_CHOICES") {
+fn variants() -> Vec<String> {
+    match std::env::var("PHICAM_GPU_VARIANTS") {
         Ok(named) if !named.trim().is_empty() => named.split_whitespace().map(String::from).collect(),
-        _ => common::catalog().choices.into_iter().map(|choice| choice.name).collect(),
+        _ => common::catalog().variants.into_iter().map(|variant| variant.name).collect(),
     }
 }
 
@@ -47,9 +47,9 @@ fn ended(program: &Program, arguments: &str) -> Ended {
 }
 
 /// The scores of each photograph, in their order.
-fn dumped(program: &Program, choice: &str, way: &str, photographs: &[PathBuf]) -> Vec<Vec<f32>> {
-    let folder = program.path(&format!("{choice} {way}"));
-    let mut classify = command(program, &format!("classify --model {choice} --engine {way}"));
+fn dumped(program: &Program, variant: &str, way: &str, photographs: &[PathBuf]) -> Vec<Vec<f32>> {
+    let folder = program.path(&format!("{variant} {way}"));
+    let mut classify = command(program, &format!("classify --model {variant} --engine {way}"));
     Ended::from(classify.arg("--dump").arg(&folder).args(photographs).output().unwrap()).with(0);
     let file = |photograph: &PathBuf| folder.join(photograph.with_extension("f32").file_name().unwrap());
     photographs.iter().map(|photograph| scores(&file(photograph))).collect()
@@ -62,12 +62,12 @@ fn a_gpu_gives_the_cpu_engines_scores_for_every_choice_and_photograph() {
         let program = Program::new();
         for precision in precisions(engine) {
             let (mut most, mut other_best): (f32, usize) = (0.0, 0);
-            for choice in choices() {
-                let ours = dumped(&program, &choice, "tract", &photographs);
-                let theirs = dumped(&program, &choice, &format!("{engine} --precision {precision}"), &photographs);
+            for variant in variants() {
+                let ours = dumped(&program, &variant, "tract", &photographs);
+                let theirs = dumped(&program, &variant, &format!("{engine} --precision {precision}"), &photographs);
                 for ((ours, theirs), photograph) in ours.iter().zip(&theirs).zip(&photographs) {
                     let apart = difference(ours, theirs);
-                    assert!(apart < tolerance(*precision), "{choice}, {}: {apart}", photograph.display());
+                    assert!(apart < tolerance(*precision), "{variant}, {}: {apart}", photograph.display());
                     most = most.max(apart);
                     other_best += usize::from(best(ours) != best(theirs));
                 }
@@ -91,7 +91,7 @@ fn largest(folder: &Path) -> PathBuf {
 fn what_tensorrt_built_is_used_again_and_what_was_cut_short_is_built_anew_announced() {
     for _ in engines(&[Name::TensorRt]) {
         let program = Program::new();
-        let model = choices().remove(0);
+        let model = variants().remove(0);
         let dog = common::sample("dog.jpg").display().to_string();
         let classify = format!("classify --engine tensorrt --model {model} {dog}");
         let first = ended(&program, &classify).with(0).saying(&["TensorRT builds its engine"]);
@@ -110,7 +110,7 @@ fn what_tensorrt_built_is_used_again_and_what_was_cut_short_is_built_anew_announ
 fn the_processor_answers_while_tensorrt_builds_and_then_it_takes_over_without_a_gap() {
     for _ in engines(&[Name::TensorRt]) {
         let program = Program::new();
-        let model = choices().remove(0);
+        let model = variants().remove(0);
         let frames = std::env::var("PHICAM_GPU_FRAMES").unwrap_or_else(|_| "9000".into());
         let arguments = format!(
             "run --camera pattern:640x480@30 --display none --engine tensorrt --model {model} --frames {frames} --json -v"

@@ -15,9 +15,9 @@ fn measure_times_three_sizes_of_each_engine_and_tells_their_law() {
         ways.len() == phicam_platform::system::cores().min(2) && ways.iter().all(|way| way["engine"] == "tract"),
         "{json}"
     );
-    let choices = way["choices"].as_array().unwrap();
-    assert_eq!(choices.len(), 3);
-    let work = |place: usize| choices[place]["million_macs"].as_f64().unwrap();
+    let variants = way["variants"].as_array().unwrap();
+    assert_eq!(variants.len(), 3);
+    let work = |place: usize| variants[place]["million_macs"].as_f64().unwrap();
     assert!(work(0) < 100.0 && work(2) > 1000.0 && work(0) < work(1) && work(1) < work(2));
     // Work is multiply-accumulates, activations, or both: whichever tells more of the time.
     let each = |work: &str| way["law"][format!("ms_per_million_{work}")].as_f64().unwrap();
@@ -79,7 +79,7 @@ fn a_pick_that_turns_out_too_slow_in_service_gives_way_to_one_that_holds() {
     let answers = ended.json();
     let macs = |answer: &serde_json::Value| {
         let name = answer["model"].as_str().unwrap();
-        common::catalog().choice(name).unwrap().million_macs
+        common::catalog().variant(name).unwrap().million_macs
     };
     let (first, last) = (&answers[0], &answers[answers.len() - 1]);
     assert!(macs(last) < macs(first), "{} → {}", first["model"], last["model"]);

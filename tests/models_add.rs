@@ -15,15 +15,15 @@ fn published_weights_are_added_with_their_accuracy_and_input_without_being_asked
     program.write("tf_efficientnet_b0_ns-c0e6a31c.safetensors", weights(Naming::Timm, "b0", 1000));
     let said = program.run("models add tf_efficientnet_b0_ns-c0e6a31c.safetensors").with(0).stdout;
     assert!(said.contains("published as tf_efficientnet_b0.ns_jft_in1k"), "{said}");
-    let [choice] = &added(&program)[..] else { panic!("one choice") };
-    assert_eq!(choice["choice"], "tf_efficientnet_b0_ns@224");
-    assert_eq!((choice["top1_percent"].as_f64(), choice["phi"].as_f64()), (Some(78.68), Some(0.0)));
-    assert_eq!(choice["licence"], "Apache-2.0");
+    let [variant] = &added(&program)[..] else { panic!("one variant") };
+    assert_eq!(variant["variant"], "tf_efficientnet_b0_ns@224");
+    assert_eq!((variant["top1_percent"].as_f64(), variant["phi"].as_f64()), (Some(78.68), Some(0.0)));
+    assert_eq!(variant["licence"], "Apache-2.0");
     let catalog = std::fs::read_to_string(program.path("state/models/catalog.toml")).unwrap();
     assert!(catalog.contains("crop = 0.875") && catalog.contains("123.67"), "{catalog}");
     // It is as accurate as nothing shipped is: whatever time allows, the pick is between it and smaller ones.
     let pick = program.run("pick --json --frame-ms 100000").with(0).json();
-    assert_eq!(pick[0]["choice"], "tf_efficientnet_b0_ns@224");
+    assert_eq!(pick[0]["variant"], "tf_efficientnet_b0_ns@224");
 }
 
 #[test]
@@ -56,7 +56,8 @@ fn a_model_of_the_users_own_answers_by_name_and_stays_out_of_the_pick() {
     program.write("birds.txt", seven_birds());
     program.take("dog.jpg", "dog.jpg");
     program.run("models add birds.safetensors --labels birds.txt --input imagenet --side 128 --side 96").with(0);
-    let names: Vec<_> = added(&program).iter().map(|choice| choice["choice"].as_str().unwrap().to_string()).collect();
+    let names: Vec<_> =
+        added(&program).iter().map(|variant| variant["variant"].as_str().unwrap().to_string()).collect();
     assert_eq!(names, ["birds@96", "birds@128"]);
     let answer = program.run("classify --json --model birds@128 dog.jpg --unsure-below 0").with(0).json();
     let label = answer[0]["guesses"][0]["label"].as_str().unwrap();
@@ -89,9 +90,13 @@ fn photographs_in_folders_named_by_label_give_an_accuracy_at_once() {
         said.contains("1 of 2 right (50.0 %, truly 9 to 91)") && said.contains("1 files could not be read"),
         "{said}"
     );
-    let choice = &added(&program)[0];
-    assert_eq!(choice["top1_percent"], serde_json::Value::Null, "on other pictures than the others' it proves nothing");
-    assert!(choice["top1_source"].as_str().unwrap().contains("50.0 % of 2 photographs"), "{choice}");
+    let variant = &added(&program)[0];
+    assert_eq!(
+        variant["top1_percent"],
+        serde_json::Value::Null,
+        "on other pictures than the others' it proves nothing"
+    );
+    assert!(variant["top1_source"].as_str().unwrap().contains("50.0 % of 2 photographs"), "{variant}");
     let again = program.run("models evaluate photos --model mine --json").with(4).json();
     assert_eq!((&again[0]["pictures"], &again[0]["top1_percent"]), (&2.into(), &50.0.into()));
     std::fs::rename(program.path("photos/German_shepherd"), program.path("photos/German_sheperd")).unwrap();
@@ -166,7 +171,7 @@ fn each_side_of_published_weights_has_its_own_crop_and_what_was_said_otherwise_i
     program.write("efficientnet_b1.ft_in1k.safetensors", weights(Naming::Timm, "b1", 1000));
     program.run("models add efficientnet_b1.ft_in1k.safetensors --name pretty").with(0);
     let catalog = std::fs::read_to_string(program.path("state/models/catalog.toml")).unwrap();
-    let of = |side: u32| catalog.split("[[choice]]").find(|part| part.contains(&format!("pretty@{side}"))).unwrap();
+    let of = |side: u32| catalog.split("[[variant]]").find(|part| part.contains(&format!("pretty@{side}"))).unwrap();
     assert!(of(224).contains("imagenet-0.875-bicubic") && of(224).contains("77.592"), "{catalog}");
     assert!(of(256).contains("imagenet-1-bicubic") && of(256).contains("78.806"), "{catalog}");
     let said = program.run("models add efficientnet_b1.ft_in1k.safetensors --replace --name pretty --side 224 --bgr");

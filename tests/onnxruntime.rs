@@ -126,23 +126,23 @@ fn the_real_library_gives_the_cpu_engines_scores_for_every_choice_and_photograph
     let program = Program::new();
     let photographs = common::photographs();
     let mut most: f32 = 0.0;
-    for choice in common::catalog().choices {
+    for variant in common::catalog().variants {
         for engine in ["tract", "onnxruntime"] {
-            let folder = format!("{engine}-{}", choice.name);
+            let folder = format!("{engine}-{}", variant.name);
             let mut command =
-                program.command(["classify", "--engine", engine, "--model", &choice.name, "--dump", &folder]);
+                program.command(["classify", "--engine", engine, "--model", &variant.name, "--dump", &folder]);
             let ended: Ended = command.args(&photographs).env("ORT_DYLIB_PATH", &library).output().unwrap().into();
             ended.with(0);
         }
         for photograph in &photographs {
             let name = photograph.with_extension("f32");
             let of = |engine: &str| {
-                scores(&program.path(&format!("{engine}-{}", choice.name)).join(name.file_name().unwrap()))
+                scores(&program.path(&format!("{engine}-{}", variant.name)).join(name.file_name().unwrap()))
             };
             let (ours, theirs) = (of("tract"), of("onnxruntime"));
             let apart = phicam_engine::output_check::difference(&theirs, &ours);
-            assert!(apart < 1e-3, "{}, {}: {apart}", choice.name, photograph.display());
-            assert_eq!(top(&ours), top(&theirs), "{}, {}", choice.name, photograph.display());
+            assert!(apart < 1e-3, "{}, {}: {apart}", variant.name, photograph.display());
+            assert_eq!(top(&ours), top(&theirs), "{}, {}", variant.name, photograph.display());
             most = most.max(apart);
         }
     }

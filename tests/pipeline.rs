@@ -39,7 +39,7 @@ fn a_better_model_takes_over_between_two_frames() {
     let mut models = Vec::new();
     let first = classifier("lite0@96", Duration::ZERO, u64::MAX);
     line.run(&mut watched(fast_camera()), first, &mut [], Some(10), &mut |told| {
-        models.push(told.answer.model.choice.name.clone());
+        models.push(told.answer.model.variant.name.clone());
         if models.len() == 4 {
             line.next_model.put(classifier("lite0@128", Duration::ZERO, u64::MAX));
         }
@@ -66,7 +66,7 @@ fn while_an_engine_is_built_and_takes_over_every_frame_is_shown_and_none_goes_un
         });
         line.run(&mut camera, first, &mut displays, Some(30), &mut |told| {
             answered.push(told.answer.frame);
-            models.push(told.answer.model.choice.name.clone());
+            models.push(told.answer.model.variant.name.clone());
         })
         .unwrap();
     });

@@ -41,12 +41,13 @@ fn an_engine_that_fails_ends_the_line_with_its_reason() {
 fn where_an_engine_fails_the_next_goes_on_announced_and_counted() {
     let stop = AtomicBool::new(false);
     let mut line = Line::new(&stop);
-    line.rescue =
-        Some(Box::new(|failed| (failed.choice.name == "lite0@96").then(|| classifier("lite0@128", Duration::ZERO, 5))));
+    line.rescue = Some(Box::new(|failed| {
+        (failed.variant.name == "lite0@96").then(|| classifier("lite0@128", Duration::ZERO, 5))
+    }));
     let first = classifier("lite0@96", Duration::ZERO, 3);
     let mut models = Vec::new();
     let ended = line.run(&mut watched(fast_camera()), first, &mut [], None, &mut |told| {
-        models.push(told.answer.model.choice.name.clone());
+        models.push(told.answer.model.variant.name.clone());
     });
     assert_eq!(models, [["lite0@96"; 3].as_slice(), &["lite0@128"; 5]].concat());
     assert_eq!(line.counts().engines_lost, 1);

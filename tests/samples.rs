@@ -1,12 +1,12 @@
-//! Real photographs through the whole of each choice: the right answers, and those that Pillow and ONNX Runtime give.
+//! Real photographs through the whole of each variant: the right answers, and those that Pillow and ONNX Runtime give.
 
 mod common;
 
 use common::{catalog, decoded, frame, json, root, sample};
 use phicam_engine::Way;
+use phicam_pipeline::classify::Settings;
 use phicam_pipeline::classify::crop::View;
 use phicam_pipeline::classify::postprocess;
-use phicam_pipeline::classify::Settings;
 
 /// File and right classes of each sample.
 fn expected() -> Vec<(String, Vec<u32>)> {
@@ -28,16 +28,16 @@ fn alone() -> Settings {
 #[test]
 fn every_choice_names_the_samples_as_the_reference_does_and_rightly() {
     let reference = json("scores/end_to_end.json");
-    let reference_best = |choice: &str, photo: &str| {
+    let reference_best = |variant: &str, photo: &str| {
         let cases = reference.as_array().unwrap();
-        let case = cases.iter().find(|case| case["choice"] == choice && case["photo"] == photo);
-        case.unwrap_or_else(|| panic!("no reference for {choice}, {photo}"))["top5"][0][0].as_u64().unwrap() as u32
+        let case = cases.iter().find(|case| case["variant"] == variant && case["photo"] == photo);
+        case.unwrap_or_else(|| panic!("no reference for {variant}, {photo}"))["top5"][0][0].as_u64().unwrap() as u32
     };
     let photos = expected();
     assert_eq!(photos.len(), 18);
-    for choice in &catalog().choices {
+    for variant in &catalog().variants {
         let (mut first, mut among_five, mut as_reference) = (0, 0, 0);
-        let mut classifier = phicam::engines::open_classifier(choice, &alone()).unwrap();
+        let mut classifier = phicam::engines::open_classifier(variant, &alone()).unwrap();
         for (file, classes) in &photos {
             let (size, pixels) = decoded(&sample(file));
             let answer = classifier.answer(&frame(size, &pixels)).unwrap();
@@ -45,14 +45,14 @@ fn every_choice_names_the_samples_as_the_reference_does_and_rightly() {
             assert_eq!(guesses.len(), 5);
             first += usize::from(classes.contains(&guesses[0]));
             among_five += usize::from(guesses.iter().any(|guess| classes.contains(guess)));
-            as_reference += usize::from(guesses[0] == reference_best(&choice.name, file));
+            as_reference += usize::from(guesses[0] == reference_best(&variant.name, file));
         }
-        println!("{}: {first} of 18 first, {among_five} among five, {as_reference} as the reference", choice.name);
-        assert_eq!(as_reference, 18, "{}", choice.name);
-        if choice.side >= 160 {
-            assert_eq!((first, among_five), (18, 18), "{}", choice.name);
+        println!("{}: {first} of 18 first, {among_five} among five, {as_reference} as the reference", variant.name);
+        assert_eq!(as_reference, 18, "{}", variant.name);
+        if variant.side >= 160 {
+            assert_eq!((first, among_five), (18, 18), "{}", variant.name);
         } else {
-            assert!(first >= 17 && among_five >= 17, "{}", choice.name);
+            assert!(first >= 17 && among_five >= 17, "{}", variant.name);
         }
     }
 }
@@ -63,7 +63,7 @@ fn every_sample_has_a_credit_and_every_label_a_name() {
     for (file, _) in expected() {
         assert!(credits.contains(&file), "{file} has no credit");
     }
-    let network = &catalog().choices[0].network;
+    let network = &catalog().variants[0].network;
     let labels = phicam_model::labels::Labels::parse(&network.read_labels().unwrap(), &network.labels).unwrap();
     assert_eq!(labels.len(), 1000);
     let text = phicam_pipeline::overlay::Text::default();
@@ -77,13 +77,13 @@ fn every_sample_has_a_credit_and_every_label_a_name() {
 #[test]
 fn the_view_decides_what_is_seen() {
     let catalog = catalog();
-    let choice = catalog.choice("lite0@224").unwrap();
+    let variant = catalog.variant("lite0@224").unwrap();
     let (size, pixels) = decoded(&sample("dog.jpg"));
     let right_half = Settings { view: "region:0.5,0,0.5,1".parse().unwrap(), ..alone() };
-    let mut classifier = phicam::engines::open_classifier(choice, &right_half).unwrap();
+    let mut classifier = phicam::engines::open_classifier(variant, &right_half).unwrap();
     let answer = classifier.answer(&frame(size, &pixels)).unwrap();
     assert_eq!(answer.seen.left, size.width / 2);
-    let mut whole = phicam::engines::open_classifier(choice, &Settings { view: View::Whole, ..alone() }).unwrap();
+    let mut whole = phicam::engines::open_classifier(variant, &Settings { view: View::Whole, ..alone() }).unwrap();
     let answer = whole.answer(&frame(size, &pixels)).unwrap();
     assert_eq!((answer.seen.width, answer.seen.height), (size.width, size.height));
     assert_eq!(answer.model.labels.of(answer.guesses.best()[0].class), "German shepherd");

@@ -37,7 +37,7 @@ fn assert_nested(svg: &str) {
 fn the_svg_names_every_released_network_and_shipped_choice() {
     let program = Program::new();
     let ended = run(&program, "scale --plot a.svg").with(0);
-    assert!(ended.stdout.contains("with 11 choices") && ended.stdout.contains("no times are remembered"), "{ended:?}");
+    assert!(ended.stdout.contains("with 11 variants") && ended.stdout.contains("no times are remembered"), "{ended:?}");
     let svg = std::fs::read_to_string(program.path("a.svg")).unwrap();
     assert!(svg.starts_with("<svg width=\"1600\" height=\"1000\""), "{}", &svg[..80]);
     assert_nested(&svg);
@@ -47,9 +47,9 @@ fn the_svg_names_every_released_network_and_shipped_choice() {
         let name = released.name.replacen('b', "B", 1).replacen('l', "L", 1);
         assert_eq!(count(&name), 2, "{name} in both panels: {texts:?}");
     }
-    for choice in common::catalog().choices {
-        let released = ["lite0@224", "lite1@240", "lite2@260"].contains(&choice.name.as_str());
-        assert_eq!(count(&choice.name), usize::from(!released), "{}", choice.name);
+    for variant in common::catalog().variants {
+        let released = ["lite0@224", "lite1@240", "lite2@260"].contains(&variant.name.as_str());
+        assert_eq!(count(&variant.name), usize::from(!released), "{}", variant.name);
     }
     for unit in ["ImageNet top-1 accuracy (%)", "multiply-accumulates a picture", "compound coefficient φ"] {
         assert_eq!(count(unit), 1, "{texts:?}");
@@ -62,7 +62,7 @@ fn times_that_are_remembered_get_a_panel() {
     let program = Program::new();
     run(&program, "pick --model lite0@96 --frame-ms 60000").with(0);
     let ended = run(&program, "scale --plot a.svg --json").with(0);
-    assert_eq!((&ended.json()[0]["measured"], &ended.json()[0]["choices"]), (&1.into(), &11.into()));
+    assert_eq!((&ended.json()[0]["measured"], &ended.json()[0]["variants"]), (&1.into(), &11.into()));
     let texts = texts(&std::fs::read_to_string(program.path("a.svg")).unwrap());
     assert!(texts.iter().any(|text| text.starts_with("milliseconds from frame to guess")), "{texts:?}");
     let remembered = std::fs::read(program.path("state/measurements.json")).unwrap();
@@ -78,7 +78,7 @@ fn the_png_has_each_series_in_its_colour() {
     let (size, pixels) = common::png(&program.path("a.png"));
     assert_eq!((size.width, size.height), (1600, 1000));
     let count = |colour: [u8; 3]| pixels.chunks_exact(3).filter(|pixel| *pixel == colour).count();
-    for (name, colour, marks) in [("B", [0, 114, 178], 16), ("Lite", [213, 94, 0], 10), ("choices", [0, 158, 115], 14)]
+    for (name, colour, marks) in [("B", [0, 114, 178], 16), ("Lite", [213, 94, 0], 10), ("variants", [0, 158, 115], 14)]
     {
         assert!(count(colour) > marks * 60, "{name}: {} pixels", count(colour));
     }
@@ -90,8 +90,8 @@ fn the_png_has_each_series_in_its_colour() {
 fn without_a_catalog_the_released_networks_are_drawn_all_the_same() {
     let program = Program::new();
     let ended = program.run("scale --plot a.svg --models nowhere").with(0);
-    let ended = ended.saying(&["the shipped choices are left out", "nowhere"]);
-    assert!(ended.stdout.contains("with 0 choices"), "{ended:?}");
+    let ended = ended.saying(&["the shipped variants are left out", "nowhere"]);
+    assert!(ended.stdout.contains("with 0 variants"), "{ended:?}");
     let texts = texts(&std::fs::read_to_string(program.path("a.svg")).unwrap());
     assert!(texts.iter().any(|text| text == "B7") && !texts.iter().any(|text| text.contains('@')), "{texts:?}");
 }

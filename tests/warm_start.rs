@@ -80,10 +80,10 @@ fn a_state_folder_that_cannot_be_written_is_said_once_and_the_answer_is_there() 
 #[test]
 fn loading_takes_little_memory_beside_the_weights() {
     let (catalog, state) = (catalog(), tempfile::tempdir().unwrap());
-    let choice = catalog.choice("lite0@224").unwrap();
-    let weights = choice.network.million_parameters * 4e6;
+    let variant = catalog.variant("lite0@224").unwrap();
+    let weights = variant.network.million_parameters * 4e6;
     let open = || {
-        let mut engine = phicam::engines::open(choice, Way::tract(1), Some(state.path())).unwrap();
+        let mut engine = phicam::engines::open(variant, Way::tract(1), Some(state.path())).unwrap();
         engine.infer().unwrap();
         assert_eq!(engine.classes(), 1000);
     };

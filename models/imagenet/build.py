@@ -84,12 +84,12 @@ def check_catalog(files: dict[str, bytes]) -> list[str]:
             (f"{name} depth", entry["depth"], network.depth),
             (f"{name} million_parameters", entry["million_parameters"], round(lite.parameters(network) / 1e6, 3)),
         ]
-    for choice in catalog["choice"]:
-        name, network, side = choice["name"], known[choice["network"]], choice["side"]
+    for variant in catalog["variant"]:
+        name, network, side = variant["name"], known[variant["network"]], variant["side"]
         computed += [
             (f"{name} name", name, f"{network.name}@{side}"),
-            (f"{name} phi", choice["phi"], round(phi(network, side), 2)),
-            (f"{name} million_macs", choice["million_macs"], round(lite.multiply_adds(network, side) / 1e6, 1)),
+            (f"{name} phi", variant["phi"], round(phi(network, side), 2)),
+            (f"{name} million_macs", variant["million_macs"], round(lite.multiply_adds(network, side) / 1e6, 1)),
         ]
     return [f"catalog: {what} is {found}, computed {right}" for what, found, right in computed if found != right]
 

@@ -8,8 +8,8 @@ use phicam_platform::config_file::did_you_mean;
 
 /// What runs.
 #[derive(Clone, Debug, Args)]
-pub struct ChoiceArgs {
-    /// lite0@192 for that very choice, lite0 for that network at any side; `bench` also times an ONNX FILE that was not
+pub struct ModelArgs {
+    /// lite0@192 for that very variant, lite0 for that network at any side; `bench` also times an ONNX FILE that was not
     /// added [default: the largest that fits]
     #[arg(long, value_name = "NAME")]
     pub model: Option<String>,
@@ -34,7 +34,7 @@ pub enum Wanted {
     Engine(Name),
 }
 
-impl ChoiceArgs {
+impl ModelArgs {
     /// The engine that is named, if one is.
     pub fn named_engine(&self) -> Option<Name> {
         match self.engine {

@@ -16,15 +16,15 @@ pub struct ModelsArgs {
 
 #[derive(Debug, Subcommand)]
 pub enum ModelsCommand {
-    /// Every choice with its φ, work and accuracy
+    /// Every variant with its φ, work and accuracy
     List {
         #[command(flatten)]
         folder: ModelsFolder,
-        /// One JSON object a choice on standard output
+        /// One JSON object a variant on standard output
         #[arg(long)]
         json: bool,
     },
-    /// Check each file's hash, load each choice, compare classes and labels
+    /// Check each file's hash, load each variant, compare classes and labels
     Verify {
         #[command(flatten)]
         folder: ModelsFolder,
@@ -41,7 +41,7 @@ pub enum ModelsCommand {
         /// One folder a label in it
         dir: PathBuf,
         #[command(flatten)]
-        choice: super::ChoiceArgs,
+        model_args: super::ModelArgs,
         /// One JSON object on standard output
         #[arg(long)]
         json: bool,

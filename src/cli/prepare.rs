@@ -2,7 +2,7 @@
 
 use clap::Args;
 
-use super::{BoardArgs, BudgetArgs, ChoiceArgs};
+use super::{BoardArgs, BudgetArgs, ModelArgs};
 
 #[derive(Debug, Args)]
 pub struct PrepareArgs {
@@ -11,7 +11,7 @@ pub struct PrepareArgs {
     #[command(flatten)]
     pub budget: BudgetArgs,
     #[command(flatten)]
-    pub choice: ChoiceArgs,
+    pub model_args: ModelArgs,
     /// Prepare every model that is admitted, and not only those that the pick needs to know
     #[arg(long)]
     pub all: bool,

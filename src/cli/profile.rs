@@ -2,14 +2,14 @@
 
 use clap::Args;
 
-use super::{BoardArgs, ChoiceArgs};
+use super::{BoardArgs, ModelArgs};
 
 #[derive(Debug, Args)]
 pub struct MeasureArgs {
     #[command(flatten)]
     pub board: BoardArgs,
     #[command(flatten)]
-    pub choice: ChoiceArgs,
+    pub model_args: ModelArgs,
     /// Time every model that is admitted, and not only three sizes of each engine; three do with half of the threads
     #[arg(long)]
     pub all: bool,

@@ -59,7 +59,7 @@ pub struct ScaleArgs {
     /// Draw accuracy, work and measured time over φ into a .png or .svg file
     #[arg(long, value_name = "FILE", conflicts_with_all = ["one", "compare", "search"], value_parser = parse_picture)]
     pub plot: Option<PathBuf>,
-    /// Folder with catalog.toml, for the shipped choices in the picture [default: the first of the usual places]
+    /// Folder with catalog.toml, for the shipped variants in the picture [default: the first of the usual places]
     #[arg(long, value_name = "DIR", requires = "plot")]
     pub models: Option<PathBuf>,
     /// One JSON object on standard output

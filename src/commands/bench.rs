@@ -1,4 +1,4 @@
-//! `phicam bench`: every stage of the line, one choice, one thread of control.
+//! `phicam bench`: every stage of the line, one variant, one thread of control.
 
 use std::collections::BTreeMap;
 use std::io::Write;
@@ -17,7 +17,7 @@ use phicam_engine::latency::{Percentiles, Stage};
 use phicam_engine::{Name, Way};
 use phicam_frame::mailbox::{Mailbox, Taken};
 use phicam_frame::{Frame, Size};
-use phicam_model::catalog::Choice;
+use phicam_model::catalog::Variant;
 use phicam_model::efficientnet::compound_scaling::Phi;
 use phicam_model::labels::Labels;
 use phicam_pipeline::classify;
@@ -34,21 +34,21 @@ mod verify_output;
 const SCREEN: Size = Size::new(1280, 720);
 
 pub fn bench(args: BenchArgs, out: &mut dyn Write) -> anyhow::Result<ExitCode> {
-    if let Some(path) = args.choice.model.as_deref().filter(|model| is_file_name(model)) {
+    if let Some(path) = args.model_args.model.as_deref().filter(|model| is_file_name(model)) {
         return bench_file(Path::new(path), &args, out);
     }
     if args.side.is_some() {
-        bail!("--side is for --model FILE; a choice has its side in its name, such as lite0@192");
+        bail!("--side is for --model FILE; a variant has its side in its name, such as lite0@192");
     }
     let board = board(&BoardArgs::default())?;
-    let mut setup = Setup::new(&board, &BudgetArgs::default(), &args.choice)?;
-    let (choice, way) = setup.choose()?;
+    let mut setup = Setup::new(&board, &BudgetArgs::default(), &args.model_args)?;
+    let (variant, way) = setup.choose()?;
     let settings = classify::Settings { keeps_packed: args.packed, ..settings(way) };
     let frame = next(&mut pattern())?;
-    let expected = verify_output::expected(&choice, &settings, &frame)?;
+    let expected = verify_output::expected(&variant, &settings, &frame)?;
     let before = system::memory_mib().map(|(_, free)| free).zip(system::rss_mib());
     let start = Instant::now();
-    let mut classifier = crate::engines::open_classifier(&choice, &settings)?;
+    let mut classifier = crate::engines::open_classifier(&variant, &settings)?;
     let load_ms = start.elapsed().as_secs_f64() * 1e3;
     if let Some(expected) = expected {
         verify_output::check(&mut classifier, &frame, &expected)?;
@@ -62,7 +62,7 @@ pub fn bench(args: BenchArgs, out: &mut dyn Write) -> anyhow::Result<ExitCode> {
         return Ok(ExitCode::SUCCESS);
     }
     table(&measurement, out)?;
-    let remembered = setup.remembered.get(&choice, measurement.way);
+    let remembered = setup.remembered.get(&variant, measurement.way);
     if let Some(remembered) = remembered {
         let (p95, path) = (remembered.total_ms.p95, paths::state());
         writeln!(out, "remembered in {} of this machine: {p95:.2} ms at p95", path.display())?;
@@ -104,22 +104,22 @@ fn bench_file(path: &Path, args: &BenchArgs, out: &mut dyn Write) -> anyhow::Res
         bail!("{} has weights only: `phicam models add` makes a model of them", path.display());
     };
     let side = file.checked_side(args.side).with_context(|| path.display().to_string())?;
-    let choice = Choice::of_file(path, bytes, side, file.layout(), file.scaled(), file.million_macs(side)?);
-    let threads = args.choice.threads.map_or_else(system::cores, usize::from);
+    let variant = Variant::of_file(path, bytes, side, file.layout(), file.scaled(), file.million_macs(side)?);
+    let threads = args.model_args.threads.map_or_else(system::cores, usize::from);
     let just = crate::engines::Threads::Just(threads);
-    let ways = crate::engines::ways(args.choice.named_engine(), args.choice.precision, just)?;
+    let ways = crate::engines::ways(args.model_args.named_engine(), args.model_args.precision, just)?;
     let way = ways.first().copied().unwrap_or(Way::tract(threads)); // the one that was named, else the CPU engine
     let start = Instant::now();
-    let engine = crate::engines::open_bytes(&choice, bytes, way)?;
+    let engine = crate::engines::open_bytes(&variant, bytes, way)?;
     if engine.classes() != file.classes() {
         let (found, told) = (engine.classes(), file.classes());
         bail!("{} gives {found} scores, and its graph tells of {told} classes: it is damaged", path.display());
     }
     let labels = Labels::numbered(engine.classes());
-    let mut classifier = Classifier::with_engine(&choice, labels, engine, &settings(way));
+    let mut classifier = Classifier::with_engine(&variant, labels, engine, &settings(way));
     let load_ms = start.elapsed().as_secs_f64() * 1e3;
     if !args.json {
-        writeln!(out, "{}: {}, {:.1} M MACs", path.display(), file.in_words(), choice.million_macs)?;
+        writeln!(out, "{}: {}, {:.1} M MACs", path.display(), file.in_words(), variant.million_macs)?;
     }
     drop(file);
     let measurement = measure(&mut classifier, load_ms, effort(args), args.pace_ms)?;
@@ -204,8 +204,8 @@ fn measure(
         stages.iter().map(|stage| Ok((stage.name().to_string(), of(stage)?))).collect::<anyhow::Result<_>>()?;
     let model = classifier.model();
     Ok(Measurement {
-        model: model.choice.name.clone(),
-        phi: model.choice.phi,
+        model: model.variant.name.clone(),
+        phi: model.variant.phi,
         way: model.way,
         engine_detail: model.engine_detail.clone(),
         frames: total.count(),

@@ -24,10 +24,10 @@ pub fn classify(args: ClassifyArgs, out: &mut dyn Write) -> anyhow::Result<ExitC
         check_dump(&args.files, folder)?;
     }
     let board = board(&args.board)?;
-    let mut setup = Setup::new(&board, &args.budget, &args.choice)?;
-    let (choice, way) = setup.choose()?;
+    let mut setup = Setup::new(&board, &args.budget, &args.model_args)?;
+    let (variant, way) = setup.choose()?;
     let settings = classifier_settings(&args.guess, board.view, 0, way);
-    let mut classifier = crate::engines::open_classifier(&choice, &settings)?;
+    let mut classifier = crate::engines::open_classifier(&variant, &settings)?;
     let mut pool = FramePool::default();
     let mut failed = 0;
     for file in &args.files {
@@ -60,7 +60,7 @@ fn tell(answer: &Answer, file: &Path, as_json: bool, out: &mut dyn Write) -> any
     let model = &answer.model;
     if as_json {
         let file = file.display().to_string();
-        let object = json!({ "file": file, "model": model.choice.name, "guesses": guesses(answer) });
+        let object = json!({ "file": file, "model": model.variant.name, "guesses": guesses(answer) });
         return write_json(out, &object);
     }
     let guess = |guess: &phicam_pipeline::classify::postprocess::Guess| {
@@ -102,7 +102,7 @@ fn dumped(file: &Path, folder: &Path, extension: &str) -> PathBuf {
 }
 
 fn dump(classifier: &mut Classifier, file: &Path, folder: &Path) -> anyhow::Result<()> {
-    let side = classifier.model().choice.side;
+    let side = classifier.model().variant.side;
     let (scores, square) = classifier.evidence()?;
     let path = dumped(file, folder, "png");
     image::save_buffer(&path, square, side, side, image::ExtendedColorType::Rgb8)

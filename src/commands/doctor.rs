@@ -113,13 +113,13 @@ fn models(named: Option<&Path>) -> Vec<Finding> {
         Err(error) => return vec![bad("models", State::Wrong, error.to_string(), REMEDY)],
     };
     let faults: Vec<Finding> = catalog
-        .choices
+        .variants
         .iter()
-        .filter_map(|choice| Some((choice, fault(choice)?)))
-        .map(|(choice, fault)| bad("model", State::Wrong, format!("{}: {fault}", choice.name), REMEDY))
+        .filter_map(|variant| Some((variant, fault(variant)?)))
+        .map(|(variant, fault)| bad("model", State::Wrong, format!("{}: {fault}", variant.name), REMEDY))
         .collect();
-    let whole = catalog.choices.len() - faults.len();
-    let mut findings = vec![good("models", format!("{whole} of {} choices load and agree", catalog.choices.len()))];
+    let whole = catalog.variants.len() - faults.len();
+    let mut findings = vec![good("models", format!("{whole} of {} variants load and agree", catalog.variants.len()))];
     findings.extend(faults);
     findings
 }

@@ -10,7 +10,7 @@ use super::{exit, known, write_json};
 
 use crate::cli::{ModelsArgs, ModelsCommand};
 use phicam_engine::Way;
-use phicam_model::catalog::{Catalog, Choice};
+use phicam_model::catalog::{Catalog, Variant};
 use phicam_pipeline::classify;
 use phicam_pipeline::classify::postprocess;
 use phicam_platform::{paths, system};
@@ -26,7 +26,7 @@ pub fn models(args: ModelsArgs, out: &mut dyn Write) -> anyhow::Result<ExitCode>
         ModelsCommand::Verify { folder } => verify(folder.models.as_deref(), out),
         ModelsCommand::Add(args) => add::add(*args, out),
         ModelsCommand::Remove { name } => add::remove(&name, out),
-        ModelsCommand::Evaluate { dir, choice, json } => evaluate::evaluate(&dir, &choice, json, out),
+        ModelsCommand::Evaluate { dir, model_args, json } => evaluate::evaluate(&dir, &model_args, json, out),
     }
 }
 
@@ -40,23 +40,23 @@ pub fn read(folder: Option<&Path>) -> anyhow::Result<Catalog> {
 }
 
 fn list(catalog: &Catalog, as_json: bool, out: &mut dyn Write) -> anyhow::Result<ExitCode> {
-    let wide = catalog.choices.iter().map(|choice| choice.name.len()).max().unwrap_or(0).max(12);
+    let wide = catalog.variants.iter().map(|variant| variant.name.len()).max().unwrap_or(0).max(12);
     if !as_json {
-        writeln!(out, "{:<wide$}     φ   M MACs   M parameters   top-1 %   licence      accuracy from", "choice")?;
+        writeln!(out, "{:<wide$}     φ   M MACs   M parameters   top-1 %   licence      accuracy from", "variant")?;
     }
-    for choice in &catalog.choices {
-        let (network, source) = (&choice.network, &choice.top1_source);
+    for variant in &catalog.variants {
+        let (network, source) = (&variant.network, &variant.top1_source);
         if as_json {
             write_json(
                 out,
                 &json!({
-                    "choice": choice.name,
+                    "variant": variant.name,
                     "file": network.file,
-                    "side": choice.side,
-                    "phi": choice.phi,
-                    "million_macs": choice.million_macs,
+                    "side": variant.side,
+                    "phi": variant.phi,
+                    "million_macs": variant.million_macs,
                     "million_parameters": network.million_parameters,
-                    "top1_percent": choice.top1_percent,
+                    "top1_percent": variant.top1_percent,
                     "top1_source": source,
                     "licence": network.licence,
                     "source": network.source,
@@ -68,26 +68,26 @@ fn list(catalog: &Catalog, as_json: bool, out: &mut dyn Write) -> anyhow::Result
         writeln!(
             out,
             "{:<wide$} {:>5}   {:>6.1}   {:>12.2}   {:>7}   {:<10}   {source}",
-            choice.name,
-            known(choice.phi, 2),
-            choice.million_macs,
+            variant.name,
+            known(variant.phi, 2),
+            variant.million_macs,
             network.million_parameters,
-            known(choice.top1_percent, 2),
+            known(variant.top1_percent, 2),
             network.licence,
         )?;
     }
     Ok(ExitCode::SUCCESS)
 }
 
-/// What is wrong with `choice`; nothing where it loads as the catalog says.
-pub fn fault(choice: &Choice) -> Option<String> {
+/// What is wrong with `variant`; nothing where it loads as the catalog says.
+pub fn fault(variant: &Variant) -> Option<String> {
     let settings = classify::Settings {
         view: Default::default(),
         guess: postprocess::Settings::default(),
         way: Way::tract(system::cores()),
         keeps_packed: false,
     };
-    crate::engines::open_classifier(choice, &settings).err().map(|error| error.to_string())
+    crate::engines::open_classifier(variant, &settings).err().map(|error| error.to_string())
 }
 
 fn verify(folder: Option<&Path>, out: &mut dyn Write) -> anyhow::Result<ExitCode> {
@@ -101,12 +101,12 @@ fn verify(folder: Option<&Path>, out: &mut dyn Write) -> anyhow::Result<ExitCode
             shipped
         }
     };
-    for choice in &catalog.choices {
-        match fault(choice) {
-            None => writeln!(out, "{:<12} good", choice.name)?,
+    for variant in &catalog.variants {
+        match fault(variant) {
+            None => writeln!(out, "{:<12} good", variant.name)?,
             Some(fault) => {
                 failed += 1;
-                writeln!(out, "{:<12} {fault}", choice.name)?;
+                writeln!(out, "{:<12} {fault}", variant.name)?;
             }
         }
     }

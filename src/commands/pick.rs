@@ -10,7 +10,7 @@ use super::{known, write_json};
 use crate::cli::PickArgs;
 use crate::session::{Setup, board};
 use phicam_engine::Way;
-use phicam_model::catalog::Choice;
+use phicam_model::catalog::Variant;
 use phicam_model::efficientnet::compound_scaling::{TARGET_MILLION_MACS, objective, phi_of_macs};
 use phicam_policy::measurement::Measurement;
 use phicam_policy::picker::{Bound, Candidate, LINE_MIB, LINE_SHARE, Pick, Verdict, explain};
@@ -21,7 +21,7 @@ mod what_if;
 
 pub fn pick(args: PickArgs, out: &mut dyn Write) -> anyhow::Result<ExitCode> {
     let board = board(&args.board)?;
-    let mut setup = Setup::new(&board, &args.budget, &args.choice)?;
+    let mut setup = Setup::new(&board, &args.budget, &args.model_args)?;
     if args.fresh {
         setup.remembered.forget();
     }
@@ -33,7 +33,7 @@ pub fn pick(args: PickArgs, out: &mut dyn Write) -> anyhow::Result<ExitCode> {
         plot::write(&pick, path)?;
     }
     let beyond = if args.what_if { what_if::time(&mut setup, pick.way)? } else { what_if::beyond(&setup, pick.way) };
-    let best = what_if::best(&beyond, pick.choice.top1_percent);
+    let best = what_if::best(&beyond, pick.variant.top1_percent);
     if args.json {
         let mut object = as_json(&pick);
         object["beyond"] = best.map(what_if::as_json).into();
@@ -60,21 +60,21 @@ pub fn pick(args: PickArgs, out: &mut dyn Write) -> anyhow::Result<ExitCode> {
 
 fn table(pick: &Pick, out: &mut dyn Write) -> std::io::Result<()> {
     let several = pick.candidates.iter().any(|candidate| candidate.way != pick.way);
-    let wide = pick.candidates.iter().map(|candidate| candidate.choice.name.len()).max().unwrap_or(0).max(12);
-    writeln!(out, "{:<wide$}     φ   M MACs   top-1 %   objective   p50 ms   p95 ms   MiB", "choice")?;
+    let wide = pick.candidates.iter().map(|candidate| candidate.variant.name.len()).max().unwrap_or(0).max(12);
+    writeln!(out, "{:<wide$}     φ   M MACs   top-1 %   objective   p50 ms   p95 ms   MiB", "variant")?;
     for candidate in pick.candidates.iter().filter(|candidate| !is_only_fewer_threads(candidate, pick)) {
-        let choice = &candidate.choice;
+        let variant = &candidate.variant;
         let measured = |value: fn(&Measurement) -> f64, digits: usize| {
             candidate.measurement.as_ref().map_or("–".into(), |m| format!("{:.digits$}", value(m)))
         };
         writeln!(
             out,
             "{:<wide$} {:>5}   {:>6.1}   {:>7}   {:>9}   {:>6}   {:>6}   {:>3}   {}{}",
-            choice.name,
-            known(choice.phi, 2),
-            choice.million_macs,
-            known(choice.top1_percent, 2),
-            known(worth(choice), 1),
+            variant.name,
+            known(variant.phi, 2),
+            variant.million_macs,
+            known(variant.top1_percent, 2),
+            known(worth(variant), 1),
             measured(|m| m.total_ms.p50, 1),
             measured(|m| m.total_ms.p95, 1),
             measured(|m| m.rss_mib, 0),
@@ -93,8 +93,8 @@ fn is_only_fewer_threads(candidate: &Candidate, pick: &Pick) -> bool {
 }
 
 /// ACC(m) × [FLOPS(m)/T]^w, where the accuracy is known.
-fn worth(choice: &Choice) -> Option<f64> {
-    choice.top1_percent.map(|top1| objective(top1, choice.million_macs, TARGET_MILLION_MACS))
+fn worth(variant: &Variant) -> Option<f64> {
+    variant.top1_percent.map(|top1| objective(top1, variant.million_macs, TARGET_MILLION_MACS))
 }
 
 fn in_words(candidate: &Candidate, pick: &Pick) -> String {
@@ -106,12 +106,12 @@ fn in_words(candidate: &Candidate, pick: &Pick) -> String {
         Verdict::Open => "not decided".into(),
         Verdict::Picked => "← picked".into(),
         Verdict::Fits => "fits".into(),
-        Verdict::Tied => format!("{} is as good, as far as anyone has measured, for less", pick.choice.name),
+        Verdict::Tied => format!("{} is as good, as far as anyone has measured, for less", pick.variant.name),
         Verdict::Smaller => "a more accurate one fits".into(),
         Verdict::TooSlow { .. } => {
             format!("over {} ms, with {share} % for the rest of the line", limit(budget.frame_ms))
         }
-        Verdict::Narrow { .. } => format!("fits by a little; {} was picked before and stays", pick.choice.name),
+        Verdict::Narrow { .. } => format!("fits by a little; {} was picked before and stays", pick.variant.name),
         Verdict::Larger { expected_p95_ms } => {
             format!("not measured: about {expected_p95_ms:.1} ms at p95, over {} ms", limit(budget.frame_ms))
         }
@@ -132,16 +132,16 @@ fn as_json(pick: &Pick) -> Value {
         .candidates
         .iter()
         .map(|candidate| {
-            let choice = &candidate.choice;
+            let variant = &candidate.variant;
             json!({
-                "choice": choice.name,
+                "variant": variant.name,
                 "engine": candidate.way.engine,
                 "precision": candidate.way.precision,
                 "threads": candidate.way.threads,
-                "phi": choice.phi,
-                "million_macs": choice.million_macs,
-                "top1_percent": choice.top1_percent,
-                "objective": worth(choice),
+                "phi": variant.phi,
+                "million_macs": variant.million_macs,
+                "top1_percent": variant.top1_percent,
+                "objective": worth(variant),
                 "total_ms": candidate.measurement.as_ref().map(|m| m.total_ms),
                 "rss_mib": candidate.measurement.as_ref().map(|m| m.rss_mib),
                 "verdict": in_words(candidate, pick),
@@ -149,8 +149,8 @@ fn as_json(pick: &Pick) -> Value {
         })
         .collect();
     json!({
-        "choice": pick.choice.name,
-        "phi": pick.choice.phi,
+        "variant": pick.variant.name,
+        "phi": pick.variant.phi,
         "engine": pick.way.engine,
         "precision": pick.way.precision,
         "threads": pick.way.threads,

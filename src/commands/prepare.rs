@@ -17,7 +17,7 @@ use phicam_policy::sampling::Effort;
 
 pub fn prepare(args: PrepareArgs, out: &mut dyn Write) -> anyhow::Result<ExitCode> {
     let board = board(&args.board)?;
-    let mut setup = Setup::new(&board, &args.budget, &args.choice)?;
+    let mut setup = Setup::new(&board, &args.budget, &args.model_args)?;
     let Some(way) = setup.ways.iter().copied().find(|way| way.engine == Name::TensorRt) else {
         bail!(
             "there is nothing to prepare: no ONNX Runtime with TensorRT is here, and the other engines need nothing built; \
@@ -47,14 +47,14 @@ pub fn prepare(args: PrepareArgs, out: &mut dyn Write) -> anyhow::Result<ExitCod
         return Ok(ExitCode::SUCCESS);
     }
     let mut failed = false;
-    let choices: Vec<_> = setup.pinned.iter().chain(setup.admitted.iter().filter(|_| args.all)).cloned().collect();
-    for choice in choices {
-        let found = setup.trying(&stop, &tell).time(&choice, way, Effort::USUAL);
+    let variants: Vec<_> = setup.pinned.iter().chain(setup.admitted.iter().filter(|_| args.all)).cloned().collect();
+    for variant in variants {
+        let found = setup.trying(&stop, &tell).time(&variant, way, Effort::USUAL);
         match found {
-            Ok(found) => writeln!(out, "{} is prepared: {:.2} ms at p95", choice.name, found.total_ms.p95)?,
+            Ok(found) => writeln!(out, "{} is prepared: {:.2} ms at p95", variant.name, found.total_ms.p95)?,
             Err(error) => writeln!(out, "{error}")?,
         }
-        failed |= setup.remembered.get(&choice, way).is_none();
+        failed |= setup.remembered.get(&variant, way).is_none();
     }
     Ok(if failed { exit::SOME_FAILED.into() } else { ExitCode::SUCCESS })
 }

@@ -12,7 +12,7 @@ use super::{exit, known, write_json};
 use crate::cli::MeasureArgs;
 use crate::session::{Doing, Setup, board};
 use phicam_engine::Way;
-use phicam_model::catalog::Choice;
+use phicam_model::catalog::Variant;
 use phicam_platform::system;
 use phicam_policy::measurement::Measurement;
 use phicam_policy::picker::{Cost, GLANCE, Law, Work};
@@ -24,18 +24,18 @@ const BAR: usize = 24;
 
 pub fn measure(args: MeasureArgs, out: &mut dyn Write) -> anyhow::Result<ExitCode> {
     let board = board(&args.board)?;
-    let mut setup = Setup::new(&board, &Default::default(), &args.choice)?;
+    let mut setup = Setup::new(&board, &Default::default(), &args.model_args)?;
     if args.fresh {
         setup.remembered.forget();
     }
     let plan = plan(&setup, args.all);
     let (stop, started) = (AtomicBool::new(false), Instant::now());
     let mut cost_told = false;
-    for (place, (choice, way)) in plan.iter().enumerate() {
-        if setup.remembered.get(choice, *way).is_some() && !setup.remembered.is_doubtful(choice, *way) {
+    for (place, (variant, way)) in plan.iter().enumerate() {
+        if setup.remembered.get(variant, *way).is_some() && !setup.remembered.is_doubtful(variant, *way) {
             continue;
         }
-        let doing = format!("{} by {way}", choice.name);
+        let doing = format!("{} by {way}", variant.name);
         bar(place, plan.len(), &doing);
         let tell = |now: Doing| {
             if let Doing::Preparing(words) = now {
@@ -43,10 +43,10 @@ pub fn measure(args: MeasureArgs, out: &mut dyn Write) -> anyhow::Result<ExitCod
             }
         };
         // What fails is announced, and is no reason not to time the others.
-        let found = setup.trying(&stop, &tell).time(choice, *way, GLANCE);
+        let found = setup.trying(&stop, &tell).time(variant, *way, GLANCE);
         if let (Ok(found), false) = (&found, cost_told) {
             cost_told = true;
-            let left = expected(&plan[place + 1..], choice, found);
+            let left = expected(&plan[place + 1..], variant, found);
             info!("the other {} timings take about {:.0} s", left.measurements, left.seconds);
         }
     }
@@ -58,8 +58,8 @@ pub fn measure(args: MeasureArgs, out: &mut dyn Write) -> anyhow::Result<ExitCod
         .map(|way| {
             let of_way = plan.iter().filter(|(_, planned)| planned == way);
             let found: Vec<_> =
-                of_way.filter_map(|(choice, _)| Some((choice, setup.remembered.get(choice, *way)?))).collect();
-            let law = Law::through(found.iter().map(|(choice, found)| (Work::of(choice), *found)));
+                of_way.filter_map(|(variant, _)| Some((variant, setup.remembered.get(variant, *way)?))).collect();
+            let law = Law::through(found.iter().map(|(variant, found)| (Work::of(variant), *found)));
             OfWay { way: *way, found, law }
         })
         .collect();
@@ -72,15 +72,15 @@ pub fn measure(args: MeasureArgs, out: &mut dyn Write) -> anyhow::Result<ExitCod
 }
 
 /// Three sizes in each way, or all of them; of an engine that may have more threads, three do: fewer are rarely quicker.
-fn plan(setup: &Setup, all: bool) -> Vec<(Choice, Way)> {
+fn plan(setup: &Setup, all: bool) -> Vec<(Variant, Way)> {
     let of_way = |way: &Way| {
         let more = |other: &Way| other.threads > way.threads && Way { threads: way.threads, ..*other } == *way;
-        let choices = match all && !setup.ways.iter().any(more) {
+        let variants = match all && !setup.ways.iter().any(more) {
             true => setup.admitted.clone(),
             false => spread(&setup.admitted),
         };
         let way = *way;
-        choices.into_iter().map(move |choice| (choice, way))
+        variants.into_iter().map(move |variant| (variant, way))
     };
     setup.ways.iter().flat_map(of_way).collect()
 }
@@ -88,17 +88,17 @@ fn plan(setup: &Setup, all: bool) -> Vec<(Choice, Way)> {
 /// What is known of one way.
 struct OfWay<'a> {
     way: Way,
-    found: Vec<(&'a Choice, &'a Measurement)>,
+    found: Vec<(&'a Variant, &'a Measurement)>,
     law: Option<Law>,
 }
 
 /// The smallest, the largest and one between, by work: a line is told best from its ends.
-fn spread(admitted: &[Choice]) -> Vec<Choice> {
+fn spread(admitted: &[Variant]) -> Vec<Variant> {
     match admitted.len() {
         ..=SIZES => admitted.to_vec(),
         count => {
             let (least, most) = (admitted[0].million_macs, admitted[count - 1].million_macs);
-            let halfway = |choice: &&Choice| (choice.million_macs - (least + most) / 2.0).abs();
+            let halfway = |variant: &&Variant| (variant.million_macs - (least + most) / 2.0).abs();
             let between = admitted[1..count - 1].iter().min_by(|a, b| halfway(a).total_cmp(&halfway(b)));
             [&admitted[0]].into_iter().chain(between).chain([&admitted[count - 1]]).cloned().collect()
         }
@@ -106,10 +106,10 @@ fn spread(admitted: &[Choice]) -> Vec<Choice> {
 }
 
 /// What `rest` will take if time goes by work, half of the first one's being there without any.
-fn expected(rest: &[(Choice, Way)], first: &Choice, found: &Measurement) -> Cost {
+fn expected(rest: &[(Variant, Way)], first: &Variant, found: &Measurement) -> Cost {
     let mut cost = Cost::default();
-    for (choice, _) in rest {
-        let ms = found.total_ms.p50 * (0.5 + 0.5 * choice.million_macs / first.million_macs);
+    for (variant, _) in rest {
+        let ms = found.total_ms.p50 * (0.5 + 0.5 * variant.million_macs / first.million_macs);
         cost.add(GLANCE, ms, found.load_ms);
     }
     cost
@@ -133,15 +133,15 @@ fn bar(done: usize, all: usize, doing: &str) {
 fn table(laws: &[OfWay], seconds: f64, out: &mut dyn Write) -> std::io::Result<()> {
     for OfWay { way, found, law } in laws {
         writeln!(out, "{way}, {}", system::processor())?;
-        writeln!(out, "choice           φ   M MACs   p50 ms   p95 ms   p99 ms   MiB   frames")?;
-        for (choice, found) in found {
+        writeln!(out, "variant          φ   M MACs   p50 ms   p95 ms   p99 ms   MiB   frames")?;
+        for (variant, found) in found {
             let ms = &found.total_ms;
             writeln!(
                 out,
                 "{:<12} {:>5}   {:>6.1}   {:>6.2}   {:>6.2}   {:>6.2}   {:>3.0}   {:>6}",
-                choice.name,
-                known(choice.phi, 2),
-                choice.million_macs,
+                variant.name,
+                known(variant.phi, 2),
+                variant.million_macs,
                 ms.p50,
                 ms.p95,
                 ms.p99,
@@ -180,11 +180,11 @@ fn as_json(laws: &[OfWay], seconds: f64) -> Value {
     let ways: Vec<Value> = laws
         .iter()
         .map(|OfWay { way, found, law }| {
-            let choices: Vec<Value> = found
+            let variants: Vec<Value> = found
                 .iter()
-                .map(|(choice, found)| {
+                .map(|(variant, found)| {
                     json!({
-                        "choice": choice.name, "million_macs": choice.million_macs, "total_ms": found.total_ms,
+                        "variant": variant.name, "million_macs": variant.million_macs, "total_ms": found.total_ms,
                         "rss_mib": found.rss_mib, "frames": found.frames,
                     })
                 })
@@ -197,7 +197,7 @@ fn as_json(laws: &[OfWay], seconds: f64) -> Value {
                 })
             });
             json!({
-                "engine": way.engine, "precision": way.precision, "threads": way.threads, "choices": choices, "law": law,
+                "engine": way.engine, "precision": way.precision, "threads": way.threads, "variants": variants, "law": law,
             })
         })
         .collect();
@@ -207,13 +207,13 @@ fn as_json(laws: &[OfWay], seconds: f64) -> Value {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use phicam_test_fixtures::choice;
+    use phicam_test_fixtures::variant;
 
     #[test]
     fn the_ends_and_the_middle_of_what_is_admitted_are_timed() {
-        let all: Vec<Choice> =
-            [72.0, 127.0, 385.0, 600.0, 1175.0].map(|macs| choice("lite", macs as u32, macs, 70.0)).into();
-        let work = |choices: &[Choice]| choices.iter().map(|choice| choice.million_macs).collect::<Vec<_>>();
+        let all: Vec<Variant> =
+            [72.0, 127.0, 385.0, 600.0, 1175.0].map(|macs| variant("lite", macs as u32, macs, 70.0)).into();
+        let work = |variants: &[Variant]| variants.iter().map(|variant| variant.million_macs).collect::<Vec<_>>();
         assert_eq!(work(&spread(&all)), [72.0, 600.0, 1175.0]);
         assert_eq!(work(&spread(&all[..2])), [72.0, 127.0]);
         assert!(spread(&[]).is_empty());

@@ -35,7 +35,7 @@ use crate::service::supervisor::{Keeper, Kept};
 pub fn run(args: RunArgs, out: &mut dyn Write) -> anyhow::Result<ExitCode> {
     let stop = stop_on_signals()?;
     let board = board(&args.board)?;
-    let mut setup = Setup::new(&board, &args.budget, &args.choice)?;
+    let mut setup = Setup::new(&board, &args.budget, &args.model_args)?;
     if args.fresh {
         setup.remembered.forget();
     }
@@ -47,7 +47,7 @@ pub fn run(args: RunArgs, out: &mut dyn Write) -> anyhow::Result<ExitCode> {
     let mut displays = open_displays(&args, &board)?;
     info!("board {}: {}", board.name, board.summary);
     let First { classifier: first, pick, undecided } = first_to_answer(&setup, &settings)?;
-    let mut current = (first.model().choice.name.clone(), first.model().way);
+    let mut current = (first.model().variant.name.clone(), first.model().way);
     let mut line = Line::new(&stop);
     line.rescue = Some(Box::new(|failed| on_the_processor(failed, &settings)));
     let (limit_ms, celsius) = (setup.budget.frame_ms, setup.budget.celsius);
@@ -64,7 +64,7 @@ pub fn run(args: RunArgs, out: &mut dyn Write) -> anyhow::Result<ExitCode> {
             let pick = match (decided, pick) {
                 (Ok(decided), pick) => decided.or(pick.filter(|_| !undecided)),
                 (Err(error), Some(pick)) => {
-                    warn!("{} goes on answering, as it was picked before: {error}", pick.choice.name);
+                    warn!("{} goes on answering, as it was picked before: {error}", pick.variant.name);
                     Some(pick)
                 }
                 (Err(error), None) => {
@@ -130,7 +130,7 @@ fn look_after(
                 }
                 line.next_model.take(Duration::ZERO); // it may be for the engine that failed
                 if let Some(model) = &line.counts().model {
-                    *current = (model.choice.name.clone(), model.way);
+                    *current = (model.variant.name.clone(), model.way);
                 }
             }
             Kept::Calm => {
@@ -163,7 +163,7 @@ struct First {
     classifier: Classifier,
     /// What it was taken from, where this machine was measured before.
     pick: Option<Pick>,
-    /// Whether a better choice is still to be found.
+    /// Whether a better variant is still to be found.
     undecided: bool,
 }
 
@@ -186,26 +186,26 @@ fn first_to_answer(setup: &Setup, settings: &classify::Settings) -> anyhow::Resu
             None => warn!("none that fits can be run: beginning anew with the smallest"),
         }
     }
-    for choice in &setup.admitted {
-        match crate::engines::open_classifier(choice, settings) {
+    for variant in &setup.admitted {
+        match crate::engines::open_classifier(variant, settings) {
             Ok(classifier) => {
-                info!("{} ({}) answers until this machine is measured", choice.name, choice.phi_in_words());
+                info!("{} ({}) answers until this machine is measured", variant.name, variant.phi_in_words());
                 return Ok(First { classifier, pick: None, undecided: true });
             }
-            Err(error) => warn!("passed over {}: {error}", choice.name),
+            Err(error) => warn!("passed over {}: {error}", variant.name),
         }
     }
     bail!("no model can be run; `phicam models verify` checks all of them")
 }
 
-/// The same choice by the CPU engine, where another engine failed.
+/// The same variant by the CPU engine, where another engine failed.
 fn on_the_processor(failed: &Model, settings: &classify::Settings) -> Option<Classifier> {
     if failed.way.engine == Name::Tract {
         return None;
     }
     let settings = classify::Settings { way: Way::tract(settings.way.threads), ..*settings };
-    let opened = crate::engines::open_classifier(&failed.choice, &settings);
-    opened.map_err(|error| error!("{} cannot go on by {}: {error}", failed.choice.name, settings.way)).ok()
+    let opened = crate::engines::open_classifier(&failed.variant, &settings);
+    opened.map_err(|error| error!("{} cannot go on by {}: {error}", failed.variant.name, settings.way)).ok()
 }
 
 /// The camera that the user named must open; one that only the board file names may still come. A lost one is looked for.

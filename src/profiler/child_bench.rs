@@ -1,4 +1,4 @@
-//! How long choices take on this machine: measured in a process of their own, and remembered.
+//! How long variants take on this machine: measured in a process of their own, and remembered.
 
 use std::os::unix::process::ExitStatusExt;
 use std::path::Path;
@@ -7,34 +7,34 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 use phicam_engine::{Name, Way};
-use phicam_model::catalog::Choice;
+use phicam_model::catalog::Variant;
 use phicam_policy::measurement::{MeasureError, Measurement};
 use phicam_policy::sampling::Effort;
 
 pub use crate::profiler::measurement_store::Remembered;
 
-/// A choice that is not done by then hangs: the slowest board needs a few minutes for the largest one.
+/// A variant that is not done by then hangs: the slowest board needs a few minutes for the largest one.
 const LIMIT: Duration = Duration::from_secs(900);
 /// How a process ends whose engine cannot be used on this machine at all.
 pub const NO_ENGINE: i32 = 5;
 /// How often a measurement is asked whether it is done.
 const POLL: Duration = Duration::from_millis(20);
 
-/// Times `choice` in a child process (this program's own `bench`), so that its memory is its own, and a model that dies
+/// Times `variant` in a child process (this program's own `bench`), so that its memory is its own, and a model that dies
 /// does not take the line with it. `stop` ends it early, with [`MeasureError::NotYet`].
 pub fn measure(
-    choice: &Choice,
+    variant: &Variant,
     models: &Path,
     way: Way,
     effort: Effort,
     stop: &AtomicBool,
 ) -> Result<Measurement, MeasureError> {
-    timed(choice, models, way, effort, &[], stop, &mut |_| {})
+    timed(variant, models, way, effort, &[], stop, &mut |_| {})
 }
 
 /// The same with no more than one frame every `frame_ms`, as a line in service has it.
 pub fn measure_at_rate(
-    choice: &Choice,
+    variant: &Variant,
     models: &Path,
     way: Way,
     effort: Effort,
@@ -42,23 +42,23 @@ pub fn measure_at_rate(
     stop: &AtomicBool,
 ) -> Result<Measurement, MeasureError> {
     let pace: Vec<String> = frame_ms.map(|ms| format!("--pace-ms={ms}")).into_iter().collect();
-    timed(choice, models, way, effort, &pace, stop, &mut |_| {})
+    timed(variant, models, way, effort, &pace, stop, &mut |_| {})
 }
 
 /// As [`measure`], and `watch` hears again and again for how long it has run.
 pub fn measure_watched(
-    choice: &Choice,
+    variant: &Variant,
     models: &Path,
     way: Way,
     effort: Effort,
     stop: &AtomicBool,
     watch: &mut dyn FnMut(Duration),
 ) -> Result<Measurement, MeasureError> {
-    timed(choice, models, way, effort, &[], stop, watch)
+    timed(variant, models, way, effort, &[], stop, watch)
 }
 
 fn timed(
-    choice: &Choice,
+    variant: &Variant,
     models: &Path,
     way: Way,
     effort: Effort,
@@ -66,15 +66,15 @@ fn timed(
     stop: &AtomicBool,
     watch: &mut dyn FnMut(Duration),
 ) -> Result<Measurement, MeasureError> {
-    let failed = |cause: String| MeasureError::Failed { choice: choice.name.clone(), cause, lasting: true };
+    let failed = |cause: String| MeasureError::Failed { variant: variant.name.clone(), cause, lasting: true };
     let io_failed = |error: std::io::Error| MeasureError::Failed {
-        choice: choice.name.clone(),
+        variant: variant.name.clone(),
         cause: error.to_string(),
         lasting: false,
     };
     let program = std::env::current_exe().map_err(io_failed)?;
     let mut command = Command::new(program);
-    if let Some(folder) = choice.own_folder() {
+    if let Some(folder) = variant.own_folder() {
         command.current_dir(folder); // so that the file can be named, whatever its folder is called
     }
     // The same library, whichever board file named it.
@@ -86,7 +86,7 @@ fn timed(
         .args(["--least-ms", &effort.least_ms.to_string()])
         .args(effort.most_ms.is_finite().then(|| format!("--most-ms={}", effort.most_ms)))
         .args(more)
-        .args(choice.as_arguments())
+        .args(variant.as_arguments())
         .arg("--models")
         .arg(models)
         .env("RUST_LOG", "error")
@@ -105,7 +105,7 @@ fn timed(
             let _ = child.kill(); // it may have ended this very moment
             let _ = child.wait();
             return Err(match stopped {
-                true => MeasureError::NotYet(choice.name.clone()),
+                true => MeasureError::NotYet(variant.name.clone()),
                 false => failed(format!("it did not end within {} s", LIMIT.as_secs())),
             });
         }
@@ -114,7 +114,7 @@ fn timed(
     }
     let said = child.wait_with_output().map_err(io_failed)?;
     if stop.load(Ordering::Relaxed) {
-        return Err(MeasureError::NotYet(choice.name.clone())); // Ctrl-C reaches the child as well
+        return Err(MeasureError::NotYet(variant.name.clone())); // Ctrl-C reaches the child as well
     }
     if !said.status.success() {
         let stderr = String::from_utf8_lossy(&said.stderr);

@@ -7,7 +7,7 @@ use log::{debug, warn};
 use serde::{Deserialize, Serialize};
 
 use phicam_engine::Way;
-use phicam_model::catalog::Choice;
+use phicam_model::catalog::Variant;
 use phicam_platform::paths::replace_file;
 use phicam_platform::system;
 use phicam_policy::governor::soak_test::Soaked;
@@ -64,20 +64,20 @@ impl Remembered {
         Remembered { path, by_key }
     }
 
-    /// What was measured of `choice` under the same circumstances.
-    pub fn get(&self, choice: &Choice, way: Way) -> Option<&Measurement> {
-        match self.by_key.get(&key(choice, way)) {
+    /// What was measured of `variant` under the same circumstances.
+    pub fn get(&self, variant: &Variant, way: Way) -> Option<&Measurement> {
+        match self.by_key.get(&key(variant, way)) {
             Some(Entry::Measured { measurement, .. }) => Some(measurement),
             _ => None,
         }
     }
 
-    /// Whether other programs disturbed when `choice` was measured, and the machine was started again since, or
+    /// Whether other programs disturbed when `variant` was measured, and the machine was started again since, or
     /// [`Remembered::doubt_disturbed`] was called: it is worth another look.
-    pub fn is_doubtful(&self, choice: &Choice, way: Way) -> bool {
+    pub fn is_doubtful(&self, variant: &Variant, way: Way) -> bool {
         let here = system::boot_id();
         let doubtful = |boot: &Option<String>| boot.as_ref() != Some(&here);
-        matches!(self.by_key.get(&key(choice, way)), Some(Entry::Measured { measurement, boot })
+        matches!(self.by_key.get(&key(variant, way)), Some(Entry::Measured { measurement, boot })
             if measurement.is_disturbed() && doubtful(boot))
     }
 
@@ -91,25 +91,25 @@ impl Remembered {
         }
     }
 
-    /// Why `choice` could not be run under the same circumstances, with the very file that is there now.
-    pub fn failure(&self, choice: &Choice, way: Way) -> Option<&str> {
-        match self.by_key.get(&key(choice, way)) {
-            Some(Entry::Failed { failed, file }) if *file == choice.network.as_it_is() => Some(failed),
+    /// Why `variant` could not be run under the same circumstances, with the very file that is there now.
+    pub fn failure(&self, variant: &Variant, way: Way) -> Option<&str> {
+        match self.by_key.get(&key(variant, way)) {
+            Some(Entry::Failed { failed, file }) if *file == variant.network.as_it_is() => Some(failed),
             _ => None,
         }
     }
 
     /// Remembers it, on disk as well; a disk that does not take it is announced, for this run it is known all the same.
-    pub fn put(&mut self, choice: &Choice, measurement: Measurement) {
-        let entry_key = key(choice, measurement.way);
+    pub fn put(&mut self, variant: &Variant, measurement: Measurement) {
+        let entry_key = key(variant, measurement.way);
         self.by_key.insert(entry_key, Entry::Measured { measurement, boot: Some(system::boot_id()) });
         self.write();
     }
 
     /// Remembers in the same way that it could not be run.
-    pub fn put_failure(&mut self, choice: &Choice, way: Way, cause: &str) {
-        let entry = Entry::Failed { failed: cause.into(), file: choice.network.as_it_is() };
-        self.by_key.insert(key(choice, way), entry);
+    pub fn put_failure(&mut self, variant: &Variant, way: Way, cause: &str) {
+        let entry = Entry::Failed { failed: cause.into(), file: variant.network.as_it_is() };
+        self.by_key.insert(key(variant, way), entry);
         self.write();
     }
 
@@ -143,18 +143,18 @@ impl Remembered {
         self.write();
     }
 
-    /// Remembers of a choice that did not hold what it takes in service, so that the next start does not pick it again, and that
+    /// Remembers of a variant that did not hold what it takes in service, so that the next start does not pick it again, and that
     /// `instead` came in its place. Where it might have held it is worth another look after the next start of the machine.
     pub fn put_soak(&mut self, rung: &Candidate, instead: &Candidate, soaked: &Soaked, limit_ms: f64) {
-        self.replace_picked(&rung.choice.name, rung.way, Some((&instead.choice.name, instead.way)));
+        self.replace_picked(&rung.variant.name, rung.way, Some((&instead.variant.name, instead.way)));
         let Some(known) = &rung.measurement else {
-            return debug!("{} was never measured by itself", rung.choice.name);
+            return debug!("{} was never measured by itself", rung.variant.name);
         };
         let more = MOST_FRAMES + 1; // it is not measured again for being near a limit
         let Soaked { percentiles: total_ms, answers: frames, is_disturbed, p95_ms, .. } = *soaked;
         let preempted_frames = if is_disturbed || p95_ms <= limit_ms { frames } else { 0 };
         let found = Measurement { total_ms, frames, asked_frames: more, preempted_frames, ..known.clone() };
-        self.put(&rung.choice, found);
+        self.put(&rung.variant, found);
     }
 
     /// Forgets what was measured and what failed; what was picked is for what is measured next to confirm.
@@ -177,8 +177,8 @@ impl Remembered {
     }
 }
 
-fn key(choice: &Choice, way: Way) -> String {
-    let (hash, side) = (&choice.network.sha256, choice.side);
+fn key(variant: &Variant, way: Way) -> String {
+    let (hash, side) = (&variant.network.sha256, variant.side);
     format!("{hash}@{side} {way} ({}), {}", crate::engines::setting(way.engine), circumstances())
 }
 
@@ -194,26 +194,26 @@ fn circumstances() -> String {
 mod tests {
     use super::*;
     use phicam_test_fixtures::measurement;
-    use phicam_test_fixtures::choice;
+    use phicam_test_fixtures::variant;
 
     #[test]
     fn measurements_are_remembered_until_they_are_forgotten() {
         let state = tempfile::tempdir().unwrap();
-        let choice = choice("lite0", 224, 385.0, 74.85);
+        let variant = variant("lite0", 224, 385.0, 74.85);
         let mut remembered = Remembered::read(state.path());
-        remembered.put(&choice, measurement(&choice, 25.0, 70.0));
+        remembered.put(&variant, measurement(&variant, 25.0, 70.0));
         let mut again = Remembered::read(state.path());
-        assert_eq!(again.get(&choice, Way::tract(2)), Some(&measurement(&choice, 25.0, 70.0)));
-        assert_eq!(again.get(&choice, Way::tract(4)), None, "another number of threads is another measurement");
-        assert_eq!(again.get(&phicam_test_fixtures::choice("lite0", 192, 283.0, 71.4), Way::tract(2)), None);
+        assert_eq!(again.get(&variant, Way::tract(2)), Some(&measurement(&variant, 25.0, 70.0)));
+        assert_eq!(again.get(&variant, Way::tract(4)), None, "another number of threads is another measurement");
+        assert_eq!(again.get(&phicam_test_fixtures::variant("lite0", 192, 283.0, 71.4), Way::tract(2)), None);
         again.forget();
-        assert_eq!(Remembered::read(state.path()).get(&choice, Way::tract(2)), None);
+        assert_eq!(Remembered::read(state.path()).get(&variant, Way::tract(2)), None);
     }
 
     #[test]
     fn what_was_picked_outlives_what_was_measured_until_it_does_not_hold() {
         let state = tempfile::tempdir().unwrap();
-        let (lite0, way) = (choice("lite0", 224, 385.0, 74.85), Way::tract(2));
+        let (lite0, way) = (variant("lite0", 224, 385.0, 74.85), Way::tract(2));
         let mut remembered = Remembered::read(state.path());
         remembered.put(&lite0, measurement(&lite0, 25.0, 70.0));
         remembered.put_picked("66 ms", &lite0.name, way);
@@ -232,12 +232,12 @@ mod tests {
     #[test]
     fn what_was_measured_while_others_disturbed_is_worth_another_look_after_the_next_start_of_the_machine() {
         let state = tempfile::tempdir().unwrap();
-        let (calm, disturbed) = (choice("lite0", 224, 385.0, 74.85), choice("lite0", 192, 283.0, 71.4));
+        let (calm, disturbed) = (variant("lite0", 224, 385.0, 74.85), variant("lite0", 192, 283.0, 71.4));
         let mut remembered = Remembered::read(state.path());
         remembered.put(&calm, measurement(&calm, 25.0, 70.0));
         remembered.put(&disturbed, Measurement { preempted_frames: 6, ..measurement(&disturbed, 25.0, 70.0) });
         let way = Way::tract(2);
-        let doubtful = |of: &Remembered| [&calm, &disturbed].map(|choice| of.is_doubtful(choice, way));
+        let doubtful = |of: &Remembered| [&calm, &disturbed].map(|variant| of.is_doubtful(variant, way));
         assert_eq!(doubtful(&Remembered::read(state.path())), [false, false], "not in the same one");
         let path = state.path().join("measurements.json");
         let later = std::fs::read_to_string(&path).unwrap().replace(&system::boot_id(), "another");
@@ -252,26 +252,26 @@ mod tests {
     fn a_damaged_memory_is_kept_aside_and_measured_anew() {
         let state = tempfile::tempdir().unwrap();
         std::fs::write(state.path().join("measurements.json"), b"{\"half").unwrap();
-        let choice = choice("lite0", 224, 385.0, 74.85);
-        assert_eq!(Remembered::read(state.path()).get(&choice, Way::tract(2)), None);
+        let variant = variant("lite0", 224, 385.0, 74.85);
+        assert_eq!(Remembered::read(state.path()).get(&variant, Way::tract(2)), None);
         assert_eq!(std::fs::read(state.path().join("measurements.json.bad")).unwrap(), b"{\"half");
     }
 
     #[test]
     fn a_failure_is_remembered_for_the_file_that_failed() {
         let state = tempfile::tempdir().unwrap();
-        let mut choice = choice("lite0", 224, 385.0, 74.85);
+        let mut variant = variant("lite0", 224, 385.0, 74.85);
         let file = state.path().join("lite0.onnx");
         std::fs::write(&file, "one").unwrap();
-        std::sync::Arc::make_mut(&mut choice.network).file = file.clone();
+        std::sync::Arc::make_mut(&mut variant.network).file = file.clone();
         let way = Way::tract(2);
-        Remembered::read(state.path()).put_failure(&choice, way, "killed");
+        Remembered::read(state.path()).put_failure(&variant, way, "killed");
         let mut again = Remembered::read(state.path());
-        assert_eq!((again.get(&choice, way), again.failure(&choice, way)), (None, Some("killed")));
-        assert_eq!(again.failure(&choice, Way::tract(4)), None);
+        assert_eq!((again.get(&variant, way), again.failure(&variant, way)), (None, Some("killed")));
+        assert_eq!(again.failure(&variant, Way::tract(4)), None);
         std::fs::write(&file, "another").unwrap();
-        assert_eq!(again.failure(&choice, way), None, "the file has been replaced");
-        again.put(&choice, measurement(&choice, 25.0, 70.0));
-        assert_eq!(again.get(&choice, way), Some(&measurement(&choice, 25.0, 70.0)));
+        assert_eq!(again.failure(&variant, way), None, "the file has been replaced");
+        again.put(&variant, measurement(&variant, 25.0, 70.0));
+        assert_eq!(again.get(&variant, way), Some(&measurement(&variant, 25.0, 70.0)));
     }
 }

@@ -113,8 +113,8 @@ fn now(line: &Line, displays: &[String], started_s: f64, kept: &mut Vec<u64>) ->
         by_camera: counts.by_camera,
         camera: counts.camera.clone(),
         displays: displays.to_vec(),
-        model: counts.model.as_ref().map(|model| model.choice.name.clone()),
-        phi: counts.model.as_ref().and_then(|model| model.choice.phi),
+        model: counts.model.as_ref().map(|model| model.variant.name.clone()),
+        phi: counts.model.as_ref().and_then(|model| model.variant.phi),
         faults,
     }
 }

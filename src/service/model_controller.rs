@@ -65,14 +65,14 @@ impl<'p> Service<'p> {
         current: &(String, Way),
     ) -> Option<Service<'p>> {
         let rungs: Vec<&Candidate> = pick.ladder.iter().map(|step| &pick.candidates[step.candidate]).collect();
-        let at = rungs.iter().position(|rung| (&rung.choice.name, rung.way) == (&current.0, current.1))?;
+        let at = rungs.iter().position(|rung| (&rung.variant.name, rung.way) == (&current.0, current.1))?;
         let time = |step: &Step| Rung { p50_ms: step.p50_ms, p95_ms: step.p95_ms, is_measured: step.is_measured };
         let mut adapt = Adapt::new(pick.ladder.iter().map(time).collect(), limits.limit_ms);
         if at > 0 {
             adapt.changed(0.0, at);
         }
         for (to, rung) in rungs.iter().enumerate().filter(|(_, rung)| takes_minutes(rung)) {
-            debug!("{} by {} is no way out: it is not prepared", rung.choice.name, rung.way);
+            debug!("{} by {} is no way out: it is not prepared", rung.variant.name, rung.way);
             adapt.failed(to);
         }
         Some(Service {
@@ -132,7 +132,7 @@ impl<'p> Service<'p> {
         let (now_s, at) = (self.now_s(), self.adapt.at());
         if let Some(to) = self.cooling.step_down(now_s, self.hottest_celsius, at, self.rungs.len()) {
             let celsius = self.hottest_celsius.unwrap_or_default();
-            let words = format!("down to {}: {celsius:.0} °C is too hot", self.rungs[to].choice.name);
+            let words = format!("down to {}: {celsius:.0} °C is too hot", self.rungs[to].variant.name);
             self.hand_over(to, words, now_s);
         }
     }
@@ -147,10 +147,10 @@ impl<'p> Service<'p> {
         if let Some(soaked) =
             self.soak.as_mut().and_then(|soak| soak.answered(now_s, total_ms, || self.soak_others.cores()))
         {
-            let (at, words) = (self.adapt.at(), soaked.in_words(&model.choice.name, limit_ms));
+            let (at, words) = (self.adapt.at(), soaked.in_words(&model.variant.name, limit_ms));
             match did_not_hold(&soaked, limit_ms, at, self.pick) {
                 Some(to) => {
-                    let words = format!("down to {}: {words}", self.rungs[to].choice.name);
+                    let words = format!("down to {}: {words}", self.rungs[to].variant.name);
                     remembered.put_soak(self.rungs[at], self.rungs[to], &soaked, limit_ms);
                     self.is_doubtful |= soaked.is_disturbed;
                     self.adapt.failed(at);
@@ -200,7 +200,7 @@ fn did_not_hold(soaked: &Soaked, limit_ms: f64, at: usize, pick: &Pick) -> Optio
 /// Whether TensorRT would build for it first.
 fn takes_minutes(rung: &Candidate) -> bool {
     let state = paths::kept_state();
-    state.is_some_and(|state| !phicam_engine_onnxruntime::is_prepared(&rung.choice, rung.way, &state).unwrap_or(false))
+    state.is_some_and(|state| !phicam_engine_onnxruntime::is_prepared(&rung.variant, rung.way, &state).unwrap_or(false))
 }
 
 /// Whether the system says so now.
@@ -213,19 +213,20 @@ fn is_so(condition: Condition, now: &Power, hot_celsius: f64, identity: &str) ->
 }
 
 fn is(rung: &Candidate, model: &Arc<Model>) -> bool {
-    (&rung.choice.name, rung.way) == (&model.choice.name, model.way)
+    (&rung.variant.name, rung.way) == (&model.variant.name, model.way)
 }
 
 /// Loads it and lets it answer once: the first time is the slowest.
 fn open(rung: &Candidate, settings: &classify::Settings) -> Result<Classifier, String> {
     let settings = classify::Settings { way: rung.way, ..*settings };
-    let mut classifier = crate::engines::open_classifier(&rung.choice, &settings).map_err(|error| error.to_string())?;
+    let mut classifier =
+        crate::engines::open_classifier(&rung.variant, &settings).map_err(|error| error.to_string())?;
     classifier.warm_up().map_err(|error| error.to_string())?;
     Ok(classifier)
 }
 
 fn in_words(change: Change, to: &Candidate, limit_ms: f64) -> String {
-    let name = &to.choice.name;
+    let name = &to.variant.name;
     match change {
         Change::Down { slowdown, cause, .. } => {
             let why = match cause {
@@ -261,7 +262,7 @@ pub(super) mod tests {
     fn measured_again(pick: &Pick, is_hot: bool) -> Vec<u32> {
         let stop = AtomicBool::new(false);
         let line = Line::new(&stop);
-        let (settings, current) = (settings(pick), (pick.choice.name.clone(), pick.way));
+        let (settings, current) = (settings(pick), (pick.variant.name.clone(), pick.way));
         let mut service = Service::new(&line, &settings, LIMITS, 600.0, pick, &current).unwrap();
         service.conditions[0].1 = is_hot;
         (0..700).filter(|second| service.is_calm_at(f64::from(*second), |_| Some(0.0))).collect()

@@ -62,13 +62,13 @@ fn tell(line: &Line, doing: Doing) {
 }
 
 fn hand_over(line: &Line, pick: &Pick, settings: &classify::Settings, current: &mut (String, Way)) {
-    let picked = (pick.choice.name.clone(), pick.way);
+    let picked = (pick.variant.name.clone(), pick.way);
     if picked == *current {
         return;
     }
     match open_largest(pick, settings) {
         Some(classifier) => {
-            *current = (classifier.model().choice.name.clone(), classifier.model().way);
+            *current = (classifier.model().variant.name.clone(), classifier.model().way);
             line.next_model.put(classifier);
         }
         None => error!("{} goes on answering", current.0),
@@ -78,8 +78,10 @@ fn hand_over(line: &Line, pick: &Pick, settings: &classify::Settings, current: &
 /// The pick, or the best of the others that fit, whichever can be loaded: a file may be damaged since it was measured.
 pub fn open_largest(pick: &Pick, settings: &classify::Settings) -> Option<Classifier> {
     pick.fitting().into_iter().find_map(|candidate| {
-        let opened =
-            crate::engines::open_classifier(&candidate.choice, &classify::Settings { way: candidate.way, ..*settings });
-        opened.map_err(|error| warn!("passed over {} by {}: {error}", candidate.choice.name, candidate.way)).ok()
+        let opened = crate::engines::open_classifier(
+            &candidate.variant,
+            &classify::Settings { way: candidate.way, ..*settings },
+        );
+        opened.map_err(|error| warn!("passed over {} by {}: {error}", candidate.variant.name, candidate.way)).ok()
     })
 }

@@ -1,4 +1,4 @@
-//! Keeps deciding while the line runs: a quicker choice soon after the budget is broken, a better one once there is room again.
+//! Keeps deciding while the line runs: a quicker variant soon after the budget is broken, a better one once there is room again.
 
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
@@ -48,7 +48,7 @@ impl<'a, 'b> Keeper<'a, 'b> {
         Keeper { line, settings, limits, stop, engines_lost: 0, calm_s: CALM_S }
     }
 
-    /// Looks after `pick` until the line ends or another is to be made. `current`: the choice that answers, and its way;
+    /// Looks after `pick` until the line ends or another is to be made. `current`: the variant that answers, and its way;
     /// it is kept.
     pub fn keep(&mut self, pick: &Pick, current: &mut (String, Way), remembered: &mut Remembered) -> Kept {
         let Some(mut service) = Service::new(self.line, self.settings, self.limits, self.calm_s, pick, current) else {
@@ -59,7 +59,7 @@ impl<'a, 'b> Keeper<'a, 'b> {
         while !self.stop.load(Ordering::Relaxed) && !self.line.ended() {
             std::thread::sleep(LOOK);
             let answers = service.rung();
-            *current = (answers.choice.name.clone(), answers.way);
+            *current = (answers.variant.name.clone(), answers.way);
             if asked.is_none_or(|asked| asked.elapsed() >= ASK) {
                 asked = Some(Instant::now());
                 let lost = self.line.counts().engines_lost;
@@ -97,7 +97,7 @@ mod tests {
         let mut remembered = Remembered::read(state.path());
         for lost in 1..=2 {
             line.counts().engines_lost = lost;
-            let mut current = (pick.choice.name.clone(), pick.way);
+            let mut current = (pick.variant.name.clone(), pick.way);
             assert_eq!(keeper.keep(&pick, &mut current, &mut remembered), Kept::EngineLost);
         }
         let elsewhere = &mut ("lite9@96".to_string(), pick.way);

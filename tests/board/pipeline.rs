@@ -29,8 +29,8 @@ pub fn board_file(lines: &str) -> String {
 /// The shipped models without the large networks, which take minutes to prove here.
 fn small_models(folder: &std::path::Path) {
     let mut file: toml::Table = std::fs::read_to_string(root().join("models/catalog.toml")).unwrap().parse().unwrap();
-    let choices = file["choice"].as_array_mut().unwrap();
-    choices.retain(|choice| ["lite0@96", "lite0@128"].contains(&choice["name"].as_str().unwrap()));
+    let variants = file["variant"].as_array_mut().unwrap();
+    variants.retain(|variant| ["lite0@96", "lite0@128"].contains(&variant["name"].as_str().unwrap()));
     file["network"].as_table_mut().unwrap().retain(|name, _| name == "lite0");
     std::fs::create_dir(folder.join("imagenet")).unwrap();
     std::fs::write(folder.join("catalog.toml"), file.to_string()).unwrap();
@@ -65,11 +65,11 @@ pub fn photograph(name: &str) -> (Vec<u8>, Frame) {
     (bytes.clone(), Frame::new(Arc::new(bytes), layout, info))
 }
 
-/// The label that `choice` gives on this machine, and the screen that this machine would draw.
-fn expected(frame: &Frame, choice: &str) -> (String, image::RgbImage) {
+/// The label that `variant` gives on this machine, and the screen that this machine would draw.
+fn expected(frame: &Frame, variant: &str) -> (String, image::RgbImage) {
     let settings =
         Settings { view: Default::default(), guess: Default::default(), way: Way::tract(1), keeps_packed: false };
-    let mut classifier = phicam::engines::open_classifier(catalog().choice(choice).unwrap(), &settings).unwrap();
+    let mut classifier = phicam::engines::open_classifier(catalog().variant(variant).unwrap(), &settings).unwrap();
     let answer = classifier.answer(frame).unwrap();
     let label = answer.model.labels.of(answer.guesses.best()[0].class).to_string();
     let screen = Screen::default();
@@ -83,8 +83,8 @@ fn expected(frame: &Frame, choice: &str) -> (String, image::RgbImage) {
 
 /// Waits until the board's screen has this photograph and its label, as this machine draws them.
 #[track_caller]
-pub fn shows(board: &Board, name: &str, choice: &str) {
-    let (label, picture) = expected(&photograph(name).1, choice);
+pub fn shows(board: &Board, name: &str, variant: &str) {
+    let (label, picture) = expected(&photograph(name).1, variant);
     let layout = overlay::Layout::new(SCREEN, CAMERA);
     let mut last = String::new();
     board.until(&format!("label `{label}` on the screen"), || {

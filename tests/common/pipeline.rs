@@ -50,14 +50,14 @@ impl Engine for StandIn {
     }
 }
 
-pub fn classifier(choice: &str, takes: Duration, fails_after: u64) -> Classifier {
-    let choice = super::catalog().choice(choice).unwrap().clone();
+pub fn classifier(variant: &str, takes: Duration, fails_after: u64) -> Classifier {
+    let variant = super::catalog().variant(variant).unwrap().clone();
     let labels = Labels::parse(b"one\ntwo\nthree\nfour\nfive\nsix\nseven\neight\n", "labels".as_ref()).unwrap();
-    let input = vec![0.0; 3 * (choice.side * choice.side) as usize];
+    let input = vec![0.0; 3 * (variant.side * variant.side) as usize];
     let engine = StandIn { input, scores: vec![0.0; 8], takes, fails_after, runs: 0 };
     let settings =
         Settings { view: Default::default(), guess: Default::default(), way: Way::tract(1), keeps_packed: false };
-    Classifier::with_engine(&choice, labels, Box::new(engine), &settings)
+    Classifier::with_engine(&variant, labels, Box::new(engine), &settings)
 }
 
 /// A display that counts what it is shown, or refuses it.

@@ -18,8 +18,8 @@ pub fn seven_birds() -> String {
 
 /// The names of what was added and what is known of it, by `models list --json`.
 pub fn added(program: &Program) -> Vec<serde_json::Value> {
-    let shipped = |choice: &serde_json::Value| choice["source"].as_str().unwrap().starts_with("package ");
-    program.run("models list --json").with(0).json().into_iter().filter(|choice| !shipped(choice)).collect()
+    let shipped = |variant: &serde_json::Value| variant["source"].as_str().unwrap().starts_with("package ");
+    program.run("models list --json").with(0).json().into_iter().filter(|variant| !shipped(variant)).collect()
 }
 
 pub fn files(program: &Program) -> Vec<String> {

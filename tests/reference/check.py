@@ -1,4 +1,4 @@
-"""Compares the program with ONNX Runtime: the same files, the same input levels, every choice, every sample.
+"""Compares the program with ONNX Runtime: the same files, the same input levels, every variant, every sample.
 
     python check.py ../../target/release/phicam
 
@@ -27,16 +27,16 @@ def normalise(levels: Path, contract: dict) -> np.ndarray:
     return np.ascontiguousarray(values.transpose(2, 0, 1)[None])
 
 
-def compare(program: Path, choice: dict, catalog: dict, photos: list[Path], dumped: Path) -> tuple[int, float]:
+def compare(program: Path, variant: dict, catalog: dict, photos: list[Path], dumped: Path) -> tuple[int, float]:
     """How many first guesses agree, and the largest difference of a score."""
-    command = [program, "classify", "--model", choice["name"], "--dump", dumped, *photos]
+    command = [program, "classify", "--model", variant["name"], "--dump", dumped, *photos]
     subprocess.run(command, check=True, stdout=subprocess.DEVNULL)
-    file = ROOT / "models" / catalog["network"][choice["network"]]["file"]
+    file = ROOT / "models" / catalog["network"][variant["network"]]["file"]
     session = onnxruntime.InferenceSession(file, providers=["CPUExecutionProvider"])
     agreeing, apart = 0, 0.0
     for photo in photos:
         levels = dumped / f"{photo.stem}.png"
-        [expected] = session.run(None, {"image": normalise(levels, catalog["input"][choice["input"]])})
+        [expected] = session.run(None, {"image": normalise(levels, catalog["input"][variant["input"]])})
         found = np.fromfile(dumped / f"{photo.stem}.f32", "<f4")
         agreeing += int(found.argmax() == expected[0].argmax())
         apart = max(apart, float(np.abs(found - expected[0]).max()))
@@ -48,13 +48,13 @@ def main() -> None:
     catalog = tomllib.loads((ROOT / "models/catalog.toml").read_text(encoding="utf-8"))
     photos = sorted((ROOT / "samples").glob("*.jpg"))
     faults = 0
-    for choice in catalog["choice"]:
+    for variant in catalog["variant"]:
         with tempfile.TemporaryDirectory() as dumped:
-            agreeing, apart = compare(program, choice, catalog, photos, Path(dumped))
+            agreeing, apart = compare(program, variant, catalog, photos, Path(dumped))
         good = agreeing == len(photos) and apart <= TOLERANCE
         faults += not good
-        print(f"{choice['name']:<12} {agreeing} of {len(photos)} first guesses agree, scores within {apart:.1e}{'' if good else '  FAILED'}")
-    passed = len(catalog["choice"]) - faults
+        print(f"{variant['name']:<12} {agreeing} of {len(photos)} first guesses agree, scores within {apart:.1e}{'' if good else '  FAILED'}")
+    passed = len(catalog["variant"]) - faults
     print(f"{passed} passed, {faults} failed")
     sys.exit(1 if faults else 0)
 

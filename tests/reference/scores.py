@@ -1,4 +1,4 @@
-"""Makes scores/: the logits of every choice, by numpy from the definition and by ONNX Runtime from our files."""
+"""Makes scores/: the logits of every variant, by numpy from the definition and by ONNX Runtime from our files."""
 
 import json
 import tomllib
@@ -13,10 +13,10 @@ from contract import TRAINED_CROP, WHOLE, name_of, normalise, open_rgb, square, 
 from numpy_lite import Forward, Rules
 from pictures import json_lines
 
-# Choices that numpy computes too, from the published tensors.
+# Variants that numpy computes too, from the published tensors.
 NUMPY_CHOICES = ["lite0@96", "lite0@224", "lite1@240", "lite2@260"]
 NUMPY_PHOTOS = ["dog", "panda", "coffee"]
-PHOTO = "dog"  # the one that ONNX Runtime scores with every choice and that traps are measured on
+PHOTO = "dog"  # the one that ONNX Runtime scores with every variant and that traps are measured on
 
 # torchvision's, times 255: the likeliest wrong normalisation.
 IMAGENET_MEAN = [123.675, 116.28, 103.53]
@@ -27,21 +27,21 @@ class Catalog:
     def __init__(self, models: Path):
         self.models = models
         self.tables = tomllib.loads((models / "catalog.toml").read_text(encoding="utf-8"))
-        self.choices = {choice["name"]: choice for choice in self.tables["choice"]}
+        self.variants = {variant["name"]: variant for variant in self.tables["variant"]}
 
-    def crop(self, choice: str) -> str | float:
-        return self.tables["input"][self.choices[choice]["input"]]["crop"]
+    def crop(self, variant: str) -> str | float:
+        return self.tables["input"][self.variants[variant]["input"]]["crop"]
 
-    def side(self, choice: str) -> int:
-        return self.choices[choice]["side"]
+    def side(self, variant: str) -> int:
+        return self.variants[variant]["side"]
 
-    def depth(self, choice: str) -> float:
-        return self.tables["network"][self.choices[choice]["network"]]["depth"]
+    def depth(self, variant: str) -> float:
+        return self.tables["network"][self.variants[variant]["network"]]["depth"]
 
-    def session(self, choice: str) -> onnxruntime.InferenceSession:
+    def session(self, variant: str) -> onnxruntime.InferenceSession:
         options = onnxruntime.SessionOptions()
         options.intra_op_num_threads = 1
-        file = self.models / self.tables["network"][self.choices[choice]["network"]]["file"]
+        file = self.models / self.tables["network"][self.variants[variant]["network"]]["file"]
         return onnxruntime.InferenceSession(file, options, providers=["CPUExecutionProvider"])
 
 
@@ -55,22 +55,22 @@ def write_logits(logits: np.ndarray, path: Path) -> None:
 
 def make_scores(samples: Path, catalog: Catalog, state_dicts: dict, folder: Path) -> None:
     cases = []
-    for choice in catalog.choices:
-        session = catalog.session(choice)
-        for photo in NUMPY_PHOTOS if choice in NUMPY_CHOICES else [PHOTO]:
-            crop, side = catalog.crop(choice), catalog.side(choice)
+    for variant in catalog.variants:
+        session = catalog.session(variant)
+        for photo in NUMPY_PHOTOS if variant in NUMPY_CHOICES else [PHOTO]:
+            crop, side = catalog.crop(variant), catalog.side(variant)
             picture = square(open_rgb(samples / f"{photo}.jpg"), side, crop)
-            case = {"choice": choice, "photo": f"{photo}.jpg", "input": name_of(photo, side, crop)}
+            case = {"variant": variant, "photo": f"{photo}.jpg", "input": name_of(photo, side, crop)}
             write_png(picture, folder / case["input"])
             onnx_logits = run(session, normalise(picture))
-            if choice in NUMPY_CHOICES:
-                network = catalog.choices[choice]["network"]
-                logits = Forward(state_dicts[network], catalog.depth(choice)).logits(normalise(picture))
-                case["numpy"] = f"{choice}.{photo}.numpy.f32"
+            if variant in NUMPY_CHOICES:
+                network = catalog.variants[variant]["network"]
+                logits = Forward(state_dicts[network], catalog.depth(variant)).logits(normalise(picture))
+                case["numpy"] = f"{variant}.{photo}.numpy.f32"
                 case["apart"] = round(float(np.abs(logits - onnx_logits).max()), 5)
                 write_logits(logits, folder / case["numpy"])
             if photo == PHOTO:
-                case["onnxruntime"] = f"{choice}.{photo}.onnxruntime.f32"
+                case["onnxruntime"] = f"{variant}.{photo}.onnxruntime.f32"
                 write_logits(onnx_logits, folder / case["onnxruntime"])
             cases.append(case)
             print(case)
@@ -80,14 +80,14 @@ def make_scores(samples: Path, catalog: Catalog, state_dicts: dict, folder: Path
 def make_traps(samples: Path, catalog: Catalog, state_dicts: dict, folder: Path) -> None:
     """How far the logits move when one rule of the contract is broken: a test's tolerance is to be well below."""
     photo = open_rgb(samples / f"{PHOTO}.jpg")
-    traps = {choice: distances(photo, catalog, choice, state_dicts) for choice in NUMPY_CHOICES}
+    traps = {variant: distances(photo, catalog, variant, state_dicts) for variant in NUMPY_CHOICES}
     print(json.dumps(traps, indent=2))
     (folder / "traps.json").write_text(json.dumps(traps, indent=2) + "\n", encoding="utf-8")
 
 
-def distances(photo: Image.Image, catalog: Catalog, choice: str, state_dicts: dict) -> dict[str, dict]:
-    side, depth = catalog.side(choice), catalog.depth(choice)
-    state_dict = state_dicts[catalog.choices[choice]["network"]]
+def distances(photo: Image.Image, catalog: Catalog, variant: str, state_dicts: dict) -> dict[str, dict]:
+    side, depth = catalog.side(variant), catalog.depth(variant)
+    state_dict = state_dicts[catalog.variants[variant]["network"]]
     right = square(photo, side, TRAINED_CROP)
     forward = Forward(state_dict, depth)
     reference = forward.logits(normalise(right))
@@ -102,7 +102,7 @@ def distances(photo: Image.Image, catalog: Catalog, choice: str, state_dicts: di
 
     broken: dict[str, Callable[[], np.ndarray]] = {
         "nothing broken": lambda: reference,
-        "half-precision storage (our file, ONNX Runtime)": lambda: run(catalog.session(choice), normalise(right)),
+        "half-precision storage (our file, ONNX Runtime)": lambda: run(catalog.session(variant), normalise(right)),
         "symmetric pads": lambda: Forward(state_dict, depth, Rules(symmetric_pads=True)).logits(normalise(right)),
         "batch norm epsilon 1e-5": lambda: Forward(state_dict, depth, Rules(epsilon=1e-5)).logits(normalise(right)),
         "ImageNet mean and deviation": lambda: forward.logits(normalise(right, IMAGENET_MEAN, IMAGENET_DEVIATION)),
@@ -124,19 +124,19 @@ def shifted(photo: Image.Image) -> Image.Image:
 
 
 def make_end_to_end(samples: Path, catalog: Catalog, folder: Path) -> None:
-    """Top five of every choice for every photograph, from Pillow's decode on."""
+    """Top five of every variant for every photograph, from Pillow's decode on."""
     expected = tomllib.loads((samples / "expected.toml").read_text(encoding="utf-8"))["photo"]
     rows = []
-    for choice in catalog.choices:
-        session, first, among_five = catalog.session(choice), [], []
+    for variant in catalog.variants:
+        session, first, among_five = catalog.session(variant), [], []
         for photo in expected:
-            picture = square(open_rgb(samples / photo["file"]), catalog.side(choice), catalog.crop(choice))
+            picture = square(open_rgb(samples / photo["file"]), catalog.side(variant), catalog.crop(variant))
             logits = run(session, normalise(picture))
             top = [int(index) for index in np.argsort(-logits, kind="stable")[:5]]
             first += [photo["file"]] if top[0] in photo["classes"] else []
             among_five += [photo["file"]] if set(top) & set(photo["classes"]) else []
             top5 = [[index, round(float(logits[index]), 4)] for index in top]
-            rows.append({"choice": choice, "photo": photo["file"], "top5": top5})
+            rows.append({"variant": variant, "photo": photo["file"], "top5": top5})
         missed = sorted({photo["file"] for photo in expected} - set(first))
-        print(f"{choice}: {len(first)} of {len(expected)} first, {len(among_five)} in top five; not first: {missed}")
+        print(f"{variant}: {len(first)} of {len(expected)} first, {len(among_five)} in top five; not first: {missed}")
     (folder / "end_to_end.json").write_text(json_lines(rows), encoding="utf-8")

@@ -2,7 +2,7 @@
 # What a GPU does with the shipped models: tests/gpu.rs, then times of each engine beside the CPU engine's.
 #
 # usage: ORT_DYLIB_PATH=LIBRARY tools/gpu/check.sh FOLDER ENGINE…      (engines: cuda, tensorrt)
-# PHICAM and PHICAM_GPU_TESTS name programs that were built elsewhere; PHICAM_GPU_CHOICES some of the choices.
+# PHICAM and PHICAM_GPU_TESTS name programs that were built elsewhere; PHICAM_GPU_VARIANTS some of the variants.
 set -uo pipefail
 out=$1
 shift
@@ -24,14 +24,14 @@ if [ -n "${PHICAM_GPU_TESTS:-}" ]; then tests=("$PHICAM_GPU_TESTS"); else tests=
 failed=$?
 tail -n 12 "$out/tests.txt"
 
-choices=${PHICAM_GPU_CHOICES:-$("$phicam" models list --json | python3 -c 'import json, sys; print(*[json.loads(line)["choice"] for line in sys.stdin])')}
-[ -n "$choices" ] || { echo "no choices: python3 and $phicam are needed, or PHICAM_GPU_CHOICES" >&2; exit 1; }
+variants=${PHICAM_GPU_VARIANTS:-$("$phicam" models list --json | python3 -c 'import json, sys; print(*[json.loads(line)["variant"] for line in sys.stdin])')}
+[ -n "$variants" ] || { echo "no variants: python3 and $phicam are needed, or PHICAM_GPU_VARIANTS" >&2; exit 1; }
 for engine in "${engines[@]}" tract; do
     [ "$engine" = tensorrt ] && precisions="f16 f32" || precisions=f32
     for precision in $precisions; do
-        for choice in $choices; do
-            "$phicam" bench --json --engine "$engine" --precision "$precision" --model "$choice" 2>>"$out/bench.log" ||
-                echo "{\"failed\":\"$engine $precision $choice\"}"
+        for variant in $variants; do
+            "$phicam" bench --json --engine "$engine" --precision "$precision" --model "$variant" 2>>"$out/bench.log" ||
+                echo "{\"failed\":\"$engine $precision $variant\"}"
         done
     done
 done >"$out/bench.jsonl"

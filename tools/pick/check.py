@@ -13,7 +13,7 @@ from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[2]
 PHICAM = ROOT / "target" / "release" / "phicam"
-# What webcams offer. 60 is the hard one: there a choice may be within the spread of its limit where times wander.
+# What webcams offer. 60 is the hard one: there a variant may be within the spread of its limit where times wander.
 FRAMES_A_SECOND = (10, 15, 25, 30, 60)
 PICKS = 3
 SETTLE_SECONDS = 25  # the pick has to hold for twenty, or it is stepped down from
@@ -24,7 +24,7 @@ def pick(rate: float, state: Path) -> str:
     """What is picked where everything is measured anew. What was picked there before is remembered."""
     words = [PHICAM, "pick", "--fps", str(rate), "--json", "--fresh"]
     done = subprocess.run(words, env=os.environ | {"PHICAM_STATE": str(state)}, capture_output=True, text=True, check=True)
-    return json.loads(done.stdout.splitlines()[0])["choice"]
+    return json.loads(done.stdout.splitlines()[0])["variant"]
 
 
 def line(rate: float, state: Path) -> dict:
@@ -47,12 +47,12 @@ def condition(name: str, rates: list[float]) -> list[dict]:
     rows = []
     for rate in rates:
         with tempfile.TemporaryDirectory() as folder:
-            choices = [pick(rate, Path(folder)) for _ in range(PICKS)]
+            variants = [pick(rate, Path(folder)) for _ in range(PICKS)]
             held = line(rate, Path(folder))
-        row = {"condition": name, "frames_a_second": rate, "budget_ms": 1000 / rate, "choices": choices, **held}
-        same, within = len(set(choices)) == 1, held["p95_ms"] <= 1000 / rate
+        row = {"condition": name, "frames_a_second": rate, "budget_ms": 1000 / rate, "variants": variants, **held}
+        same, within = len(set(variants)) == 1, held["p95_ms"] <= 1000 / rate
         verdict = f"{'same' if same else 'NOT THE SAME'}, {'within' if within else 'OVER'} the budget"
-        print(f"{name:<12} {rate:>4}/s  {', '.join(choices):<42} line p95 {held['p95_ms']:6.2f} of {1000 / rate:6.2f} ms, "
+        print(f"{name:<12} {rate:>4}/s  {', '.join(variants):<42} line p95 {held['p95_ms']:6.2f} of {1000 / rate:6.2f} ms, "
               f"{held['changes']} changes: {verdict}", flush=True)
         rows.append(row)
     return rows
@@ -74,7 +74,7 @@ def main() -> int:
     date = datetime.datetime.now(datetime.timezone.utc).strftime("%Y-%m-%d")
     if arguments.out:
         arguments.out.write_text(json.dumps({"date": date, "commit": commit, "rows": rows}, indent=1) + "\n")
-    good = all(len(set(row["choices"])) == 1 and row["p95_ms"] <= row["budget_ms"] for row in rows)
+    good = all(len(set(row["variants"])) == 1 and row["p95_ms"] <= row["budget_ms"] for row in rows)
     print("all the same and within their budgets" if good else "see above for what is not")
     return 0 if good else 1
 

@@ -29,7 +29,7 @@ pub use settings::Settings;
 use buffer_queue::Queue;
 use devices::Kind;
 use ioctl::{Capabilities, Format, Node};
-use mode_selection::Choice;
+use mode_selection::SelectedMode;
 
 /// A camera that gives nothing for so long, or for ten frames if that is longer, has stalled.
 const STALL: Duration = Duration::from_secs(2);
@@ -45,7 +45,7 @@ pub struct V4l2 {
     settings: Settings,
     identity: Identity,
     format: Format,
-    choice: Choice,
+    selected: SelectedMode,
     card: String,
     /// Waited for the next frame so far.
     waited: Duration,
@@ -105,18 +105,18 @@ impl V4l2 {
             Kind::RawSensor => return Err(V4l2Error::RawSensor { path: path.clone(), card, driver }),
             Kind::Other(what) => return Err(V4l2Error::NotCamera { path: path.clone(), what: what.into() }),
         }
-        let (format, choice) = negotiate(&node, settings)?;
+        let (format, selected) = negotiate(&node, settings)?;
         controls::set(&node, &settings.controls)?;
         let known = format.fourcc.known().ok_or_else(|| unreadable(&node, &format, settings))?;
         let (layout, needed) = frame_layout::layout(&format, known);
-        let interval = choice.interval.map_or(Duration::ZERO, |(numerator, denominator)| {
+        let interval = selected.interval.map_or(Duration::ZERO, |(numerator, denominator)| {
             Duration::from_secs_f64(f64::from(numerator) / f64::from(denominator.max(1)))
         });
         let identity = Identity::of(path, &capabilities);
         let queue = Queue::start(node, layout, needed, driver == devices::LOOPBACK)?;
         let stall = STALL.max(interval * STALL_FRAMES);
         let (settings, waited) = (settings.clone(), Duration::ZERO);
-        let camera = V4l2 { queue, settings, identity, format, choice, card, waited, stall };
+        let camera = V4l2 { queue, settings, identity, format, selected, card, waited, stall };
         Ok(camera)
     }
 
@@ -166,10 +166,10 @@ impl V4l2 {
 }
 
 /// Chooses a mode and asks the driver for it; gives the format and the interval that the driver made of it.
-fn negotiate(node: &Node, settings: &Settings) -> Result<(Format, Choice), V4l2Error> {
+fn negotiate(node: &Node, settings: &Settings) -> Result<(Format, SelectedMode), V4l2Error> {
     let wish = settings.wish();
     let modes = mode_enumeration::modes(node, &wish);
-    let Some((mut choice, second)) = mode_selection::choose(&modes, &wish) else {
+    let Some((mut selected, second)) = mode_selection::choose(&modes, &wish) else {
         let wanted = match (&settings.format, settings.width, settings.height) {
             (None, None, None) => "that can be read".into(),
             (format, width, height) => {
@@ -180,15 +180,15 @@ fn negotiate(node: &Node, settings: &Settings) -> Result<(Format, Choice), V4l2E
         return Err(V4l2Error::NoMode { path: node.path.clone(), wanted, offers: offers(&modes) });
     };
     match second {
-        Some(second) => info!("{}: {choice} rather than {second}", node.path.display()),
-        None => debug!("{}: {choice}, its only format", node.path.display()),
+        Some(second) => info!("{}: {selected} rather than {second}", node.path.display()),
+        None => debug!("{}: {selected}, its only format", node.path.display()),
     }
     let call = |what| move |cause| V4l2Error::of(&node.path, what, cause);
     // What is set already stays, with the strides that whoever set it wanted.
-    let wanted = |now: &Format| now.progressive && (now.fourcc, now.size) == (choice.fourcc, choice.size);
+    let wanted = |now: &Format| now.progressive && (now.fourcc, now.size) == (selected.fourcc, selected.size);
     let format = match node.format() {
         Ok(now) if wanted(&now) => now,
-        _ => node.set_format(choice.fourcc, choice.size).map_err(call("take a format"))?,
+        _ => node.set_format(selected.fourcc, selected.size).map_err(call("take a format"))?,
     };
     if !format.progressive {
         debug!("{} gives every other row first: what moves has combs", node.path.display());
@@ -196,18 +196,18 @@ fn negotiate(node: &Node, settings: &Settings) -> Result<(Format, Choice), V4l2E
     if format.fourcc.known().is_none() {
         return Err(unreadable(node, &format, settings));
     }
-    if (format.fourcc, format.size) != (choice.fourcc, choice.size) {
+    if (format.fourcc, format.size) != (selected.fourcc, selected.size) {
         info!("{} made {} {} of it", node.path.display(), format.fourcc, format.size);
     }
-    (choice.fourcc, choice.size) = (format.fourcc, format.size);
-    if let Some(wanted) = choice.interval {
+    (selected.fourcc, selected.size) = (format.fourcc, format.size);
+    if let Some(wanted) = selected.interval {
         match node.set_interval(wanted) {
-            Ok(Some(kept)) => choice.interval = Some(kept),
+            Ok(Some(kept)) => selected.interval = Some(kept),
             Ok(None) => debug!("{} has one frame rate only", node.path.display()),
             Err(error) => warn!("{} does not take a frame rate: {error}; going on with its own", node.path.display()),
         }
     }
-    Ok((format, choice))
+    Ok((format, selected))
 }
 
 fn offers(modes: &[mode_selection::Mode]) -> String {
@@ -246,7 +246,7 @@ impl Camera for V4l2 {
     }
 
     fn describe(&self) -> String {
-        format!("v4l2 {} ({}), {}", self.path().display(), self.card, self.choice)
+        format!("v4l2 {} ({}), {}", self.path().display(), self.card, self.selected)
     }
 
     fn counts(&self) -> CameraCounts {

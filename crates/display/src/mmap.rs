@@ -22,7 +22,7 @@ impl Mapping {
     /// `length` bytes of `device` from `offset` on.
     pub fn new(device: impl AsFd, offset: u64, length: usize) -> io::Result<Mapping> {
         let access = ProtFlags::READ | ProtFlags::WRITE;
-        // SAFETY: a new mapping at an address of the kernel's choice overlaps nothing that Rust knows of.
+        // SAFETY: a new mapping at an address of the kernel's variant overlaps nothing that Rust knows of.
         let start = unsafe { mmap(std::ptr::null_mut(), length, access, MapFlags::SHARED, device, offset) }?;
         let start = NonNull::new(start).ok_or(io::ErrorKind::OutOfMemory)?;
         Ok(Mapping { start, length })

@@ -27,7 +27,7 @@ use crate::fusion_pass::{Report, fuse};
 use crate::packed_cache::Kept;
 use crate::tract_runner::GraphRun;
 use phicam_engine::{Engine, EngineError, Way};
-use phicam_model::catalog::{Choice, Layout};
+use phicam_model::catalog::{Layout, Variant};
 use phicam_model::onnx::stream_reader::decode;
 use phicam_model::onnx::strip_softmax::before_softmax;
 
@@ -47,14 +47,14 @@ enum Run {
 
 impl Tract {
     /// See [`phicam::engines::open`].
-    pub fn open(choice: &Choice, state: Option<&Path>, threads: usize) -> Result<Tract, EngineError> {
-        Tract::open_with(choice, state, Settings::of_environment(threads)?)
+    pub fn open(variant: &Variant, state: Option<&Path>, threads: usize) -> Result<Tract, EngineError> {
+        Tract::open_with(variant, state, Settings::of_environment(threads)?)
     }
 
     /// The same with other settings.
-    pub fn open_with(choice: &Choice, state: Option<&Path>, settings: Settings) -> Result<Tract, EngineError> {
-        let model = &choice.name;
-        let kept = state.zip(settings.of_kernels()).and_then(|(state, settings)| Kept::of(choice, state, settings));
+    pub fn open_with(variant: &Variant, state: Option<&Path>, settings: Settings) -> Result<Tract, EngineError> {
+        let model = &variant.name;
+        let kept = state.zip(settings.of_kernels()).and_then(|(state, settings)| Kept::of(variant, state, settings));
         if let Some(program) = kept.as_ref().and_then(Kept::read) {
             let kernels = settings.kernels.map(|kernels| kernels.name);
             let report = Report { chains: vec![program.steps()], left: Vec::new(), kernels };
@@ -62,8 +62,8 @@ impl Tract {
             let (classes, run) = (program.output().channels, Run::Whole(Whole::new(Arc::new(program))));
             return Ok(Tract { model: model.clone(), classes, threads: settings.threads, report, run });
         }
-        let proto = choice.network.read_with(decode)?.map_err(|error| undecoded(model, &error))?;
-        let mut tract = Tract::of(model, proto, choice.side, choice.input.layout, settings)?;
+        let proto = variant.network.read_with(decode)?.map_err(|error| undecoded(model, &error))?;
+        let mut tract = Tract::of(model, proto, variant.side, variant.input.layout, settings)?;
         if let (Run::Whole(whole), Some(kept)) = (&mut tract.run, kept) {
             whole.keep(kept);
         }

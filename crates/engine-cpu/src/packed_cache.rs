@@ -15,7 +15,7 @@ use log::{debug, info, warn};
 use phicam_kernels::layers::Shape;
 use phicam_kernels::{Program, Settings, StoredError};
 
-use phicam_model::catalog::Choice;
+use phicam_model::catalog::Variant;
 use phicam_platform::paths;
 
 /// Folder below the state folder.
@@ -32,7 +32,7 @@ const MOST_BYTES: u64 = 256 << 20;
 /// A file that nobody finished by then was left by a program that ended in the middle.
 const ABANDONED: Duration = Duration::from_secs(3600);
 
-/// The place of one choice's packed weights.
+/// The place of one variant's packed weights.
 #[derive(Debug)]
 pub struct Kept {
     path: PathBuf,
@@ -50,15 +50,15 @@ enum Refused {
 }
 
 impl Kept {
-    /// Below the folder `state`; nothing where the choice's file or this program cannot be told from others.
-    pub fn of(choice: &Choice, state: &Path, settings: Settings) -> Option<Kept> {
+    /// Below the folder `state`; nothing where the variant's file or this program cannot be told from others.
+    pub fn of(variant: &Variant, state: &Path, settings: Settings) -> Option<Kept> {
         let kernels = settings.kernels;
-        let (hash, side, version) = (&choice.network.sha256, choice.side, env!("CARGO_PKG_VERSION"));
+        let (hash, side, version) = (&variant.network.sha256, variant.side, env!("CARGO_PKG_VERSION"));
         let program = std::env::current_exe().and_then(std::fs::metadata).ok()?;
-        let (program, file) = (paths::as_it_is(&program), choice.network.as_it_is()?);
+        let (program, file) = (paths::as_it_is(&program), variant.network.as_it_is()?);
         let key = format!(
             "phicam {version} ({program}), {kernels:?} × {}, {hash} ({file}) @ {side} {:?}",
-            kernels.lanes, choice.input.layout
+            kernels.lanes, variant.input.layout
         );
         let name = format!("{}-{side}-{}.{ENDING}", hash.get(..16).unwrap_or(hash), kernels.name);
         let side = side as usize;

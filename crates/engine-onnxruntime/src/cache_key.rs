@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 
 use super::engine_cache::Key;
 use phicam_engine::Way;
-use phicam_model::catalog::Choice;
+use phicam_model::catalog::Variant;
 use phicam_platform::paths::as_it_is;
 
 /// Where the parts of TensorRT lie, patterns below the root.
@@ -16,8 +16,8 @@ const PLACES: [&str; 4] = [
     "usr/local/lib/python3*/dist-packages/tensorrt_libs",
 ];
 
-/// For `choice` run that `way` by the library at `library`, which is not opened; `root` is `/`, but for tests.
-pub fn key(choice: &Choice, way: Way, library: &Path, root: &Path) -> Key {
+/// For `variant` run that `way` by the library at `library`, which is not opened; `root` is `/`, but for tests.
+pub fn key(variant: &Variant, way: Way, library: &Path, root: &Path) -> Key {
     let first_line = |place: &str| {
         let text = fs::read_to_string(root.join(place)).ok()?;
         Some(text.lines().next().unwrap_or_default().trim().to_string())
@@ -25,7 +25,7 @@ pub fn key(choice: &Choice, way: Way, library: &Path, root: &Path) -> Key {
     let driver = first_line("proc/driver/nvidia/version").or_else(|| first_line("etc/nv_tegra_release"));
     let gpu = gpus(root).or_else(|| board(root));
     Key {
-        model: format!("{} @ {} {}", choice.network.sha256, choice.side, way.precision),
+        model: format!("{} @ {} {}", variant.network.sha256, variant.side, way.precision),
         library: described(library),
         tensorrt: tensorrt(root),
         driver: driver.unwrap_or_else(|| "unknown".into()),
@@ -87,9 +87,9 @@ mod tests {
     }
 
     fn now(root: &Path, precision: Precision) -> Key {
-        let choice = phicam_test_fixtures::choice("lite0", 224, 385.0, 74.85);
+        let variant = phicam_test_fixtures::variant("lite0", 224, 385.0, 74.85);
         let way = Way { engine: Name::TensorRt, precision, threads: 1 };
-        key(&choice, way, &root.join("lib.so"), root)
+        key(&variant, way, &root.join("lib.so"), root)
     }
 
     #[test]

@@ -26,7 +26,7 @@ use crate::library::Loaded;
 use crate::model_rewrite::Model;
 use crate::pinned_input::Picture;
 use phicam_engine::{Engine, EngineError, Name, Precision, Way};
-use phicam_model::catalog::Choice;
+use phicam_model::catalog::Variant;
 use phicam_model::onnx::stream_reader::decode;
 
 /// A session of ONNX Runtime with one picture's input and its scores.
@@ -44,36 +44,36 @@ pub struct OnnxRuntime {
 }
 
 impl OnnxRuntime {
-    /// Loads `choice` for that `way`, and runs it once: only then is it known whether it can be run. TensorRT builds its engine
+    /// Loads `variant` for that `way`, and runs it once: only then is it known whether it can be run. TensorRT builds its engine
     /// for minutes first, and keeps it below `state`.
-    pub fn open(choice: &Choice, way: Way, state: Option<&Path>) -> Result<OnnxRuntime, EngineError> {
+    pub fn open(variant: &Variant, way: Way, state: Option<&Path>) -> Result<OnnxRuntime, EngineError> {
         library::open()?; // before a large file is read
-        let proto = choice.network.read_with(decode)?;
-        OnnxRuntime::of_proto(choice, proto, way, state)
+        let proto = variant.network.read_with(decode)?;
+        OnnxRuntime::of_proto(variant, proto, way, state)
     }
 
     /// The same for the bytes of a file that nobody vouches for; nothing of it is kept.
-    pub fn load(choice: &Choice, mut onnx: &[u8], way: Way) -> Result<OnnxRuntime, EngineError> {
+    pub fn load(variant: &Variant, mut onnx: &[u8], way: Way) -> Result<OnnxRuntime, EngineError> {
         let length = onnx.len() as u64;
-        OnnxRuntime::of_proto(choice, decode(&mut onnx, length), way, None)
+        OnnxRuntime::of_proto(variant, decode(&mut onnx, length), way, None)
     }
 
     fn of_proto(
-        choice: &Choice,
+        variant: &Variant,
         proto: std::io::Result<ModelProto>,
         way: Way,
         state: Option<&Path>,
     ) -> Result<OnnxRuntime, EngineError> {
         let library = library::open()?;
-        let failed = |cause: String| EngineError::Load { model: choice.name.clone(), cause };
+        let failed = |cause: String| EngineError::Load { model: variant.name.clone(), cause };
         let model = proto.map_err(|error| error.to_string());
-        let model = model.and_then(|proto| Model::of(proto, choice.side, choice.input.layout)).map_err(failed)?;
+        let model = model.and_then(|proto| Model::of(proto, variant.side, variant.input.layout)).map_err(failed)?;
         if way.precision == Precision::Int8 && !model.quantised {
             let cause = "its file is not quantised; --precision f16 or f32, or add a file with QuantizeLinear";
             return Err(failed(cause.into()));
         }
         if way.engine == Name::OnnxRuntime {
-            return OnnxRuntime::of(choice, way, library, &model, None);
+            return OnnxRuntime::of(variant, way, library, &model, None);
         }
         let of_library = format!("{} {}", library.path.display(), library.version);
         let trial = state.map(|state| Trial::begin(state, way.engine, &of_library)).transpose();
@@ -83,10 +83,10 @@ impl OnnxRuntime {
             remedy: "--engine tract runs without it",
         })?;
         let builds = way.engine == Name::TensorRt && offered(&library.path).contains(&Name::TensorRt);
-        let prepared = state.filter(|_| builds).and_then(|state| prepared(choice, way, library, state));
-        let open = |folder: Option<&Path>| OnnxRuntime::of(choice, way, library, &model, folder);
+        let prepared = state.filter(|_| builds).and_then(|state| prepared(variant, way, library, state));
+        let open = |folder: Option<&Path>| OnnxRuntime::of(variant, way, library, &model, folder);
         let opened = match &prepared {
-            Some(prepared) => prepared.open_or_build(&choice.name, || open(Some(prepared.folder()))),
+            Some(prepared) => prepared.open_or_build(&variant.name, || open(Some(prepared.folder()))),
             None => open(None),
         };
         if let Some(trial) = trial {
@@ -96,7 +96,7 @@ impl OnnxRuntime {
     }
 
     fn of(
-        choice: &Choice,
+        variant: &Variant,
         way: Way,
         library: &'static Loaded,
         model: &Model,
@@ -109,20 +109,20 @@ impl OnnxRuntime {
         };
         let session = session(way, library, model, folder).map_err(refused)?;
         let wrong = |what, found: String, expected: &str| {
-            Err(EngineError::Shape { model: choice.name.clone(), what, found, expected: expected.into() })
+            Err(EngineError::Shape { model: variant.name.clone(), what, found, expected: expected.into() })
         };
         let [output] = session.outputs() else {
             return wrong("has", format!("{} outputs", session.outputs().len()), "one");
         };
         let output = output.name().to_string();
-        let side = choice.side as usize;
+        let side = variant.side as usize;
         let for_gpu = way.engine != Name::OnnxRuntime;
         let input = Picture::new(&session, &model.input, 3 * side * side, for_gpu).map_err(refused)?;
         let mut binding = session.create_binding().map_err(refused)?;
         binding.bind_input(&model.input, input.tensor()).map_err(refused)?;
         let memory = MemoryInfo::new(AllocationDevice::CPU, 0, AllocatorType::Device, MemoryType::CPUOutput);
         binding.bind_output_to_device(output, &memory.map_err(refused)?).map_err(refused)?;
-        let (model_name, input_name) = (choice.name.clone(), model.input.clone());
+        let (model_name, input_name) = (variant.name.clone(), model.input.clone());
         let scores = Vec::new();
         let mut engine = OnnxRuntime { model: model_name, way, library, session, binding, input_name, input, scores };
         engine.run().map_err(refused)?;
@@ -148,8 +148,8 @@ impl OnnxRuntime {
 }
 
 /// What TensorRT built before, or will build, where it can be kept.
-fn prepared(choice: &Choice, way: Way, library: &Loaded, state: &Path) -> Option<Prepared> {
-    let key = cache_key::key(choice, way, &library.path, Path::new("/"));
+fn prepared(variant: &Variant, way: Way, library: &Loaded, state: &Path) -> Option<Prepared> {
+    let key = cache_key::key(variant, way, &library.path, Path::new("/"));
     let prepared = Prepared::new(state, key);
     let untold = |error| {
         warn!(
@@ -173,12 +173,12 @@ pub fn setting() -> String {
     )
 }
 
-/// Whether `choice` would be ready at once: TensorRT has built it before, or has nothing to build. The library is not opened.
-pub fn is_prepared(choice: &Choice, way: Way, state: &Path) -> Result<bool, LibraryError> {
+/// Whether `variant` would be ready at once: TensorRT has built it before, or has nothing to build. The library is not opened.
+pub fn is_prepared(variant: &Variant, way: Way, state: &Path) -> Result<bool, LibraryError> {
     if way.engine != Name::TensorRt {
         return Ok(true);
     }
-    let key = cache_key::key(choice, way, &find()?, Path::new("/"));
+    let key = cache_key::key(variant, way, &find()?, Path::new("/"));
     Ok(Prepared::new(state, key).and_then(|prepared| prepared.judge()).is_ok_and(|found| found == Found::Whole))
 }
 

@@ -1,4 +1,4 @@
-//! How a choice is run: by which engine, in which numbers, on how many threads.
+//! How a variant is run: by which engine, in which numbers, on how many threads.
 
 use std::fmt;
 

@@ -34,7 +34,7 @@ pub enum EngineError {
     DepthFirst { value: String },
 }
 
-/// Runs one choice, one picture at a time. The tests have a second implementation, to be slow and to fail on purpose.
+/// Runs one variant, one picture at a time. The tests have a second implementation, to be slow and to fail on purpose.
 pub trait Engine: Send {
     /// Which engine it is, in which numbers and on how many threads.
     fn way(&self) -> Way;

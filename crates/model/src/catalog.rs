@@ -18,7 +18,7 @@ mod variant;
 mod verified_file;
 pub use input_spec::{Colour, Contract, Crop, Filter, Layout};
 use schema::CatalogFile;
-pub use schema::{ChoiceEntry, NetworkEntry};
+pub use schema::{NetworkEntry, VariantEntry};
 pub use variant::{MOST_MILLION_MACS, SIDES};
 pub use verified_file::sha256;
 use verified_file::{read_checked, read_checked_with};
@@ -49,7 +49,7 @@ pub enum CatalogError {
 /// Weights of one network, good for any side.
 #[derive(Clone, Debug)]
 pub struct Network {
-    /// As choices call it: `lite0`.
+    /// As variants call it: `lite0`.
     pub name: String,
     /// The ONNX file.
     pub file: PathBuf,
@@ -96,7 +96,7 @@ impl Network {
 
 /// Something that can be chosen: a network at a side.
 #[derive(Clone, Debug)]
-pub struct Choice {
+pub struct Variant {
     /// `network@side`.
     pub name: String,
     /// Its weights.
@@ -117,10 +117,10 @@ pub struct Choice {
     pub added: bool,
 }
 
-/// Every choice, in the order of the file.
+/// Every variant, in the order of the file.
 #[derive(Debug)]
 pub struct Catalog {
-    pub choices: Vec<Choice>,
+    pub variants: Vec<Variant>,
 }
 
 impl Catalog {
@@ -139,12 +139,12 @@ impl Catalog {
             return Ok(self);
         }
         let added = Catalog::read(&folder)?;
-        for choice in added.choices {
-            if self.choices.iter().any(|other| other.network.name == choice.network.name && !other.added) {
-                let message = format!("`{}` is a shipped network as well; remove it there", choice.network.name);
+        for variant in added.variants {
+            if self.variants.iter().any(|other| other.network.name == variant.network.name && !other.added) {
+                let message = format!("`{}` is a shipped network as well; remove it there", variant.network.name);
                 return Err(CatalogError::Inconsistent { path: folder.join("catalog.toml"), message });
             }
-            self.choices.push(Choice { added: true, ..choice });
+            self.variants.push(Variant { added: true, ..variant });
         }
         Ok(self)
     }
@@ -160,8 +160,8 @@ impl Catalog {
             Ok::<_, String>((name, Arc::new(network)))
         });
         let networks: BTreeMap<_, _> = networks.collect::<Result<_, _>>()?;
-        let mut choices: Vec<Choice> = Vec::with_capacity(file.choice.len());
-        for entry in file.choice {
+        let mut variants: Vec<Variant> = Vec::with_capacity(file.variant.len());
+        for entry in file.variant {
             let name = &entry.name;
             let network = networks.get(&entry.network).ok_or_else(|| {
                 let hint = did_you_mean(&entry.network, networks.keys().map(String::as_str));
@@ -171,10 +171,10 @@ impl Catalog {
                 let hint = did_you_mean(&entry.input, inputs.keys().map(String::as_str));
                 format!("`{name}` names input `{}`, which has no table{hint}", entry.input)
             })?;
-            if choices.iter().any(|other| other.name == *name) {
+            if variants.iter().any(|other| other.name == *name) {
                 return Err(format!("`{name}` is there twice"));
             }
-            let choice = Choice {
+            let variant = Variant {
                 name: entry.name,
                 network: network.clone(),
                 input: input.clone(),
@@ -185,37 +185,37 @@ impl Catalog {
                 top1_source: entry.top1_source,
                 added: false,
             };
-            choice.check().map_err(|message| format!("`{}`: {message}", choice.name))?;
-            choices.push(choice);
+            variant.check().map_err(|message| format!("`{}`: {message}", variant.name))?;
+            variants.push(variant);
         }
-        if choices.is_empty() {
-            return Err("has no [[choice]]; at least one is needed".into());
+        if variants.is_empty() {
+            return Err("has no [[variant]]; at least one is needed".into());
         }
-        Ok(Catalog { choices })
+        Ok(Catalog { variants })
     }
 
-    /// The choice of that very name (`lite0@192`).
-    pub fn choice(&self, name: &str) -> Result<&Choice, CatalogError> {
-        self.choices.iter().find(|choice| choice.name == name).ok_or_else(|| self.unknown(name))
+    /// The variant of that very name (`lite0@192`).
+    pub fn variant(&self, name: &str) -> Result<&Variant, CatalogError> {
+        self.variants.iter().find(|variant| variant.name == name).ok_or_else(|| self.unknown(name))
     }
 
-    /// What can be compared by accuracy: all with the first choice's labels whose accuracy is known; and the rest.
-    pub fn comparable(&self) -> (Vec<&Choice>, Vec<&Choice>) {
-        let labels = self.choices.first().map(|choice| &choice.network.labels_sha256);
+    /// What can be compared by accuracy: all with the first variant's labels whose accuracy is known; and the rest.
+    pub fn comparable(&self) -> (Vec<&Variant>, Vec<&Variant>) {
+        let labels = self.variants.first().map(|variant| &variant.network.labels_sha256);
         let comparable =
-            |choice: &&Choice| choice.top1_percent.is_some() && Some(&choice.network.labels_sha256) == labels;
-        self.choices.iter().partition(comparable)
+            |variant: &&Variant| variant.top1_percent.is_some() && Some(&variant.network.labels_sha256) == labels;
+        self.variants.iter().partition(comparable)
     }
 
-    /// What a name admits: one choice (`lite0@192`), or a network at all its sides (`lite0`).
-    pub fn named(&self, name: &str) -> Result<Vec<&Choice>, CatalogError> {
-        let admits = |choice: &&Choice| choice.name == name || choice.network.name == name;
-        let found: Vec<_> = self.choices.iter().filter(admits).collect();
+    /// What a name admits: one variant (`lite0@192`), or a network at all its sides (`lite0`).
+    pub fn named(&self, name: &str) -> Result<Vec<&Variant>, CatalogError> {
+        let admits = |variant: &&Variant| variant.name == name || variant.network.name == name;
+        let found: Vec<_> = self.variants.iter().filter(admits).collect();
         if found.is_empty() { Err(self.unknown(name)) } else { Ok(found) }
     }
 
     fn unknown(&self, name: &str) -> CatalogError {
-        let names = || self.choices.iter().map(|choice| choice.name.as_str());
+        let names = || self.variants.iter().map(|variant| variant.name.as_str());
         let known = names().collect::<Vec<_>>().join(", ");
         CatalogError::Unknown { name: name.into(), hint: did_you_mean(name, names()), known }
     }

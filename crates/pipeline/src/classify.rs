@@ -1,4 +1,4 @@
-//! A choice ready to answer: preprocess → engine → guess, with its labels and its times.
+//! A variant ready to answer: preprocess → engine → guess, with its labels and its times.
 
 use std::sync::Arc;
 use std::time::Instant;
@@ -7,7 +7,7 @@ use crop::View;
 use phicam_engine::{Engine, EngineError, Way};
 use phicam_frame::Rect;
 use phicam_frame::{Frame, Size};
-use phicam_model::catalog::{CatalogError, Choice};
+use phicam_model::catalog::{CatalogError, Variant};
 use phicam_model::labels::{LabelError, Labels};
 use postprocess::{Guesser, Guesses};
 use preprocess::{Preprocess, PreprocessError};
@@ -16,7 +16,7 @@ pub mod crop;
 pub mod postprocess;
 pub mod preprocess;
 
-/// A choice that could not be made ready.
+/// A variant that could not be made ready.
 #[derive(Debug, thiserror::Error)]
 pub enum ReadyError {
     #[error(transparent)]
@@ -36,7 +36,7 @@ pub enum AnswerError {
     Engine(#[from] EngineError),
 }
 
-/// What is needed beside the choice itself.
+/// What is needed beside the variant itself.
 #[derive(Clone, Copy, Debug)]
 pub struct Settings {
     pub view: View,
@@ -47,7 +47,7 @@ pub struct Settings {
     pub keeps_packed: bool,
 }
 
-/// What a choice said of a frame.
+/// What a variant said of a frame.
 #[derive(Clone, Debug)]
 pub struct Answer {
     /// The frame's sequence number.
@@ -89,7 +89,7 @@ impl Times {
 /// What an answer tells of the model that gave it.
 #[derive(Debug)]
 pub struct Model {
-    pub choice: Choice,
+    pub variant: Variant,
     /// What runs it, and how.
     pub way: Way,
     /// What runs its operators, in words.
@@ -108,11 +108,11 @@ pub struct Classifier {
 
 impl Classifier {
     /// The same around an engine that is there already.
-    pub fn with_engine(choice: &Choice, labels: Labels, engine: Box<dyn Engine>, settings: &Settings) -> Classifier {
+    pub fn with_engine(variant: &Variant, labels: Labels, engine: Box<dyn Engine>, settings: &Settings) -> Classifier {
         let guesser = Guesser::new(settings.guess, engine.classes());
-        let preprocess = Preprocess::new(choice.input.clone(), choice.side, settings.view);
-        let choice = choice.clone();
-        let model = Model { choice, way: engine.way(), engine_detail: engine.detail(), labels };
+        let preprocess = Preprocess::new(variant.input.clone(), variant.side, settings.view);
+        let variant = variant.clone();
+        let model = Model { variant, way: engine.way(), engine_detail: engine.detail(), labels };
         Classifier { model: Arc::new(model), preprocess, engine, guesser }
     }
 

@@ -207,8 +207,8 @@ fn caption(caption: &mut String, answer: &Answer) {
         let comma = if place > 0 { ", " } else { "" };
         let _ = write!(caption, "{comma}{} {:.0} %", model.labels.of(guess.class), guess.probability * 100.0);
     }
-    let (choice, total_ms) = (&model.choice, answer.times.total_ms());
-    let _ = write!(caption, " · {} {}, {total_ms:.1} ms", choice.name, choice.phi_in_words());
+    let (variant, total_ms) = (&model.variant, answer.times.total_ms());
+    let _ = write!(caption, " · {} {}, {total_ms:.1} ms", variant.name, variant.phi_in_words());
 }
 
 #[cfg(test)]

@@ -48,7 +48,7 @@ pub struct Health {
     /// The camera in words; nothing while there is none.
     pub camera: Option<String>,
     pub displays: Vec<String>,
-    /// The choice that answers.
+    /// The variant that answers.
     pub model: Option<String>,
     pub phi: Option<f64>,
     /// What is wrong just now.

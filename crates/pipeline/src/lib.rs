@@ -48,7 +48,7 @@ pub type Rescue<'a> = Box<dyn Fn(&Model) -> Option<Classifier> + Send + Sync + '
 pub struct Line<'a> {
     /// The newest frame that waits for an answer.
     frames: Mailbox<Frame>,
-    /// A better choice, ready to take over.
+    /// A better variant, ready to take over.
     pub next_model: Mailbox<Classifier>,
     /// What is on the screen.
     pub screen: Screen,
@@ -229,10 +229,10 @@ impl<'a> Line<'a> {
             };
             if let Taken::Newest(next) = self.next_model.take(Duration::ZERO) {
                 classifier = next;
-                let choice = &classifier.model().choice;
+                let variant = &classifier.model().variant;
                 let way = classifier.model().way;
-                info!("{} ({}) takes over, by {way}", choice.name, choice.phi_in_words());
-                self.screen.notice(format!("now {} by {}", choice.name, way.engine));
+                info!("{} ({}) takes over, by {way}", variant.name, variant.phi_in_words());
+                self.screen.notice(format!("now {} by {}", variant.name, way.engine));
                 self.counts().switches += 1;
             }
             let waited = frame.captured.elapsed();

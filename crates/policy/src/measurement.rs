@@ -7,9 +7,9 @@ use serde::{Deserialize, Serialize};
 use crate::sampling::is_disturbed;
 use phicam_engine::latency::Percentiles;
 use phicam_engine::{Name, Way};
-use phicam_model::catalog::Choice;
+use phicam_model::catalog::Variant;
 
-/// What `phicam bench` found of one choice. It is also the object that `bench --json` prints.
+/// What `phicam bench` found of one variant. It is also the object that `bench --json` prints.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Measurement {
     pub model: String,
@@ -37,7 +37,7 @@ pub struct Measurement {
     pub load_ms: f64,
     /// The first inference, which also fills the caches.
     pub first_ms: f64,
-    /// Peak resident memory of a process with this choice alone.
+    /// Peak resident memory of a process with this variant alone.
     pub rss_mib: f64,
     /// The other stages, by name.
     pub stages_ms: BTreeMap<String, Percentiles>,
@@ -49,10 +49,10 @@ fn is_zero(frames: &u64) -> bool {
 
 impl Measurement {
     /// Returns a measurement of `frames` frames with `total_ms` in every stage, for simulations. Nothing else is known of it.
-    pub fn assumed(choice: &Choice, way: Way, frames: u64, total_ms: Percentiles) -> Measurement {
+    pub fn assumed(variant: &Variant, way: Way, frames: u64, total_ms: Percentiles) -> Measurement {
         Measurement {
-            model: choice.name.clone(),
-            phi: choice.phi,
+            model: variant.name.clone(),
+            phi: variant.phi,
             way,
             engine_detail: String::new(),
             frames,
@@ -73,17 +73,17 @@ impl Measurement {
     }
 }
 
-/// A choice that could not be measured.
+/// A variant that could not be measured.
 #[derive(Debug, thiserror::Error)]
 pub enum MeasureError {
-    #[error("{choice} was not measured: {cause}")]
+    #[error("{variant} was not measured: {cause}")]
     Failed {
-        choice: String,
+        variant: String,
         cause: String,
         /// Whether the same program would fail with the same file again: not where not even a process could be started.
         lasting: bool,
     },
-    /// The engine cannot be used on this machine, whatever the choice.
+    /// The engine cannot be used on this machine, whatever the variant.
     #[error("{engine} cannot be used: {cause}")]
     NoEngine { engine: Name, cause: String },
     #[error("{0} has not been measured on this machine yet")]
@@ -95,10 +95,10 @@ pub(crate) mod tests {
     use super::*;
 
     /// A measurement with a median of `ms`.
-    pub fn measurement(choice: &Choice, ms: f64, rss_mib: f64) -> Measurement {
+    pub fn measurement(variant: &Variant, ms: f64, rss_mib: f64) -> Measurement {
         let percentiles = Percentiles { p50: ms, p95: ms * 1.1, p99: ms * 1.2, min: ms * 0.9 };
         let engine_detail = "all by tract".into();
-        let assumed = Measurement::assumed(choice, Way::tract(2), 100, percentiles);
+        let assumed = Measurement::assumed(variant, Way::tract(2), 100, percentiles);
         Measurement { engine_detail, load_ms: 100.0, rss_mib, ..assumed }
     }
 }

@@ -1,10 +1,10 @@
-//! The largest choice that fits: accuracy orders, measured time decides, φ explains.
+//! The largest variant that fits: accuracy orders, measured time decides, φ explains.
 
 use crate::budget::Budget;
 use crate::measurement::{MeasureError, Measurement};
 use crate::sampling::Effort;
 use phicam_engine::Way;
-use phicam_model::catalog::Choice;
+use phicam_model::catalog::Variant;
 
 mod accuracy;
 mod explain;
@@ -26,7 +26,7 @@ pub use latency_model::{Law, Work};
 pub use search::{Found, Search};
 pub use time_estimate::{Cost, expected_cost};
 
-/// What became of a choice that was considered in one way to run it.
+/// What became of a variant that was considered in one way to run it.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Verdict {
     /// Not decided yet; no candidate of a finished [`Pick`] has it.
@@ -70,11 +70,11 @@ pub enum Verdict {
     Failed(String),
 }
 
-/// A choice in one way to run it, with what was found out.
+/// A variant in one way to run it, with what was found out.
 #[derive(Clone, Debug)]
 pub struct Candidate {
     /// What was considered.
-    pub choice: Choice,
+    pub variant: Variant,
     /// How it would be run.
     pub way: Way,
     /// What was found, where it was measured.
@@ -88,7 +88,7 @@ pub struct Candidate {
 pub struct Step {
     /// Position among the candidates.
     pub candidate: usize,
-    /// Times of the choice by itself.
+    /// Times of the variant by itself.
     pub p50_ms: f64,
     pub p95_ms: f64,
     /// Else the law of its way says so.
@@ -107,11 +107,11 @@ pub enum Bound {
     Failure,
 }
 
-/// The choice, and why it is that.
+/// The variant, and why it is that.
 #[derive(Clone, Debug)]
 pub struct Pick {
     /// What was picked.
-    pub choice: Choice,
+    pub variant: Variant,
     /// How it is to be run.
     pub way: Way,
     /// What was found of it on this machine.
@@ -130,7 +130,7 @@ pub struct Pick {
     pub ladder: Vec<Step>,
     /// Everything that was considered, by work, then by way.
     pub candidates: Vec<Candidate>,
-    /// What the choices came from, for the reason: the catalog, or the network that the user named.
+    /// What the variants came from, for the reason: the catalog, or the network that the user named.
     pub offer: String,
 }
 
@@ -143,8 +143,8 @@ impl Pick {
 
     /// What was measured and fits: the picked, then the others, the most accurate first.
     pub fn fitting(&self) -> Vec<&Candidate> {
-        let by_work = self.candidates.iter().any(|candidate| candidate.choice.top1_percent.is_none());
-        let worth = |candidate: &Candidate| Worth::of(&candidate.choice, candidate.way, by_work);
+        let by_work = self.candidates.iter().any(|candidate| candidate.variant.top1_percent.is_none());
+        let worth = |candidate: &Candidate| Worth::of(&candidate.variant, candidate.way, by_work);
         let mut fitting: Vec<&Candidate> = self
             .candidates
             .iter()
@@ -169,31 +169,31 @@ pub enum PickError {
     Measure(#[from] MeasureError),
 }
 
-/// What is already known of a choice in a way: a measurement, or why it failed.
+/// What is already known of a variant in a way: a measurement, or why it failed.
 pub type Known = Result<Measurement, String>;
 
-/// Picks from `choices`, run in one of `ways`, the most accurate that keeps `budget`; of those that are as accurate as
+/// Picks from `variants`, run in one of `ways`, the most accurate that keeps `budget`; of those that are as accurate as
 /// far as anyone knows (see [`uncertainty_points`]) the one that takes least time. Whatever is picked was measured.
 ///
-/// What `known` tells is not measured again, unless more precision is needed. `measure` times a choice as exactly as it
+/// What `known` tells is not measured again, unless more precision is needed. `measure` times a variant as exactly as it
 /// is asked; it may refuse with [`MeasureError::NotYet`], which ends the picking; what fails to run is passed over.
 ///
 /// Measured are, for each way, the smallest, the largest plausible and one between; then whatever could change the pick
 /// unless the law through what is known puts it beyond twice the limit; and again, for longer, what is too near a limit
-/// for its number of frames. The outcome does not depend on the order of `choices` or `ways`.
-pub fn pick<K, M>(choices: &[&Choice], ways: &[Way], budget: Budget, known: K, measure: M) -> Result<Pick, PickError>
+/// for its number of frames. The outcome does not depend on the order of `variants` or `ways`.
+pub fn pick<K, M>(variants: &[&Variant], ways: &[Way], budget: Budget, known: K, measure: M) -> Result<Pick, PickError>
 where
-    K: Fn(&Choice, Way) -> Option<Known>,
-    M: FnMut(&Choice, Way, Effort) -> Result<Measurement, MeasureError>,
+    K: Fn(&Variant, Way) -> Option<Known>,
+    M: FnMut(&Variant, Way, Effort) -> Result<Measurement, MeasureError>,
 {
-    pick_again(choices, ways, budget, None, known, measure)
+    pick_again(variants, ways, budget, None, known, measure)
 }
 
-/// The same where the choice of that name, in that way, was picked `before`: it stays while it takes up to [`STAYS`] times
+/// The same where the variant of that name, in that way, was picked `before`: it stays while it takes up to [`STAYS`] times
 /// what others may, and a more accurate one has to take as much less. So measurements that differ from one time to the next do
-/// not make it another choice each time. Where it does not stay after all, it has no say: then it is as if nothing was picked.
+/// not make it another variant each time. Where it does not stay after all, it has no say: then it is as if nothing was picked.
 pub fn pick_again<K, M>(
-    choices: &[&Choice],
+    variants: &[&Variant],
     ways: &[Way],
     budget: Budget,
     before: Option<(&str, Way)>,
@@ -201,14 +201,14 @@ pub fn pick_again<K, M>(
     mut measure: M,
 ) -> Result<Pick, PickError>
 where
-    K: Fn(&Choice, Way) -> Option<Known>,
-    M: FnMut(&Choice, Way, Effort) -> Result<Measurement, MeasureError>,
+    K: Fn(&Variant, Way) -> Option<Known>,
+    M: FnMut(&Variant, Way, Effort) -> Result<Measurement, MeasureError>,
 {
-    let mut search = Search::new(choices, ways, budget);
+    let mut search = Search::new(variants, ways, budget);
     search.set_before(before);
     for at in 0..search.candidates.len() {
-        let Candidate { choice, way, .. } = &search.candidates[at];
-        if let Some(known) = known(choice, *way) {
+        let Candidate { variant, way, .. } = &search.candidates[at];
+        if let Some(known) = known(variant, *way) {
             search.learn(at, known);
         }
     }
@@ -220,8 +220,8 @@ where
             search.set_before(None);
             continue;
         };
-        let Candidate { choice, way, .. } = &search.candidates[at];
-        match measure(choice, *way, effort) {
+        let Candidate { variant, way, .. } = &search.candidates[at];
+        match measure(variant, *way, effort) {
             Ok(measurement) => {
                 let asked_frames = measurement.asked_frames.max(effort.frames);
                 search.learn(at, Ok(Measurement { asked_frames, ..measurement }));

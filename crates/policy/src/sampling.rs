@@ -1,6 +1,6 @@
-//! How exactly to time a choice.
+//! How exactly to time a variant.
 
-/// How exactly to time a choice. Of n frames whose times scatter by σ around their median, the 95th percentile is
+/// How exactly to time a variant. Of n frames whose times scatter by σ around their median, the 95th percentile is
 /// known to 2.1 σ / √n (one standard error): with 5 % of scatter, 16 frames tell it to 2.6 %, 600 to 0.4 %.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Effort {

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use phicam_engine::Way;
 use phicam_engine::latency::Percentiles;
-use phicam_model::catalog::{Choice, Colour, Contract, Crop, Filter, Layout, Network};
+use phicam_model::catalog::{Colour, Contract, Crop, Filter, Layout, Network, Variant};
 use phicam_model::efficientnet::compound_scaling::phi_of_macs;
 use phicam_model::efficientnet::{Family, Scaled};
 use phicam_policy::budget::Budget;
@@ -12,7 +12,7 @@ use phicam_policy::measurement::Measurement;
 use phicam_policy::picker::{Pick, PickError, pick};
 
 /// Returns a variant named `network@side`.
-pub fn choice(network: &str, side: u32, million_macs: f64, top1_percent: f64) -> Choice {
+pub fn variant(network: &str, side: u32, million_macs: f64, top1_percent: f64) -> Variant {
     let network = Network {
         name: network.into(),
         file: "m.onnx".into(),
@@ -32,7 +32,7 @@ pub fn choice(network: &str, side: u32, million_macs: f64, top1_percent: f64) ->
         mean: [127.0; 3],
         scale: [128.0; 3],
     };
-    Choice {
+    Variant {
         name: format!("{}@{side}", network.name),
         network: Arc::new(network),
         input: Arc::new(input),
@@ -46,21 +46,21 @@ pub fn choice(network: &str, side: u32, million_macs: f64, top1_percent: f64) ->
 }
 
 /// Returns six variants of three networks, of which lite0@288 is dominated.
-pub fn catalog() -> Vec<Choice> {
+pub fn catalog() -> Vec<Variant> {
     vec![
-        choice("lite2", 260, 860.0, 77.47),
-        choice("lite0", 96, 72.0, 37.5),
-        choice("lite0", 224, 385.0, 74.85),
-        choice("lite0", 288, 636.0, 75.9),
-        choice("lite1", 240, 600.0, 76.67),
-        choice("lite2", 320, 1175.0, 77.8),
+        variant("lite2", 260, 860.0, 77.47),
+        variant("lite0", 96, 72.0, 37.5),
+        variant("lite0", 224, 385.0, 74.85),
+        variant("lite0", 288, 636.0, 75.9),
+        variant("lite1", 240, 600.0, 76.67),
+        variant("lite2", 320, 1175.0, 77.8),
     ]
 }
 
 /// Returns a measurement of 100 frames with a median of `ms` milliseconds.
-pub fn measurement(choice: &Choice, ms: f64, rss_mib: f64) -> Measurement {
+pub fn measurement(variant: &Variant, ms: f64, rss_mib: f64) -> Measurement {
     let percentiles = Percentiles { p50: ms, p95: ms * 1.1, p99: ms * 1.2, min: ms * 0.9 };
-    let assumed = Measurement::assumed(choice, Way::tract(2), 100, percentiles);
+    let assumed = Measurement::assumed(variant, Way::tract(2), 100, percentiles);
     Measurement { load_ms: 100.0, rss_mib, ..assumed }
 }
 
@@ -72,8 +72,8 @@ pub fn ms(frame_ms: f64) -> Budget {
 /// Returns the pick from [`catalog`] on a machine that takes 2 ms and 0.05 ms for each million MACs (p95: a tenth more).
 pub fn picked(budget: Budget) -> Result<Pick, PickError> {
     let catalog = catalog();
-    let variants: Vec<&Choice> = catalog.iter().collect();
+    let variants: Vec<&Variant> = catalog.iter().collect();
     let simulated =
-        |choice: &Choice| measurement(choice, 2.0 + 0.05 * choice.million_macs, 50.0 + choice.million_macs / 20.0);
-    pick(&variants, &[Way::tract(2)], budget, |_, _| None, |choice, _, _| Ok(simulated(choice)))
+        |variant: &Variant| measurement(variant, 2.0 + 0.05 * variant.million_macs, 50.0 + variant.million_macs / 20.0);
+    pick(&variants, &[Way::tract(2)], budget, |_, _| None, |variant, _, _| Ok(simulated(variant)))
 }

@@ -6,17 +6,17 @@ use log::info;
 use phicam_engine::output_check::{difference, tolerance};
 use phicam_engine::{Name, Way};
 use phicam_frame::Frame;
-use phicam_model::catalog::Choice;
+use phicam_model::catalog::Variant;
 use phicam_pipeline::classify::{Classifier, Settings};
 use phicam_platform::system;
 
 /// The CPU engine's scores for `frame`; nothing where it is the CPU engine that is timed.
-pub fn expected(choice: &Choice, settings: &Settings, frame: &Frame) -> anyhow::Result<Option<Vec<f32>>> {
+pub fn expected(variant: &Variant, settings: &Settings, frame: &Frame) -> anyhow::Result<Option<Vec<f32>>> {
     if settings.way.engine == Name::Tract {
         return Ok(None);
     }
     let settings = Settings { way: Way::tract(settings.way.threads), ..*settings };
-    let scores = scores(&mut crate::engines::open_classifier(choice, &settings)?, frame)?;
+    let scores = scores(&mut crate::engines::open_classifier(variant, &settings)?, frame)?;
     system::forget_peak(); // the memory that is told is to be the other engine's
     Ok(Some(scores))
 }

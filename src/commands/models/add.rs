@@ -1,4 +1,4 @@
-//! `phicam models add`: weights that others trained, as choices.
+//! `phicam models add`: weights that others trained, as variants.
 
 use std::io::Write;
 use std::path::Path;
@@ -13,7 +13,7 @@ use super::model_file::ModelFile;
 use crate::cli::AddArgs;
 use phicam_engine::Way;
 use phicam_model::catalog::user_models::Lock;
-use phicam_model::catalog::{Catalog, Choice};
+use phicam_model::catalog::{Catalog, Variant};
 use phicam_model::labels::Labels;
 use phicam_model::published_accuracy;
 use phicam_model::published_accuracy::Published;
@@ -42,31 +42,31 @@ pub fn add(args: AddArgs, out: &mut dyn Write) -> anyhow::Result<ExitCode> {
     let proof = plan.prove(&file, &candidate, &shipped);
     let done = proof.and_then(|proof| Ok((proof, plan.enter(&file, &candidate, &lock)?)));
     lock.sweep(); // what no entry names: the old one's files, or this one's where it failed
-    let (proof, choices) = done?;
+    let (proof, variants) = done?;
     drop(file); // as large as the weights
-    for choice in &choices {
-        let accuracy = match choice.top1_percent {
-            Some(top1) => format!("top-1 {top1:.2} % ({})", choice.top1_source),
-            None => format!("accuracy {}; only --model runs it, --top1 PERCENT tells it", choice.top1_source),
+    for variant in &variants {
+        let accuracy = match variant.top1_percent {
+            Some(top1) => format!("top-1 {top1:.2} % ({})", variant.top1_source),
+            None => format!("accuracy {}; only --model runs it, --top1 PERCENT tells it", variant.top1_source),
         };
         writeln!(
             out,
             "added {} ({}, {:.1} M MACs): {accuracy}",
-            choice.name,
-            choice.phi_in_words(),
-            choice.million_macs
+            variant.name,
+            variant.phi_in_words(),
+            variant.million_macs
         )?;
     }
     writeln!(
         out,
         "{} takes {:.1} ms at p95 on this machine, {:.0} MiB; {}",
-        choices.last().map_or("it", |largest| &largest.name),
+        variants.last().map_or("it", |largest| &largest.name),
         proof.total_ms.p95,
         proof.rss_mib,
         lock.folder().display()
     )?;
     if let Some(dir) = &args.r#try {
-        return try_it(&lock, &choices, dir, out);
+        return try_it(&lock, &variants, dir, out);
     }
     Ok(ExitCode::SUCCESS)
 }
@@ -77,11 +77,11 @@ const NO_STATE: &str = "there is no folder to keep it in: name one with PHICAM_S
 /// Whether the name may be taken.
 fn check_free(name: &str, args: &AddArgs, shipped: &Path, state: &Path) -> anyhow::Result<()> {
     let catalog = Catalog::read(shipped)?;
-    if catalog.choices.iter().any(|choice| choice.network.name == name) {
+    if catalog.variants.iter().any(|variant| variant.network.name == name) {
         bail!("`{name}` is a shipped network; give another name with --name");
     }
     let catalog = catalog.with_added(state)?;
-    if !args.replace && catalog.choices.iter().any(|choice| choice.network.name == name) {
+    if !args.replace && catalog.variants.iter().any(|variant| variant.network.name == name) {
         bail!("`{name}` was added before; --replace puts this one in its place, --name gives it another name");
     }
     Ok(())
@@ -129,14 +129,14 @@ fn published_as(args: &AddArgs, file: &ModelFile) -> Vec<Published> {
 
 /// Tells the accuracy on the user's photographs. It stays a remark: on other pictures than the others' it says nothing
 /// about who is the better one.
-fn try_it(lock: &Lock, choices: &[Choice], dir: &Path, out: &mut dyn Write) -> anyhow::Result<ExitCode> {
+fn try_it(lock: &Lock, variants: &[Variant], dir: &Path, out: &mut dyn Write) -> anyhow::Result<ExitCode> {
     let mut code = ExitCode::SUCCESS;
-    for choice in choices {
-        let score = evaluate::score(choice, dir, Way::tract(system::cores()))?;
-        writeln!(out, "{} on {}: {}", choice.name, dir.display(), evaluate::in_words(&score))?;
-        if choice.top1_percent.is_none() {
+    for variant in variants {
+        let score = evaluate::score(variant, dir, Way::tract(system::cores()))?;
+        writeln!(out, "{} on {}: {}", variant.name, dir.display(), evaluate::in_words(&score))?;
+        if variant.top1_percent.is_none() {
             let (top1, pictures) = (score.top1_percent(), score.pictures);
-            lock.remark(&choice.name, &format!("not known; {top1:.1} % of {pictures} photographs of the user's"))?;
+            lock.remark(&variant.name, &format!("not known; {top1:.1} % of {pictures} photographs of the user's"))?;
         }
         if score.unreadable > 0 {
             code = exit::SOME_FAILED.into();

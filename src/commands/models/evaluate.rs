@@ -10,12 +10,12 @@ use serde_json::json;
 
 use super::super::image_files::read;
 use super::super::{exit, write_json};
-use crate::cli::{BoardArgs, BudgetArgs, ChoiceArgs};
+use crate::cli::{BoardArgs, BudgetArgs, ModelArgs};
 use crate::session::{Setup, board};
 use phicam_camera::is_picture;
 use phicam_engine::Way;
 use phicam_frame::FramePool;
-use phicam_model::catalog::Choice;
+use phicam_model::catalog::Variant;
 use phicam_model::labels::Labels;
 use phicam_pipeline::classify;
 use phicam_pipeline::classify::postprocess;
@@ -51,16 +51,16 @@ impl Score {
     }
 }
 
-pub fn evaluate(dir: &Path, args: &ChoiceArgs, as_json: bool, out: &mut dyn Write) -> anyhow::Result<ExitCode> {
+pub fn evaluate(dir: &Path, args: &ModelArgs, as_json: bool, out: &mut dyn Write) -> anyhow::Result<ExitCode> {
     let board = board(&BoardArgs::default())?;
     let mut setup = Setup::new(&board, &BudgetArgs::default(), args)?;
-    let (choice, way) = setup.choose()?;
-    let score = score(&choice, dir, way)?;
+    let (variant, way) = setup.choose()?;
+    let score = score(&variant, dir, way)?;
     if as_json {
         write_json(
             out,
             &json!({
-                "model": choice.name,
+                "model": variant.name,
                 "pictures": score.pictures,
                 "top1_percent": score.top1_percent(),
                 "top5_percent": score.top5_percent(),
@@ -69,7 +69,7 @@ pub fn evaluate(dir: &Path, args: &ChoiceArgs, as_json: bool, out: &mut dyn Writ
             }),
         )?;
     } else {
-        writeln!(out, "{}: {}", choice.name, in_words(&score))?;
+        writeln!(out, "{}: {}", variant.name, in_words(&score))?;
     }
     Ok(if score.unreadable > 0 { exit::SOME_FAILED.into() } else { ExitCode::SUCCESS })
 }
@@ -88,10 +88,10 @@ pub fn in_words(score: &Score) -> String {
 }
 
 /// Classifies every picture in the folders of `dir`, whose names are labels.
-pub fn score(choice: &Choice, dir: &Path, way: Way) -> anyhow::Result<Score> {
+pub fn score(variant: &Variant, dir: &Path, way: Way) -> anyhow::Result<Score> {
     let guess = postprocess::Settings { smoothing: std::time::Duration::ZERO, ..postprocess::Settings::default() };
     let mut classifier = crate::engines::open_classifier(
-        choice,
+        variant,
         &classify::Settings { view: Default::default(), guess, way, keeps_packed: false },
     )?;
     let pictures = pictures(dir, &classifier.model().labels)?;

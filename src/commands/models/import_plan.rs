@@ -12,7 +12,7 @@ use crate::profiler::child_bench::measure;
 use phicam_engine::Way;
 use phicam_model::catalog::user_models;
 use phicam_model::catalog::user_models::{Addition, Lock};
-use phicam_model::catalog::{Catalog, Choice, ChoiceEntry, Colour, Contract, Crop, Filter, NetworkEntry, sha256};
+use phicam_model::catalog::{Catalog, Colour, Contract, Crop, Filter, NetworkEntry, Variant, VariantEntry, sha256};
 use phicam_model::efficientnet::{Padding, Scaled, Storage};
 use phicam_model::import::Habits;
 use phicam_model::labels::Labels;
@@ -86,9 +86,9 @@ impl Plan {
     pub fn prove(&self, file: &ModelFile, candidate: &Path, shipped: &Path) -> anyhow::Result<Measurement> {
         let Side { side, million_macs, .. } = self.sides.last().context("no side to add it at")?;
         file.write(candidate, *side, self.habits, self.storage)?;
-        let choice = Choice::of_file(candidate, &[], *side, file.layout(), file.scaled(), *million_macs);
+        let variant = Variant::of_file(candidate, &[], *side, file.layout(), file.scaled(), *million_macs);
         info!("timing it at {side} pixels, in a process of its own");
-        let proof = measure(&choice, shipped, Way::tract(system::cores()), Effort::USUAL, &AtomicBool::new(false));
+        let proof = measure(&variant, shipped, Way::tract(system::cores()), Effort::USUAL, &AtomicBool::new(false));
         let refused = |cause| format!("{} was not added, as it cannot be run at {side} pixels: {cause}", self.name);
         proof.map_err(|error| match error {
             MeasureError::Failed { cause, .. } => anyhow::anyhow!(refused(cause)),
@@ -97,8 +97,8 @@ impl Plan {
     }
 
     /// Enters it into the catalog, with files whose names tell what is in them: until the catalog is replaced, nothing
-    /// that is in use has changed. Gives the new choices, smallest side first.
-    pub fn enter(&self, file: &ModelFile, candidate: &Path, lock: &Lock) -> anyhow::Result<Vec<Choice>> {
+    /// that is in use has changed. Gives the new variants, smallest side first.
+    pub fn enter(&self, file: &ModelFile, candidate: &Path, lock: &Lock) -> anyhow::Result<Vec<Variant>> {
         let bytes = std::fs::read(candidate).with_context(|| format!("{} cannot be read", candidate.display()))?;
         let (hash, labels_hash) = (sha256(&bytes), sha256(&self.labels));
         drop(bytes);
@@ -122,10 +122,10 @@ impl Plan {
         paths::replace_file(&labels_path, &self.labels)
             .with_context(|| format!("{} cannot be written", labels_path.display()))?;
         let inputs = self.sides.iter().map(|side| side.input.clone()).collect();
-        let choices = self.sides.iter().map(|side| side.entry(&self.name, scaled)).collect();
-        lock.add(Addition { name: self.name.clone(), network, inputs, choices })?;
+        let variants = self.sides.iter().map(|side| side.entry(&self.name, scaled)).collect();
+        lock.add(Addition { name: self.name.clone(), network, inputs, variants })?;
         let added = Catalog::read(lock.folder())?;
-        Ok(added.choices.into_iter().filter(|choice| choice.network.name == self.name).collect())
+        Ok(added.variants.into_iter().filter(|variant| variant.network.name == self.name).collect())
     }
 }
 
@@ -148,9 +148,9 @@ impl Side {
         Ok(Side { side, million_macs, input, top1_percent, top1_source })
     }
 
-    fn entry(&self, network: &str, scaled: Option<Scaled>) -> ChoiceEntry {
+    fn entry(&self, network: &str, scaled: Option<Scaled>) -> VariantEntry {
         let phi = scaled.map(|scaled| scaled.at(self.side).phi());
-        ChoiceEntry {
+        VariantEntry {
             name: format!("{network}@{}", self.side),
             network: network.into(),
             input: self.input.0.clone(),

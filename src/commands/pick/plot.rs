@@ -1,4 +1,4 @@
-//! The pick as a picture: what each choice takes over its work, the laws, and the budget.
+//! The pick as a picture: what each variant takes over its work, the laws, and the budget.
 
 use std::path::Path;
 
@@ -29,7 +29,7 @@ fn picture(pick: &Pick) -> Picture {
     for (way, (colour, mark)) in ways.iter().zip(COLOURS.into_iter().cycle()) {
         series.extend(of_way(pick, *way, colour, mark));
     }
-    let macs = || pick.candidates.iter().map(|candidate| candidate.choice.million_macs);
+    let macs = || pick.candidates.iter().map(|candidate| candidate.variant.million_macs);
     let (least, most) = (macs().fold(f64::INFINITY, f64::min), macs().fold(0.0, f64::max));
     let ends = (least * 0.8, most * 1.35);
     if let Some(limit) = pick.budget.frame_ms {
@@ -37,7 +37,7 @@ fn picture(pick: &Pick) -> Picture {
         series.push(plain(format!("the budget, {limit:.1} ms"), RED, vec![line(ends.0), line(ends.1)]));
     }
     let picked =
-        Point::new(pick.choice.million_macs, needed_ms(pick.measurement.total_ms.p95), pick.choice.name.clone());
+        Point::new(pick.variant.million_macs, needed_ms(pick.measurement.total_ms.p95), pick.variant.name.clone());
     let chosen = Series { mark: Mark::Diamond, joined: false, ..plain("picked".into(), RED, vec![picked]) };
     series.push(chosen);
     let times = || series.iter().flat_map(|series| &series.points).map(|point| point.y);
@@ -48,7 +48,7 @@ fn picture(pick: &Pick) -> Picture {
         |ms| format!("{ms}"),
     );
     Picture {
-        title: format!("{} is the largest that fits", pick.choice.name),
+        title: format!("{} is the largest that fits", pick.variant.name),
         subtitle: explain(pick).replace(" → ", ": "), // the font has no arrows
         x: Axis::logarithmic("work of a picture, million multiply-accumulates", ends, |macs| format!("{macs}")),
         panels: vec![Panel { y, share: 1.0, series }],
@@ -59,17 +59,17 @@ fn picture(pick: &Pick) -> Picture {
 fn of_way(pick: &Pick, way: Way, colour: Colour, mark: Mark) -> Vec<Series> {
     let candidates = || pick.candidates.iter().filter(|candidate| candidate.way == way);
     let measured =
-        || candidates().filter_map(|candidate| Some((Work::of(&candidate.choice), candidate.measurement.as_ref()?)));
+        || candidates().filter_map(|candidate| Some((Work::of(&candidate.variant), candidate.measurement.as_ref()?)));
     let Some(law) = Law::through(measured()) else { return Vec::new() };
     let points = candidates().filter(|candidate| !matches!(candidate.verdict, Verdict::Failed(_))).map(|candidate| {
         let known = candidate.measurement.as_ref().map(|found| found.total_ms.p95);
-        let ms = needed_ms(known.unwrap_or_else(|| law.p95_ms(&Work::of(&candidate.choice))));
-        let label = if candidate.verdict == Verdict::Picked { String::new() } else { candidate.choice.name.clone() };
-        Point { hollow: known.is_none(), ..Point::new(candidate.choice.million_macs, ms, label) }
+        let ms = needed_ms(known.unwrap_or_else(|| law.p95_ms(&Work::of(&candidate.variant))));
+        let label = if candidate.verdict == Verdict::Picked { String::new() } else { candidate.variant.name.clone() };
+        Point { hollow: known.is_none(), ..Point::new(candidate.variant.million_macs, ms, label) }
     });
     let points: Vec<Point> = points.collect();
     let curve = candidates().map(|candidate| {
-        Point::new(candidate.choice.million_macs, needed_ms(law.p95_ms(&Work::of(&candidate.choice))), "")
+        Point::new(candidate.variant.million_macs, needed_ms(law.p95_ms(&Work::of(&candidate.variant))), "")
     });
     let mut curve: Vec<Point> = curve.collect();
     curve.sort_by(|a, b| a.x.total_cmp(&b.x));
@@ -88,20 +88,20 @@ fn plain(name: String, colour: Colour, points: Vec<Point>) -> Series {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use phicam_model::catalog::Choice;
+    use phicam_model::catalog::Variant;
     use phicam_policy::budget::Budget;
-    use phicam_test_fixtures::measurement;
     use phicam_policy::picker::pick;
-    use phicam_test_fixtures::choice;
+    use phicam_test_fixtures::measurement;
+    use phicam_test_fixtures::variant;
 
     #[test]
     fn the_picture_has_each_candidate_the_law_the_budget_and_the_pick() {
         let sides = [(96, 72.0, 37.5), (160, 197.0, 66.2), (224, 385.0, 74.85), (288, 636.0, 76.0), (320, 786.0, 77.0)];
-        let choices = sides.map(|(side, macs, top1)| choice("lite0", side, macs, top1));
-        let choices: Vec<&Choice> = choices.iter().collect();
+        let variants = sides.map(|(side, macs, top1)| variant("lite0", side, macs, top1));
+        let variants: Vec<&Variant> = variants.iter().collect();
         let budget = Budget { frame_ms: Some(66.0), ..Budget::default() };
-        let took = |choice: &Choice| measurement(choice, choice.million_macs * 0.12, 60.0);
-        let picked = pick(&choices, &[Way::tract(2)], budget, |_, _| None, |choice, _, _| Ok(took(choice))).unwrap();
+        let took = |variant: &Variant| measurement(variant, variant.million_macs * 0.12, 60.0);
+        let picked = pick(&variants, &[Way::tract(2)], budget, |_, _| None, |variant, _, _| Ok(took(variant))).unwrap();
         let svg = picture(&picked).svg().unwrap();
         for text in ["lite0@224", "the budget, 66.0 ms", "its law", "picked", "is the largest that fits", "hollow"] {
             assert!(svg.contains(text), "`{text}` is missing");

@@ -10,30 +10,30 @@ use crate::session::Setup;
 use phicam_policy::picker::{Pick, holds};
 use phicam_policy::sampling::Effort;
 
-/// The pick, or what fits in its place. What a choice took in so long is remembered of it.
+/// The pick, or what fits in its place. What a variant took in so long is remembered of it.
 pub fn soak(setup: &mut Setup, pick: Pick, seconds: f64) -> anyhow::Result<Pick> {
     let stop = AtomicBool::new(false);
     let effort = Effort { frames: 1, least_ms: seconds * 1e3, most_ms: seconds * 1e3 };
     let mut pick = pick;
-    // Each turn takes one choice out of those that fit, so it ends.
+    // Each turn takes one variant out of those that fit, so it ends.
     loop {
-        info!("{} by {} is to hold for {seconds:.0} s", pick.choice.name, pick.way);
-        let found = measure_at_rate(&pick.choice, &setup.folder, pick.way, effort, setup.budget.frame_ms, &stop)?;
+        info!("{} by {} is to hold for {seconds:.0} s", pick.variant.name, pick.way);
+        let found = measure_at_rate(&pick.variant, &setup.folder, pick.way, effort, setup.budget.frame_ms, &stop)?;
         // As exact as there is: the pick does not measure it again.
         let frames = found.frames.max(phicam_policy::picker::MOST_FRAMES + 1);
         let (held, p95_ms) = (holds(&found, &setup.budget), found.total_ms.p95);
-        setup.remembered.put(&pick.choice, phicam_policy::measurement::Measurement { asked_frames: frames, ..found });
+        setup.remembered.put(&pick.variant, phicam_policy::measurement::Measurement { asked_frames: frames, ..found });
         if held {
-            info!("{} held: {p95_ms:.1} ms at p95 over {seconds:.0} s", pick.choice.name);
+            info!("{} held: {p95_ms:.1} ms at p95 over {seconds:.0} s", pick.variant.name);
             return setup.repick();
         }
         let next = pick.ladder.get(1).map(|step| &pick.candidates[step.candidate]);
-        let next = next.map(|next| (next.choice.name.as_str(), next.way));
-        setup.remembered.replace_picked(&pick.choice.name, pick.way, next);
-        warn!("{} did not hold: {p95_ms:.1} ms at p95 over {seconds:.0} s", pick.choice.name);
-        let before = (pick.choice.name.clone(), pick.way);
+        let next = next.map(|next| (next.variant.name.as_str(), next.way));
+        setup.remembered.replace_picked(&pick.variant.name, pick.way, next);
+        warn!("{} did not hold: {p95_ms:.1} ms at p95 over {seconds:.0} s", pick.variant.name);
+        let before = (pick.variant.name.clone(), pick.way);
         pick = setup.repick()?;
-        if (pick.choice.name.clone(), pick.way) == before {
+        if (pick.variant.name.clone(), pick.way) == before {
             bail!("{} is picked again, though it did not hold; allow more with --frame-ms", before.0);
         }
     }

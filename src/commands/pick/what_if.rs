@@ -12,7 +12,7 @@ use serde_json::{Value, json};
 use crate::profiler::child_bench::measure;
 use crate::session::Setup;
 use phicam_engine::Way;
-use phicam_model::catalog::{Choice, Layout};
+use phicam_model::catalog::{Layout, Variant};
 use phicam_model::efficientnet::{Family, Form, Padding, RELEASED, Storage, write_seeded};
 use phicam_model::published_accuracy;
 use phicam_model::published_accuracy::Published;
@@ -27,7 +27,7 @@ const SEED: u64 = 1;
 /// A released network that is not in the catalog, at the side of its most accurate published weights.
 pub struct Beyond {
     /// As it would be there, with seeded weights.
-    pub choice: Choice,
+    pub variant: Variant,
     pub family: Family,
     /// The most accurate published weights of that network.
     pub published: Published,
@@ -47,17 +47,17 @@ pub fn beyond(setup: &Setup, way: Way) -> Vec<Beyond> {
             let scaled = Some(released.scaled());
             let file = folder().join(format!("{}.onnx", released.name));
             let macs = released.network().cost(side).million_macs();
-            let mut choice = Choice::of_file(&file, &[], side, Layout::Nchw, scaled, macs);
+            let mut variant = Variant::of_file(&file, &[], side, Layout::Nchw, scaled, macs);
             // The same seed gives the same weights, so the name is as good as a hash; and no file is needed to recall it.
-            Arc::make_mut(&mut choice.network).sha256 = format!("seed {SEED} {}", released.name);
-            choice.top1_percent = Some(published.top1_percent);
-            choice.top1_source = format!("published: {}", published.model);
-            let measurement = setup.remembered.get(&choice, way).cloned();
-            let fits = verdict(&choice, measurement.as_ref(), setup);
-            Some(Beyond { choice, family: released.family, published, measurement, fits })
+            Arc::make_mut(&mut variant.network).sha256 = format!("seed {SEED} {}", released.name);
+            variant.top1_percent = Some(published.top1_percent);
+            variant.top1_source = format!("published: {}", published.model);
+            let measurement = setup.remembered.get(&variant, way).cloned();
+            let fits = verdict(&variant, measurement.as_ref(), setup);
+            Some(Beyond { variant, family: released.family, published, measurement, fits })
         })
         .collect();
-    all.sort_by(|a, b| a.choice.million_macs.total_cmp(&b.choice.million_macs));
+    all.sort_by(|a, b| a.variant.million_macs.total_cmp(&b.variant.million_macs));
     all
 }
 
@@ -67,8 +67,8 @@ fn folder() -> PathBuf {
 }
 
 /// Whether it keeps the budget, as far as it is known.
-fn verdict(choice: &Choice, measurement: Option<&Measurement>, setup: &Setup) -> Option<Result<(), String>> {
-    if let Some(limit) = setup.budget.million_macs.filter(|limit| choice.million_macs > *limit) {
+fn verdict(variant: &Variant, measurement: Option<&Measurement>, setup: &Setup) -> Option<Result<(), String>> {
+    if let Some(limit) = setup.budget.million_macs.filter(|limit| variant.million_macs > *limit) {
         return Some(Err(format!("over {limit} M MACs")));
     }
     measurement.map(|measurement| match judge(measurement, &setup.budget) {
@@ -92,15 +92,15 @@ fn time_family(all: &mut [Beyond], family: Family, setup: &mut Setup, way: Way) 
     let mut fitting = true;
     for one in all.iter_mut().filter(|one| one.family == family) {
         if one.fits.is_none() && fitting {
-            info!("timing {} with weights from a seed, by {way}", one.choice.name);
+            info!("timing {} with weights from a seed, by {way}", one.variant.name);
             write(one)?;
-            let measured = measure(&one.choice, &setup.folder, way, Effort::USUAL, &AtomicBool::new(false));
-            std::fs::remove_file(&one.choice.network.file)
-                .with_context(|| format!("{} cannot be removed", one.choice.network.file.display()))?;
+            let measured = measure(&one.variant, &setup.folder, way, Effort::USUAL, &AtomicBool::new(false));
+            std::fs::remove_file(&one.variant.network.file)
+                .with_context(|| format!("{} cannot be removed", one.variant.network.file.display()))?;
             match measured {
                 Ok(measurement) => {
-                    setup.remembered.put(&one.choice, measurement.clone());
-                    one.fits = verdict(&one.choice, Some(&measurement), setup);
+                    setup.remembered.put(&one.variant, measurement.clone());
+                    one.fits = verdict(&one.variant, Some(&measurement), setup);
                     one.measurement = Some(measurement);
                 }
                 Err(MeasureError::Failed { cause, .. }) => one.fits = Some(Err(format!("failed: {cause}"))),
@@ -114,10 +114,10 @@ fn time_family(all: &mut [Beyond], family: Family, setup: &mut Setup, way: Way) 
 
 /// Seeded weights in the form that `models add` would store real ones in.
 fn write(one: &Beyond) -> anyhow::Result<()> {
-    let network = one.choice.network.scaled.context("a released network without its scale")?.network();
-    let path: &Path = &one.choice.network.file;
+    let network = one.variant.network.scaled.context("a released network without its scale")?.network();
+    let path: &Path = &one.variant.network.file;
     std::fs::create_dir_all(folder()).with_context(|| format!("{} cannot be made", folder().display()))?;
-    let form = Form { side: one.choice.side, padding: Padding::Same, storage: Storage::Half };
+    let form = Form { side: one.variant.side, padding: Padding::Same, storage: Storage::Half };
     let written = paths::replace_with(path, |out| write_seeded(&network, form, SEED, out));
     written.with_context(|| format!("{} cannot be written", path.display())).map(drop)
 }
@@ -132,7 +132,7 @@ pub fn best(all: &[Beyond], top1_percent: Option<f64>) -> Option<&Beyond> {
 /// `b3@300 would fit (84.1 %, 96.2 ms at p95): phicam models add tf_efficientnet_b3.ns_jft_in1k.safetensors`
 pub fn advice(one: &Beyond) -> String {
     let ms = one.measurement.as_ref().map_or(f64::NAN, |measurement| measurement.total_ms.p95);
-    let (name, top1, model) = (&one.choice.name, one.published.top1_percent, &one.published.model);
+    let (name, top1, model) = (&one.variant.name, one.published.top1_percent, &one.published.model);
     let from = match model.strip_prefix("torchvision_") {
         Some(_) => format!("torchvision's {}.pth", one.published.checkpoint),
         None => format!("{model}.safetensors (Hugging Face, timm/{model})"),
@@ -155,9 +155,9 @@ pub fn table(all: &[Beyond], out: &mut dyn Write) -> std::io::Result<()> {
         writeln!(
             out,
             "{:<12} {:>4.2}   {:>6.0}   {:>7.2}   {:>6}   {:>6}   {:>3}   {fits}",
-            one.choice.name,
-            one.choice.phi.unwrap_or_default(),
-            one.choice.million_macs,
+            one.variant.name,
+            one.variant.phi.unwrap_or_default(),
+            one.variant.million_macs,
             one.published.top1_percent,
             measured(|m| m.total_ms.p50, 1),
             measured(|m| m.total_ms.p95, 1),
@@ -170,9 +170,9 @@ pub fn table(all: &[Beyond], out: &mut dyn Write) -> std::io::Result<()> {
 /// For `pick --json`.
 pub fn as_json(one: &Beyond) -> Value {
     json!({
-        "network": one.choice.name,
-        "phi": one.choice.phi,
-        "million_macs": one.choice.million_macs,
+        "network": one.variant.name,
+        "phi": one.variant.phi,
+        "million_macs": one.variant.million_macs,
         "top1_percent": one.published.top1_percent,
         "weights": one.published.model,
         "total_ms": one.measurement.as_ref().map(|m| m.total_ms),

@@ -53,7 +53,7 @@ impl Written {
     pub fn tell(&self, sized: &Sized, out: &mut dyn Write) -> std::io::Result<()> {
         let (file, side) = (self.file.display(), sized.side);
         writeln!(out, "\n{file}: {} bytes, weights of seed {}, for {side} × {side} pixels", self.bytes, self.seed)?;
-        let plain = self.file.components().count() == 1; // else a name without an ending would be taken for a choice's
+        let plain = self.file.components().count() == 1; // else a name without an ending would be taken for a variant's
         writeln!(out, "time it with: phicam bench --model '{}{file}'", if plain { "./" } else { "" })
     }
 }

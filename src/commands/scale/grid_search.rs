@@ -1,4 +1,4 @@
-//! `phicam scale --search`: the grid over α, β and γ, what each combination really costs, and the choice among them.
+//! `phicam scale --search`: the grid over α, β and γ, what each combination really costs, and the variant among them.
 
 use std::io::Write;
 use std::path::Path;
@@ -113,7 +113,7 @@ fn table(grid: &[Combination], out: &mut dyn Write) -> anyhow::Result<()> {
     writeln!(
         out,
         "\n{} combinations, each as B0 scaled to φ = 1: depth α, width β, resolution γ, rounded to whole blocks, \
-         channels and sides.\nThe choice needs every one of them trained; the paper's was {alpha}, {beta}, {gamma}. \
+         channels and sides.\nThe variant needs every one of them trained; the paper's was {alpha}, {beta}, {gamma}. \
          --scores FILE.csv ranks what you trained.",
         grid.len()
     )?;

@@ -13,16 +13,16 @@ use crate::commands::write_json;
 use crate::plot::{Axis, BLUE, Colour, GREEN, Mark, ORANGE, Panel, Picture, Point, Series};
 use crate::profiler::child_bench::Remembered;
 use phicam_engine::Way;
-use phicam_model::catalog::{Catalog, Choice};
+use phicam_model::catalog::{Catalog, Variant};
 use phicam_model::efficientnet::compound_scaling::Coefficients;
 use phicam_model::efficientnet::{Family, RELEASED, Released};
 use phicam_platform::{paths, system};
 
-/// Ends of the φ axis, unless a choice lies beyond: the smallest one shipped and b7, with room for their names.
+/// Ends of the φ axis, unless a variant lies beyond: the smallest one shipped and b7, with room for their names.
 const PHI: (f64, f64) = (-3.1, 7.3);
 const GREY: Colour = (110, 114, 120);
 
-/// A choice of the catalog, as the picture shows it.
+/// A variant of the catalog, as the picture shows it.
 struct Shown {
     name: String,
     phi: f64,
@@ -36,21 +36,21 @@ struct Shown {
     total_ms: Option<f64>,
 }
 
-/// With `--json` one object: `file`, `bytes`, `choices` (how many of the catalog are shown) and `measured` (how many of
+/// With `--json` one object: `file`, `bytes`, `variants` (how many of the catalog are shown) and `measured` (how many of
 /// them with the time remembered for this machine).
 pub fn plot(path: &Path, args: &ScaleArgs, out: &mut dyn Write) -> anyhow::Result<()> {
     let threads = system::cores();
-    let choices = choices(args, threads);
-    let picture = picture(&choices, threads);
+    let variants = variants(args, threads);
+    let picture = picture(&variants, threads);
     let svg = path.extension().is_some_and(|ending| ending.eq_ignore_ascii_case("svg"));
     let bytes = if svg { picture.svg()?.into_bytes() } else { picture.png()? };
     paths::replace_file(path, &bytes).with_context(|| format!("{} cannot be written", path.display()))?;
-    let (shown, size) = (choices.len(), bytes.len());
-    let measured = choices.iter().filter(|choice| choice.total_ms.is_some()).count();
+    let (shown, size) = (variants.len(), bytes.len());
+    let measured = variants.iter().filter(|variant| variant.total_ms.is_some()).count();
     if args.json {
-        return write_json(out, &json!({ "file": path, "bytes": size, "choices": shown, "measured": measured }));
+        return write_json(out, &json!({ "file": path, "bytes": size, "variants": shown, "measured": measured }));
     }
-    writeln!(out, "{}: {size} bytes, with {shown} choices of the catalog", path.display())?;
+    writeln!(out, "{}: {size} bytes, with {shown} variants of the catalog", path.display())?;
     match (shown, measured) {
         (0, _) => {}
         (_, 0) => {
@@ -62,41 +62,41 @@ pub fn plot(path: &Path, args: &ScaleArgs, out: &mut dyn Write) -> anyhow::Resul
     Ok(())
 }
 
-/// The shipped choices by work; without a catalog none, announced. Those without φ or accuracy have no place.
-fn choices(args: &ScaleArgs, threads: usize) -> Vec<Shown> {
+/// The shipped variants by work; without a catalog none, announced. Those without φ or accuracy have no place.
+fn variants(args: &ScaleArgs, threads: usize) -> Vec<Shown> {
     let folder = paths::models(args.models.as_deref()).map_err(anyhow::Error::from);
     let catalog = match folder.and_then(|folder| Ok(Catalog::read(&folder)?)) {
         Ok(catalog) => catalog,
         Err(error) => {
-            warn!("the shipped choices are left out: {error:#}");
+            warn!("the shipped variants are left out: {error:#}");
             return Vec::new();
         }
     };
     let remembered = Remembered::read(&paths::state());
-    let shown = |choice: &Choice| {
-        let time = remembered.get(choice, Way::tract(threads)).map(|found| found.total_ms.p50);
-        let released = Released::named(&choice.network.name);
+    let shown = |variant: &Variant| {
+        let time = remembered.get(variant, Way::tract(threads)).map(|found| found.total_ms.p50);
+        let released = Released::named(&variant.network.name);
         Some(Shown {
-            name: choice.name.clone(),
-            phi: choice.phi?,
-            million_macs: choice.million_macs,
-            top1_percent: choice.top1_percent?,
-            estimated: choice.top1_source.starts_with("estimate"),
-            released: released.is_some_and(|released| released.side == choice.side),
+            name: variant.name.clone(),
+            phi: variant.phi?,
+            million_macs: variant.million_macs,
+            top1_percent: variant.top1_percent?,
+            estimated: variant.top1_source.starts_with("estimate"),
+            released: released.is_some_and(|released| released.side == variant.side),
             total_ms: time.filter(|ms| *ms > 0.0),
         })
     };
-    let mut choices: Vec<Shown> = catalog.choices.iter().filter_map(shown).collect();
-    choices.sort_by(|a, b| a.million_macs.total_cmp(&b.million_macs));
-    choices
+    let mut variants: Vec<Shown> = catalog.variants.iter().filter_map(shown).collect();
+    variants.sort_by(|a, b| a.million_macs.total_cmp(&b.million_macs));
+    variants
 }
 
-fn picture(choices: &[Shown], threads: usize) -> Picture {
+fn picture(variants: &[Shown], threads: usize) -> Picture {
     let Coefficients { alpha, beta, gamma } = Coefficients::PAPER;
-    let phis = choices.iter().map(|choice| choice.phi);
+    let phis = variants.iter().map(|variant| variant.phi);
     let ends = phis.fold(PHI, |(from, to), phi| (from.min(phi - 0.5), to.max(phi + 0.5)));
-    let mut panels = vec![accuracy(choices), work(choices, ends)];
-    panels.extend(time(choices, threads));
+    let mut panels = vec![accuracy(variants), work(variants, ends)];
+    panels.extend(time(variants, threads));
     Picture {
         title: "One number, φ, scales an EfficientNet".into(),
         subtitle: format!(
@@ -123,28 +123,28 @@ fn released(family: Family, y: impl Fn(&Released) -> f64) -> Series {
     Series { name: name.into(), colour, mark, joined: true, label_towards, points }
 }
 
-/// A series of the catalog's choices, with what `point` gives of those it takes.
-fn of_choices(choices: &[Shown], point: impl Fn(&Shown) -> Option<Point>) -> Series {
+/// A series of the catalog's variants, with what `point` gives of those it takes.
+fn of_choices(variants: &[Shown], point: impl Fn(&Shown) -> Option<Point>) -> Series {
     Series {
         name: String::new(),
         colour: GREEN,
         mark: Mark::Diamond,
         joined: false,
         label_towards: (0.8, 1.0),
-        points: choices.iter().filter_map(point).collect(),
+        points: variants.iter().filter_map(point).collect(),
     }
 }
 
-fn accuracy(choices: &[Shown]) -> Panel {
+fn accuracy(variants: &[Shown]) -> Panel {
     let mut series = vec![
         released(Family::B, |released| released.published.top1_percent),
         released(Family::Lite, |released| released.published.top1_percent),
     ];
-    if !choices.is_empty() {
-        let shipped = of_choices(choices, |choice| {
+    if !variants.is_empty() {
+        let shipped = of_choices(variants, |variant| {
             // Lite0 at 224 pixels has its name already.
-            let label = if choice.released { String::new() } else { choice.name.clone() };
-            Some(Point { hollow: choice.estimated, ..Point::new(choice.phi, choice.top1_percent, label) })
+            let label = if variant.released { String::new() } else { variant.name.clone() };
+            Some(Point { hollow: variant.estimated, ..Point::new(variant.phi, variant.top1_percent, label) })
         });
         series.push(Series { name: "shipped with Phicam (hollow: accuracy estimated)".into(), ..shipped });
     }
@@ -154,7 +154,7 @@ fn accuracy(choices: &[Shown]) -> Panel {
 }
 
 /// MACs, with the curve that they would lie on if nothing were rounded, between the `ends` of the φ axis.
-fn work(choices: &[Shown], ends: (f64, f64)) -> Panel {
+fn work(variants: &[Shown], ends: (f64, f64)) -> Panel {
     let base = RELEASED[0].network().cost(RELEASED[0].side).million_macs();
     let step = Coefficients::PAPER.work_per_step();
     let tenths = (ends.0 * 10.0).ceil() as i32..=(ends.1 * 10.0).floor() as i32;
@@ -173,7 +173,7 @@ fn work(choices: &[Shown], ends: (f64, f64)) -> Panel {
     };
     let macs = |released: &Released| Sized::new(released.network(), released.side).cost.million_macs();
     let unjoined = |family| Series { joined: false, name: String::new(), ..released(family, macs) };
-    let shipped = of_choices(choices, |choice| Some(Point::new(choice.phi, choice.million_macs, "")));
+    let shipped = of_choices(variants, |variant| Some(Point::new(variant.phi, variant.million_macs, "")));
     let named = |million: f64| match million {
         ..1e3 => format!("{million:.0} M"),
         _ => format!("{:.0} G", million / 1e3),
@@ -183,10 +183,10 @@ fn work(choices: &[Shown], ends: (f64, f64)) -> Panel {
 }
 
 /// What was measured on this machine; nothing where nothing was.
-fn time(choices: &[Shown], threads: usize) -> Option<Panel> {
-    let series = of_choices(choices, |choice| {
-        let ms = choice.total_ms?;
-        Some(Point::new(choice.phi, ms, format!("{ms:.0}")))
+fn time(variants: &[Shown], threads: usize) -> Option<Panel> {
+    let series = of_choices(variants, |variant| {
+        let ms = variant.total_ms?;
+        Some(Point::new(variant.phi, ms, format!("{ms:.0}")))
     });
     let times = || series.points.iter().map(|point| point.y);
     let (least, most) = (times().reduce(f64::min)?, times().reduce(f64::max)?);

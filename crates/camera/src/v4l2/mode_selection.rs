@@ -54,14 +54,14 @@ pub struct Wish {
 
 /// A mode with the interval to ask for.
 #[derive(Clone, Debug, PartialEq)]
-pub struct Choice {
+pub struct SelectedMode {
     pub fourcc: FourCc,
     pub size: Size,
     /// Nothing where the driver does not tell which it has.
     pub interval: Option<Interval>,
 }
 
-impl Choice {
+impl SelectedMode {
     fn fps(&self) -> f64 {
         self.interval.map_or(FLUENT_FPS, fps)
     }
@@ -102,7 +102,7 @@ impl Choice {
     }
 }
 
-impl std::fmt::Display for Choice {
+impl std::fmt::Display for SelectedMode {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         write!(f, "{} {}", self.fourcc, self.size)?;
         match self.interval {
@@ -143,7 +143,7 @@ fn interval(intervals: &Intervals, enough: f64) -> Option<Interval> {
 }
 
 /// The best of `modes` and, of other formats, the next best; nothing where none is as the user asks.
-pub fn choose(modes: &[Mode], wish: &Wish) -> Option<(Choice, Option<Choice>)> {
+pub fn choose(modes: &[Mode], wish: &Wish) -> Option<(SelectedMode, Option<SelectedMode>)> {
     let wanted = |mode: &&Mode| {
         mode.fourcc.known().is_some()
             && wish.fourcc.is_none_or(|fourcc| fourcc == mode.fourcc)
@@ -151,12 +151,12 @@ pub fn choose(modes: &[Mode], wish: &Wish) -> Option<(Choice, Option<Choice>)> {
             && wish.height.is_none_or(|height| height == mode.size.height)
     };
     let enough = wish.fps.unwrap_or(ENOUGH_FPS);
-    let choice = |mode: &Mode| {
+    let selected = |mode: &Mode| {
         let interval = interval(&mode.intervals, enough);
-        Choice { fourcc: mode.fourcc, size: mode.size, interval }
+        SelectedMode { fourcc: mode.fourcc, size: mode.size, interval }
     };
-    let mut choices: Vec<Choice> = modes.iter().filter(wanted).map(choice).collect();
-    choices.sort_by_key(|choice| Reverse(choice.rank(wish))); // stable: the driver's first of equals
+    let mut choices: Vec<SelectedMode> = modes.iter().filter(wanted).map(selected).collect();
+    choices.sort_by_key(|selected| Reverse(selected.rank(wish))); // stable: the driver's first of equals
     let best = choices.first()?.clone();
     let others = || choices.iter().filter(|other| other.fourcc != best.fourcc);
     let second = others().find(|other| other.size == best.size).or_else(|| others().next()).cloned();

@@ -3,17 +3,17 @@ use std::sync::Arc;
 
 use phicam_kernels::{Kernels, Machine};
 
+use super::*;
 use crate::Settings as EngineSettings;
 use crate::Tract;
-use super::*;
 use phicam_engine::Engine;
 use phicam_model::catalog::Network;
 use phicam_model::efficientnet::{Family, Form, Padding, Storage, write_seeded};
 
 const SIDE: u32 = 33;
 
-/// A small network's choice, with its file in `folder`.
-fn choice(folder: &Path, storage: Storage, seed: u64) -> Choice {
+/// A small network's variant, with its file in `folder`.
+fn variant(folder: &Path, storage: Storage, seed: u64) -> Variant {
     let file = folder.join("seeded.onnx");
     let network = phicam_model::efficientnet::Network {
         classes: 10,
@@ -23,33 +23,33 @@ fn choice(folder: &Path, storage: Storage, seed: u64) -> Choice {
     let mut bytes = Vec::new();
     write_seeded(&network, form, seed, &mut bytes).unwrap();
     std::fs::write(&file, &bytes).unwrap();
-    let made = phicam_test_fixtures::choice("seeded", SIDE, 1.0, 50.0);
+    let made = phicam_test_fixtures::variant("seeded", SIDE, 1.0, 50.0);
     let network = Network { file, sha256: phicam_model::catalog::sha256(&bytes), ..(*made.network).clone() };
-    Choice { network: Arc::new(network), ..made }
+    Variant { network: Arc::new(network), ..made }
 }
 
 fn settings(kernels: &'static Kernels) -> EngineSettings {
     EngineSettings { threads: 1, kernels: Some(kernels), machine: Machine::default() }
 }
 
-fn kept(choice: &Choice, state: &Path, kernels: &'static Kernels) -> Kept {
-    Kept::of(choice, state, settings(kernels).of_kernels().unwrap()).unwrap()
+fn kept(variant: &Variant, state: &Path, kernels: &'static Kernels) -> Kept {
+    Kept::of(variant, state, settings(kernels).of_kernels().unwrap()).unwrap()
 }
 
 /// Scores of a picture from an engine that is opened for it; what it keeps is kept by then.
-fn scores(choice: &Choice, state: Option<&Path>, kernels: &'static Kernels) -> Vec<f32> {
-    let mut engine = Tract::open_with(choice, state, settings(kernels)).unwrap();
+fn scores(variant: &Variant, state: Option<&Path>, kernels: &'static Kernels) -> Vec<f32> {
+    let mut engine = Tract::open_with(variant, state, settings(kernels)).unwrap();
     engine.input().iter_mut().enumerate().for_each(|(place, value)| *value = (place as f32 * 0.37).sin());
     engine.infer().unwrap().to_vec()
 }
 
-/// A choice that was opened once, where it is kept, and its scores.
-fn opened(folder: &Path) -> (Choice, Kept, Vec<f32>) {
-    let choice = choice(folder, Storage::Half, 7);
-    let scores = scores(&choice, Some(folder), Kernels::best());
-    let kept = kept(&choice, folder, Kernels::best());
+/// A variant that was opened once, where it is kept, and its scores.
+fn opened(folder: &Path) -> (Variant, Kept, Vec<f32>) {
+    let variant = variant(folder, Storage::Half, 7);
+    let scores = scores(&variant, Some(folder), Kernels::best());
+    let kept = kept(&variant, folder, Kernels::best());
     assert!(kept.read().is_some());
-    (choice, kept, scores)
+    (variant, kept, scores)
 }
 
 /// Puts other bytes in a file's place that has the same length and time.
@@ -65,15 +65,15 @@ fn a_restart_gives_the_same_scores_bit_for_bit_and_does_not_read_the_model() {
     for kernels in Kernels::all() {
         for storage in [Storage::Half, Storage::Single] {
             let folder = tempfile::tempdir().unwrap();
-            let choice = choice(folder.path(), storage, 7);
-            let expected = scores(&choice, None, kernels);
+            let variant = variant(folder.path(), storage, 7);
+            let expected = scores(&variant, None, kernels);
             assert_eq!(std::fs::read_dir(folder.path()).unwrap().count(), 1, "kept without a folder for it");
-            assert_eq!(scores(&choice, Some(folder.path()), kernels), expected);
-            let model = std::fs::metadata(&choice.network.file).unwrap().len();
-            let packed = std::fs::metadata(kept(&choice, folder.path(), kernels).path).unwrap().len();
+            assert_eq!(scores(&variant, Some(folder.path()), kernels), expected);
+            let model = std::fs::metadata(&variant.network.file).unwrap().len();
+            let packed = std::fs::metadata(kept(&variant, folder.path(), kernels).path).unwrap().len();
             assert!(packed < model * 2, "{packed} bytes are kept of {model}"); // so narrow a network is a third padding
-            replace_unnoticed(&choice.network.file);
-            assert_eq!(scores(&choice, Some(folder.path()), kernels), expected, "{kernels:?}");
+            replace_unnoticed(&variant.network.file);
+            assert_eq!(scores(&variant, Some(folder.path()), kernels), expected, "{kernels:?}");
         }
     }
 }
@@ -81,27 +81,27 @@ fn a_restart_gives_the_same_scores_bit_for_bit_and_does_not_read_the_model() {
 #[test]
 fn a_model_that_changed_is_read_again() {
     let folder = tempfile::tempdir().unwrap();
-    let (mut choice, kept, before) = opened(folder.path());
+    let (mut variant, kept, before) = opened(folder.path());
     // The same hash, but the file is another than when it was checked: it is checked again.
-    std::fs::write(&choice.network.file, b"other bytes").unwrap();
-    let refused = Tract::open_with(&choice, Some(folder.path()), settings(Kernels::best())).err().unwrap();
+    std::fs::write(&variant.network.file, b"other bytes").unwrap();
+    let refused = Tract::open_with(&variant, Some(folder.path()), settings(Kernels::best())).err().unwrap();
     assert!(refused.to_string().contains("SHA-256"), "{refused}");
     assert!(kept.path.exists());
-    choice = self::choice(folder.path(), Storage::Half, 8);
-    assert_ne!(scores(&choice, Some(folder.path()), Kernels::best()), before);
-    std::fs::remove_file(&choice.network.file).unwrap();
-    assert!(Tract::open_with(&choice, Some(folder.path()), settings(Kernels::best())).is_err(), "there is no model");
+    variant = self::variant(folder.path(), Storage::Half, 8);
+    assert_ne!(scores(&variant, Some(folder.path()), Kernels::best()), before);
+    std::fs::remove_file(&variant.network.file).unwrap();
+    assert!(Tract::open_with(&variant, Some(folder.path()), settings(Kernels::best())).is_err(), "there is no model");
 }
 
 #[test]
 fn what_was_kept_by_another_program_or_for_another_cpu_or_model_is_packed_anew() {
     let folder = tempfile::tempdir().unwrap();
-    let (choice, kept, expected) = opened(folder.path());
+    let (variant, kept, expected) = opened(folder.path());
     let whole = std::fs::read(&kept.path).unwrap();
     for (what, other) in [
         (env!("CARGO_PKG_VERSION"), "9.9.9"),
         (&*format!("{:?}", Kernels::best()), "mmx"),
-        (&choice.network.sha256[..], &"5".repeat(64)[..]),
+        (&variant.network.sha256[..], &"5".repeat(64)[..]),
         ("@ 33", "@ 34"),
     ] {
         assert!(kept.key.contains(what), "{} lacks {what}", kept.key);
@@ -110,7 +110,7 @@ fn what_was_kept_by_another_program_or_for_another_cpu_or_model_is_packed_anew()
         let rest = &whole[MAGIC.len() + 4 + kept.key.len()..];
         std::fs::write(&kept.path, [&MAGIC[..], &length, key.as_bytes(), rest].concat()).unwrap();
         assert!(matches!(kept.read_whole(), Err(Refused::Other)), "{key}");
-        assert_eq!(scores(&choice, Some(folder.path()), Kernels::best()), expected);
+        assert_eq!(scores(&variant, Some(folder.path()), Kernels::best()), expected);
         assert_eq!(std::fs::read(&kept.path).unwrap(), whole, "not replaced");
     }
 }
@@ -118,7 +118,7 @@ fn what_was_kept_by_another_program_or_for_another_cpu_or_model_is_packed_anew()
 #[test]
 fn damage_is_refused_whatever_it_is_and_mended_by_the_next_start() {
     let folder = tempfile::tempdir().unwrap();
-    let (choice, kept, expected) = opened(folder.path());
+    let (variant, kept, expected) = opened(folder.path());
     let whole = std::fs::read(&kept.path).unwrap();
     let flipped = |place: usize| {
         let mut bytes = whole.clone();
@@ -146,7 +146,7 @@ fn damage_is_refused_whatever_it_is_and_mended_by_the_next_start() {
     ] {
         std::fs::write(&kept.path, damage).unwrap();
         assert!(matches!(kept.read_whole(), Err(Refused::Damaged(_))), "{what}");
-        assert_eq!(scores(&choice, Some(folder.path()), Kernels::best()), expected, "{what}");
+        assert_eq!(scores(&variant, Some(folder.path()), Kernels::best()), expected, "{what}");
         assert_eq!(std::fs::read(&kept.path).unwrap(), whole, "{what}: not mended");
     }
 }
@@ -182,28 +182,28 @@ fn no_change_of_any_bytes_is_taken_for_the_whole() {
 #[test]
 fn a_folder_that_cannot_be_written_keeps_nobody_from_an_answer() {
     let folder = tempfile::tempdir().unwrap();
-    let choice = choice(folder.path(), Storage::Half, 7);
-    let expected = scores(&choice, None, Kernels::best());
-    for state in [&*choice.network.file, Path::new("/dev/null"), Path::new("/proc/nowhere")] {
-        assert_eq!(scores(&choice, Some(state), Kernels::best()), expected, "{}", state.display());
+    let variant = variant(folder.path(), Storage::Half, 7);
+    let expected = scores(&variant, None, Kernels::best());
+    for state in [&*variant.network.file, Path::new("/dev/null"), Path::new("/proc/nowhere")] {
+        assert_eq!(scores(&variant, Some(state), Kernels::best()), expected, "{}", state.display());
     }
     // A folder in the file's place.
-    let kept = kept(&choice, folder.path(), Kernels::best());
+    let kept = kept(&variant, folder.path(), Kernels::best());
     std::fs::create_dir_all(&kept.path).unwrap();
-    assert_eq!(scores(&choice, Some(folder.path()), Kernels::best()), expected);
+    assert_eq!(scores(&variant, Some(folder.path()), Kernels::best()), expected);
 }
 
 #[test]
 fn several_at_once_leave_one_whole_file() {
     let folder = tempfile::tempdir().unwrap();
-    let choice = choice(folder.path(), Storage::Half, 7);
-    let expected = scores(&choice, None, Kernels::best());
+    let variant = variant(folder.path(), Storage::Half, 7);
+    let expected = scores(&variant, None, Kernels::best());
     std::thread::scope(|scope| {
         for _ in 0..4 {
-            scope.spawn(|| assert_eq!(scores(&choice, Some(folder.path()), Kernels::best()), expected));
+            scope.spawn(|| assert_eq!(scores(&variant, Some(folder.path()), Kernels::best()), expected));
         }
     });
-    assert!(kept(&choice, folder.path(), Kernels::best()).read().is_some());
+    assert!(kept(&variant, folder.path(), Kernels::best()).read().is_some());
     assert_eq!(std::fs::read_dir(folder.path().join(FOLDER)).unwrap().count(), 1);
 }
 
@@ -237,9 +237,9 @@ fn the_oldest_beyond_the_limit_go_and_what_was_abandoned_and_nothing_else() {
 #[test]
 fn a_picture_allocates_nothing_be_the_program_packed_now_or_before() {
     let folder = tempfile::tempdir().unwrap();
-    let (choice, ..) = opened(folder.path());
+    let (variant, ..) = opened(folder.path());
     for state in [None, Some(folder.path())] {
-        let mut engine = Tract::open_with(&choice, state, settings(Kernels::best())).unwrap();
+        let mut engine = Tract::open_with(&variant, state, settings(Kernels::best())).unwrap();
         engine.infer().unwrap();
         let memory = allocation_counter::measure(|| {
             for _ in 0..3 {

@@ -15,8 +15,9 @@ pub struct CatalogFile {
     pub input: BTreeMap<String, Contract>,
     #[serde(default)]
     pub network: BTreeMap<String, NetworkEntry>,
-    #[serde(default)]
-    pub choice: Vec<ChoiceEntry>,
+    /// `choice` is the name of releases before 0.2, which catalogs of user models may still have.
+    #[serde(default, alias = "choice")]
+    pub variant: Vec<VariantEntry>,
 }
 
 #[derive(Clone, Debug, Deserialize, Serialize)]
@@ -41,7 +42,7 @@ pub struct NetworkEntry {
 
 #[derive(Clone, Debug, Deserialize, Serialize)]
 #[serde(deny_unknown_fields)]
-pub struct ChoiceEntry {
+pub struct VariantEntry {
     pub name: String,
     pub network: String,
     pub input: String,

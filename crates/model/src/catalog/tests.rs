@@ -23,7 +23,7 @@ licence = "Apache-2.0"
 source = "test"
 "#;
 const CHOICE: &str = r#"
-[[choice]]
+[[variant]]
 name = "lite0@192"
 network = "lite0"
 input = "lite"
@@ -47,9 +47,9 @@ fn refusal(text: String) -> String {
 #[test]
 fn a_whole_catalog_is_read() {
     let catalog = read(&[INPUT, NETWORK, CHOICE].concat()).unwrap();
-    let choice = catalog.choice("lite0@192").unwrap();
-    assert_eq!((choice.side, choice.input.crop), (192, Crop::Border(32)));
-    assert!(choice.network.file.ends_with("imagenet/lite0.onnx"));
+    let variant = catalog.variant("lite0@192").unwrap();
+    assert_eq!((variant.side, variant.input.crop), (192, Crop::Border(32)));
+    assert!(variant.network.file.ends_with("imagenet/lite0.onnx"));
 }
 
 #[test]
@@ -77,7 +77,7 @@ fn a_slip_in_any_table_is_named() {
         assert!(message.contains(said), "{bad}: {message}");
     }
     assert!(refusal([INPUT, NETWORK, CHOICE, CHOICE].concat()).contains("`lite0@192` is there twice"));
-    assert!(refusal([INPUT, NETWORK].concat()).contains("no [[choice]]"));
+    assert!(refusal([INPUT, NETWORK].concat()).contains("no [[variant]]"));
 }
 
 #[test]

@@ -5,11 +5,11 @@ use std::path::{Path, PathBuf};
 
 use log::info;
 
-use super::schema::{CatalogFile, ChoiceEntry, NetworkEntry};
+use super::schema::{CatalogFile, NetworkEntry, VariantEntry};
 use super::{ADDED, Catalog, CatalogError, Contract, Crop, Filter, Layout};
 use phicam_platform::paths::replace_file;
 
-/// A network that is to be added, with its choices.
+/// A network that is to be added, with its variants.
 #[derive(Clone, Debug)]
 pub struct Addition {
     pub name: String,
@@ -17,7 +17,7 @@ pub struct Addition {
     pub network: NetworkEntry,
     /// What its pictures must be made like, at each side: a name for it, and itself.
     pub inputs: Vec<(String, Contract)>,
-    pub choices: Vec<ChoiceEntry>,
+    pub variants: Vec<VariantEntry>,
 }
 
 /// Where added networks are kept.
@@ -84,21 +84,21 @@ impl Lock {
             take_out(catalog, &addition.name);
             catalog.input.extend(addition.inputs);
             catalog.network.insert(addition.name, addition.network);
-            catalog.choice.extend(addition.choices);
+            catalog.variant.extend(addition.variants);
         })
     }
 
-    /// Takes a network and its choices out; says whether it was there.
+    /// Takes a network and its variants out; says whether it was there.
     pub fn remove(&self, name: &str) -> Result<bool, CatalogError> {
         let mut there = false;
         self.change(|catalog| there = take_out(catalog, name))?;
         Ok(there)
     }
 
-    /// Says something of the accuracy of an added choice that is no figure to compare.
-    pub fn remark(&self, choice: &str, source: &str) -> Result<(), CatalogError> {
+    /// Says something of the accuracy of an added variant that is no figure to compare.
+    pub fn remark(&self, variant: &str, source: &str) -> Result<(), CatalogError> {
         self.change(|catalog| {
-            let entries = catalog.choice.iter_mut().filter(|entry| entry.name == choice);
+            let entries = catalog.variant.iter_mut().filter(|entry| entry.name == variant);
             entries.for_each(|entry| entry.top1_source = source.into());
         })
     }
@@ -133,7 +133,7 @@ impl Lock {
         let mut catalog = self.read()?;
         change(&mut catalog);
         let unwritable = |cause: std::io::Error| CatalogError::Unwritable { path: path.clone(), cause };
-        if catalog.choice.is_empty() {
+        if catalog.variant.is_empty() {
             return if path.exists() { std::fs::remove_file(&path).map_err(unwritable) } else { Ok(()) };
         }
         let text = toml::to_string_pretty(&catalog).map_err(|error| unwritable(std::io::Error::other(error)))?;
@@ -144,10 +144,10 @@ impl Lock {
     }
 }
 
-/// Takes a network, its choices, and the inputs that nobody else needs out of `catalog`.
+/// Takes a network, its variants, and the inputs that nobody else needs out of `catalog`.
 fn take_out(catalog: &mut CatalogFile, name: &str) -> bool {
-    catalog.choice.retain(|choice| choice.network != name);
-    let used: Vec<String> = catalog.choice.iter().map(|choice| choice.input.clone()).collect();
+    catalog.variant.retain(|variant| variant.network != name);
+    let used: Vec<String> = catalog.variant.iter().map(|variant| variant.input.clone()).collect();
     catalog.input.retain(|input, _| used.contains(input));
     catalog.network.remove(name).is_some()
 }

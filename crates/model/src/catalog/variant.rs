@@ -1,10 +1,10 @@
-//! What a choice says of itself, and whether it agrees with itself.
+//! What a variant says of itself, and whether it agrees with itself.
 
 use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use super::{Choice, Colour, Contract, Crop, Filter, Layout, Network};
+use super::{Colour, Contract, Crop, Filter, Layout, Network, Variant};
 use crate::efficientnet::Scaled;
 use crate::efficientnet::compound_scaling::Phi;
 
@@ -13,7 +13,7 @@ pub const SIDES: std::ops::RangeInclusive<u32> = 32..=2048;
 /// Work of one picture beyond which nothing here could run it, in million multiply-accumulates: 26 times B7's.
 pub const MOST_MILLION_MACS: f64 = 1e6;
 
-impl Choice {
+impl Variant {
     /// What tells another process of this program which it is.
     pub fn as_arguments(&self) -> Vec<OsString> {
         if self.own_folder().is_some() {
@@ -24,7 +24,7 @@ impl Choice {
         vec!["--model".into(), self.name.clone().into()]
     }
 
-    /// The folder of a file that is in no catalog (see [`Choice::of_file`]); [`Choice::as_arguments`] names it from there.
+    /// The folder of a file that is in no catalog (see [`Variant::of_file`]); [`Variant::as_arguments`] names it from there.
     pub fn own_folder(&self) -> Option<&Path> {
         self.network.labels.as_os_str().is_empty().then(|| self.network.file.parent()).flatten()
     }
@@ -42,7 +42,7 @@ impl Choice {
         layout: Layout,
         scaled: Option<Scaled>,
         million_macs: f64,
-    ) -> Choice {
+    ) -> Variant {
         let name = path.file_stem().unwrap_or_default().to_string_lossy().into_owned();
         let network = Network {
             name: name.clone(),
@@ -57,7 +57,7 @@ impl Choice {
         };
         let (crop, filter) = (Crop::Border(32), Filter::Bicubic);
         let input = Contract { colour: Colour::Rgb, layout, crop, filter, mean: [0.0; 3], scale: [255.0; 3] };
-        Choice {
+        Variant {
             name: format!("{name}@{side}"),
             network: Arc::new(network),
             input: Arc::new(input),
@@ -72,7 +72,7 @@ impl Choice {
 
     /// φ and the name follow from depth, width and side: a catalog that says otherwise has a slip in it.
     pub(super) fn check(&self) -> Result<(), String> {
-        let Choice { side, phi, million_macs, top1_percent, .. } = *self;
+        let Variant { side, phi, million_macs, top1_percent, .. } = *self;
         if !SIDES.contains(&side) {
             return Err(format!("side is {side}, expected {} to {}", SIDES.start(), SIDES.end()));
         }

@@ -152,8 +152,8 @@ impl Column<'_> {
             self.say(INK, format_args!("{:.0} % {label}", guess.probability * 100.0));
             self.bar(guess.probability);
         }
-        self.say(ACCENT, format_args!("{}", model.choice.name));
-        self.say(ACCENT, format_args!("{}", model.choice.phi_in_words()));
+        self.say(ACCENT, format_args!("{}", model.variant.name));
+        self.say(ACCENT, format_args!("{}", model.variant.phi_in_words()));
         self.say(QUIET, format_args!("{:.1} ms", answer.times.total_ms()));
         self.age(scene, Some(answer));
     }

@@ -25,7 +25,7 @@ fn answer(frame: &Frame, label: &str, sure: bool) -> Answer {
     let labels = Labels::parse(format!("{label}\nhen\ncastle\n").as_bytes(), "l".as_ref()).unwrap();
     let settings = Settings { unsure_below: 0.9, ..Settings::default() };
     let scores = if sure { [9.0, 0.0, 0.0] } else { [0.1, 0.0, 0.0] };
-    let choice = phicam_test_fixtures::choice("lite2", 320, 1175.2, 77.8);
+    let variant = phicam_test_fixtures::variant("lite2", 320, 1175.2, 77.8);
     Answer {
         frame: 0,
         source: None,
@@ -33,7 +33,7 @@ fn answer(frame: &Frame, label: &str, sure: bool) -> Answer {
         guesses: Guesser::new(settings, 3).guess(&scores, frame.captured, 0),
         frame_size: frame.size(),
         seen: Rect { left: 110, top: 30, width: 420, height: 420 },
-        model: Arc::new(Model { choice, way: Way::tract(2), engine_detail: String::new(), labels }),
+        model: Arc::new(Model { variant, way: Way::tract(2), engine_detail: String::new(), labels }),
         times: Times::default(),
     }
 }
@@ -160,7 +160,7 @@ impl Dice {
         self.0 % sides
     }
 
-    fn choice<T: Clone>(&mut self, from: &[T]) -> T {
+    fn variant<T: Clone>(&mut self, from: &[T]) -> T {
         from[self.below(from.len() as u64) as usize].clone()
     }
 }
@@ -192,7 +192,7 @@ impl Changing {
         let mut dice = Dice(0x9e3779b97f4a7c15);
         let sizes = [Size::new(64, 48), Size::new(160, 90), Size::new(30, 90)];
         let sources = [None, None, Some("a.jpg")];
-        let frames = (0..12).map(|n| grey_frame(dice.choice(&sizes), n, dice.choice(&sources))).collect();
+        let frames = (0..12).map(|n| grey_frame(dice.variant(&sizes), n, dice.variant(&sources))).collect();
         let (start, faults) = (Instant::now(), Faults::default());
         Changing { dice, frames, frame: None, answer: None, notice: None, stale: None, faults, start }
     }
@@ -204,12 +204,12 @@ impl Changing {
         let stale = [None, None, Some(Stale { age_s: 2, dim: false }), Some(Stale { age_s: 7, dim: true })];
         let dice = &mut self.dice;
         match dice.below(6) {
-            0 | 1 => self.frame = Some(dice.choice(&self.frames)),
-            2 => self.notice = dice.choice(&notices),
-            3 => self.stale = dice.choice(&stale),
-            4 => drop(self.faults.set(dice.choice(&[Fault::Camera, Fault::Hot]), dice.choice(&words))),
+            0 | 1 => self.frame = Some(dice.variant(&self.frames)),
+            2 => self.notice = dice.variant(&notices),
+            3 => self.stale = dice.variant(&stale),
+            4 => drop(self.faults.set(dice.variant(&[Fault::Camera, Fault::Hot]), dice.variant(&words))),
             _ => {
-                let (of, label, sure) = (dice.choice(&self.frames), dice.choice(&labels), dice.below(3) > 0);
+                let (of, label, sure) = (dice.variant(&self.frames), dice.variant(&labels), dice.below(3) > 0);
                 let mut new = answer(&of, label, sure);
                 new.seen = Rect { left: 5, top: 3, width: 20, height: 20 + dice.below(20) as u32 };
                 new.times.infer_ms = dice.below(3) as f64;

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use phicam_engine::latency::Stage;
 use phicam_engine::{Name, Precision, Way};
-use phicam_model::catalog::Choice;
+use phicam_model::catalog::Variant;
 use phicam_policy::measurement::Measurement;
 use phicam_policy::picker::Work;
 use phicam_policy::sampling::Effort;
@@ -61,7 +61,7 @@ pub struct Device {
     pub kind: Kind,
     pub ways: Vec<Way>,
     laws: BTreeMap<Way, Law>,
-    /// Sizes that are off, by engine and position among the choices.
+    /// Sizes that are off, by engine and position among the variants.
     odd: BTreeMap<(Name, usize), f64>,
     memory: Memory,
     load_ms: f64,
@@ -81,15 +81,15 @@ struct Memory {
 const UNIT: (f64, f64) = (385.2, 6.74);
 
 impl Device {
-    /// Drawn from a seed, to run `choices`.
-    pub fn draw(seed: u64, choices: &[Choice]) -> Device {
+    /// Drawn from a seed, to run `variants`.
+    pub fn draw(seed: u64, variants: &[Variant]) -> Device {
         let mut random = Random::new(seed);
         let kind = Kind::draw(&mut random);
         let unit_ms = random.log_between(4.0, 400.0);
         let engines = [Name::Tract, Name::OnnxRuntime, Name::Cuda];
         let precisions = [Precision::F32, Precision::F16, Precision::Int8];
         let (engines, precisions) = (&engines[..=random.below(3)], &precisions[..=random.below(3)]);
-        let macs = || choices.iter().map(|choice| choice.million_macs);
+        let macs = || variants.iter().map(|variant| variant.million_macs);
         let (least, most) = (macs().fold(f64::INFINITY, f64::min), macs().fold(0.0, f64::max));
         let (mut laws, mut odd, mut ways) = (BTreeMap::new(), BTreeMap::new(), Vec::new());
         for &engine in engines {
@@ -101,7 +101,7 @@ impl Device {
                 (kind == Kind::Cliff).then(|| (random.log_between(least * 1.5, most), random.between(1.5, 3.0)));
             if kind == Kind::NonMonotone {
                 for _ in 0..=random.below(2) {
-                    odd.insert((engine, random.below(choices.len())), random.log_between(0.5, 2.0));
+                    odd.insert((engine, random.below(variants.len())), random.log_between(0.5, 2.0));
                 }
             }
             for &precision in precisions {
@@ -133,7 +133,7 @@ impl Device {
         Device { kind, ways, laws, odd, memory, load_ms: 50.0 + 5.0 * unit_ms, noise, clock_s: 0.0, measurements: 0 }
     }
 
-    /// The true median of the choice at that position, when nothing disturbs.
+    /// The true median of the variant at that position, when nothing disturbs.
     pub fn median_ms(&self, at: usize, work: &Work, way: Way) -> f64 {
         let Law { fixed_ms, per_million_macs, per_million_activations, cliff } = self.laws[&way];
         let line = |macs: f64, share: f64| {
@@ -153,19 +153,19 @@ impl Device {
     }
 
     /// Resident memory.
-    pub fn rss_mib(&self, choice: &Choice, work: &Work, way: Way) -> f64 {
+    pub fn rss_mib(&self, variant: &Variant, work: &Work, way: Way) -> f64 {
         let bytes = match way.precision {
             Precision::F32 => 1.0,
             Precision::F16 => 0.5,
             Precision::Int8 => 0.25,
         };
-        let parameters = self.memory.mib_per_million_parameters * choice.network.million_parameters;
+        let parameters = self.memory.mib_per_million_parameters * variant.network.million_parameters;
         let activations = work.million_activations.unwrap_or(work.million_macs / 60.0);
         self.memory.base_mib + bytes * (parameters + self.memory.mib_per_million_activations * activations)
     }
 
     /// What the picker gets to see: samples, put through the percentiles that `bench` uses.
-    pub fn measure(&mut self, at: usize, choice: &Choice, work: &Work, way: Way, effort: Effort) -> Measurement {
+    pub fn measure(&mut self, at: usize, variant: &Variant, work: &Work, way: Way, effort: Effort) -> Measurement {
         self.measurements += 1;
         let median_ms = self.median_ms(at, work, way);
         self.clock_s += self.load_ms / 1e3;
@@ -186,8 +186,8 @@ impl Device {
         }
         let total_ms = stage.percentiles().expect("an effort has at least one frame");
         Measurement {
-            model: choice.name.clone(),
-            phi: choice.phi,
+            model: variant.name.clone(),
+            phi: variant.phi,
             way,
             engine_detail: String::new(),
             frames: stage.count(),
@@ -197,7 +197,7 @@ impl Device {
             total_ms,
             load_ms: self.load_ms,
             first_ms: total_ms.p50,
-            rss_mib: self.rss_mib(choice, work, way),
+            rss_mib: self.rss_mib(variant, work, way),
             stages_ms: BTreeMap::new(),
         }
     }

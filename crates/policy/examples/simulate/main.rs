@@ -7,7 +7,6 @@ use anyhow::Context;
 use clap::Parser;
 use serde_json::{Value, json};
 
-mod choices;
 mod device;
 mod load;
 mod noise;
@@ -16,6 +15,7 @@ mod random;
 mod real;
 mod report;
 mod trial;
+mod variants;
 
 /// Simulates devices under the picker, and says how often it picks what it should.
 #[derive(Parser)]
@@ -39,8 +39,8 @@ struct Args {
 
 fn main() -> anyhow::Result<()> {
     let args = Args::parse();
-    let shipped = trial::Offer::new("shipped", choices::shipped()?);
-    let family = trial::Offer::new("family", choices::family());
+    let shipped = trial::Offer::new("shipped", variants::shipped()?);
+    let family = trial::Offer::new("family", variants::family());
     let mut report = json!({ "seed": args.seed, "devices": args.devices });
     for (offer, count) in [(&shipped, args.devices), (&family, args.devices / 5)] {
         report[offer.name] = report::of_trials(&trials(args.seed, count, offer));

@@ -1,14 +1,14 @@
 //! What should be picked by whoever knows the true law: the same rules for ties, room and precisions.
 
 use phicam_engine::Way;
-use phicam_model::catalog::Choice;
+use phicam_model::catalog::Variant;
 use phicam_policy::budget::Budget;
 use phicam_policy::picker::{LINE_MIB, LINE_SHARE, Worth, uncertainty_points};
 
-/// What is true of a choice in a way.
+/// What is true of a variant in a way.
 #[derive(Clone, Copy)]
 pub struct Truth {
-    /// Position among the choices.
+    /// Position among the variants.
     pub at: usize,
     pub way: Way,
     pub p95_ms: f64,
@@ -16,26 +16,26 @@ pub struct Truth {
 }
 
 /// The right pick: position in `truths`. Nothing where nothing fits.
-pub fn decide(choices: &[Choice], truths: &[Truth], budget: Budget) -> Option<usize> {
+pub fn decide(variants: &[Variant], truths: &[Truth], budget: Budget) -> Option<usize> {
     let within = |value: f64, limit: Option<f64>| limit.is_none_or(|limit| value <= limit);
     let fits = |truth: &Truth| {
         within(truth.p95_ms * (1.0 + LINE_SHARE), budget.frame_ms)
             && within(truth.rss_mib + LINE_MIB, budget.memory_mib)
-            && within(choices[truth.at].million_macs, budget.million_macs)
+            && within(variants[truth.at].million_macs, budget.million_macs)
     };
-    let worth = |truth: &Truth| Worth::of(&choices[truth.at], truth.way, false);
+    let worth = |truth: &Truth| Worth::of(&variants[truth.at], truth.way, false);
     let fitting: Vec<usize> = (0..truths.len()).filter(|&number| fits(&truths[number])).collect();
     let best = *fitting.iter().max_by(|&&a, &&b| {
         let quicker = truths[b].p95_ms.total_cmp(&truths[a].p95_ms);
         worth(&truths[a]).compare(&worth(&truths[b])).then(quicker)
     })?;
     let as_good = fitting.into_iter().filter(|&other| {
-        let uncertainty = uncertainty_points(&choices[truths[best].at], &choices[truths[other].at]);
+        let uncertainty = uncertainty_points(&variants[truths[best].at], &variants[truths[other].at]);
         worth(&truths[best]).ties(&worth(&truths[other]), uncertainty)
     });
     let as_good: Vec<usize> = as_good.collect();
     let quickest_ms = as_good.iter().map(|&at| truths[at].p95_ms).fold(f64::INFINITY, f64::min);
-    let macs = |at: usize| choices[truths[at].at].million_macs;
+    let macs = |at: usize| variants[truths[at].at].million_macs;
     let as_quick = as_good.into_iter().filter(|&at| truths[at].p95_ms <= quickest_ms * AS_QUICK);
     as_quick.min_by(|&a, &b| macs(a).total_cmp(&macs(b)).then(truths[a].p95_ms.total_cmp(&truths[b].p95_ms)))
 }
@@ -48,19 +48,19 @@ pub const BOUNDARY: f64 = 0.02;
 
 /// Whether the right pick would be another if every time were 2 % more or less, or another as good takes within 2 % of
 /// its time.
-pub fn is_at_a_boundary(choices: &[Choice], truths: &[Truth], budget: Budget) -> bool {
+pub fn is_at_a_boundary(variants: &[Variant], truths: &[Truth], budget: Budget) -> bool {
     let at = |factor: f64| {
         let frame_ms = budget.frame_ms.map(|limit| limit * factor);
-        decide(choices, truths, Budget { frame_ms, ..budget })
+        decide(variants, truths, Budget { frame_ms, ..budget })
     };
     let (here, more, less) = (at(1.0), at(1.0 + BOUNDARY), at(1.0 - BOUNDARY));
     let close = here.is_some_and(|here| {
         let without = |other: usize| other != here;
         let others: Vec<Truth> = (0..truths.len()).filter(|&other| without(other)).map(|other| truths[other]).collect();
-        decide(choices, &others, budget).is_some_and(|second| {
+        decide(variants, &others, budget).is_some_and(|second| {
             let (a, b) = (truths[here], others[second]);
-            let uncertainty = uncertainty_points(&choices[a.at], &choices[b.at]);
-            let worth = |truth: &Truth| Worth::of(&choices[truth.at], truth.way, false);
+            let uncertainty = uncertainty_points(&variants[a.at], &variants[b.at]);
+            let worth = |truth: &Truth| Worth::of(&variants[truth.at], truth.way, false);
             let near = |ratio: f64, limit: f64| (ratio / limit - 1.0).abs() <= BOUNDARY;
             let ratio = b.p95_ms / a.p95_ms;
             let close = near(ratio, 1.0) || near(ratio, AS_QUICK) || near(ratio, 1.0 / AS_QUICK);
@@ -70,16 +70,18 @@ pub fn is_at_a_boundary(choices: &[Choice], truths: &[Truth], budget: Budget) ->
     here != more || here != less || close
 }
 
-/// The place of each choice in the list of those that no other beats (no more work, at least as accurate), by work; of
+/// The place of each variant in the list of those that no other beats (no more work, at least as accurate), by work; of
 /// one that is beaten, the place of the last that is no more accurate.
-pub fn steps(choices: &[Choice]) -> Vec<usize> {
-    let percent = |choice: &Choice| choice.top1_percent.unwrap_or_default();
-    let beaten = |choice: &Choice| {
-        choices.iter().any(|other| {
-            other.million_macs <= choice.million_macs && percent(other) >= percent(choice) && other.name != choice.name
+pub fn steps(variants: &[Variant]) -> Vec<usize> {
+    let percent = |variant: &Variant| variant.top1_percent.unwrap_or_default();
+    let beaten = |variant: &Variant| {
+        variants.iter().any(|other| {
+            other.million_macs <= variant.million_macs
+                && percent(other) >= percent(variant)
+                && other.name != variant.name
         })
     };
-    let mut kept: Vec<f64> = choices.iter().filter(|choice| !beaten(choice)).map(percent).collect();
+    let mut kept: Vec<f64> = variants.iter().filter(|variant| !beaten(variant)).map(percent).collect();
     kept.sort_by(f64::total_cmp);
-    choices.iter().map(|choice| kept.partition_point(|kept| *kept < percent(choice))).collect()
+    variants.iter().map(|variant| kept.partition_point(|kept| *kept < percent(variant))).collect()
 }

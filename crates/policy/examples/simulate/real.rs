@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use anyhow::Context;
 use phicam_engine::Way;
 use phicam_engine::latency::Percentiles;
-use phicam_model::catalog::Choice;
+use phicam_model::catalog::Variant;
 use phicam_model::efficientnet::{Family, Released, Scaled};
 use phicam_policy::budget::Budget;
 use phicam_policy::measurement::Measurement;
@@ -13,9 +13,9 @@ use phicam_policy::picker::{Law, Work, needed_ms, pick};
 use serde::Deserialize;
 use serde_json::{Value, json};
 
-use crate::choices::choice;
 use crate::oracle::{Truth, decide, is_at_a_boundary};
 use crate::report::{percent, quantile};
+use crate::variants::variant;
 
 #[derive(Deserialize)]
 struct Latency {
@@ -37,7 +37,7 @@ struct Accuracy {
 /// A device with the time a picture of each network.
 struct Device {
     name: String,
-    choices: Vec<Choice>,
+    variants: Vec<Variant>,
     work: Vec<Work>,
     ms: Vec<f64>,
 }
@@ -68,26 +68,26 @@ fn devices() -> anyhow::Result<Vec<Device>> {
             None if short == "b8" => Scaled { family: Family::B, width: 2.2, depth: 3.6 },
             None => continue,
         };
-        let made = choice(&row.model, Some(scaled), row.side, Some(row.giga_macs * 1e3), top1, "published");
+        let made = variant(&row.model, Some(scaled), row.side, Some(row.giga_macs * 1e3), top1, "published");
         let device = by_device.entry(row.device_and_software.clone()).or_insert_with(|| Device {
             name: row.device_and_software.clone(),
-            choices: Vec::new(),
+            variants: Vec::new(),
             work: Vec::new(),
             ms: Vec::new(),
         });
         device.work.push(Work::of(&made));
-        device.choices.push(made);
+        device.variants.push(made);
         device.ms.push(row.step_ms / row.batch);
     }
     Ok(by_device.into_values().collect())
 }
 
 /// As if it had been measured without any scatter.
-fn measured(choice: &Choice, ms: f64) -> Measurement {
+fn measured(variant: &Variant, ms: f64) -> Measurement {
     let total_ms = Percentiles { p50: ms, p95: ms, p99: ms, min: ms };
     Measurement {
-        model: choice.name.clone(),
-        phi: choice.phi,
+        model: variant.name.clone(),
+        phi: variant.phi,
         way: WAY,
         engine_detail: String::new(),
         frames: 1000,
@@ -122,7 +122,7 @@ pub fn report() -> anyhow::Result<Value> {
     for device in devices()? {
         let of_device = one(&device, &mut outcomes, &mut counts);
         devices_json.push(json!({
-            "device": device.name, "networks": device.choices.len(), "three_sizes_predict_within_percent_median": quantile(of_device.clone(), 0.5),
+            "device": device.name, "networks": device.variants.len(), "three_sizes_predict_within_percent_median": quantile(of_device.clone(), 0.5),
         }));
         errors.extend(of_device);
     }
@@ -148,54 +148,54 @@ pub fn report() -> anyhow::Result<Value> {
 
 /// The errors of prediction in percent; outcomes and numbers of measurements are added.
 fn one(device: &Device, outcomes: &mut Outcomes, counts: &mut Vec<f64>) -> Vec<f64> {
-    let Device { choices, work, ms, .. } = device;
+    let Device { variants, work, ms, .. } = device;
     let truths: Vec<Truth> = (0..ms.len()).map(|at| Truth { at, way: WAY, p95_ms: ms[at], rss_mib: 0.0 }).collect();
     let mut by_macs: Vec<usize> = (0..ms.len()).collect();
-    by_macs.sort_by(|&a, &b| choices[a].million_macs.total_cmp(&choices[b].million_macs));
+    by_macs.sort_by(|&a, &b| variants[a].million_macs.total_cmp(&variants[b].million_macs));
     let (first, last) = (by_macs[0], by_macs[by_macs.len() - 1]);
-    let middle_macs = (choices[first].million_macs * choices[last].million_macs).sqrt();
-    let off = |at: usize| (choices[at].million_macs / middle_macs).ln().abs();
+    let middle_macs = (variants[first].million_macs * variants[last].million_macs).sqrt();
+    let off = |at: usize| (variants[at].million_macs / middle_macs).ln().abs();
     let between = by_macs.iter().copied().min_by(|&a, &b| off(a).total_cmp(&off(b))).unwrap_or(first);
     let known = [first, between, last];
     let of_known: Vec<(Work, Measurement)> =
-        known.iter().map(|&at| (work[at], measured(&choices[at], ms[at]))).collect();
+        known.iter().map(|&at| (work[at], measured(&variants[at], ms[at]))).collect();
     let law = Law::through(of_known.iter().map(|(work, found)| (*work, found))).expect("three points");
     let guessed = |time: &dyn Fn(usize) -> f64| -> Vec<Truth> {
         let each = |truth: &Truth| Truth { p95_ms: time(truth.at), ..*truth };
         truths.iter().map(each).collect()
     };
     let by_law = guessed(&|at| if known.contains(&at) { ms[at] } else { law.p95_ms(&work[at]) });
-    let named = |name: &str| choices.iter().position(|choice| choice.network.name.ends_with(name)).unwrap_or(first);
+    let named = |name: &str| variants.iter().position(|variant| variant.network.name.ends_with(name)).unwrap_or(first);
     let (lite0, b0) = (named("lite0"), named("efficientnet_b0"));
-    let by_lite0 = guessed(&|at| ms[lite0] * choices[at].million_macs / choices[lite0].million_macs);
+    let by_lite0 = guessed(&|at| ms[lite0] * variants[at].million_macs / variants[lite0].million_macs);
     let extremes = ms.iter().fold((f64::INFINITY, 0.0f64), |(low, high), &ms| (low.min(ms), high.max(ms)));
     for step in 0..BUDGETS {
         let share = (step as f64 + 0.5) / BUDGETS as f64;
         let frame_ms = 0.5 * extremes.0 * (3.0 * extremes.1 / extremes.0).powf(share);
         let budget = Budget { frame_ms: Some(frame_ms), ..Budget::default() };
-        let right = decide(choices, &truths, budget);
-        let boundary = is_at_a_boundary(choices, &truths, budget);
-        let most_macs = frame_ms / needed_ms(1.0) * choices[b0].million_macs / ms[b0];
-        let table = by_macs.iter().rev().copied().find(|&at| choices[at].million_macs <= most_macs);
+        let right = decide(variants, &truths, budget);
+        let boundary = is_at_a_boundary(variants, &truths, budget);
+        let most_macs = frame_ms / needed_ms(1.0) * variants[b0].million_macs / ms[b0];
+        let table = by_macs.iter().rev().copied().find(|&at| variants[at].million_macs <= most_macs);
         let mut measurements = 0.0;
-        let all: Vec<&Choice> = choices.iter().collect();
+        let all: Vec<&Variant> = variants.iter().collect();
         let picked = pick(
             &all,
             &[WAY],
             budget,
             |_, _| None,
-            |choice, _, _| {
+            |variant, _, _| {
                 measurements += 1.0;
-                let at = choices.iter().position(|known| known.name == choice.name).unwrap_or_default();
-                Ok(measured(choice, ms[at]))
+                let at = variants.iter().position(|known| known.name == variant.name).unwrap_or_default();
+                Ok(measured(variant, ms[at]))
             },
         );
         counts.push(measurements);
-        let picked = picked.ok().and_then(|pick| choices.iter().position(|known| known.name == pick.choice.name));
+        let picked = picked.ok().and_then(|pick| variants.iter().position(|known| known.name == pick.variant.name));
         for (name, found) in [
             ("picker", picked),
-            ("three_sizes_and_no_more", decide(choices, &by_law, budget)),
-            ("proportional", decide(choices, &by_lite0, budget)),
+            ("three_sizes_and_no_more", decide(variants, &by_law, budget)),
+            ("proportional", decide(variants, &by_lite0, budget)),
             ("flops_table", table),
         ] {
             let over = found.is_some_and(|at| needed_ms(ms[at]) > 1.05 * frame_ms);

@@ -1,7 +1,7 @@
 //! One device and one budget: the real picker on samples, the baselines, and the oracle.
 
 use phicam_engine::Way;
-use phicam_model::catalog::Choice;
+use phicam_model::catalog::Variant;
 use phicam_policy::budget::Budget;
 use phicam_policy::picker::{GLANCE, LINE_SHARE, Pick, Work, needed_ms, pick};
 
@@ -12,7 +12,7 @@ use crate::random::Random;
 /// A set to choose from, with what is worked out once.
 pub struct Offer {
     pub name: &'static str,
-    pub choices: Vec<Choice>,
+    pub variants: Vec<Variant>,
     work: Vec<Work>,
     steps: Vec<usize>,
     /// Position of Lite0 at 224 pixels, and of B0 or what is nearest to it.
@@ -21,25 +21,25 @@ pub struct Offer {
 }
 
 impl Offer {
-    pub fn new(name: &'static str, choices: Vec<Choice>) -> Offer {
-        let work = choices.iter().map(Work::of).collect();
-        let steps = oracle::steps(&choices);
-        let named = |name: &str| choices.iter().position(|choice| choice.name == name);
+    pub fn new(name: &'static str, variants: Vec<Variant>) -> Offer {
+        let work = variants.iter().map(Work::of).collect();
+        let steps = oracle::steps(&variants);
+        let named = |name: &str| variants.iter().position(|variant| variant.name == name);
         let lite0 = named("lite0@224").unwrap_or_default();
         let b0 = named("b0@224").unwrap_or(lite0);
-        Offer { name, choices, work, steps, lite0, b0 }
+        Offer { name, variants, work, steps, lite0, b0 }
     }
 
-    /// Of a choice.
-    pub fn position(&self, choice: &Choice) -> usize {
-        self.choices.iter().position(|known| known.name == choice.name).unwrap_or_default()
+    /// Of a variant.
+    pub fn position(&self, variant: &Variant) -> usize {
+        self.variants.iter().position(|known| known.name == variant.name).unwrap_or_default()
     }
 }
 
 /// What somebody picked, beside what is right.
 #[derive(Clone, Copy, Debug)]
 pub struct Outcome {
-    /// The same choice in the same way; or nothing, rightly.
+    /// The same variant in the same way; or nothing, rightly.
     pub equal: bool,
     /// Places from the right one, upwards in accuracy; nothing where one of the two has none.
     pub steps: Option<i64>,
@@ -74,7 +74,7 @@ pub struct Drawn {
 impl Drawn {
     /// From `seed`.
     pub fn new(seed: u64, offer: &Offer) -> Drawn {
-        let device = Device::draw(seed, &offer.choices);
+        let device = Device::draw(seed, &offer.variants);
         let truths = truths(&device, offer);
         let budget = budget(&mut Random::new(seed ^ 0xB0D6_E700), &truths);
         Drawn { device, budget, truths }
@@ -82,22 +82,22 @@ impl Drawn {
 
     /// The real picker, measuring the device.
     pub fn pick(&mut self, offer: &Offer) -> Option<Pick> {
-        let all: Vec<&Choice> = offer.choices.iter().collect();
+        let all: Vec<&Variant> = offer.variants.iter().collect();
         let ways = self.device.ways.clone();
         let picked = pick(
             &all,
             &ways,
             self.budget,
             |_, _| None,
-            |choice, way, effort| {
-                let at = offer.position(choice);
-                Ok(self.device.measure(at, choice, &offer.work[at], way, effort))
+            |variant, way, effort| {
+                let at = offer.position(variant);
+                Ok(self.device.measure(at, variant, &offer.work[at], way, effort))
             },
         );
         picked.ok()
     }
 
-    /// Position of what is true of a choice in a way.
+    /// Position of what is true of a variant in a way.
     pub fn truth(&self, at: usize, way: Way) -> Option<usize> {
         self.truths.iter().position(|truth| truth.at == at && truth.way == way)
     }
@@ -105,16 +105,16 @@ impl Drawn {
 
 /// Draws device and budget from `seed`, and lets all pick.
 pub fn run(seed: u64, offer: &Offer) -> Trial {
-    let Offer { choices, work, .. } = offer;
+    let Offer { variants, work, .. } = offer;
     let mut drawn = Drawn::new(seed, offer);
     let budget = drawn.budget;
     let [proportional, table] =
         [proportional(&mut drawn, offer), by_table(&drawn.device, offer, &drawn.truths, budget)];
     (drawn.device.clock_s, drawn.device.measurements) = (0.0, 0);
     drawn.device.noise.cool();
-    let picked = drawn.pick(offer).and_then(|pick| drawn.truth(offer.position(&pick.choice), pick.way));
+    let picked = drawn.pick(offer).and_then(|pick| drawn.truth(offer.position(&pick.variant), pick.way));
     let Drawn { device, truths, .. } = drawn;
-    let right = decide(choices, &truths, budget);
+    let right = decide(variants, &truths, budget);
     let outcome = |picked: Option<usize>| {
         let step = |number: usize| offer.steps[truths[number].at] as i64;
         let over = picked
@@ -124,7 +124,7 @@ pub fn run(seed: u64, offer: &Offer) -> Trial {
     };
     Trial {
         kind: device.kind,
-        boundary: is_at_a_boundary(choices, &truths, budget),
+        boundary: is_at_a_boundary(variants, &truths, budget),
         picker: outcome(picked),
         proportional: outcome(proportional),
         table: outcome(table),
@@ -136,10 +136,10 @@ pub fn run(seed: u64, offer: &Offer) -> Trial {
 }
 
 fn truths(device: &Device, offer: &Offer) -> Vec<Truth> {
-    let Offer { choices, work, .. } = offer;
-    let each = (0..choices.len()).flat_map(|at| device.ways.iter().map(move |way| (at, *way)));
+    let Offer { variants, work, .. } = offer;
+    let each = (0..variants.len()).flat_map(|at| device.ways.iter().map(move |way| (at, *way)));
     each.map(|(at, way)| {
-        let (p95_ms, rss_mib) = (device.p95_ms(at, &work[at], way), device.rss_mib(&choices[at], &work[at], way));
+        let (p95_ms, rss_mib) = (device.p95_ms(at, &work[at], way), device.rss_mib(&variants[at], &work[at], way));
         Truth { at, way, p95_ms, rss_mib }
     })
     .collect()
@@ -160,34 +160,34 @@ fn budget(random: &mut Random, truths: &[Truth]) -> Budget {
 /// One measurement of Lite0 a way, the rest in proportion to work; memory it is told.
 fn proportional(drawn: &mut Drawn, offer: &Offer) -> Option<usize> {
     let Drawn { device, budget, truths } = drawn;
-    let Offer { choices, work, lite0, .. } = offer;
+    let Offer { variants, work, lite0, .. } = offer;
     let ways = device.ways.clone();
     let measured: Vec<f64> = ways
         .iter()
-        .map(|&way| device.measure(*lite0, &choices[*lite0], &work[*lite0], way, GLANCE).total_ms.p95)
+        .map(|&way| device.measure(*lite0, &variants[*lite0], &work[*lite0], way, GLANCE).total_ms.p95)
         .collect();
     let guessed: Vec<Truth> = truths
         .iter()
         .map(|truth| {
             let number = ways.iter().position(|way| *way == truth.way).unwrap_or_default();
-            let p95_ms = measured[number] * choices[truth.at].million_macs / choices[*lite0].million_macs;
+            let p95_ms = measured[number] * variants[truth.at].million_macs / variants[*lite0].million_macs;
             Truth { p95_ms, ..*truth }
         })
         .collect();
-    decide(choices, &guessed, *budget)
+    decide(variants, &guessed, *budget)
 }
 
 /// A device's MACs a millisecond, known from B0's median in the first way; the most work that this allows.
 fn by_table(device: &Device, offer: &Offer, truths: &[Truth], budget: Budget) -> Option<usize> {
-    let Offer { choices, work, b0, .. } = offer;
+    let Offer { variants, work, b0, .. } = offer;
     let way = device.ways[0];
-    let macs_a_ms = choices[*b0].million_macs / device.median_ms(*b0, &work[*b0], way);
+    let macs_a_ms = variants[*b0].million_macs / device.median_ms(*b0, &work[*b0], way);
     let most = macs_a_ms * budget.frame_ms.unwrap_or(f64::INFINITY) / (1.0 + LINE_SHARE);
     let fits = |truth: &Truth| {
         truth.way == way
-            && choices[truth.at].million_macs <= most
+            && variants[truth.at].million_macs <= most
             && budget.memory_mib.is_none_or(|limit| truth.rss_mib <= limit)
     };
-    let macs = |number: &usize| choices[truths[*number].at].million_macs;
+    let macs = |number: &usize| variants[truths[*number].at].million_macs;
     (0..truths.len()).filter(|number| fits(&truths[*number])).max_by(|a, b| macs(a).total_cmp(&macs(b)))
 }

@@ -1,6 +1,6 @@
 use super::*;
 
-/// Four choices of 40 to 10 ms, as a budget of 50 ms admits them.
+/// Four variants of 40 to 10 ms, as a budget of 50 ms admits them.
 fn rungs() -> Vec<Rung> {
     [40.0, 30.0, 20.0, 10.0].map(|p50_ms| Rung { p50_ms, p95_ms: p50_ms * 1.1, is_measured: true }).to_vec()
 }

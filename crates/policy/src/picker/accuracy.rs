@@ -1,9 +1,9 @@
-//! How accurate a choice is taken to be, and which differences nobody knows to be there.
+//! How accurate a variant is taken to be, and which differences nobody knows to be there.
 
 use std::cmp::Ordering;
 
 use phicam_engine::{Precision, Way};
-use phicam_model::catalog::Choice;
+use phicam_model::catalog::Variant;
 
 /// One standard error, in points, of the difference between two published accuracies. Both come from the same 50,000
 /// pictures of ImageNet's validation set, so only those count that one of the two gets right and the other wrong. Two
@@ -24,21 +24,21 @@ pub fn allowance_points(precision: Precision) -> f64 {
     }
 }
 
-/// How far apart two choices must be for the difference to be believed, in points: one standard error of it. Beyond
+/// How far apart two variants must be for the difference to be believed, in points: one standard error of it. Beyond
 /// that the better is the likelier one by five to one; below it, who is better is nearly a guess.
-pub fn uncertainty_points(a: &Choice, b: &Choice) -> f64 {
+pub fn uncertainty_points(a: &Variant, b: &Variant) -> f64 {
     if a.name == b.name {
         return 0.0;
     }
-    let is_estimate = |choice: &Choice| choice.top1_source.starts_with("estimate");
-    let [of_a, of_b] = [a, b].map(|choice| if is_estimate(choice) { ESTIMATE_POINTS } else { 0.0 });
+    let is_estimate = |variant: &Variant| variant.top1_source.starts_with("estimate");
+    let [of_a, of_b] = [a, b].map(|variant| if is_estimate(variant) { ESTIMATE_POINTS } else { 0.0 });
     // An estimate is told from its own network's published figure, which two sides of that network share.
     let apart = a.network.name != b.network.name || !(is_estimate(a) || is_estimate(b));
     let published = if apart { PUBLISHED_POINTS } else { 0.0 };
     (published * published + of_a * of_a + of_b * of_b).sqrt()
 }
 
-/// What a choice run in a precision is worth. Accuracy orders; where one of them has none that is known, work does, as
+/// What a variant run in a precision is worth. Accuracy orders; where one of them has none that is known, work does, as
 /// inside one network the larger side is the better one.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub enum Worth {
@@ -49,12 +49,12 @@ pub enum Worth {
 }
 
 impl Worth {
-    /// Of `choice` in that precision; `by_work` where accuracies are not all known.
-    pub fn of(choice: &Choice, way: Way, by_work: bool) -> Worth {
+    /// Of `variant` in that precision; `by_work` where accuracies are not all known.
+    pub fn of(variant: &Variant, way: Way, by_work: bool) -> Worth {
         let allowance = allowance_points(way.precision);
-        match choice.top1_percent {
+        match variant.top1_percent {
             Some(percent) if !by_work => Worth::Points(percent - allowance),
-            _ => Worth::Work(choice.million_macs, allowance),
+            _ => Worth::Work(variant.million_macs, allowance),
         }
     }
 
@@ -80,15 +80,15 @@ impl Worth {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use phicam_test_fixtures::choice;
+    use phicam_test_fixtures::variant;
 
-    fn estimate(network: &str, side: u32, million_macs: f64, top1_percent: f64) -> Choice {
-        Choice { top1_source: "estimate: …".into(), ..choice(network, side, million_macs, top1_percent) }
+    fn estimate(network: &str, side: u32, million_macs: f64, top1_percent: f64) -> Variant {
+        Variant { top1_source: "estimate: …".into(), ..variant(network, side, million_macs, top1_percent) }
     }
 
     #[test]
     fn estimates_are_less_certain_than_published_figures() {
-        let published = [choice("lite1", 240, 600.0, 76.67), choice("lite2", 260, 860.0, 77.47)];
+        let published = [variant("lite1", 240, 600.0, 76.67), variant("lite2", 260, 860.0, 77.47)];
         let estimates = [estimate("lite2", 240, 689.0, 77.4), estimate("lite2", 320, 1175.0, 77.8)];
         assert_eq!(uncertainty_points(&published[0], &published[1]), 0.14);
         assert_eq!(uncertainty_points(&published[1], &estimates[0]), 0.5);
@@ -100,7 +100,7 @@ mod tests {
     #[test]
     fn integers_cost_accuracy_and_half_precision_does_not() {
         let way = |precision| Way { precision, ..Way::tract(1) };
-        let of = |precision, by_work| Worth::of(&choice("lite0", 224, 385.0, 74.85), way(precision), by_work);
+        let of = |precision, by_work| Worth::of(&variant("lite0", 224, 385.0, 74.85), way(precision), by_work);
         for by_work in [false, true] {
             assert_eq!(of(Precision::F32, by_work).compare(&of(Precision::F16, by_work)), Ordering::Equal);
             assert_eq!(of(Precision::F32, by_work).compare(&of(Precision::Int8, by_work)), Ordering::Greater);
@@ -109,10 +109,10 @@ mod tests {
 
     #[test]
     fn where_an_accuracy_is_not_known_work_orders() {
-        let mut unknown = choice("birds", 224, 385.0, 0.0);
+        let mut unknown = variant("birds", 224, 385.0, 0.0);
         unknown.top1_percent = None;
-        let larger = Choice { million_macs: 600.0, ..unknown.clone() };
-        let [small, large] = [&unknown, &larger].map(|choice| Worth::of(choice, Way::tract(1), true));
+        let larger = Variant { million_macs: 600.0, ..unknown.clone() };
+        let [small, large] = [&unknown, &larger].map(|variant| Worth::of(variant, Way::tract(1), true));
         assert_eq!(large.compare(&small), Ordering::Greater);
         assert!(!large.ties(&small, 1.0));
     }

@@ -3,21 +3,21 @@
 use super::{Bound, Candidate, Pick, PickError, STAYS, Verdict, needed_mib, needed_ms};
 use crate::budget::Budget;
 use phicam_engine::Way;
-use phicam_model::catalog::Choice;
+use phicam_model::catalog::Variant;
 use phicam_model::efficientnet::compound_scaling::phi_of_macs;
 
 /// `budget 66 ms a frame, 512 MiB → lite1@240 (φ 0.36) by tract f32, 2 threads: 41.0 ms at p95, 71 MiB; the next,
 /// lite2@240, needs 71.0 ms of 66 beside the rest of the line`
 pub fn explain(pick: &Pick) -> String {
-    let (choice, found) = (&pick.choice, &pick.measurement);
+    let (variant, found) = (&pick.variant, &pick.measurement);
     let (p95_ms, rss_mib) = (found.total_ms.p95, found.rss_mib);
     let by = if has_several_ways(pick) { format!(" by {}", pick.way) } else { String::new() };
     let disturbed = if found.is_disturbed() { " beside other programs" } else { "" };
     format!(
         "budget {} → {} ({}){by}: {p95_ms:.1} ms at p95{disturbed}, {rss_mib:.0} MiB; {}{}{}",
         pick.budget,
-        choice.name,
-        choice.phi_in_words(),
+        variant.name,
+        variant.phi_in_words(),
         stays(pick),
         tie(pick),
         bound(pick)
@@ -47,7 +47,7 @@ fn stays(pick: &Pick) -> String {
 fn tie(pick: &Pick) -> String {
     let Some(best) = pick.tied_with.map(|at| &pick.candidates[at]) else { return String::new() };
     let ms = best.measurement.as_ref().map_or(f64::NAN, |found| found.total_ms.p95);
-    format!("as good as {}, which takes {ms:.1} ms, as far as anyone has measured; ", best.choice.name)
+    format!("as good as {}, which takes {ms:.1} ms, as far as anyone has measured; ", best.variant.name)
 }
 
 fn bound(pick: &Pick) -> String {
@@ -58,7 +58,7 @@ fn bound(pick: &Pick) -> String {
             format!("{} is the limit{}", pick.offer, afford.unwrap_or_default())
         }
         (_, Some(next)) => {
-            let name = &next.choice.name;
+            let name = &next.variant.name;
             let of = |limit: Option<f64>| (limit.unwrap_or_default() * 10.0).round() / 10.0;
             let (ms, mib) = (of(pick.budget.frame_ms), of(pick.budget.memory_mib));
             let next_is = match &next.verdict {
@@ -80,7 +80,7 @@ fn bound(pick: &Pick) -> String {
                     format!("needs more memory than {than}, for which {mib} MiB are not enough")
                 }
                 Verdict::TooMuchWork => {
-                    format!("needs {:.1} M MACs of {}", next.choice.million_macs, of(pick.budget.million_macs))
+                    format!("needs {:.1} M MACs of {}", next.variant.million_macs, of(pick.budget.million_macs))
                 }
                 Verdict::Failed(cause) => format!("cannot be run ({cause})"),
                 _ => "would take longer".into(),
@@ -108,15 +108,15 @@ pub fn nothing_fits(candidates: &[Candidate], budget: &Budget) -> PickError {
     let needs = match &smallest.measurement {
         Some(found) => {
             let (ms, mib) = (needed_ms(found.total_ms.p95).ceil(), needed_mib(found).ceil());
-            let macs = smallest.choice.million_macs.ceil(); // rounded up, all three: allowing that much must do
+            let macs = smallest.variant.million_macs.ceil(); // rounded up, all three: allowing that much must do
             format!("needs {ms:.0} ms a frame at p95, {macs:.0} M MACs and {mib:.0} MiB")
         }
-        None => format!("needs {:.1} M MACs", smallest.choice.million_macs),
+        None => format!("needs {:.1} M MACs", smallest.variant.million_macs),
     };
-    let Choice { name, .. } = &smallest.choice;
+    let Variant { name, .. } = &smallest.variant;
     PickError::NothingFits(format!(
         "no model fits the budget of {budget}: the smallest, {name} ({}), {needs}, with room for the rest of the line; \
          allow that much with --frame-ms, --flops or --memory",
-        smallest.choice.phi_in_words()
+        smallest.variant.phi_in_words()
     ))
 }

@@ -1,11 +1,11 @@
-//! What a choice needs of a budget, with room for the rest of the line, and how sure a measurement is of it.
+//! What a variant needs of a budget, with room for the rest of the line, and how sure a measurement is of it.
 
 use super::Verdict;
 use crate::budget::Budget;
 use crate::measurement::Measurement;
 use crate::sampling::Effort;
 
-/// Share of its time that a choice gets back from the budget for what runs beside it: thirty times a second a camera's
+/// Share of its time that a variant gets back from the budget for what runs beside it: thirty times a second a camera's
 /// picture is converted (2.4 ms for 1280×720 YUYV) and a screen drawn (1 to 2 ms), a tenth of one core on a desk, and on
 /// a board of four slower cores about the same share of all of them.
 pub const LINE_SHARE: f64 = 0.10;

@@ -20,7 +20,7 @@ pub fn holds(measurement: &Measurement, budget: &Budget) -> bool {
 impl Search {
     /// `name` by `way` was picked when the same was asked before; or nothing was.
     pub fn set_before(&mut self, before: Option<(&str, Way)>) {
-        let is = |at: &usize, (name, way)| self.candidates[*at].choice.name == name && self.candidates[*at].way == way;
+        let is = |at: &usize, (name, way)| self.candidates[*at].variant.name == name && self.candidates[*at].way == way;
         self.before = before.and_then(|before| (0..self.candidates.len()).find(|at| is(at, before)));
         for at in 0..self.candidates.len() {
             self.judge(at);
@@ -37,7 +37,7 @@ impl Search {
     fn factor(&self, at: usize) -> f64 {
         let Some(before) = self.before else { return 1.0 };
         let [this, that] = [at, before].map(|at| &self.candidates[at]);
-        let is_less = this.way == that.way && this.choice.million_macs <= that.choice.million_macs;
+        let is_less = this.way == that.way && this.variant.million_macs <= that.variant.million_macs;
         match self.compare(at, before) {
             _ if at == before => 1.0 / STAYS,
             Ordering::Greater if !is_less && !self.ties(at, before) => STAYS,

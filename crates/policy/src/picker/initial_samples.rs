@@ -18,7 +18,7 @@ impl Search {
         let of_way = || self.candidates.iter().filter(|candidate| candidate.way == way);
         let failed = || of_way().filter(|candidate| matches!(candidate.verdict, Verdict::Failed(_)));
         let networks = |of: &mut dyn Iterator<Item = &Candidate>| {
-            of.map(|candidate| candidate.choice.network.name.clone()).collect::<BTreeSet<_>>().len()
+            of.map(|candidate| candidate.variant.network.name.clone()).collect::<BTreeSet<_>>().len()
         };
         failed().count() >= FIRST_SIZES
             && networks(&mut failed()) >= networks(&mut of_way()).min(FIRST_SIZES)
@@ -29,8 +29,8 @@ impl Search {
     /// the work is shared, so it will be there as well. Not where another program disturbed any of what was timed with them:
     /// what is done in a moment may be quicker between two of its turns, and what takes longer is not.
     pub(super) fn more_threads_do_more(&self, way: Way) -> Option<usize> {
-        let measured = |of: Way, choice: &str| {
-            let is = |candidate: &&Candidate| candidate.way == of && candidate.choice.name == choice;
+        let measured = |of: Way, variant: &str| {
+            let is = |candidate: &&Candidate| candidate.way == of && candidate.variant.name == variant;
             self.candidates.iter().find(is)?.measurement.as_ref()
         };
         let least = self.candidates.iter().find(|candidate| candidate.way == way && candidate.measurement.is_some())?;
@@ -43,14 +43,14 @@ impl Search {
         let mut more = self.candidates.iter().map(|candidate| candidate.way).filter(|other| {
             (other.engine, other.precision) == (way.engine, way.precision) && other.threads > way.threads
         });
-        more.find(|more| measured(*more, &least.choice.name).is_some_and(is_quicker) && !is_disturbed(*more))
+        more.find(|more| measured(*more, &least.variant.name).is_some_and(is_quicker) && !is_disturbed(*more))
             .map(|more| more.threads)
     }
 
     /// The next of the sizes that a law needs first: the smallest, the largest plausible, one between.
     pub(super) fn first_of(&self, way: Way, limit_ms: f64) -> Option<usize> {
         let of_way: Vec<usize> = (0..self.candidates.len()).filter(|&at| self.candidates[at].way == way).collect();
-        let macs = |at: usize| self.candidates[at].choice.million_macs;
+        let macs = |at: usize| self.candidates[at].variant.million_macs;
         let measured: Vec<usize> =
             of_way.iter().copied().filter(|&at| self.candidates[at].measurement.is_some()).collect();
         let open: Vec<usize> = of_way
@@ -62,7 +62,8 @@ impl Search {
             [] => {
                 // A network of which one side failed will fail at others: its file is damaged, say.
                 let failed = |at: &usize| {
-                    let of = |other: &Candidate| other.choice.network.name == self.candidates[*at].choice.network.name;
+                    let of =
+                        |other: &Candidate| other.variant.network.name == self.candidates[*at].variant.network.name;
                     let failed = |other: &&Candidate| matches!(other.verdict, Verdict::Failed(_)) && other.way == way;
                     self.candidates.iter().filter(failed).any(of)
                 };

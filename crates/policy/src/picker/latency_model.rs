@@ -1,9 +1,9 @@
-//! Time as a law of work, t = a + b·work, fitted to what was measured of one way to run choices.
+//! Time as a law of work, t = a + b·work, fitted to what was measured of one way to run variants.
 
 use crate::measurement::Measurement;
-use phicam_model::catalog::Choice;
+use phicam_model::catalog::Variant;
 
-/// What a choice asks of whatever runs it.
+/// What a variant asks of whatever runs it.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Work {
     /// Multiply-accumulates of one picture.
@@ -15,9 +15,9 @@ pub struct Work {
 
 impl Work {
     /// Counted layer by layer.
-    pub fn of(choice: &Choice) -> Work {
-        let cost = choice.network.scaled.map(|scaled| scaled.network().cost(choice.side));
-        Work { million_macs: choice.million_macs, million_activations: cost.map(|cost| cost.million_activations()) }
+    pub fn of(variant: &Variant) -> Work {
+        let cost = variant.network.scaled.map(|scaled| scaled.network().cost(variant.side));
+        Work { million_macs: variant.million_macs, million_activations: cost.map(|cost| cost.million_activations()) }
     }
 }
 

@@ -87,7 +87,7 @@ impl Search {
     fn perhaps_cheaper(&self, at: usize, measured: &Measurement, found: Found, wander: f64) -> Option<Effort> {
         let apart = measured.total_ms.p95 / self.p95_ms(found.picked);
         // One with less work that takes longer is so by nature, or was disturbed.
-        let macs = |at: usize| self.candidates[at].choice.million_macs;
+        let macs = |at: usize| self.candidates[at].variant.million_macs;
         let expected_ms = self.law_of(at).map(|law| law.p50_ms(self.work(at)));
         let is_odd = macs(at) < macs(found.picked)
             && expected_ms.is_some_and(|expected_ms| measured.total_ms.p50 > expected_ms * ODD);

@@ -10,7 +10,7 @@ use super::{Candidate, Verdict};
 use crate::budget::Budget;
 use crate::sampling::Effort;
 use phicam_engine::Way;
-use phicam_model::catalog::Choice;
+use phicam_model::catalog::Variant;
 
 /// A size may take half of what the law of all sizes says, on accelerators that like some shapes better.
 const SURPRISE: f64 = 2.0;
@@ -40,10 +40,10 @@ pub struct Found {
 }
 
 impl Search {
-    /// Every choice in every way, nothing known of any.
-    pub fn new(choices: &[&Choice], ways: &[Way], budget: Budget) -> Search {
-        let by_work = choices.iter().any(|choice| choice.top1_percent.is_none());
-        let mut sorted: Vec<&Choice> = choices.to_vec();
+    /// Every variant in every way, nothing known of any.
+    pub fn new(variants: &[&Variant], ways: &[Way], budget: Budget) -> Search {
+        let by_work = variants.iter().any(|variant| variant.top1_percent.is_none());
+        let mut sorted: Vec<&Variant> = variants.to_vec();
         sorted.sort_by(|a, b| a.million_macs.total_cmp(&b.million_macs).then(a.name.cmp(&b.name)));
         let mut ways = ways.to_vec();
         ways.sort_by_key(|way| (way.engine, way.precision, Reverse(way.threads)));
@@ -56,13 +56,13 @@ impl Search {
             laws: BTreeMap::new(),
             measured: BTreeMap::new(),
         };
-        for choice in sorted {
-            let work = Work::of(choice);
-            let over = budget.million_macs.is_some_and(|limit| choice.million_macs > limit);
+        for variant in sorted {
+            let work = Work::of(variant);
+            let over = budget.million_macs.is_some_and(|limit| variant.million_macs > limit);
             for &way in &ways {
                 let verdict = if over { Verdict::TooMuchWork } else { Verdict::Open };
-                search.candidates.push(Candidate { choice: choice.clone(), way, measurement: None, verdict });
-                search.worth.push(Worth::of(choice, way, by_work));
+                search.candidates.push(Candidate { variant: variant.clone(), way, measurement: None, verdict });
+                search.worth.push(Worth::of(variant, way, by_work));
                 search.work.push(work);
             }
         }
@@ -117,7 +117,7 @@ impl Search {
 
     /// Whether both are as good, as far as anyone knows.
     pub fn ties(&self, a: usize, b: usize) -> bool {
-        let uncertainty = uncertainty_points(&self.candidates[a].choice, &self.candidates[b].choice);
+        let uncertainty = uncertainty_points(&self.candidates[a].variant, &self.candidates[b].variant);
         self.worth[a].ties(&self.worth[b], uncertainty)
     }
 
@@ -128,7 +128,7 @@ impl Search {
         let best = fits().max_by(|&a, &b| self.compare(a, b).then(quicker(b, a)))?;
         let tied = || fits().filter(|&at| self.ties(best, at));
         let quickest_ms = tied().map(|at| self.p50_ms(at)).fold(f64::INFINITY, f64::min);
-        let macs = |at: usize| self.candidates[at].choice.million_macs;
+        let macs = |at: usize| self.candidates[at].variant.million_macs;
         let as_quick = || tied().filter(|&at| self.p50_ms(at) <= quickest_ms * AS_QUICK);
         let picked = as_quick()
             .find(|&at| Some(at) == self.before)
@@ -197,7 +197,7 @@ impl Search {
                     .candidates
                     .iter()
                     .find(measured)
-                    .filter(|only| only.choice.million_macs <= self.candidates[at].choice.million_macs);
+                    .filter(|only| only.variant.million_macs <= self.candidates[at].variant.million_macs);
                 only.and_then(|only| only.measurement.as_ref()).map_or(0.0, |m| m.total_ms.p95 / SURPRISE)
             }
             (Some(law), _) => law.p95_ms(&self.work[at]) / (SURPRISE * (1.0 + law.residual.min(0.5))),
@@ -207,15 +207,15 @@ impl Search {
     /// One that fits in the same way, or is to be tried before, costs no more and is at least as accurate. One that does
     /// not fit settles nothing of others: on some accelerators a larger one is quicker.
     pub fn dominator(&self, at: usize) -> Option<usize> {
-        let Candidate { choice, way, .. } = &self.candidates[at];
+        let Candidate { variant, way, .. } = &self.candidates[at];
         (0..self.candidates.len()).find(|&other| {
             let candidate = &self.candidates[other];
-            if candidate.way != *way || candidate.choice.million_macs > choice.million_macs || other == at {
+            if candidate.way != *way || candidate.variant.million_macs > variant.million_macs || other == at {
                 return false;
             }
             // Of two that are alike in both, the first.
             let better = match self.compare(other, at) {
-                Ordering::Equal => candidate.choice.million_macs < choice.million_macs || other < at,
+                Ordering::Equal => candidate.variant.million_macs < variant.million_macs || other < at,
                 order => order == Ordering::Greater,
             };
             better
@@ -229,13 +229,13 @@ impl Search {
 
     /// One that needs too much memory in the same way, and has no more parameters and no more work.
     pub fn heavier_than(&self, at: usize) -> Option<usize> {
-        let Candidate { choice, way, .. } = &self.candidates[at];
+        let Candidate { variant, way, .. } = &self.candidates[at];
         (0..self.candidates.len()).find(|&other| {
             let candidate = &self.candidates[other];
             candidate.way == *way
                 && matches!(candidate.verdict, Verdict::TooMuchMemory { .. })
-                && candidate.choice.network.million_parameters <= choice.network.million_parameters
-                && candidate.choice.million_macs <= choice.million_macs
+                && candidate.variant.network.million_parameters <= variant.network.million_parameters
+                && candidate.variant.million_macs <= variant.million_macs
         })
     }
 }

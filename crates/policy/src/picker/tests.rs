@@ -7,7 +7,7 @@ use phicam_engine::{Name, Precision};
 use phicam_model::catalog::{Colour, Contract, Crop, Filter, Layout, Network};
 use phicam_model::efficientnet::{Family, Scaled};
 
-pub fn choice(network: &str, side: u32, million_macs: f64, top1_percent: f64) -> Choice {
+pub fn variant(network: &str, side: u32, million_macs: f64, top1_percent: f64) -> Variant {
     let network = Network {
         name: network.into(),
         file: "m.onnx".into(),
@@ -27,7 +27,7 @@ pub fn choice(network: &str, side: u32, million_macs: f64, top1_percent: f64) ->
         mean: [127.0; 3],
         scale: [128.0; 3],
     };
-    Choice {
+    Variant {
         name: format!("{}@{side}", network.name),
         network: Arc::new(network),
         input: Arc::new(input),
@@ -40,58 +40,58 @@ pub fn choice(network: &str, side: u32, million_macs: f64, top1_percent: f64) ->
     }
 }
 
-fn catalog() -> Vec<Choice> {
+fn catalog() -> Vec<Variant> {
     vec![
-        choice("lite2", 260, 860.0, 77.47),
-        choice("lite0", 96, 72.0, 37.5),
-        choice("lite0", 224, 385.0, 74.85),
-        choice("lite0", 288, 636.0, 75.9), // dominated
-        choice("lite1", 240, 600.0, 76.67),
-        choice("lite2", 320, 1175.0, 77.8),
+        variant("lite2", 260, 860.0, 77.47),
+        variant("lite0", 96, 72.0, 37.5),
+        variant("lite0", 224, 385.0, 74.85),
+        variant("lite0", 288, 636.0, 75.9), // dominated
+        variant("lite1", 240, 600.0, 76.67),
+        variant("lite2", 320, 1175.0, 77.8),
     ]
 }
 
 /// A machine that takes 2 ms and 0.05 ms for each million multiply-accumulates (p95: a tenth more).
-fn simulated(choice: &Choice, _: Way, _: Effort) -> Result<Measurement, MeasureError> {
-    Ok(measurement(choice, 2.0 + 0.05 * choice.million_macs, 50.0 + choice.million_macs / 20.0))
+fn simulated(variant: &Variant, _: Way, _: Effort) -> Result<Measurement, MeasureError> {
+    Ok(measurement(variant, 2.0 + 0.05 * variant.million_macs, 50.0 + variant.million_macs / 20.0))
 }
 
-fn needed(choice: &Choice) -> f64 {
-    needed_ms(simulated(choice, Way::tract(2), GLANCE).unwrap().total_ms.p95)
+fn needed(variant: &Variant) -> f64 {
+    needed_ms(simulated(variant, Way::tract(2), GLANCE).unwrap().total_ms.p95)
 }
 
 pub fn ms(frame_ms: f64) -> Budget {
     Budget { frame_ms: Some(frame_ms), ..Budget::default() }
 }
 
-fn nothing(_: &Choice, _: Way) -> Option<Known> {
+fn nothing(_: &Variant, _: Way) -> Option<Known> {
     None
 }
 
-fn picked_from<M>(choices: &[Choice], ways: &[Way], budget: Budget, measure: M) -> Result<Pick, PickError>
+fn picked_from<M>(variants: &[Variant], ways: &[Way], budget: Budget, measure: M) -> Result<Pick, PickError>
 where
-    M: FnMut(&Choice, Way, Effort) -> Result<Measurement, MeasureError>,
+    M: FnMut(&Variant, Way, Effort) -> Result<Measurement, MeasureError>,
 {
-    pick(&choices.iter().collect::<Vec<_>>(), ways, budget, nothing, measure)
+    pick(&variants.iter().collect::<Vec<_>>(), ways, budget, nothing, measure)
 }
 
 pub fn picked(budget: Budget) -> Result<Pick, PickError> {
     picked_from(&catalog(), &[Way::tract(2)], budget, simulated)
 }
 
-fn failed(choice: &Choice, cause: &str) -> Result<Measurement, MeasureError> {
-    Err(MeasureError::Failed { choice: choice.name.clone(), cause: cause.into(), lasting: true })
+fn failed(variant: &Variant, cause: &str) -> Result<Measurement, MeasureError> {
+    Err(MeasureError::Failed { variant: variant.name.clone(), cause: cause.into(), lasting: true })
 }
 
 #[test]
 fn at_any_budget_it_is_the_largest_that_fits_as_trying_all_would_find() {
     for tenth_ms in 50..900 {
         let budget = ms(f64::from(tenth_ms) / 10.0);
-        let fits = |c: &&Choice| needed(c) <= budget.frame_ms.unwrap() && c.name != "lite0@288";
-        let choices = catalog();
-        let best = choices.iter().filter(fits).max_by(|a, b| a.million_macs.total_cmp(&b.million_macs));
+        let fits = |c: &&Variant| needed(c) <= budget.frame_ms.unwrap() && c.name != "lite0@288";
+        let variants = catalog();
+        let best = variants.iter().filter(fits).max_by(|a, b| a.million_macs.total_cmp(&b.million_macs));
         match (picked(budget), best) {
-            (Ok(pick), Some(best)) => assert_eq!(pick.choice.name, best.name, "{budget}"),
+            (Ok(pick), Some(best)) => assert_eq!(pick.variant.name, best.name, "{budget}"),
             (Err(PickError::NothingFits(_)), None) => {}
             (found, expected) => panic!("{budget}: {found:?} for {expected:?}"),
         }
@@ -118,12 +118,12 @@ fn the_reason_names_the_limit_that_bound_and_what_the_next_one_needs() {
 fn a_choice_that_another_beats_is_not_measured_where_that_one_fits() {
     let measured = RefCell::new(Vec::new());
     for budget in [ms(39.0), ms(60.0), ms(90.0)] {
-        let pick = picked_from(&catalog(), &[Way::tract(2)], budget, |choice, way, effort| {
-            measured.borrow_mut().push(choice.name.clone());
-            simulated(choice, way, effort)
+        let pick = picked_from(&catalog(), &[Way::tract(2)], budget, |variant, way, effort| {
+            measured.borrow_mut().push(variant.name.clone());
+            simulated(variant, way, effort)
         });
         let pick = pick.unwrap();
-        let dominated = pick.candidates.iter().find(|c| c.choice.name == "lite0@288").unwrap();
+        let dominated = pick.candidates.iter().find(|c| c.variant.name == "lite0@288").unwrap();
         assert_eq!(dominated.verdict, Verdict::Dominated { by: "lite1@240".into() });
     }
     assert!(!measured.borrow().contains(&"lite0@288".to_string()), "{measured:?}");
@@ -131,11 +131,12 @@ fn a_choice_that_another_beats_is_not_measured_where_that_one_fits() {
 
 #[test]
 fn a_choice_that_another_beats_is_picked_where_that_one_cannot_run() {
-    let pick = picked_from(&catalog(), &[Way::tract(2)], ms(45.0), |choice, way, effort| match choice.name.as_str() {
-        "lite1@240" => failed(choice, "killed"),
-        _ => simulated(choice, way, effort),
-    });
-    assert_eq!(pick.unwrap().choice.name, "lite0@288");
+    let pick =
+        picked_from(&catalog(), &[Way::tract(2)], ms(45.0), |variant, way, effort| match variant.name.as_str() {
+            "lite1@240" => failed(variant, "killed"),
+            _ => simulated(variant, way, effort),
+        });
+    assert_eq!(pick.unwrap().variant.name, "lite0@288");
 }
 
 #[test]
@@ -146,7 +147,7 @@ fn nothing_fits_says_what_the_smallest_needs_and_that_much_does() {
         "{said}"
     );
     let enough = Budget { frame_ms: Some(7.0), million_macs: Some(72.0), memory_mib: Some(70.0), ..Budget::default() };
-    assert_eq!(picked(enough).unwrap().choice.name, "lite0@96");
+    assert_eq!(picked(enough).unwrap().variant.name, "lite0@96");
     let said = picked(Budget { million_macs: Some(50.0), ..Budget::default() }).unwrap_err().to_string();
     assert!(said.contains("lite0@96") && said.contains("needs 72.0 M MACs"), "{said}");
 }
@@ -154,9 +155,9 @@ fn nothing_fits_says_what_the_smallest_needs_and_that_much_does() {
 #[test]
 fn what_cannot_run_at_all_is_not_told_as_a_matter_of_the_budget_nor_tried_for_ever() {
     let mut tried = 0;
-    let error = picked_from(&catalog(), &[Way::tract(2)], ms(66.0), |choice, _, _| {
+    let error = picked_from(&catalog(), &[Way::tract(2)], ms(66.0), |variant, _, _| {
         tried += 1;
-        failed(choice, "file is gone")
+        failed(variant, "file is gone")
     });
     let error = error.unwrap_err();
     assert!(matches!(&error, PickError::NothingRuns(cause) if cause == "file is gone"), "{error}");
@@ -166,47 +167,47 @@ fn what_cannot_run_at_all_is_not_told_as_a_matter_of_the_budget_nor_tried_for_ev
 #[test]
 fn without_any_limit_it_is_the_most_accurate_after_one_measurement() {
     let pick = picked(Budget::default()).unwrap();
-    assert_eq!((pick.choice.name.as_str(), pick.bound), ("lite2@320", Bound::Catalog));
+    assert_eq!((pick.variant.name.as_str(), pick.bound), ("lite2@320", Bound::Catalog));
     assert_eq!(pick.candidates.iter().filter(|c| c.measurement.is_some()).count(), 1);
 }
 
 #[test]
 fn a_choice_that_cannot_run_is_passed_over() {
-    let broken = |choice: &Choice, way, effort| match choice.name.as_str() {
-        "lite2@320" | "lite0@96" => failed(choice, "killed"),
-        _ => simulated(choice, way, effort),
+    let broken = |variant: &Variant, way, effort| match variant.name.as_str() {
+        "lite2@320" | "lite0@96" => failed(variant, "killed"),
+        _ => simulated(variant, way, effort),
     };
     let pick = picked_from(&catalog(), &[Way::tract(2)], ms(500.0), broken).unwrap();
-    assert_eq!((pick.choice.name.as_str(), pick.bound), ("lite2@260", Bound::Failure));
+    assert_eq!((pick.variant.name.as_str(), pick.bound), ("lite2@260", Bound::Failure));
     assert!(explain(&pick).contains("the next, lite2@320, cannot be run (killed)"));
 }
 
 #[test]
 fn a_damaged_network_does_not_keep_the_others_from_being_tried() {
-    let damaged = |choice: &Choice, way, effort| match choice.network.name.as_str() {
-        "lite0" => failed(choice, "the file is damaged"),
-        _ => simulated(choice, way, effort),
+    let damaged = |variant: &Variant, way, effort| match variant.network.name.as_str() {
+        "lite0" => failed(variant, "the file is damaged"),
+        _ => simulated(variant, way, effort),
     };
-    let mut choices = catalog();
-    choices.extend([128, 160, 192].map(|side| choice("lite0", side, f64::from(side), 50.0)));
-    assert_eq!(picked_from(&choices, &[Way::tract(2)], ms(39.0), damaged).unwrap().choice.name, "lite1@240");
+    let mut variants = catalog();
+    variants.extend([128, 160, 192].map(|side| variant("lite0", side, f64::from(side), 50.0)));
+    assert_eq!(picked_from(&variants, &[Way::tract(2)], ms(39.0), damaged).unwrap().variant.name, "lite1@240");
 }
 
 #[test]
 fn what_is_not_measured_yet_ends_the_picking() {
-    let never = |choice: &Choice, _: Way, _: Effort| Err(MeasureError::NotYet(choice.name.clone()));
+    let never = |variant: &Variant, _: Way, _: Effort| Err(MeasureError::NotYet(variant.name.clone()));
     let ended = picked_from(&catalog(), &[Way::tract(2)], ms(50.0), never);
     assert!(matches!(ended, Err(PickError::Measure(MeasureError::NotYet(_)))));
 }
 
 #[test]
 fn of_those_as_accurate_as_anyone_knows_the_cheaper_is_picked_and_said_so() {
-    let mut choices = catalog();
-    choices.push(Choice { top1_source: "estimate: …".into(), ..choice("lite2", 240, 689.0, 77.4) });
-    let pick = picked_from(&choices, &[Way::tract(2)], ms(120.0), simulated).unwrap();
-    assert_eq!(pick.choice.name, "lite2@240", "0.4 points below lite2@320, known to half a point");
+    let mut variants = catalog();
+    variants.push(Variant { top1_source: "estimate: …".into(), ..variant("lite2", 240, 689.0, 77.4) });
+    let pick = picked_from(&variants, &[Way::tract(2)], ms(120.0), simulated).unwrap();
+    assert_eq!(pick.variant.name, "lite2@240", "0.4 points below lite2@320, known to half a point");
     let tied = pick.candidates.iter().filter(|c| c.verdict == Verdict::Tied);
-    assert_eq!(tied.map(|c| c.choice.name.as_str()).collect::<Vec<_>>(), ["lite2@260", "lite2@320"]);
+    assert_eq!(tied.map(|c| c.variant.name.as_str()).collect::<Vec<_>>(), ["lite2@260", "lite2@320"]);
     assert_eq!(pick.bound, Bound::Catalog);
 }
 
@@ -215,8 +216,8 @@ fn the_way_that_affords_the_most_accuracy_is_picked_and_integers_pay_for_theirs(
     let [slow, quick, integers] =
         [(Name::Tract, Precision::F32), (Name::Cuda, Precision::F16), (Name::Cuda, Precision::Int8)]
             .map(|(engine, precision)| Way { engine, precision, threads: 1 });
-    let measure = |choice: &Choice, way: Way, effort| {
-        let mut found = simulated(choice, way, effort)?;
+    let measure = |variant: &Variant, way: Way, effort| {
+        let mut found = simulated(variant, way, effort)?;
         let share = if way == quick {
             0.5
         } else if way == integers {
@@ -233,23 +234,23 @@ fn the_way_that_affords_the_most_accuracy_is_picked_and_integers_pay_for_theirs(
     let at = |frame_ms| picked_from(&catalog(), &[slow, quick, integers], ms(frame_ms), measure).unwrap();
     // lite2@320 needs 73.5 ms by the slow way, 36.8 by the quick one, 29.4 with integers: those cost 0.71 points.
     let (all, quicker) = (at(80.0), at(36.0));
-    assert_eq!((all.choice.name.as_str(), all.way), ("lite2@320", quick));
-    assert_eq!((quicker.choice.name.as_str(), quicker.way), ("lite2@260", quick), "77.47 against 77.09");
+    assert_eq!((all.variant.name.as_str(), all.way), ("lite2@320", quick));
+    assert_eq!((quicker.variant.name.as_str(), quicker.way), ("lite2@260", quick), "77.47 against 77.09");
     assert!(explain(&quicker).contains("by cuda f16, 1 thread"), "{}", explain(&quicker));
     let tie = at(24.0);
-    assert_eq!((tie.choice.name.as_str(), tie.way), ("lite1@240", quick), "76.67 against 76.76 is no difference");
+    assert_eq!((tie.variant.name.as_str(), tie.way), ("lite1@240", quick), "76.67 against 76.76 is no difference");
     let integer = at(17.0);
-    assert_eq!((integer.choice.name.as_str(), integer.way), ("lite1@240", integers), "75.96 against 74.85");
+    assert_eq!((integer.variant.name.as_str(), integer.way), ("lite1@240", integers), "75.96 against 74.85");
 }
 
 #[test]
 fn the_ladder_leads_from_the_picked_down_to_the_quickest() {
     let pick = picked(ms(60.0)).unwrap();
     let names: Vec<&str> =
-        pick.ladder.iter().map(|step| pick.candidates[step.candidate].choice.name.as_str()).collect();
+        pick.ladder.iter().map(|step| pick.candidates[step.candidate].variant.name.as_str()).collect();
     assert_eq!(names, ["lite2@260", "lite1@240", "lite0@224", "lite0@96"], "lite0@288 is beaten by lite1@240");
     for step in &pick.ladder {
-        let expected = simulated(&pick.candidates[step.candidate].choice, pick.way, GLANCE).unwrap().total_ms;
+        let expected = simulated(&pick.candidates[step.candidate].variant, pick.way, GLANCE).unwrap().total_ms;
         assert!((step.p50_ms / expected.p50 - 1.0).abs() < 1e-6 && (step.p95_ms / expected.p95 - 1.0).abs() < 1e-6);
     }
 }

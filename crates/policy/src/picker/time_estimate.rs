@@ -6,7 +6,7 @@ use crate::measurement::Measurement;
 use crate::sampling::Effort;
 use phicam_engine::Way;
 use phicam_engine::latency::Percentiles;
-use phicam_model::catalog::Choice;
+use phicam_model::catalog::Variant;
 
 /// Measurements that are expected to be needed.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
@@ -29,7 +29,7 @@ const SUPPOSED_TAIL: f64 = 1.086;
 
 /// What [`pick`] would take beyond what is known, if a frame took as long as `supposed` says, and a load `load_ms`.
 pub fn expected_cost<K, T>(
-    choices: &[&Choice],
+    variants: &[&Variant],
     ways: &[Way],
     budget: Budget,
     known: K,
@@ -37,19 +37,19 @@ pub fn expected_cost<K, T>(
     load_ms: f64,
 ) -> Cost
 where
-    K: Fn(&Choice, Way) -> Option<Known>,
-    T: Fn(&Choice, Way) -> f64,
+    K: Fn(&Variant, Way) -> Option<Known>,
+    T: Fn(&Variant, Way) -> f64,
 {
     let mut cost = Cost::default();
     // Whether something would be picked does not matter here.
-    let _ = pick(choices, ways, budget, known, |choice, way, effort| {
-        let ms = supposed(choice, way);
+    let _ = pick(variants, ways, budget, known, |variant, way, effort| {
+        let ms = supposed(variant, way);
         cost.add(effort, ms, load_ms);
         let total_ms = Percentiles { p50: ms, p95: ms * SUPPOSED_TAIL, p99: ms * SUPPOSED_TAIL, min: ms };
         Ok(Measurement {
             load_ms,
             asked_frames: effort.frames,
-            ..Measurement::assumed(choice, way, effort.frames_at(ms), total_ms)
+            ..Measurement::assumed(variant, way, effort.frames_at(ms), total_ms)
         })
     });
     cost

@@ -22,17 +22,17 @@ pub fn conclude(mut search: Search) -> Result<Pick, PickError> {
     };
     let affordable_million_macs = affordable(&search, found.picked);
     let ladder = ladder(&search, found.picked);
-    let Candidate { choice, way, measurement, .. } = search.candidates[found.picked].clone();
+    let Candidate { variant, way, measurement, .. } = search.candidates[found.picked].clone();
     let measurement = measurement.expect("what is picked was measured: only that makes it fit");
     Ok(Pick {
-        choice,
+        variant,
         way,
         measurement,
         budget: search.budget,
         bound,
         next,
         tied_with: Some(found.best)
-            .filter(|best| search.candidates[*best].choice.name != search.candidates[found.picked].choice.name),
+            .filter(|best| search.candidates[*best].variant.name != search.candidates[found.picked].variant.name),
         affordable_million_macs,
         ladder,
         candidates: search.candidates,
@@ -52,15 +52,15 @@ fn verdict(search: &Search, at: usize, found: Found) -> Verdict {
             None => Verdict::Tied,
         },
         Verdict::Open if search.compare(at, found.best).is_lt() => match search.dominator(at) {
-            Some(by) => Verdict::Dominated { by: search.candidates[by].choice.name.clone() },
+            Some(by) => Verdict::Dominated { by: search.candidates[by].variant.name.clone() },
             None => Verdict::Smaller,
         },
         Verdict::Open => {
             if let Some(than) = search.heavier_than(at) {
-                return Verdict::Heavier { than: search.candidates[than].choice.name.clone() };
+                return Verdict::Heavier { than: search.candidates[than].variant.name.clone() };
             }
             if let Some(by) = search.dominator(at) {
-                return Verdict::Dominated { by: search.candidates[by].choice.name.clone() };
+                return Verdict::Dominated { by: search.candidates[by].variant.name.clone() };
             }
             if let Some(than) = search.more_threads_do_more(*way) {
                 return Verdict::FewerThreads { than };
@@ -87,7 +87,7 @@ fn next(search: &Search, found: Found) -> Option<usize> {
             && !matches!(search.candidates[*at].verdict, Verdict::Dominated { .. })
     };
     (0..search.candidates.len()).filter(larger).min_by(|&a, &b| {
-        let work = |at: usize| search.candidates[at].choice.million_macs;
+        let work = |at: usize| search.candidates[at].variant.million_macs;
         let short = |at: usize| match &search.candidates[at].verdict {
             Verdict::TooSlow { p95_ms } | Verdict::Narrow { p95_ms } | Verdict::Larger { expected_p95_ms: p95_ms } => {
                 *p95_ms

@@ -7,7 +7,7 @@ fn mode(fourcc: &[u8; 4], width: u32, height: u32, rates: &[u32]) -> Mode {
 
 fn chosen(modes: &[Mode], wish: Wish) -> String {
     choose(modes, &Wish { short_side: wish.short_side.max(480), ..wish })
-        .map_or("none".into(), |(choice, _)| choice.to_string())
+        .map_or("none".into(), |(selected, _)| selected.to_string())
 }
 
 /// As `v4l2-ctl --list-formats-ext` has them of a Logitech C920.
@@ -42,8 +42,8 @@ fn a_raw_mode_that_is_large_and_fast_enough_wins() {
 
 #[test]
 fn jpegs_at_30_beat_raw_pictures_at_7_5_and_the_log_says_both() {
-    let (choice, second) = choose(&cheap_720p(), &Wish { short_side: 480, ..Wish::default() }).unwrap();
-    assert_eq!(choice.to_string(), "MJPG 1280×720 at 30 fps");
+    let (selected, second) = choose(&cheap_720p(), &Wish { short_side: 480, ..Wish::default() }).unwrap();
+    assert_eq!(selected.to_string(), "MJPG 1280×720 at 30 fps");
     assert_eq!(second.unwrap().to_string(), "YUYV 1280×720 at 7.5 fps");
 }
 

@@ -29,8 +29,8 @@ const WAYS: [Way; 2] = [
     Way { engine: Name::OnnxRuntime, precision: Precision::Int8, threads: 2 },
 ];
 
-/// Two to nine choices whose accuracy mostly grows with work, half of them estimates.
-fn choices(seeded: &mut Seeded) -> Vec<Choice> {
+/// Two to nine variants whose accuracy mostly grows with work, half of them estimates.
+fn variants(seeded: &mut Seeded) -> Vec<Variant> {
     let count = 2 + seeded.below(8);
     (0..count)
         .map(|at| {
@@ -38,30 +38,30 @@ fn choices(seeded: &mut Seeded) -> Vec<Choice> {
             let top1 = 40.0 + 5.0 * macs.ln() + seeded.between(-1.0, 1.0);
             let source = if seeded.below(2) == 0 { "estimate: …" } else { "published" };
             let network = format!("n{}", seeded.below(3));
-            Choice { top1_source: source.into(), ..choice(&network, 100 + at as u32, macs, top1) }
+            Variant { top1_source: source.into(), ..variant(&network, 100 + at as u32, macs, top1) }
         })
         .collect()
 }
 
-/// Of one machine: what each choice takes in each way, some sizes off by up to a factor of two, some failing. The same
+/// Of one machine: what each variant takes in each way, some sizes off by up to a factor of two, some failing. The same
 /// whenever it is asked.
-fn machine(seed: u64) -> impl Fn(&Choice, Way, Effort) -> Result<Measurement, MeasureError> {
-    move |choice, way, effort| {
+fn machine(seed: u64) -> impl Fn(&Variant, Way, Effort) -> Result<Measurement, MeasureError> {
+    move |variant, way, effort| {
         let engine = WAYS.iter().position(|known| *known == way).unwrap() as u64;
         let mut law = Seeded(seed ^ (engine << 40));
         let (fixed, slope) = (law.between(1.0, 8.0), law.between(0.01, 0.08));
-        let mut own = Seeded(seed ^ (engine << 40) ^ (u64::from(choice.side) << 8));
+        let mut own = Seeded(seed ^ (engine << 40) ^ (u64::from(variant.side) << 8));
         let odd = if own.below(6) == 0 { own.between(0.5, 2.0) } else { 1.0 };
         if own.below(20) == 0 {
-            return failed(choice, "killed");
+            return failed(variant, "killed");
         }
-        let found = measurement(choice, (fixed + slope * choice.million_macs) * odd, 50.0);
+        let found = measurement(variant, (fixed + slope * variant.million_macs) * odd, 50.0);
         Ok(Measurement { way, frames: effort.frames, asked_frames: effort.frames, ..found })
     }
 }
 
 fn value(pick: &Pick) -> f64 {
-    pick.choice.top1_percent.unwrap() - allowance_points(pick.way.precision)
+    pick.variant.top1_percent.unwrap() - allowance_points(pick.way.precision)
 }
 
 /// Runs `check` on as many machines as make it unlikely to miss one.
@@ -77,12 +77,12 @@ const MOST_UNCERTAIN: f64 = 0.73;
 #[test]
 fn a_larger_budget_never_gives_a_less_accurate_choice() {
     on_machines(|seeded, seed| {
-        let choices = choices(seeded);
+        let variants = variants(seeded);
         let mut before = f64::NEG_INFINITY;
         let mut best_before = f64::NEG_INFINITY;
         for step in 0..40 {
             let budget = ms(2.0 * 1.12f64.powi(step));
-            match picked_from(&choices, &WAYS, budget, machine(seed)) {
+            match picked_from(&variants, &WAYS, budget, machine(seed)) {
                 Ok(pick) => {
                     let now = value(&pick);
                     assert!(now >= best_before - MOST_UNCERTAIN, "seed {seed}, {budget}: {now} after {best_before}");
@@ -98,9 +98,9 @@ fn a_larger_budget_never_gives_a_less_accurate_choice() {
 #[test]
 fn one_more_model_never_makes_the_choice_worse() {
     on_machines(|seeded, seed| {
-        let choices = choices(seeded);
-        let (fewer, budget) = (&choices[1..], ms(seeded.between(5.0, 80.0)));
-        let [with, without] = [&choices[..], fewer].map(|of| picked_from(of, &WAYS, budget, machine(seed)));
+        let variants = variants(seeded);
+        let (fewer, budget) = (&variants[1..], ms(seeded.between(5.0, 80.0)));
+        let [with, without] = [&variants[..], fewer].map(|of| picked_from(of, &WAYS, budget, machine(seed)));
         if let Ok(without) = without {
             let with = with.unwrap_or_else(|error| panic!("seed {seed}: {error}"));
             let (with_value, without_value) = (value(&with), value(&without));
@@ -112,17 +112,19 @@ fn one_more_model_never_makes_the_choice_worse() {
 #[test]
 fn the_order_of_catalog_and_ways_changes_nothing() {
     on_machines(|seeded, seed| {
-        let choices = choices(seeded);
+        let variants = variants(seeded);
         let budget = ms(seeded.between(5.0, 80.0));
-        let mut shuffled = choices.clone();
+        let mut shuffled = variants.clone();
         for at in (1..shuffled.len()).rev() {
             shuffled.swap(at, seeded.below(at as u64 + 1) as usize);
         }
         let ways = [WAYS[1], WAYS[0]];
         let said =
             |found: Result<Pick, PickError>| found.map(|pick| (explain(&pick), pick.way)).map_err(|e| e.to_string());
-        let (one, other) =
-            (picked_from(&choices, &WAYS, budget, machine(seed)), picked_from(&shuffled, &ways, budget, machine(seed)));
+        let (one, other) = (
+            picked_from(&variants, &WAYS, budget, machine(seed)),
+            picked_from(&shuffled, &ways, budget, machine(seed)),
+        );
         assert_eq!(said(one), said(other), "seed {seed}");
     });
 }
@@ -130,9 +132,9 @@ fn the_order_of_catalog_and_ways_changes_nothing() {
 #[test]
 fn whatever_is_picked_was_measured_and_keeps_the_budget() {
     on_machines(|seeded, seed| {
-        let (choices, budget) = (choices(seeded), ms(seeded.between(5.0, 80.0)));
-        if let Ok(pick) = picked_from(&choices, &WAYS, budget, machine(seed)) {
-            let measured = machine(seed)(&pick.choice, pick.way, GLANCE).unwrap();
+        let (variants, budget) = (variants(seeded), ms(seeded.between(5.0, 80.0)));
+        if let Ok(pick) = picked_from(&variants, &WAYS, budget, machine(seed)) {
+            let measured = machine(seed)(&pick.variant, pick.way, GLANCE).unwrap();
             assert_eq!(judge(&measured, &budget), Verdict::Fits, "seed {seed}");
             assert!(pick.candidates.iter().all(|c| c.verdict != Verdict::Open), "seed {seed}");
         }
@@ -142,20 +144,20 @@ fn whatever_is_picked_was_measured_and_keeps_the_budget() {
 #[test]
 fn what_was_picked_is_picked_again_by_a_machine_that_is_a_little_slower_or_quicker_then() {
     on_machines(|seeded, seed| {
-        let (choices, budget) = (choices(seeded), ms(seeded.between(5.0, 80.0)));
-        let Ok(first) = picked_from(&choices, &WAYS, budget, machine(seed)) else { return };
-        let choices: Vec<&Choice> = choices.iter().collect();
+        let (variants, budget) = (variants(seeded), ms(seeded.between(5.0, 80.0)));
+        let Ok(first) = picked_from(&variants, &WAYS, budget, machine(seed)) else { return };
+        let variants: Vec<&Variant> = variants.iter().collect();
         // What it is as good as may not fit then, and being as good is not handed on.
         let factors: &[f64] = if first.tied_with.is_some() { &[1.0] } else { &[0.96, 1.0, 1.04] };
         for &factor in factors {
-            let later = |choice: &Choice, way, effort| {
-                let mut found = machine(seed)(choice, way, effort)?;
+            let later = |variant: &Variant, way, effort| {
+                let mut found = machine(seed)(variant, way, effort)?;
                 (found.total_ms.p50, found.total_ms.p95) = (found.total_ms.p50 * factor, found.total_ms.p95 * factor);
                 Ok(found)
             };
-            let before = Some((first.choice.name.as_str(), first.way));
-            let again = pick_again(&choices, &WAYS, budget, before, nothing, later).unwrap();
-            assert_eq!((&again.choice.name, again.way), (&first.choice.name, first.way), "seed {seed}, {factor}");
+            let before = Some((first.variant.name.as_str(), first.way));
+            let again = pick_again(&variants, &WAYS, budget, before, nothing, later).unwrap();
+            assert_eq!((&again.variant.name, again.way), (&first.variant.name, first.way), "seed {seed}, {factor}");
         }
     });
 }
@@ -163,16 +165,16 @@ fn what_was_picked_is_picked_again_by_a_machine_that_is_a_little_slower_or_quick
 #[test]
 fn what_was_picked_before_is_picked_or_has_no_say() {
     on_machines(|seeded, seed| {
-        let (choices, budget) = (choices(seeded), ms(seeded.between(5.0, 80.0)));
-        let Ok(fresh) = picked_from(&choices, &WAYS, budget, machine(seed)) else { return };
-        for (before, way) in choices.iter().flat_map(|choice| WAYS.map(|way| (choice.name.as_str(), way))) {
-            let all: Vec<&Choice> = choices.iter().collect();
+        let (variants, budget) = (variants(seeded), ms(seeded.between(5.0, 80.0)));
+        let Ok(fresh) = picked_from(&variants, &WAYS, budget, machine(seed)) else { return };
+        for (before, way) in variants.iter().flat_map(|variant| WAYS.map(|way| (variant.name.as_str(), way))) {
+            let all: Vec<&Variant> = variants.iter().collect();
             let again = pick_again(&all, &WAYS, budget, Some((before, way)), nothing, machine(seed)).unwrap();
-            let picked = (again.choice.name.as_str(), again.way);
-            let expected = (fresh.choice.name.as_str(), fresh.way);
+            let picked = (again.variant.name.as_str(), again.way);
+            let expected = (fresh.variant.name.as_str(), fresh.way);
             // More may have been measured for it, and a size found that is off.
             let mut known = fresh.candidates.iter().filter(|candidate| candidate.measurement.is_some());
-            let is_new = !known.any(|candidate| (candidate.choice.name.as_str(), candidate.way) == picked);
+            let is_new = !known.any(|candidate| (candidate.variant.name.as_str(), candidate.way) == picked);
             assert!(
                 picked == (before, way) || picked == expected || is_new,
                 "seed {seed}: {picked:?} after {before} by {way}, not {expected:?}"

@@ -4,28 +4,28 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use anyhow::Context;
-use phicam_model::catalog::{Catalog, Choice, Colour, Contract, Crop, Filter, Layout, Network};
+use phicam_model::catalog::{Catalog, Colour, Contract, Crop, Filter, Layout, Network, Variant};
 use phicam_model::efficientnet::compound_scaling::phi_of_macs;
 use phicam_model::efficientnet::{RELEASED, Scaled};
 
 /// The eleven of `models/catalog.toml`.
-pub fn shipped() -> anyhow::Result<Vec<Choice>> {
+pub fn shipped() -> anyhow::Result<Vec<Variant>> {
     let catalog = Catalog::read(Path::new("models")).context("run it in the source tree")?;
-    Ok(catalog.choices)
+    Ok(catalog.variants)
 }
 
 /// Sides of a network as multiples of its own.
 const SIDES: [f64; 5] = [0.6, 0.75, 0.88, 1.0, 1.15];
 
 /// B0 to B7 and Lite0 to Lite4 as released, at five sides each.
-pub fn family() -> Vec<Choice> {
+pub fn family() -> Vec<Variant> {
     let mut all = Vec::new();
     for released in &RELEASED {
         for share in SIDES {
             let side = ((f64::from(released.side) * share / 8.0).round() * 8.0) as u32;
             let top1 = released.published.top1_percent + gain(f64::from(side) / f64::from(released.side));
             let source = if share == 1.0 { "published" } else { "estimate: by side" };
-            all.push(choice(released.name, Some(released.scaled()), side, None, top1, source));
+            all.push(variant(released.name, Some(released.scaled()), side, None, top1, source));
         }
     }
     all
@@ -38,15 +38,15 @@ fn gain(ratio: f64) -> f64 {
     if step < 0.0 { 8.0 * step - 45.0 * step * step } else { 4.0 * step }
 }
 
-/// A choice of a network that is in no file. Its work is counted where the network is known, else `million_macs`.
-pub fn choice(
+/// A variant of a network that is in no file. Its work is counted where the network is known, else `million_macs`.
+pub fn variant(
     name: &str,
     scaled: Option<Scaled>,
     side: u32,
     million_macs: Option<f64>,
     top1_percent: f64,
     top1_source: &str,
-) -> Choice {
+) -> Variant {
     let cost = scaled.map(|scaled| scaled.network().cost(side));
     let million_macs = cost.map(|cost| cost.million_macs()).or(million_macs).unwrap_or_default();
     let network = Network {
@@ -62,7 +62,7 @@ pub fn choice(
     };
     let (colour, layout) = (Colour::Rgb, Layout::Nchw);
     let (crop, filter) = (Crop::Border(32), Filter::Bicubic);
-    Choice {
+    Variant {
         name: format!("{name}@{side}"),
         network: Arc::new(network),
         input: Arc::new(Contract { colour, layout, crop, filter, mean: [127.0; 3], scale: [128.0; 3] }),
