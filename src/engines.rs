@@ -4,7 +4,7 @@ use std::path::Path;
 
 use log::{info, warn};
 
-use phicam_engine::{Engine, EngineError, Name, Precision, Way};
+use phicam_engine::{Engine, EngineError, EngineKind, ExecutionConfig, Precision};
 use phicam_engine_cpu::Tract;
 use phicam_engine_onnxruntime::{LibraryError, OnnxRuntime, find, offered};
 use phicam_model::catalog::Variant;
@@ -14,14 +14,19 @@ use phicam_platform::paths;
 
 /// The ways that are wanted. `engine`: that one; without it all that this machine seems to have, of which the CPU engine is the
 /// first and always there. Whether an engine works is known only once it ran.
-pub fn ways(engine: Option<Name>, precision: Option<Precision>, threads: Threads) -> Result<Vec<Way>, EngineError> {
+pub fn configs(
+    engine: Option<EngineKind>,
+    precision: Option<Precision>,
+    threads: Threads,
+) -> Result<Vec<ExecutionConfig>, EngineError> {
     let Some(engine) = engine else {
-        let names = [vec![Name::Tract], gpu_engines()].concat();
-        let suits = |name: &Name| precision.is_none_or(|precision| precisions(*name).contains(&precision));
-        let ways: Vec<Way> = names.into_iter().filter(suits).flat_map(|name| of(name, precision, threads)).collect();
-        return match (ways.is_empty(), precision) {
-            (true, Some(precision)) => Err(refused(Name::Tract, precision)),
-            _ => Ok(ways),
+        let names = [vec![EngineKind::Tract], gpu_engines()].concat();
+        let suits = |name: &EngineKind| precision.is_none_or(|precision| precisions(*name).contains(&precision));
+        let configs: Vec<ExecutionConfig> =
+            names.into_iter().filter(suits).flat_map(|name| of(name, precision, threads)).collect();
+        return match (configs.is_empty(), precision) {
+            (true, Some(precision)) => Err(refused(EngineKind::Tract, precision)),
+            _ => Ok(configs),
         };
     };
     match precision {
@@ -50,32 +55,32 @@ impl Threads {
 }
 
 /// The ways of one engine, the usual one first. What runs on a GPU has one: its threads only feed it.
-fn of(engine: Name, precision: Option<Precision>, threads: Threads) -> Vec<Way> {
+fn of(engine: EngineKind, precision: Option<Precision>, threads: Threads) -> Vec<ExecutionConfig> {
     let counts = threads.counts();
-    let counts = if matches!(engine, Name::TensorRt | Name::Cuda) { &counts[..1] } else { &counts };
-    counts.iter().map(|count| way(engine, precision, *count)).collect()
+    let counts = if matches!(engine, EngineKind::TensorRt | EngineKind::Cuda) { &counts[..1] } else { &counts };
+    counts.iter().map(|count| config(engine, precision, *count)).collect()
 }
 
-fn way(engine: Name, precision: Option<Precision>, threads: usize) -> Way {
-    Way { engine, precision: precision.unwrap_or(precisions(engine)[0]), threads }
+fn config(engine: EngineKind, precision: Option<Precision>, threads: usize) -> ExecutionConfig {
+    ExecutionConfig { engine, precision: precision.unwrap_or(precisions(engine)[0]), threads }
 }
 
 /// The numbers that an engine can calculate in, its usual ones first.
-fn precisions(engine: Name) -> &'static [Precision] {
+fn precisions(engine: EngineKind) -> &'static [Precision] {
     match engine {
-        Name::TensorRt => &[Precision::F16, Precision::F32, Precision::Int8],
-        Name::Cuda | Name::OnnxRuntime => &[Precision::F32, Precision::Int8],
-        Name::Tract => &[Precision::F32],
+        EngineKind::TensorRt => &[Precision::F16, Precision::F32, Precision::Int8],
+        EngineKind::Cuda | EngineKind::OnnxRuntime => &[Precision::F32, Precision::Int8],
+        EngineKind::Tract => &[Precision::F32],
     }
 }
 
-fn refused(engine: Name, precision: Precision) -> EngineError {
+fn refused(engine: EngineKind, precision: Precision) -> EngineError {
     let known = precisions(engine).iter().map(|known| known.as_str()).collect::<Vec<_>>().join(", ");
     EngineError::Precision { engine, precision, known }
 }
 
 /// The engines for a GPU that ONNX Runtime seems to have; what is wrong with its library is announced.
-fn gpu_engines() -> Vec<Name> {
+fn gpu_engines() -> Vec<EngineKind> {
     match find() {
         Ok(library) => {
             let names = offered(&library);
@@ -93,28 +98,34 @@ fn gpu_engines() -> Vec<Name> {
     }
 }
 
-/// Loads `variant` from its file, whose hash is checked, to run the `way` that is asked for. Below the folder `state`, where there
+/// Loads `variant` from its file, whose hash is checked, to run the `config` that is asked for. Below the folder `state`, where there
 /// is one, what takes time to prepare is kept: the next start reads that.
-pub fn open(variant: &Variant, way: Way, state: Option<&Path>) -> Result<Box<dyn Engine>, EngineError> {
-    Ok(match way.engine {
-        Name::Tract => Box::new(Tract::open(variant, state, way.threads)?),
-        Name::OnnxRuntime | Name::Cuda | Name::TensorRt => Box::new(OnnxRuntime::open(variant, way, state)?),
+pub fn open(variant: &Variant, config: ExecutionConfig, state: Option<&Path>) -> Result<Box<dyn Engine>, EngineError> {
+    Ok(match config.engine {
+        EngineKind::Tract => Box::new(Tract::open(variant, state, config.threads)?),
+        EngineKind::OnnxRuntime | EngineKind::Cuda | EngineKind::TensorRt => {
+            Box::new(OnnxRuntime::open(variant, config, state)?)
+        }
     })
 }
 
 /// What times of this engine depend on beside the way itself, in words: the environment, or the library that is found.
-pub fn setting(engine: Name) -> String {
+pub fn setting(engine: EngineKind) -> String {
     match engine {
-        Name::Tract => phicam_engine_cpu::setting(),
-        Name::OnnxRuntime | Name::Cuda | Name::TensorRt => phicam_engine_onnxruntime::setting(),
+        EngineKind::Tract => phicam_engine_cpu::setting(),
+        EngineKind::OnnxRuntime | EngineKind::Cuda | EngineKind::TensorRt => phicam_engine_onnxruntime::setting(),
     }
 }
 
 /// Loads `variant` from the bytes of a file that nobody vouches for.
-pub fn open_bytes(variant: &Variant, onnx: &[u8], way: Way) -> Result<Box<dyn Engine>, EngineError> {
-    Ok(match way.engine {
-        Name::Tract => Box::new(Tract::load(&variant.name, onnx, variant.side, variant.input.layout, way.threads)?),
-        Name::OnnxRuntime | Name::Cuda | Name::TensorRt => Box::new(OnnxRuntime::load(variant, onnx, way)?),
+pub fn open_bytes(variant: &Variant, onnx: &[u8], config: ExecutionConfig) -> Result<Box<dyn Engine>, EngineError> {
+    Ok(match config.engine {
+        EngineKind::Tract => {
+            Box::new(Tract::load(&variant.name, onnx, variant.side, variant.input.layout, config.threads)?)
+        }
+        EngineKind::OnnxRuntime | EngineKind::Cuda | EngineKind::TensorRt => {
+            Box::new(OnnxRuntime::load(variant, onnx, config)?)
+        }
     })
 }
 
@@ -122,9 +133,9 @@ pub fn open_bytes(variant: &Variant, onnx: &[u8], way: Way) -> Result<Box<dyn En
 pub fn open_classifier(variant: &Variant, settings: &classify::Settings) -> Result<Classifier, ReadyError> {
     let network = &variant.network;
     // What TensorRT built is kept always: it took minutes. Not in a temporary folder: what lies there may be anybody's.
-    let keeps = settings.keeps_packed || settings.way.engine != Name::Tract;
+    let keeps = settings.keeps_packed || settings.config.engine != EngineKind::Tract;
     let state = keeps.then(paths::kept_state).flatten();
-    let engine = open(variant, settings.way, state.as_deref())?;
+    let engine = open(variant, settings.config, state.as_deref())?;
     let labels = Labels::parse(&network.read_labels()?, &network.labels)?;
     let labels = labels.for_classes(engine.classes(), &network.name, &network.labels)?;
     Ok(Classifier::with_engine(variant, labels, engine, settings))
@@ -136,26 +147,32 @@ mod tests {
 
     #[test]
     fn an_engine_that_is_named_is_the_only_one_with_its_usual_numbers() {
-        let one = |engine, precision| ways(Some(engine), precision, Threads::Just(3)).unwrap()[0];
-        assert_eq!(one(Name::Tract, None), Way::tract(3));
-        let expected = Way { engine: Name::TensorRt, precision: Precision::F16, threads: 3 };
-        assert_eq!(one(Name::TensorRt, None), expected);
-        assert_eq!(one(Name::TensorRt, Some(Precision::Int8)), Way { precision: Precision::Int8, ..expected });
+        let one = |engine, precision| configs(Some(engine), precision, Threads::Just(3)).unwrap()[0];
+        assert_eq!(one(EngineKind::Tract, None), ExecutionConfig::tract(3));
+        let expected = ExecutionConfig { engine: EngineKind::TensorRt, precision: Precision::F16, threads: 3 };
+        assert_eq!(one(EngineKind::TensorRt, None), expected);
+        assert_eq!(
+            one(EngineKind::TensorRt, Some(Precision::Int8)),
+            ExecutionConfig { precision: Precision::Int8, ..expected }
+        );
     }
 
     #[test]
     fn the_processor_is_tried_with_half_of_its_threads_as_well_unless_somebody_named_a_number() {
-        let of = |threads| ways(Some(Name::Tract), None, threads).unwrap();
-        assert_eq!(of(Threads::UpTo(4)), [Way::tract(4), Way::tract(2)]);
-        assert_eq!(of(Threads::UpTo(3)), [Way::tract(3), Way::tract(1)]);
-        assert_eq!((of(Threads::UpTo(1)), of(Threads::Just(4))), (vec![Way::tract(1)], vec![Way::tract(4)]));
-        let gpu = ways(Some(Name::TensorRt), None, Threads::UpTo(6)).unwrap();
-        assert_eq!(gpu.iter().map(|way| way.threads).collect::<Vec<_>>(), [6]);
+        let of = |threads| configs(Some(EngineKind::Tract), None, threads).unwrap();
+        assert_eq!(of(Threads::UpTo(4)), [ExecutionConfig::tract(4), ExecutionConfig::tract(2)]);
+        assert_eq!(of(Threads::UpTo(3)), [ExecutionConfig::tract(3), ExecutionConfig::tract(1)]);
+        assert_eq!(
+            (of(Threads::UpTo(1)), of(Threads::Just(4))),
+            (vec![ExecutionConfig::tract(1)], vec![ExecutionConfig::tract(4)])
+        );
+        let gpu = configs(Some(EngineKind::TensorRt), None, Threads::UpTo(6)).unwrap();
+        assert_eq!(gpu.iter().map(|config| config.threads).collect::<Vec<_>>(), [6]);
     }
 
     #[test]
     fn numbers_that_an_engine_does_not_have_are_refused_with_those_it_has() {
-        let refused = ways(Some(Name::Tract), Some(Precision::F16), Threads::Just(1)).unwrap_err().to_string();
+        let refused = configs(Some(EngineKind::Tract), Some(Precision::F16), Threads::Just(1)).unwrap_err().to_string();
         assert!(refused.contains("f16") && refused.contains("tract") && refused.contains("f32"), "{refused}");
     }
 }

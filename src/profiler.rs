@@ -9,7 +9,7 @@ use std::time::Duration;
 use log::{info, warn};
 
 use crate::profiler::child_bench::{Remembered, measure, measure_watched};
-use phicam_engine::{Name, Way};
+use phicam_engine::{EngineKind, ExecutionConfig};
 use phicam_model::catalog::Variant;
 use phicam_platform::paths;
 use phicam_policy::measurement::{MeasureError, Measurement};
@@ -38,7 +38,7 @@ pub struct Trying<'a> {
     tell: Tell<'a>,
     remembered: RefCell<&'a mut Remembered>,
     /// Engines that cannot be used on this machine, and why.
-    unusable: RefCell<BTreeMap<Name, String>>,
+    unusable: RefCell<BTreeMap<EngineKind, String>>,
 }
 
 impl<'a> Trying<'a> {
@@ -48,20 +48,25 @@ impl<'a> Trying<'a> {
     }
 
     /// What is known of it, and beyond doubt.
-    pub fn known(&self, variant: &Variant, way: Way) -> Option<Result<Measurement, String>> {
+    pub fn known(&self, variant: &Variant, config: ExecutionConfig) -> Option<Result<Measurement, String>> {
         let remembered = self.remembered.borrow();
-        recall(&remembered, variant, way).filter(|_| !remembered.is_doubtful(variant, way))
+        recall(&remembered, variant, config).filter(|_| !remembered.is_doubtful(variant, config))
     }
 
     /// Times it, announced and remembered.
-    pub fn time(&self, variant: &Variant, way: Way, effort: Effort) -> Result<Measurement, MeasureError> {
-        if let Some(cause) = self.unusable.borrow().get(&way.engine) {
+    pub fn time(
+        &self,
+        variant: &Variant,
+        config: ExecutionConfig,
+        effort: Effort,
+    ) -> Result<Measurement, MeasureError> {
+        if let Some(cause) = self.unusable.borrow().get(&config.engine) {
             return Err(MeasureError::Failed { variant: variant.name.clone(), cause: cause.clone(), lasting: false });
         }
-        let found = self.prepare(variant, way).and_then(|()| {
+        let found = self.prepare(variant, config).and_then(|()| {
             (self.tell)(Doing::Timing);
-            info!("measuring {} by {way}, {} frames", variant.name, effort.frames);
-            measure(variant, self.folder, way, effort, self.stop)
+            info!("measuring {} by {config}, {} frames", variant.name, effort.frames);
+            measure(variant, self.folder, config, effort, self.stop)
         });
         (self.tell)(Doing::Nothing);
         match &found {
@@ -73,9 +78,9 @@ impl<'a> Trying<'a> {
                 return Err(MeasureError::Failed { variant: variant.name.clone(), cause, lasting: false });
             }
             Err(MeasureError::Failed { cause, lasting, .. }) => {
-                warn!("{} by {way} cannot be run: {cause}", variant.name);
+                warn!("{} by {config} cannot be run: {cause}", variant.name);
                 if *lasting {
-                    self.remembered.borrow_mut().put_failure(variant, way, cause);
+                    self.remembered.borrow_mut().put_failure(variant, config, cause);
                 }
             }
             Err(MeasureError::NotYet(_)) => {}
@@ -84,38 +89,42 @@ impl<'a> Trying<'a> {
     }
 
     /// Builds what TensorRT needs, where that is not there yet; one picture is enough for that.
-    fn prepare(&self, variant: &Variant, way: Way) -> Result<(), MeasureError> {
+    fn prepare(&self, variant: &Variant, config: ExecutionConfig) -> Result<(), MeasureError> {
         let Some(state) = paths::kept_state() else { return Ok(()) };
         // What is wrong with the library comes out when it is opened.
-        if phicam_engine_onnxruntime::is_prepared(variant, way, &state).unwrap_or(true) {
+        if phicam_engine_onnxruntime::is_prepared(variant, config, &state).unwrap_or(true) {
             return Ok(());
         }
         let expected = phicam_engine_onnxruntime::expected_s(&state);
         let in_all =
             expected.map_or("some minutes".into(), |seconds| format!("about {:.0} min", (seconds / 60.0).ceil()));
-        info!("preparing {} for {}, {in_all}", way.engine, variant.name);
+        info!("preparing {} for {}, {in_all}", config.engine, variant.name);
         let mut told = None;
         let effort = Effort { frames: 1, least_ms: 0.0, most_ms: f64::INFINITY };
-        let prepared = measure_watched(variant, self.folder, way, effort, self.stop, &mut |so_far| {
+        let prepared = measure_watched(variant, self.folder, config, effort, self.stop, &mut |so_far| {
             let seconds = so_far.as_secs();
             if told != Some(seconds) {
                 told = Some(seconds);
-                (self.tell)(Doing::Preparing(in_words(variant, way, &in_all, so_far)));
+                (self.tell)(Doing::Preparing(in_words(variant, config, &in_all, so_far)));
             }
         });
-        prepared.map(|_| info!("{} is prepared for {}", way.engine, variant.name))
+        prepared.map(|_| info!("{} is prepared for {}", config.engine, variant.name))
     }
 }
 
 /// `preparing TensorRT for lite0@224, about 4 min: 1:05`
-fn in_words(variant: &Variant, way: Way, in_all: &str, so_far: Duration) -> String {
-    let engine = if way.engine == Name::TensorRt { "TensorRT" } else { way.engine.as_str() };
+fn in_words(variant: &Variant, config: ExecutionConfig, in_all: &str, so_far: Duration) -> String {
+    let engine = if config.engine == EngineKind::TensorRt { "TensorRT" } else { config.engine.as_str() };
     let seconds = so_far.as_secs();
     format!("preparing {engine} for {}, {in_all}: {}:{:02}", variant.name, seconds / 60, seconds % 60)
 }
 
 /// What is remembered of it.
-pub fn recall(remembered: &Remembered, variant: &Variant, way: Way) -> Option<Result<Measurement, String>> {
-    let failure = || remembered.failure(variant, way).map(|cause| Err(cause.to_string()));
-    remembered.get(variant, way).map(|known| Ok(known.clone())).or_else(failure)
+pub fn recall(
+    remembered: &Remembered,
+    variant: &Variant,
+    config: ExecutionConfig,
+) -> Option<Result<Measurement, String>> {
+    let failure = || remembered.failure(variant, config).map(|cause| Err(cause.to_string()));
+    remembered.get(variant, config).map(|known| Ok(known.clone())).or_else(failure)
 }

@@ -10,7 +10,7 @@ use crate::board::Board;
 use crate::cli::{BoardArgs, BudgetArgs, GuessArgs, ModelArgs};
 use crate::engines::Threads;
 use crate::profiler::child_bench::Remembered;
-use phicam_engine::Way;
+use phicam_engine::ExecutionConfig;
 use phicam_model::catalog::{Catalog, Variant};
 use phicam_model::efficientnet::Scaled;
 use phicam_model::published_accuracy;
@@ -53,7 +53,7 @@ pub struct Setup {
     pub folder: PathBuf,
     pub budget: Budget,
     /// The ways in which they may be run; the first is that of what the user pinned.
-    pub ways: Vec<Way>,
+    pub configs: Vec<ExecutionConfig>,
     /// The very variant that the user named, if so.
     pub pinned: Option<Variant>,
     /// What the user admits, by work.
@@ -89,7 +89,7 @@ impl Setup {
         let budget = budget.budget().or(board.budget);
         let up_to = Threads::UpTo(budget.threads(system::cores()));
         let threads = model_args.threads.map_or(up_to, |threads| Threads::Just(threads.into()));
-        let mut ways = crate::engines::ways(model_args.named_engine(), model_args.precision, threads)?;
+        let mut configs = crate::engines::configs(model_args.named_engine(), model_args.precision, threads)?;
         let known = catalog.variants.iter().filter_map(|variant| variant.network.scaled).collect();
         let mut admitted: Vec<Variant> = admitted.into_iter().cloned().collect();
         admitted.sort_by(|a, b| a.million_macs.total_cmp(&b.million_macs));
@@ -98,13 +98,13 @@ impl Setup {
         let named = |pinned: &&Variant| only || model == Some(&pinned.name);
         let pinned = admitted.iter().find(named).cloned();
         if pinned.is_some() {
-            let usual = ways[0].threads;
-            ways.retain(|way| way.threads == usual);
+            let usual = configs[0].threads;
+            configs.retain(|config| config.threads == usual);
         }
         Ok(Setup {
             folder,
             budget,
-            ways,
+            configs,
             pinned,
             admitted,
             known,
@@ -114,56 +114,59 @@ impl Setup {
     }
 
     /// The way of what the user pinned, and of what answers before anything is measured.
-    pub fn way(&self) -> Way {
-        self.ways[0]
+    pub fn config(&self) -> ExecutionConfig {
+        self.configs[0]
     }
 
-    /// The pick among `ways`, from what is remembered alone; nothing where that does not suffice, or where nothing fits by
+    /// The pick among `configs`, from what is remembered alone; nothing where that does not suffice, or where nothing fits by
     /// what other programs disturbed.
-    pub fn pick_remembered(&self, ways: &[Way]) -> anyhow::Result<Option<Pick>> {
-        let never = |variant: &Variant, _: Way, _: Effort| Err(MeasureError::NotYet(variant.name.clone()));
-        let known = |variant: &Variant, way: Way| recall(&self.remembered, variant, way);
+    pub fn pick_remembered(&self, configs: &[ExecutionConfig]) -> anyhow::Result<Option<Pick>> {
+        let never = |variant: &Variant, _: ExecutionConfig, _: Effort| Err(MeasureError::NotYet(variant.name.clone()));
+        let known = |variant: &Variant, config: ExecutionConfig| recall(&self.remembered, variant, config);
         let admitted: Vec<&Variant> = self.admitted.iter().collect();
-        let again = |before: Option<(&str, Way)>| pick_again(&admitted, ways, self.budget, before, known, never);
-        match as_before(&self.before(ways), again) {
+        let again =
+            |before: Option<(&str, ExecutionConfig)>| pick_again(&admitted, configs, self.budget, before, known, never);
+        match as_before(&self.before(configs), again) {
             Ok(pick) => {
                 self.tell_failures();
                 Ok(Some(self.offered(pick)))
             }
             Err(PickError::Measure(_)) => Ok(None),
-            Err(PickError::NothingFits(_)) if self.is_doubtful(ways) => Ok(None),
+            Err(PickError::NothingFits(_)) if self.is_doubtful(configs) => Ok(None),
             Err(error) => Err(error.into()),
         }
     }
 
-    /// Whether any of what is remembered of `ways` is worth another look.
-    pub fn is_doubtful(&self, ways: &[Way]) -> bool {
-        let doubtful = |way: &Way| self.admitted.iter().any(|variant| self.remembered.is_doubtful(variant, *way));
-        ways.iter().any(doubtful)
+    /// Whether any of what is remembered of `configs` is worth another look.
+    pub fn is_doubtful(&self, configs: &[ExecutionConfig]) -> bool {
+        let doubtful = |config: &ExecutionConfig| {
+            self.admitted.iter().any(|variant| self.remembered.is_doubtful(variant, *config))
+        };
+        configs.iter().any(doubtful)
     }
 
-    /// The pick among `ways`, measuring what is not remembered, announced. `stop` ends it early, with an error.
-    pub fn pick(&mut self, ways: &[Way], stop: &AtomicBool, tell: Tell) -> Result<Pick, PickError> {
+    /// The pick among `configs`, measuring what is not remembered, announced. `stop` ends it early, with an error.
+    pub fn pick(&mut self, configs: &[ExecutionConfig], stop: &AtomicBool, tell: Tell) -> Result<Pick, PickError> {
         let (admitted, budget) = (self.admitted.clone(), self.budget);
         let variants: Vec<&Variant> = match &self.pinned {
             Some(pinned) => vec![pinned],
             None => admitted.iter().collect(),
         };
         self.tell_failures();
-        let before = self.before(ways);
+        let before = self.before(configs);
         let trying = Trying::new(&mut self.remembered, &self.folder, stop, tell);
-        let known = |variant: &Variant, way: Way| trying.known(variant, way);
+        let known = |variant: &Variant, config: ExecutionConfig| trying.known(variant, config);
         let mut measured = 0;
-        let mut time = |variant: &Variant, way: Way, effort: Effort| {
-            let found = trying.time(variant, way, effort);
+        let mut time = |variant: &Variant, config: ExecutionConfig, effort: Effort| {
+            let found = trying.time(variant, config, effort);
             measured += 1;
             if let (1, Ok(found)) = (measured, &found) {
                 // Of the smallest, half is supposed to be there without any work; half the threads take longer.
-                let ms = |other: &Variant, by: Way| {
-                    let longer = if by.threads < way.threads { 1.5 } else { 1.0 };
+                let ms = |other: &Variant, by: ExecutionConfig| {
+                    let longer = if by.threads < config.threads { 1.5 } else { 1.0 };
                     found.total_ms.p50 * longer * (0.5 + 0.5 * other.million_macs / variant.million_macs)
                 };
-                let cost = expected_cost(&variants, ways, budget, known, ms, found.load_ms);
+                let cost = expected_cost(&variants, configs, budget, known, ms, found.load_ms);
                 info!(
                     "measuring this machine takes about {:.0} s more, for {} timings",
                     cost.seconds, cost.measurements
@@ -171,35 +174,35 @@ impl Setup {
             }
             found
         };
-        let picked = as_before(&before, |before| pick_again(&variants, ways, budget, before, known, &mut time));
+        let picked = as_before(&before, |before| pick_again(&variants, configs, budget, before, known, &mut time));
         let pick = self.offered(picked?);
         if self.pinned.is_none() {
-            let question = self.question(ways, pick.is_disturbed());
-            self.remembered.put_picked(&question, &pick.variant.name, pick.way);
+            let question = self.question(configs, pick.is_disturbed());
+            self.remembered.put_picked(&question, &pick.variant.name, pick.config);
         }
         Ok(pick)
     }
 
     /// What is asked of a pick: what was picked before is asked of the same alone, and of a machine beside other programs
     /// apart from a quiet one.
-    fn question(&self, ways: &[Way], is_disturbed: bool) -> String {
-        let ways: Vec<String> = ways.iter().map(Way::to_string).collect();
+    fn question(&self, configs: &[ExecutionConfig], is_disturbed: bool) -> String {
+        let configs: Vec<String> = configs.iter().map(ExecutionConfig::to_string).collect();
         let offer = self.named.as_deref().unwrap_or("the catalog");
         let beside = if is_disturbed { " beside other programs" } else { "" };
-        format!("of {offer} by {} within {:?}{beside}", ways.join(" or "), self.budget)
+        format!("of {offer} by {} within {:?}{beside}", configs.join(" or "), self.budget)
     }
 
-    /// What was picked of `ways` before: on a quiet machine, and beside other programs.
-    fn before(&self, ways: &[Way]) -> [Option<Before>; 2] {
+    /// What was picked of `configs` before: on a quiet machine, and beside other programs.
+    fn before(&self, configs: &[ExecutionConfig]) -> [Option<Before>; 2] {
         [false, true].map(|is_disturbed| {
-            let picked = self.remembered.picked(&self.question(ways, is_disturbed));
-            picked.map(|(name, way)| (name.to_string(), way))
+            let picked = self.remembered.picked(&self.question(configs, is_disturbed));
+            picked.map(|(name, config)| (name.to_string(), config))
         })
     }
 
     /// The pick anew, after something else was found out of a variant.
     pub fn repick(&mut self) -> anyhow::Result<Pick> {
-        Ok(self.pick(&self.ways.clone(), &AtomicBool::new(false), &|_| {})?)
+        Ok(self.pick(&self.configs.clone(), &AtomicBool::new(false), &|_| {})?)
     }
 
     /// What times one variant at a time.
@@ -209,10 +212,11 @@ impl Setup {
 
     /// Names what failed at an earlier start, and is passed over for that.
     fn tell_failures(&self) {
-        for (variant, way) in self.admitted.iter().flat_map(|variant| self.ways.iter().map(move |way| (variant, *way)))
+        for (variant, config) in
+            self.admitted.iter().flat_map(|variant| self.configs.iter().map(move |config| (variant, *config)))
         {
-            if let Some(cause) = self.remembered.failure(variant, way) {
-                warn!("{} by {way} failed here before and is passed over: {cause}; --fresh tries it", variant.name);
+            if let Some(cause) = self.remembered.failure(variant, config) {
+                warn!("{} by {config} failed here before and is passed over: {cause}; --fresh tries it", variant.name);
             }
         }
     }
@@ -223,26 +227,26 @@ impl Setup {
     }
 
     /// The variant that the user named, else the pick, and the way to run it.
-    pub fn choose(&mut self) -> anyhow::Result<(Variant, Way)> {
+    pub fn choose(&mut self) -> anyhow::Result<(Variant, ExecutionConfig)> {
         if let Some(pinned) = &self.pinned {
-            return Ok((pinned.clone(), self.way()));
+            return Ok((pinned.clone(), self.config()));
         }
-        let pick = self.pick(&self.ways.clone(), &AtomicBool::new(false), &|_| {})?;
+        let pick = self.pick(&self.configs.clone(), &AtomicBool::new(false), &|_| {})?;
         info!("{}", explain(&pick));
-        Ok((pick.variant, pick.way))
+        Ok((pick.variant, pick.config))
     }
 }
 
 /// A variant, and the way in which it was picked.
-type Before = (String, Way);
+type Before = (String, ExecutionConfig);
 
 /// The pick of a machine that may be quiet or not, which is known once it is measured: what was picked before counts for the
 /// one, or for the other.
 fn as_before(
     before: &[Option<Before>; 2],
-    mut again: impl FnMut(Option<(&str, Way)>) -> Result<Pick, PickError>,
+    mut again: impl FnMut(Option<(&str, ExecutionConfig)>) -> Result<Pick, PickError>,
 ) -> Result<Pick, PickError> {
-    let [quiet, beside_others] = before.each_ref().map(|it| it.as_ref().map(|(name, way)| (name.as_str(), *way)));
+    let [quiet, beside_others] = before.each_ref().map(|it| it.as_ref().map(|(name, config)| (name.as_str(), *config)));
     let pick = again(quiet)?;
     if pick.is_disturbed() && beside_others.is_some() && beside_others != quiet {
         return again(beside_others);
@@ -256,10 +260,15 @@ pub fn is_file_name(model: &str) -> bool {
 }
 
 /// What a classifier needs beside its variant.
-pub fn classifier_settings(guess: &GuessArgs, view: View, smoothing_ms: u64, way: Way) -> classify::Settings {
+pub fn classifier_settings(
+    guess: &GuessArgs,
+    view: View,
+    smoothing_ms: u64,
+    config: ExecutionConfig,
+) -> classify::Settings {
     let smoothing = std::time::Duration::from_millis(smoothing_ms);
     let guesses = postprocess::Settings { top: guess.top.into(), unsure_below: guess.unsure_below, smoothing };
-    classify::Settings { view: guess.view.unwrap_or(view), guess: guesses, way, keeps_packed: true }
+    classify::Settings { view: guess.view.unwrap_or(view), guess: guesses, config, keeps_packed: true }
 }
 
 /// A folder that the user named, made if need be.
@@ -274,7 +283,7 @@ mod tests {
 
     #[test]
     fn what_was_picked_beside_other_programs_counts_there_alone() {
-        let before = |name: &str| Some((name.to_string(), Way::tract(2)));
+        let before = |name: &str| Some((name.to_string(), ExecutionConfig::tract(2)));
         for (is_disturbed, beside, expected) in [
             (false, before("b"), vec!["q"]),
             (true, before("b"), vec!["q", "b"]),
@@ -282,7 +291,7 @@ mod tests {
             (true, before("q"), vec!["q"]),
         ] {
             let mut asked = Vec::new();
-            let again = |before: Option<(&str, Way)>| {
+            let again = |before: Option<(&str, ExecutionConfig)>| {
                 asked.extend(before.map(|(name, _)| name.to_string()));
                 let mut pick = picked(ms(60.0)).unwrap();
                 let known = pick.candidates.iter_mut().find_map(|candidate| candidate.measurement.as_mut()).unwrap();

@@ -11,13 +11,13 @@ use std::process::Command;
 use common::program::{Ended, Program};
 use common::{best, photographs, scores};
 use phicam_engine::output_check::{difference, tolerance};
-use phicam_engine::{Name, Precision};
+use phicam_engine::{EngineKind, Precision};
 
 /// The engines to be tried; a test that wants one of them alone names it.
-fn engines(wanted: &[Name]) -> Vec<Name> {
+fn engines(wanted: &[EngineKind]) -> Vec<EngineKind> {
     let named = std::env::var("PHICAM_GPU").unwrap_or_default();
     let named: Vec<&str> = named.split_whitespace().collect();
-    let engines: Vec<Name> = wanted.iter().copied().filter(|name| named.contains(&name.as_str())).collect();
+    let engines: Vec<EngineKind> = wanted.iter().copied().filter(|name| named.contains(&name.as_str())).collect();
     if engines.is_empty() {
         eprintln!("SKIPPED: PHICAM_GPU names none of {wanted:?}");
     }
@@ -31,8 +31,8 @@ fn variants() -> Vec<String> {
     }
 }
 
-fn precisions(engine: Name) -> &'static [Precision] {
-    if engine == Name::TensorRt { &[Precision::F16, Precision::F32] } else { &[Precision::F32] }
+fn precisions(engine: EngineKind) -> &'static [Precision] {
+    if engine == EngineKind::TensorRt { &[Precision::F16, Precision::F32] } else { &[Precision::F32] }
 }
 
 /// The program with the library that this process was told of.
@@ -47,9 +47,9 @@ fn ended(program: &Program, arguments: &str) -> Ended {
 }
 
 /// The scores of each photograph, in their order.
-fn dumped(program: &Program, variant: &str, way: &str, photographs: &[PathBuf]) -> Vec<Vec<f32>> {
-    let folder = program.path(&format!("{variant} {way}"));
-    let mut classify = command(program, &format!("classify --model {variant} --engine {way}"));
+fn dumped(program: &Program, variant: &str, config: &str, photographs: &[PathBuf]) -> Vec<Vec<f32>> {
+    let folder = program.path(&format!("{variant} {config}"));
+    let mut classify = command(program, &format!("classify --model {variant} --engine {config}"));
     Ended::from(classify.arg("--dump").arg(&folder).args(photographs).output().unwrap()).with(0);
     let file = |photograph: &PathBuf| folder.join(photograph.with_extension("f32").file_name().unwrap());
     photographs.iter().map(|photograph| scores(&file(photograph))).collect()
@@ -58,7 +58,7 @@ fn dumped(program: &Program, variant: &str, way: &str, photographs: &[PathBuf]) 
 #[test]
 fn a_gpu_gives_the_cpu_engines_scores_for_every_choice_and_photograph() {
     let photographs = photographs();
-    for engine in engines(&[Name::TensorRt, Name::Cuda]) {
+    for engine in engines(&[EngineKind::TensorRt, EngineKind::Cuda]) {
         let program = Program::new();
         for precision in precisions(engine) {
             let (mut most, mut other_best): (f32, usize) = (0.0, 0);
@@ -89,7 +89,7 @@ fn largest(folder: &Path) -> PathBuf {
 
 #[test]
 fn what_tensorrt_built_is_used_again_and_what_was_cut_short_is_built_anew_announced() {
-    for _ in engines(&[Name::TensorRt]) {
+    for _ in engines(&[EngineKind::TensorRt]) {
         let program = Program::new();
         let model = variants().remove(0);
         let dog = common::sample("dog.jpg").display().to_string();
@@ -108,7 +108,7 @@ fn what_tensorrt_built_is_used_again_and_what_was_cut_short_is_built_anew_announ
 
 #[test]
 fn the_processor_answers_while_tensorrt_builds_and_then_it_takes_over_without_a_gap() {
-    for _ in engines(&[Name::TensorRt]) {
+    for _ in engines(&[EngineKind::TensorRt]) {
         let program = Program::new();
         let model = variants().remove(0);
         let frames = std::env::var("PHICAM_GPU_FRAMES").unwrap_or_else(|_| "9000".into());

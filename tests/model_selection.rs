@@ -8,20 +8,21 @@ use common::program::Program;
 fn measure_times_three_sizes_of_each_engine_and_tells_their_law() {
     let program = Program::new();
     let json = program.run("measure --json").with(0).json().remove(0);
-    let way = &json["ways"][0];
+    let config = &json["configs"][0];
     // On all cores and, where there are two or more, on half of them.
-    let ways = json["ways"].as_array().unwrap();
+    let configs = json["configs"].as_array().unwrap();
     assert!(
-        ways.len() == phicam_platform::system::cores().min(2) && ways.iter().all(|way| way["engine"] == "tract"),
+        configs.len() == phicam_platform::system::cores().min(2)
+            && configs.iter().all(|config| config["engine"] == "tract"),
         "{json}"
     );
-    let variants = way["variants"].as_array().unwrap();
+    let variants = config["variants"].as_array().unwrap();
     assert_eq!(variants.len(), 3);
     let work = |place: usize| variants[place]["million_macs"].as_f64().unwrap();
     assert!(work(0) < 100.0 && work(2) > 1000.0 && work(0) < work(1) && work(1) < work(2));
     // Work is multiply-accumulates, activations, or both: whichever tells more of the time.
-    let each = |work: &str| way["law"][format!("ms_per_million_{work}")].as_f64().unwrap();
-    assert!(each("macs") + each("activations") > 0.0, "{way}");
+    let each = |work: &str| config["law"][format!("ms_per_million_{work}")].as_f64().unwrap();
+    assert!(each("macs") + each("activations") > 0.0, "{config}");
     let again = program.run("measure").with(0);
     assert!(!again.stderr.contains("measuring"), "it is remembered: {}", again.stderr);
     assert!(again.stdout.contains("for each 1000 M MACs") && again.stdout.contains("lite2@320"), "{}", again.stdout);

@@ -3,7 +3,7 @@
 mod common;
 
 use common::{catalog, decoded, frame, json, root, sample};
-use phicam_engine::Way;
+use phicam_engine::ExecutionConfig;
 use phicam_pipeline::classify::Settings;
 use phicam_pipeline::classify::crop::View;
 use phicam_pipeline::classify::postprocess;
@@ -22,7 +22,7 @@ fn expected() -> Vec<(String, Vec<u32>)> {
 
 fn alone() -> Settings {
     let guess = postprocess::Settings { smoothing: std::time::Duration::ZERO, ..postprocess::Settings::default() };
-    Settings { view: View::Centre, guess, way: Way::tract(2), keeps_packed: false }
+    Settings { view: View::Centre, guess, config: ExecutionConfig::tract(2), keeps_packed: false }
 }
 
 #[test]

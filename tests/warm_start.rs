@@ -4,7 +4,7 @@ mod common;
 use common::program::{Ended, Program};
 use common::{catalog, root};
 use phicam_engine;
-use phicam_engine::Way;
+use phicam_engine::ExecutionConfig;
 
 /// What `classify` says of one photograph.
 fn command(program: &Program) -> std::process::Command {
@@ -83,7 +83,7 @@ fn loading_takes_little_memory_beside_the_weights() {
     let variant = catalog.variant("lite0@224").unwrap();
     let weights = variant.network.million_parameters * 4e6;
     let open = || {
-        let mut engine = phicam::engines::open(variant, Way::tract(1), Some(state.path())).unwrap();
+        let mut engine = phicam::engines::open(variant, ExecutionConfig::tract(1), Some(state.path())).unwrap();
         engine.infer().unwrap();
         assert_eq!(engine.classes(), 1000);
     };

@@ -3,7 +3,7 @@
 use clap::Args;
 
 use super::ModelsFolder;
-use phicam_engine::{Name, Precision};
+use phicam_engine::{EngineKind, Precision};
 use phicam_platform::config_file::did_you_mean;
 
 /// What runs.
@@ -31,12 +31,12 @@ pub struct ModelArgs {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Wanted {
     Auto,
-    Engine(Name),
+    Engine(EngineKind),
 }
 
 impl ModelArgs {
     /// The engine that is named, if one is.
-    pub fn named_engine(&self) -> Option<Name> {
+    pub fn named_engine(&self) -> Option<EngineKind> {
         match self.engine {
             Some(Wanted::Engine(name)) => Some(name),
             Some(Wanted::Auto) | None => None,
@@ -45,8 +45,8 @@ impl ModelArgs {
 }
 
 fn parse_engine(text: &str) -> Result<Wanted, String> {
-    let names = || Name::ALL.into_iter().map(Name::as_str).chain(["auto"]);
-    match (text, Name::ALL.into_iter().find(|name| name.as_str() == text)) {
+    let names = || EngineKind::ALL.into_iter().map(EngineKind::as_str).chain(["auto"]);
+    match (text, EngineKind::ALL.into_iter().find(|name| name.as_str() == text)) {
         ("auto", _) => Ok(Wanted::Auto),
         (_, Some(name)) => Ok(Wanted::Engine(name)),
         (_, None) => {
@@ -67,7 +67,7 @@ mod tests {
 
     #[test]
     fn an_engine_of_another_name_is_answered_with_those_there_are() {
-        assert_eq!(parse_engine("cuda"), Ok(Wanted::Engine(Name::Cuda)));
+        assert_eq!(parse_engine("cuda"), Ok(Wanted::Engine(EngineKind::Cuda)));
         assert_eq!(parse_engine("auto"), Ok(Wanted::Auto));
         let refused = parse_engine("tensort").unwrap_err();
         assert!(refused.contains("tract, onnxruntime, auto") && refused.contains("`tensorrt`"), "{refused}");

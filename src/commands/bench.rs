@@ -14,7 +14,7 @@ use crate::cli::{BenchArgs, BoardArgs, BudgetArgs};
 use crate::session::{Setup, board, is_file_name};
 use phicam_camera::{Camera, Next, Pattern};
 use phicam_engine::latency::{Percentiles, Stage};
-use phicam_engine::{Name, Way};
+use phicam_engine::{EngineKind, ExecutionConfig};
 use phicam_frame::mailbox::{Mailbox, Taken};
 use phicam_frame::{Frame, Size};
 use phicam_model::catalog::Variant;
@@ -42,8 +42,8 @@ pub fn bench(args: BenchArgs, out: &mut dyn Write) -> anyhow::Result<ExitCode> {
     }
     let board = board(&BoardArgs::default())?;
     let mut setup = Setup::new(&board, &BudgetArgs::default(), &args.model_args)?;
-    let (variant, way) = setup.choose()?;
-    let settings = classify::Settings { keeps_packed: args.packed, ..settings(way) };
+    let (variant, config) = setup.choose()?;
+    let settings = classify::Settings { keeps_packed: args.packed, ..settings(config) };
     let frame = next(&mut pattern())?;
     let expected = verify_output::expected(&variant, &settings, &frame)?;
     let before = system::memory_mib().map(|(_, free)| free).zip(system::rss_mib());
@@ -54,7 +54,7 @@ pub fn bench(args: BenchArgs, out: &mut dyn Write) -> anyhow::Result<ExitCode> {
         verify_output::check(&mut classifier, &frame, &expected)?;
     }
     let mut measurement = measure(&mut classifier, load_ms, effort(&args), args.pace_ms)?;
-    if let (Name::TensorRt | Name::Cuda, Some(before)) = (way.engine, before) {
+    if let (EngineKind::TensorRt | EngineKind::Cuda, Some(before)) = (config.engine, before) {
         measurement.rss_mib = measurement.rss_mib.max(taken_mib(before));
     }
     if args.json {
@@ -62,7 +62,7 @@ pub fn bench(args: BenchArgs, out: &mut dyn Write) -> anyhow::Result<ExitCode> {
         return Ok(ExitCode::SUCCESS);
     }
     table(&measurement, out)?;
-    let remembered = setup.remembered.get(&variant, measurement.way);
+    let remembered = setup.remembered.get(&variant, measurement.config);
     if let Some(remembered) = remembered {
         let (p95, path) = (remembered.total_ms.p95, paths::state());
         writeln!(out, "remembered in {} of this machine: {p95:.2} ms at p95", path.display())?;
@@ -87,8 +87,13 @@ fn effort(args: &BenchArgs) -> Effort {
     Effort { least_ms, most_ms: args.most_ms.unwrap_or(usual.most_ms), ..usual }
 }
 
-fn settings(way: Way) -> classify::Settings {
-    classify::Settings { view: Default::default(), guess: postprocess::Settings::default(), way, keeps_packed: false }
+fn settings(config: ExecutionConfig) -> classify::Settings {
+    classify::Settings {
+        view: Default::default(),
+        guess: postprocess::Settings::default(),
+        config,
+        keeps_packed: false,
+    }
 }
 
 /// What a file that nobody vouches for may take, beyond a multiple of its size. B7 on 600 pixels, measured: 782 MiB.
@@ -107,16 +112,16 @@ fn bench_file(path: &Path, args: &BenchArgs, out: &mut dyn Write) -> anyhow::Res
     let variant = Variant::of_file(path, bytes, side, file.layout(), file.scaled(), file.million_macs(side)?);
     let threads = args.model_args.threads.map_or_else(system::cores, usize::from);
     let just = crate::engines::Threads::Just(threads);
-    let ways = crate::engines::ways(args.model_args.named_engine(), args.model_args.precision, just)?;
-    let way = ways.first().copied().unwrap_or(Way::tract(threads)); // the one that was named, else the CPU engine
+    let configs = crate::engines::configs(args.model_args.named_engine(), args.model_args.precision, just)?;
+    let config = configs.first().copied().unwrap_or(ExecutionConfig::tract(threads)); // the one that was named, else the CPU engine
     let start = Instant::now();
-    let engine = crate::engines::open_bytes(&variant, bytes, way)?;
+    let engine = crate::engines::open_bytes(&variant, bytes, config)?;
     if engine.classes() != file.classes() {
         let (found, told) = (engine.classes(), file.classes());
         bail!("{} gives {found} scores, and its graph tells of {told} classes: it is damaged", path.display());
     }
     let labels = Labels::numbered(engine.classes());
-    let mut classifier = Classifier::with_engine(&variant, labels, engine, &settings(way));
+    let mut classifier = Classifier::with_engine(&variant, labels, engine, &settings(config));
     let load_ms = start.elapsed().as_secs_f64() * 1e3;
     if !args.json {
         writeln!(out, "{}: {}, {:.1} M MACs", path.display(), file.in_words(), variant.million_macs)?;
@@ -206,7 +211,7 @@ fn measure(
     Ok(Measurement {
         model: model.variant.name.clone(),
         phi: model.variant.phi,
-        way: model.way,
+        config: model.config,
         engine_detail: model.engine_detail.clone(),
         frames: total.count(),
         asked_frames: 0,
@@ -241,7 +246,7 @@ fn table(found: &Measurement, out: &mut dyn Write) -> std::io::Result<()> {
         "{} ({}), {}, {}: {} frames",
         found.model,
         Phi(found.phi),
-        found.way,
+        found.config,
         system::processor(),
         found.frames
     )?;

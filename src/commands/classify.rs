@@ -25,8 +25,8 @@ pub fn classify(args: ClassifyArgs, out: &mut dyn Write) -> anyhow::Result<ExitC
     }
     let board = board(&args.board)?;
     let mut setup = Setup::new(&board, &args.budget, &args.model_args)?;
-    let (variant, way) = setup.choose()?;
-    let settings = classifier_settings(&args.guess, board.view, 0, way);
+    let (variant, config) = setup.choose()?;
+    let settings = classifier_settings(&args.guess, board.view, 0, config);
     let mut classifier = crate::engines::open_classifier(&variant, &settings)?;
     let mut pool = FramePool::default();
     let mut failed = 0;

@@ -9,7 +9,7 @@ use serde_json::json;
 use super::{exit, known, write_json};
 
 use crate::cli::{ModelsArgs, ModelsCommand};
-use phicam_engine::Way;
+use phicam_engine::ExecutionConfig;
 use phicam_model::catalog::{Catalog, Variant};
 use phicam_pipeline::classify;
 use phicam_pipeline::classify::postprocess;
@@ -84,7 +84,7 @@ pub fn fault(variant: &Variant) -> Option<String> {
     let settings = classify::Settings {
         view: Default::default(),
         guess: postprocess::Settings::default(),
-        way: Way::tract(system::cores()),
+        config: ExecutionConfig::tract(system::cores()),
         keeps_packed: false,
     };
     crate::engines::open_classifier(variant, &settings).err().map(|error| error.to_string())

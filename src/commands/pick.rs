@@ -9,7 +9,7 @@ use serde_json::{Value, json};
 use super::{known, write_json};
 use crate::cli::PickArgs;
 use crate::session::{Setup, board};
-use phicam_engine::Way;
+use phicam_engine::ExecutionConfig;
 use phicam_model::catalog::Variant;
 use phicam_model::efficientnet::compound_scaling::{TARGET_MILLION_MACS, objective, phi_of_macs};
 use phicam_policy::measurement::Measurement;
@@ -25,14 +25,15 @@ pub fn pick(args: PickArgs, out: &mut dyn Write) -> anyhow::Result<ExitCode> {
     if args.fresh {
         setup.remembered.forget();
     }
-    let mut pick = setup.pick(&setup.ways.clone(), &AtomicBool::new(false), &|_| {})?;
+    let mut pick = setup.pick(&setup.configs.clone(), &AtomicBool::new(false), &|_| {})?;
     if let Some(seconds) = args.soak {
         pick = soak::soak(&mut setup, pick, seconds)?;
     }
     if let Some(path) = &args.explain {
         plot::write(&pick, path)?;
     }
-    let beyond = if args.what_if { what_if::time(&mut setup, pick.way)? } else { what_if::beyond(&setup, pick.way) };
+    let beyond =
+        if args.what_if { what_if::time(&mut setup, pick.config)? } else { what_if::beyond(&setup, pick.config) };
     let best = what_if::best(&beyond, pick.variant.top1_percent);
     if args.json {
         let mut object = as_json(&pick);
@@ -59,7 +60,7 @@ pub fn pick(args: PickArgs, out: &mut dyn Write) -> anyhow::Result<ExitCode> {
 }
 
 fn table(pick: &Pick, out: &mut dyn Write) -> std::io::Result<()> {
-    let several = pick.candidates.iter().any(|candidate| candidate.way != pick.way);
+    let several = pick.candidates.iter().any(|candidate| candidate.config != pick.config);
     let wide = pick.candidates.iter().map(|candidate| candidate.variant.name.len()).max().unwrap_or(0).max(12);
     writeln!(out, "{:<wide$}     φ   M MACs   top-1 %   objective   p50 ms   p95 ms   MiB", "variant")?;
     for candidate in pick.candidates.iter().filter(|candidate| !is_only_fewer_threads(candidate, pick)) {
@@ -78,7 +79,7 @@ fn table(pick: &Pick, out: &mut dyn Write) -> std::io::Result<()> {
             measured(|m| m.total_ms.p50, 1),
             measured(|m| m.total_ms.p95, 1),
             measured(|m| m.rss_mib, 0),
-            if several { format!("{}: ", candidate.way) } else { String::new() },
+            if several { format!("{}: ", candidate.config) } else { String::new() },
             in_words(candidate, pick),
         )?;
     }
@@ -88,8 +89,8 @@ fn table(pick: &Pick, out: &mut dyn Write) -> std::io::Result<()> {
 /// Whether nothing is to be said of it but of the same with another number of threads: JSON has it all the same.
 fn is_only_fewer_threads(candidate: &Candidate, pick: &Pick) -> bool {
     candidate.measurement.is_none()
-        && candidate.way != pick.way
-        && Way { threads: pick.way.threads, ..candidate.way } == pick.way
+        && candidate.config != pick.config
+        && ExecutionConfig { threads: pick.config.threads, ..candidate.config } == pick.config
 }
 
 /// ACC(m) × [FLOPS(m)/T]^w, where the accuracy is known.
@@ -135,9 +136,9 @@ fn as_json(pick: &Pick) -> Value {
             let variant = &candidate.variant;
             json!({
                 "variant": variant.name,
-                "engine": candidate.way.engine,
-                "precision": candidate.way.precision,
-                "threads": candidate.way.threads,
+                "engine": candidate.config.engine,
+                "precision": candidate.config.precision,
+                "threads": candidate.config.threads,
                 "phi": variant.phi,
                 "million_macs": variant.million_macs,
                 "top1_percent": variant.top1_percent,
@@ -151,9 +152,9 @@ fn as_json(pick: &Pick) -> Value {
     json!({
         "variant": pick.variant.name,
         "phi": pick.variant.phi,
-        "engine": pick.way.engine,
-        "precision": pick.way.precision,
-        "threads": pick.way.threads,
+        "engine": pick.config.engine,
+        "precision": pick.config.precision,
+        "threads": pick.config.threads,
         "reason": explain(pick),
         "limit": match pick.bound {
             Bound::Time => "time",

@@ -10,7 +10,7 @@ use log::info;
 use super::exit;
 use crate::cli::PrepareArgs;
 use crate::session::{Doing, Setup, board};
-use phicam_engine::Name;
+use phicam_engine::EngineKind;
 use phicam_platform::paths;
 use phicam_policy::picker::explain;
 use phicam_policy::sampling::Effort;
@@ -18,7 +18,7 @@ use phicam_policy::sampling::Effort;
 pub fn prepare(args: PrepareArgs, out: &mut dyn Write) -> anyhow::Result<ExitCode> {
     let board = board(&args.board)?;
     let mut setup = Setup::new(&board, &args.budget, &args.model_args)?;
-    let Some(way) = setup.ways.iter().copied().find(|way| way.engine == Name::TensorRt) else {
+    let Some(config) = setup.configs.iter().copied().find(|config| config.engine == EngineKind::TensorRt) else {
         bail!(
             "there is nothing to prepare: no ONNX Runtime with TensorRT is here, and the other engines need nothing built; \
              `phicam doctor` says what is here"
@@ -42,19 +42,19 @@ pub fn prepare(args: PrepareArgs, out: &mut dyn Write) -> anyhow::Result<ExitCod
         }
     };
     if !args.all && setup.pinned.is_none() {
-        let pick = setup.pick(&setup.ways.clone(), &stop, &tell)?;
+        let pick = setup.pick(&setup.configs.clone(), &stop, &tell)?;
         writeln!(out, "{}", explain(&pick))?;
         return Ok(ExitCode::SUCCESS);
     }
     let mut failed = false;
     let variants: Vec<_> = setup.pinned.iter().chain(setup.admitted.iter().filter(|_| args.all)).cloned().collect();
     for variant in variants {
-        let found = setup.trying(&stop, &tell).time(&variant, way, Effort::USUAL);
+        let found = setup.trying(&stop, &tell).time(&variant, config, Effort::USUAL);
         match found {
             Ok(found) => writeln!(out, "{} is prepared: {:.2} ms at p95", variant.name, found.total_ms.p95)?,
             Err(error) => writeln!(out, "{error}")?,
         }
-        failed |= setup.remembered.get(&variant, way).is_none();
+        failed |= setup.remembered.get(&variant, config).is_none();
     }
     Ok(if failed { exit::SOME_FAILED.into() } else { ExitCode::SUCCESS })
 }

@@ -11,7 +11,7 @@ use serde_json::{Value, json};
 use super::{exit, known, write_json};
 use crate::cli::MeasureArgs;
 use crate::session::{Doing, Setup, board};
-use phicam_engine::Way;
+use phicam_engine::ExecutionConfig;
 use phicam_model::catalog::Variant;
 use phicam_platform::system;
 use phicam_policy::measurement::Measurement;
@@ -31,11 +31,11 @@ pub fn measure(args: MeasureArgs, out: &mut dyn Write) -> anyhow::Result<ExitCod
     let plan = plan(&setup, args.all);
     let (stop, started) = (AtomicBool::new(false), Instant::now());
     let mut cost_told = false;
-    for (place, (variant, way)) in plan.iter().enumerate() {
-        if setup.remembered.get(variant, *way).is_some() && !setup.remembered.is_doubtful(variant, *way) {
+    for (place, (variant, config)) in plan.iter().enumerate() {
+        if setup.remembered.get(variant, *config).is_some() && !setup.remembered.is_doubtful(variant, *config) {
             continue;
         }
-        let doing = format!("{} by {way}", variant.name);
+        let doing = format!("{} by {config}", variant.name);
         bar(place, plan.len(), &doing);
         let tell = |now: Doing| {
             if let Doing::Preparing(words) = now {
@@ -43,7 +43,7 @@ pub fn measure(args: MeasureArgs, out: &mut dyn Write) -> anyhow::Result<ExitCod
             }
         };
         // What fails is announced, and is no reason not to time the others.
-        let found = setup.trying(&stop, &tell).time(variant, *way, GLANCE);
+        let found = setup.trying(&stop, &tell).time(variant, *config, GLANCE);
         if let (Ok(found), false) = (&found, cost_told) {
             cost_told = true;
             let left = expected(&plan[place + 1..], variant, found);
@@ -52,15 +52,15 @@ pub fn measure(args: MeasureArgs, out: &mut dyn Write) -> anyhow::Result<ExitCod
     }
     bar(plan.len(), plan.len(), "");
     let seconds = started.elapsed().as_secs_f64();
-    let laws: Vec<OfWay> = setup
-        .ways
+    let laws: Vec<ConfigProfile> = setup
+        .configs
         .iter()
-        .map(|way| {
-            let of_way = plan.iter().filter(|(_, planned)| planned == way);
+        .map(|config| {
+            let of_config = plan.iter().filter(|(_, planned)| planned == config);
             let found: Vec<_> =
-                of_way.filter_map(|(variant, _)| Some((variant, setup.remembered.get(variant, *way)?))).collect();
+                of_config.filter_map(|(variant, _)| Some((variant, setup.remembered.get(variant, *config)?))).collect();
             let law = Law::through(found.iter().map(|(variant, found)| (Work::of(variant), *found)));
-            OfWay { way: *way, found, law }
+            ConfigProfile { config: *config, found, law }
         })
         .collect();
     match args.json {
@@ -72,22 +72,24 @@ pub fn measure(args: MeasureArgs, out: &mut dyn Write) -> anyhow::Result<ExitCod
 }
 
 /// Three sizes in each way, or all of them; of an engine that may have more threads, three do: fewer are rarely quicker.
-fn plan(setup: &Setup, all: bool) -> Vec<(Variant, Way)> {
-    let of_way = |way: &Way| {
-        let more = |other: &Way| other.threads > way.threads && Way { threads: way.threads, ..*other } == *way;
-        let variants = match all && !setup.ways.iter().any(more) {
+fn plan(setup: &Setup, all: bool) -> Vec<(Variant, ExecutionConfig)> {
+    let of_config = |config: &ExecutionConfig| {
+        let more = |other: &ExecutionConfig| {
+            other.threads > config.threads && ExecutionConfig { threads: config.threads, ..*other } == *config
+        };
+        let variants = match all && !setup.configs.iter().any(more) {
             true => setup.admitted.clone(),
             false => spread(&setup.admitted),
         };
-        let way = *way;
-        variants.into_iter().map(move |variant| (variant, way))
+        let config = *config;
+        variants.into_iter().map(move |variant| (variant, config))
     };
-    setup.ways.iter().flat_map(of_way).collect()
+    setup.configs.iter().flat_map(of_config).collect()
 }
 
 /// What is known of one way.
-struct OfWay<'a> {
-    way: Way,
+struct ConfigProfile<'a> {
+    config: ExecutionConfig,
     found: Vec<(&'a Variant, &'a Measurement)>,
     law: Option<Law>,
 }
@@ -106,7 +108,7 @@ fn spread(admitted: &[Variant]) -> Vec<Variant> {
 }
 
 /// What `rest` will take if time goes by work, half of the first one's being there without any.
-fn expected(rest: &[(Variant, Way)], first: &Variant, found: &Measurement) -> Cost {
+fn expected(rest: &[(Variant, ExecutionConfig)], first: &Variant, found: &Measurement) -> Cost {
     let mut cost = Cost::default();
     for (variant, _) in rest {
         let ms = found.total_ms.p50 * (0.5 + 0.5 * variant.million_macs / first.million_macs);
@@ -130,9 +132,9 @@ fn bar(done: usize, all: usize, doing: &str) {
     let _ = stderr.flush();
 }
 
-fn table(laws: &[OfWay], seconds: f64, out: &mut dyn Write) -> std::io::Result<()> {
-    for OfWay { way, found, law } in laws {
-        writeln!(out, "{way}, {}", system::processor())?;
+fn table(laws: &[ConfigProfile], seconds: f64, out: &mut dyn Write) -> std::io::Result<()> {
+    for ConfigProfile { config, found, law } in laws {
+        writeln!(out, "{config}, {}", system::processor())?;
         writeln!(out, "variant          φ   M MACs   p50 ms   p95 ms   p99 ms   MiB   frames")?;
         for (variant, found) in found {
             let ms = &found.total_ms;
@@ -176,10 +178,10 @@ fn in_words(law: &Law) -> String {
 }
 
 /// The object that `measure --json` prints.
-fn as_json(laws: &[OfWay], seconds: f64) -> Value {
-    let ways: Vec<Value> = laws
+fn as_json(laws: &[ConfigProfile], seconds: f64) -> Value {
+    let configs: Vec<Value> = laws
         .iter()
-        .map(|OfWay { way, found, law }| {
+        .map(|ConfigProfile { config, found, law }| {
             let variants: Vec<Value> = found
                 .iter()
                 .map(|(variant, found)| {
@@ -197,11 +199,11 @@ fn as_json(laws: &[OfWay], seconds: f64) -> Value {
                 })
             });
             json!({
-                "engine": way.engine, "precision": way.precision, "threads": way.threads, "variants": variants, "law": law,
+                "engine": config.engine, "precision": config.precision, "threads": config.threads, "variants": variants, "law": law,
             })
         })
         .collect();
-    json!({ "seconds": seconds, "processor": system::processor(), "power": system::power(), "ways": ways })
+    json!({ "seconds": seconds, "processor": system::processor(), "power": system::power(), "configs": configs })
 }
 
 #[cfg(test)]

@@ -19,7 +19,7 @@ use crate::session::{Setup, board, classifier_settings};
 use phicam_camera::CameraCounts;
 use phicam_camera::reconnect::{Again, Open, Watch};
 use phicam_display::Display;
-use phicam_engine::{Name, Way};
+use phicam_engine::{EngineKind, ExecutionConfig};
 use phicam_pipeline::answer_json;
 use phicam_pipeline::classify;
 use phicam_pipeline::classify::{Classifier, Model};
@@ -42,12 +42,12 @@ pub fn run(args: RunArgs, out: &mut dyn Write) -> anyhow::Result<ExitCode> {
     if setup.pinned.is_some() {
         setup.budget = Budget::default(); // what is pinned is run, whatever it takes
     }
-    let settings = classifier_settings(&args.guess, board.view, args.smoothing_ms, setup.way());
+    let settings = classifier_settings(&args.guess, board.view, args.smoothing_ms, setup.config());
     let mut camera = open_camera(&args, &board)?;
     let mut displays = open_displays(&args, &board)?;
     info!("board {}: {}", board.name, board.summary);
     let First { classifier: first, pick, undecided } = first_to_answer(&setup, &settings)?;
-    let mut current = (first.model().variant.name.clone(), first.model().way);
+    let mut current = (first.model().variant.name.clone(), first.model().config);
     let mut line = Line::new(&stop);
     line.rescue = Some(Box::new(|failed| on_the_processor(failed, &settings)));
     let (limit_ms, celsius) = (setup.budget.frame_ms, setup.budget.celsius);
@@ -56,9 +56,9 @@ pub fn run(args: RunArgs, out: &mut dyn Write) -> anyhow::Result<ExitCode> {
     let (ended, picked) = std::thread::scope(|scope| {
         line.measuring.store(undecided, Ordering::Relaxed);
         let picker = scope.spawn(|| -> anyhow::Result<()> {
-            let ways = setup.ways.clone();
+            let configs = setup.configs.clone();
             let decided = match undecided {
-                true => decide(&line, &mut setup, &ways, &settings, &mut current, &stop),
+                true => decide(&line, &mut setup, &configs, &settings, &mut current, &stop),
                 false => Ok(None),
             };
             let pick = match (decided, pick) {
@@ -115,22 +115,22 @@ fn look_after(
     mut pick: Pick,
     setup: &mut Setup,
     settings: &classify::Settings,
-    current: &mut (String, Way),
+    current: &mut (String, ExecutionConfig),
     stop: &AtomicBool,
 ) {
-    let mut ways = setup.ways.clone();
+    let mut configs = setup.configs.clone();
     loop {
         let kept = keeper.keep(&pick, current, &mut setup.remembered);
         match kept {
             Kept::Ended => return,
             Kept::EngineLost => {
-                ways = processor(&ways);
-                if ways.is_empty() {
-                    ways = vec![Way::tract(settings.way.threads)]; // as `on_the_processor` has it
+                configs = processor(&configs);
+                if configs.is_empty() {
+                    configs = vec![ExecutionConfig::tract(settings.config.threads)]; // as `on_the_processor` has it
                 }
                 line.next_model.take(Duration::ZERO); // it may be for the engine that failed
                 if let Some(model) = &line.counts().model {
-                    *current = (model.variant.name.clone(), model.way);
+                    *current = (model.variant.name.clone(), model.config);
                 }
             }
             Kept::Calm => {
@@ -138,7 +138,7 @@ fn look_after(
                 setup.remembered.doubt_disturbed();
             }
         }
-        match decide(line, setup, &ways, settings, current, stop) {
+        match decide(line, setup, &configs, settings, current, stop) {
             Ok(Some(again)) => pick = again,
             Ok(None) => return,
             // It was picked once, and that is no worse for being measured again.
@@ -172,15 +172,15 @@ fn first_to_answer(setup: &Setup, settings: &classify::Settings) -> anyhow::Resu
         info!("{} ({}), as named: no limit is checked", pinned.name, pinned.phi_in_words());
         // Where a GPU seems to be there as well, it is tried beside the line.
         let classifier = crate::engines::open_classifier(pinned, settings)?;
-        return Ok(First { classifier, pick: None, undecided: setup.ways.len() > 1 });
+        return Ok(First { classifier, pick: None, undecided: setup.configs.len() > 1 });
     }
-    let [all, processor] = [setup.ways.clone(), processor(&setup.ways)];
-    for ways in [&all, &processor].into_iter().filter(|ways| !ways.is_empty()) {
-        let Some(pick) = setup.pick_remembered(ways)? else { continue };
+    let [all, processor] = [setup.configs.clone(), processor(&setup.configs)];
+    for configs in [&all, &processor].into_iter().filter(|configs| !configs.is_empty()) {
+        let Some(pick) = setup.pick_remembered(configs)? else { continue };
         info!("{}", explain(&pick));
         match open_largest(&pick, settings) {
             Some(classifier) => {
-                let undecided = ways.len() < setup.ways.len() || setup.is_doubtful(&setup.ways);
+                let undecided = configs.len() < setup.configs.len() || setup.is_doubtful(&setup.configs);
                 return Ok(First { classifier, pick: Some(pick), undecided });
             }
             None => warn!("none that fits can be run: beginning anew with the smallest"),
@@ -200,12 +200,12 @@ fn first_to_answer(setup: &Setup, settings: &classify::Settings) -> anyhow::Resu
 
 /// The same variant by the CPU engine, where another engine failed.
 fn on_the_processor(failed: &Model, settings: &classify::Settings) -> Option<Classifier> {
-    if failed.way.engine == Name::Tract {
+    if failed.config.engine == EngineKind::Tract {
         return None;
     }
-    let settings = classify::Settings { way: Way::tract(settings.way.threads), ..*settings };
+    let settings = classify::Settings { config: ExecutionConfig::tract(settings.config.threads), ..*settings };
     let opened = crate::engines::open_classifier(&failed.variant, &settings);
-    opened.map_err(|error| error!("{} cannot go on by {}: {error}", failed.variant.name, settings.way)).ok()
+    opened.map_err(|error| error!("{} cannot go on by {}: {error}", failed.variant.name, settings.config)).ok()
 }
 
 /// The camera that the user named must open; one that only the board file names may still come. A lost one is looked for.

@@ -6,7 +6,7 @@ use std::process::{Command, Stdio};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
-use phicam_engine::{Name, Way};
+use phicam_engine::{EngineKind, ExecutionConfig};
 use phicam_model::catalog::Variant;
 use phicam_policy::measurement::{MeasureError, Measurement};
 use phicam_policy::sampling::Effort;
@@ -25,42 +25,42 @@ const POLL: Duration = Duration::from_millis(20);
 pub fn measure(
     variant: &Variant,
     models: &Path,
-    way: Way,
+    config: ExecutionConfig,
     effort: Effort,
     stop: &AtomicBool,
 ) -> Result<Measurement, MeasureError> {
-    timed(variant, models, way, effort, &[], stop, &mut |_| {})
+    timed(variant, models, config, effort, &[], stop, &mut |_| {})
 }
 
 /// The same with no more than one frame every `frame_ms`, as a line in service has it.
 pub fn measure_at_rate(
     variant: &Variant,
     models: &Path,
-    way: Way,
+    config: ExecutionConfig,
     effort: Effort,
     frame_ms: Option<f64>,
     stop: &AtomicBool,
 ) -> Result<Measurement, MeasureError> {
     let pace: Vec<String> = frame_ms.map(|ms| format!("--pace-ms={ms}")).into_iter().collect();
-    timed(variant, models, way, effort, &pace, stop, &mut |_| {})
+    timed(variant, models, config, effort, &pace, stop, &mut |_| {})
 }
 
 /// As [`measure`], and `watch` hears again and again for how long it has run.
 pub fn measure_watched(
     variant: &Variant,
     models: &Path,
-    way: Way,
+    config: ExecutionConfig,
     effort: Effort,
     stop: &AtomicBool,
     watch: &mut dyn FnMut(Duration),
 ) -> Result<Measurement, MeasureError> {
-    timed(variant, models, way, effort, &[], stop, watch)
+    timed(variant, models, config, effort, &[], stop, watch)
 }
 
 fn timed(
     variant: &Variant,
     models: &Path,
-    way: Way,
+    config: ExecutionConfig,
     effort: Effort,
     more: &[String],
     stop: &AtomicBool,
@@ -78,11 +78,11 @@ fn timed(
         command.current_dir(folder); // so that the file can be named, whatever its folder is called
     }
     // The same library, whichever board file named it.
-    let library = (way.engine != Name::Tract).then(phicam_engine_onnxruntime::find).and_then(Result::ok);
+    let library = (config.engine != EngineKind::Tract).then(phicam_engine_onnxruntime::find).and_then(Result::ok);
     let library = library.map(|library| (phicam_engine_onnxruntime::VARIABLE, library));
     let mut child = command
-        .args(["bench", "--json", "--engine", way.engine.as_str(), "--precision", way.precision.as_str()])
-        .args(["--threads", &way.threads.to_string(), "--frames", &effort.frames.to_string()])
+        .args(["bench", "--json", "--engine", config.engine.as_str(), "--precision", config.precision.as_str()])
+        .args(["--threads", &config.threads.to_string(), "--frames", &effort.frames.to_string()])
         .args(["--least-ms", &effort.least_ms.to_string()])
         .args(effort.most_ms.is_finite().then(|| format!("--most-ms={}", effort.most_ms)))
         .args(more)
@@ -120,13 +120,16 @@ fn timed(
         let stderr = String::from_utf8_lossy(&said.stderr);
         let last = own_words(&stderr);
         if let (Some(NO_ENGINE), Some(last)) = (said.status.code(), last) {
-            let prefix = format!("{} cannot be used: ", way.engine);
-            return Err(MeasureError::NoEngine { engine: way.engine, cause: last.trim_start_matches(&*prefix).into() });
+            let prefix = format!("{} cannot be used: ", config.engine);
+            return Err(MeasureError::NoEngine {
+                engine: config.engine,
+                cause: last.trim_start_matches(&*prefix).into(),
+            });
         }
         // Another engine's library that crashes does so with every model; killed (9), it may have been for its memory.
-        if let Some(signal) = said.status.signal().filter(|signal| *signal != 9 && way.engine != Name::Tract) {
+        if let Some(signal) = said.status.signal().filter(|signal| *signal != 9 && config.engine != EngineKind::Tract) {
             let cause = format!("it ended its process with signal {signal}; install another build of its library");
-            return Err(MeasureError::NoEngine { engine: way.engine, cause });
+            return Err(MeasureError::NoEngine { engine: config.engine, cause });
         }
         return Err(failed(match (said.status.code(), last) {
             (Some(1), Some(last)) => last.into(), // an error like any other

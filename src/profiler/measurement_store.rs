@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use log::{debug, warn};
 use serde::{Deserialize, Serialize};
 
-use phicam_engine::Way;
+use phicam_engine::ExecutionConfig;
 use phicam_model::catalog::Variant;
 use phicam_platform::paths::replace_file;
 use phicam_platform::system;
@@ -33,7 +33,7 @@ enum Entry {
     Picked {
         picked: String,
         #[serde(flatten)]
-        way: Way,
+        config: ExecutionConfig,
     },
 }
 
@@ -65,8 +65,8 @@ impl Remembered {
     }
 
     /// What was measured of `variant` under the same circumstances.
-    pub fn get(&self, variant: &Variant, way: Way) -> Option<&Measurement> {
-        match self.by_key.get(&key(variant, way)) {
+    pub fn get(&self, variant: &Variant, config: ExecutionConfig) -> Option<&Measurement> {
+        match self.by_key.get(&key(variant, config)) {
             Some(Entry::Measured { measurement, .. }) => Some(measurement),
             _ => None,
         }
@@ -74,10 +74,10 @@ impl Remembered {
 
     /// Whether other programs disturbed when `variant` was measured, and the machine was started again since, or
     /// [`Remembered::doubt_disturbed`] was called: it is worth another look.
-    pub fn is_doubtful(&self, variant: &Variant, way: Way) -> bool {
+    pub fn is_doubtful(&self, variant: &Variant, config: ExecutionConfig) -> bool {
         let here = system::boot_id();
         let doubtful = |boot: &Option<String>| boot.as_ref() != Some(&here);
-        matches!(self.by_key.get(&key(variant, way)), Some(Entry::Measured { measurement, boot })
+        matches!(self.by_key.get(&key(variant, config)), Some(Entry::Measured { measurement, boot })
             if measurement.is_disturbed() && doubtful(boot))
     }
 
@@ -92,8 +92,8 @@ impl Remembered {
     }
 
     /// Why `variant` could not be run under the same circumstances, with the very file that is there now.
-    pub fn failure(&self, variant: &Variant, way: Way) -> Option<&str> {
-        match self.by_key.get(&key(variant, way)) {
+    pub fn failure(&self, variant: &Variant, config: ExecutionConfig) -> Option<&str> {
+        match self.by_key.get(&key(variant, config)) {
             Some(Entry::Failed { failed, file }) if *file == variant.network.as_it_is() => Some(failed),
             _ => None,
         }
@@ -101,41 +101,41 @@ impl Remembered {
 
     /// Remembers it, on disk as well; a disk that does not take it is announced, for this run it is known all the same.
     pub fn put(&mut self, variant: &Variant, measurement: Measurement) {
-        let entry_key = key(variant, measurement.way);
+        let entry_key = key(variant, measurement.config);
         self.by_key.insert(entry_key, Entry::Measured { measurement, boot: Some(system::boot_id()) });
         self.write();
     }
 
     /// Remembers in the same way that it could not be run.
-    pub fn put_failure(&mut self, variant: &Variant, way: Way, cause: &str) {
+    pub fn put_failure(&mut self, variant: &Variant, config: ExecutionConfig, cause: &str) {
         let entry = Entry::Failed { failed: cause.into(), file: variant.network.as_it_is() };
-        self.by_key.insert(key(variant, way), entry);
+        self.by_key.insert(key(variant, config), entry);
         self.write();
     }
 
     /// What was picked when the same was asked under the same circumstances.
-    pub fn picked(&self, question: &str) -> Option<(&str, Way)> {
+    pub fn picked(&self, question: &str) -> Option<(&str, ExecutionConfig)> {
         match self.by_key.get(&key_of_question(question)) {
-            Some(Entry::Picked { picked, way }) => Some((picked, *way)),
+            Some(Entry::Picked { picked, config }) => Some((picked, *config)),
             _ => None,
         }
     }
 
     /// Remembers that.
-    pub fn put_picked(&mut self, question: &str, picked: &str, way: Way) {
-        if self.picked(question) != Some((picked, way)) {
-            self.by_key.insert(key_of_question(question), Entry::Picked { picked: picked.into(), way });
+    pub fn put_picked(&mut self, question: &str, picked: &str, config: ExecutionConfig) {
+        if self.picked(question) != Some((picked, config)) {
+            self.by_key.insert(key_of_question(question), Entry::Picked { picked: picked.into(), config });
             self.write();
         }
     }
 
     /// It did not hold, whatever was asked: from now on `instead` was picked, or nothing.
-    pub fn replace_picked(&mut self, name: &str, by: Way, instead: Option<(&str, Way)>) {
-        let is = |entry: &Entry| matches!(entry, Entry::Picked { picked, way } if picked == name && *way == by);
+    pub fn replace_picked(&mut self, name: &str, by: ExecutionConfig, instead: Option<(&str, ExecutionConfig)>) {
+        let is = |entry: &Entry| matches!(entry, Entry::Picked { picked, config } if picked == name && *config == by);
         match instead {
-            Some((name, way)) => {
+            Some((name, config)) => {
                 for entry in self.by_key.values_mut().filter(|entry| is(entry)) {
-                    *entry = Entry::Picked { picked: name.into(), way };
+                    *entry = Entry::Picked { picked: name.into(), config };
                 }
             }
             None => self.by_key.retain(|_, entry| !is(entry)),
@@ -146,7 +146,7 @@ impl Remembered {
     /// Remembers of a variant that did not hold what it takes in service, so that the next start does not pick it again, and that
     /// `instead` came in its place. Where it might have held it is worth another look after the next start of the machine.
     pub fn put_soak(&mut self, rung: &Candidate, instead: &Candidate, soaked: &Soaked, limit_ms: f64) {
-        self.replace_picked(&rung.variant.name, rung.way, Some((&instead.variant.name, instead.way)));
+        self.replace_picked(&rung.variant.name, rung.config, Some((&instead.variant.name, instead.config)));
         let Some(known) = &rung.measurement else {
             return debug!("{} was never measured by itself", rung.variant.name);
         };
@@ -177,9 +177,9 @@ impl Remembered {
     }
 }
 
-fn key(variant: &Variant, way: Way) -> String {
+fn key(variant: &Variant, config: ExecutionConfig) -> String {
     let (hash, side) = (&variant.network.sha256, variant.side);
-    format!("{hash}@{side} {way} ({}), {}", crate::engines::setting(way.engine), circumstances())
+    format!("{hash}@{side} {config} ({}), {}", crate::engines::setting(config.engine), circumstances())
 }
 
 fn key_of_question(question: &str) -> String {
@@ -203,29 +203,36 @@ mod tests {
         let mut remembered = Remembered::read(state.path());
         remembered.put(&variant, measurement(&variant, 25.0, 70.0));
         let mut again = Remembered::read(state.path());
-        assert_eq!(again.get(&variant, Way::tract(2)), Some(&measurement(&variant, 25.0, 70.0)));
-        assert_eq!(again.get(&variant, Way::tract(4)), None, "another number of threads is another measurement");
-        assert_eq!(again.get(&phicam_test_fixtures::variant("lite0", 192, 283.0, 71.4), Way::tract(2)), None);
+        assert_eq!(again.get(&variant, ExecutionConfig::tract(2)), Some(&measurement(&variant, 25.0, 70.0)));
+        assert_eq!(
+            again.get(&variant, ExecutionConfig::tract(4)),
+            None,
+            "another number of threads is another measurement"
+        );
+        assert_eq!(
+            again.get(&phicam_test_fixtures::variant("lite0", 192, 283.0, 71.4), ExecutionConfig::tract(2)),
+            None
+        );
         again.forget();
-        assert_eq!(Remembered::read(state.path()).get(&variant, Way::tract(2)), None);
+        assert_eq!(Remembered::read(state.path()).get(&variant, ExecutionConfig::tract(2)), None);
     }
 
     #[test]
     fn what_was_picked_outlives_what_was_measured_until_it_does_not_hold() {
         let state = tempfile::tempdir().unwrap();
-        let (lite0, way) = (variant("lite0", 224, 385.0, 74.85), Way::tract(2));
+        let (lite0, config) = (variant("lite0", 224, 385.0, 74.85), ExecutionConfig::tract(2));
         let mut remembered = Remembered::read(state.path());
         remembered.put(&lite0, measurement(&lite0, 25.0, 70.0));
-        remembered.put_picked("66 ms", &lite0.name, way);
+        remembered.put_picked("66 ms", &lite0.name, config);
         remembered.forget();
         let mut again = Remembered::read(state.path());
-        assert_eq!((again.get(&lite0, way), again.picked("66 ms")), (None, Some(("lite0@224", way))));
+        assert_eq!((again.get(&lite0, config), again.picked("66 ms")), (None, Some(("lite0@224", config))));
         assert_eq!(again.picked("33 ms"), None, "that was not asked");
-        again.replace_picked(&lite0.name, Way::tract(1), None);
+        again.replace_picked(&lite0.name, ExecutionConfig::tract(1), None);
         assert!(again.picked("66 ms").is_some(), "it was another way that did not hold");
-        again.replace_picked(&lite0.name, way, Some(("lite0@192", way)));
-        assert_eq!(Remembered::read(state.path()).picked("66 ms"), Some(("lite0@192", way)));
-        again.replace_picked("lite0@192", way, None);
+        again.replace_picked(&lite0.name, config, Some(("lite0@192", config)));
+        assert_eq!(Remembered::read(state.path()).picked("66 ms"), Some(("lite0@192", config)));
+        again.replace_picked("lite0@192", config, None);
         assert_eq!(Remembered::read(state.path()).picked("66 ms"), None);
     }
 
@@ -236,14 +243,14 @@ mod tests {
         let mut remembered = Remembered::read(state.path());
         remembered.put(&calm, measurement(&calm, 25.0, 70.0));
         remembered.put(&disturbed, Measurement { preempted_frames: 6, ..measurement(&disturbed, 25.0, 70.0) });
-        let way = Way::tract(2);
-        let doubtful = |of: &Remembered| [&calm, &disturbed].map(|variant| of.is_doubtful(variant, way));
+        let config = ExecutionConfig::tract(2);
+        let doubtful = |of: &Remembered| [&calm, &disturbed].map(|variant| of.is_doubtful(variant, config));
         assert_eq!(doubtful(&Remembered::read(state.path())), [false, false], "not in the same one");
         let path = state.path().join("measurements.json");
         let later = std::fs::read_to_string(&path).unwrap().replace(&system::boot_id(), "another");
         std::fs::write(&path, later).unwrap();
         assert_eq!(doubtful(&Remembered::read(state.path())), [false, true]);
-        assert!(Remembered::read(state.path()).get(&disturbed, way).is_some(), "until then it is all that is known");
+        assert!(Remembered::read(state.path()).get(&disturbed, config).is_some(), "until then it is all that is known");
         remembered.doubt_disturbed();
         assert_eq!(doubtful(&remembered), [false, true]);
     }
@@ -253,7 +260,7 @@ mod tests {
         let state = tempfile::tempdir().unwrap();
         std::fs::write(state.path().join("measurements.json"), b"{\"half").unwrap();
         let variant = variant("lite0", 224, 385.0, 74.85);
-        assert_eq!(Remembered::read(state.path()).get(&variant, Way::tract(2)), None);
+        assert_eq!(Remembered::read(state.path()).get(&variant, ExecutionConfig::tract(2)), None);
         assert_eq!(std::fs::read(state.path().join("measurements.json.bad")).unwrap(), b"{\"half");
     }
 
@@ -264,14 +271,14 @@ mod tests {
         let file = state.path().join("lite0.onnx");
         std::fs::write(&file, "one").unwrap();
         std::sync::Arc::make_mut(&mut variant.network).file = file.clone();
-        let way = Way::tract(2);
-        Remembered::read(state.path()).put_failure(&variant, way, "killed");
+        let config = ExecutionConfig::tract(2);
+        Remembered::read(state.path()).put_failure(&variant, config, "killed");
         let mut again = Remembered::read(state.path());
-        assert_eq!((again.get(&variant, way), again.failure(&variant, way)), (None, Some("killed")));
-        assert_eq!(again.failure(&variant, Way::tract(4)), None);
+        assert_eq!((again.get(&variant, config), again.failure(&variant, config)), (None, Some("killed")));
+        assert_eq!(again.failure(&variant, ExecutionConfig::tract(4)), None);
         std::fs::write(&file, "another").unwrap();
-        assert_eq!(again.failure(&variant, way), None, "the file has been replaced");
+        assert_eq!(again.failure(&variant, config), None, "the file has been replaced");
         again.put(&variant, measurement(&variant, 25.0, 70.0));
-        assert_eq!(again.get(&variant, way), Some(&measurement(&variant, 25.0, 70.0)));
+        assert_eq!(again.get(&variant, config), Some(&measurement(&variant, 25.0, 70.0)));
     }
 }

@@ -7,7 +7,7 @@ use log::{debug, info, warn};
 
 use super::health_monitor::HOT_CELSIUS;
 use crate::profiler::child_bench::Remembered;
-use phicam_engine::Way;
+use phicam_engine::ExecutionConfig;
 use phicam_pipeline::classify;
 use phicam_pipeline::classify::{Classifier, Model};
 use phicam_pipeline::{Line, Took};
@@ -62,17 +62,17 @@ impl<'p> Service<'p> {
         limits: Limits,
         calm_s: f64,
         pick: &'p Pick,
-        current: &(String, Way),
+        current: &(String, ExecutionConfig),
     ) -> Option<Service<'p>> {
         let rungs: Vec<&Candidate> = pick.ladder.iter().map(|step| &pick.candidates[step.candidate]).collect();
-        let at = rungs.iter().position(|rung| (&rung.variant.name, rung.way) == (&current.0, current.1))?;
+        let at = rungs.iter().position(|rung| (&rung.variant.name, rung.config) == (&current.0, current.1))?;
         let time = |step: &Step| Rung { p50_ms: step.p50_ms, p95_ms: step.p95_ms, is_measured: step.is_measured };
         let mut adapt = Adapt::new(pick.ladder.iter().map(time).collect(), limits.limit_ms);
         if at > 0 {
             adapt.changed(0.0, at);
         }
         for (to, rung) in rungs.iter().enumerate().filter(|(_, rung)| takes_minutes(rung)) {
-            debug!("{} by {} is no way out: it is not prepared", rung.variant.name, rung.way);
+            debug!("{} by {} is no way out: it is not prepared", rung.variant.name, rung.config);
             adapt.failed(to);
         }
         Some(Service {
@@ -200,7 +200,9 @@ fn did_not_hold(soaked: &Soaked, limit_ms: f64, at: usize, pick: &Pick) -> Optio
 /// Whether TensorRT would build for it first.
 fn takes_minutes(rung: &Candidate) -> bool {
     let state = paths::kept_state();
-    state.is_some_and(|state| !phicam_engine_onnxruntime::is_prepared(&rung.variant, rung.way, &state).unwrap_or(false))
+    state.is_some_and(|state| {
+        !phicam_engine_onnxruntime::is_prepared(&rung.variant, rung.config, &state).unwrap_or(false)
+    })
 }
 
 /// Whether the system says so now.
@@ -213,12 +215,12 @@ fn is_so(condition: Condition, now: &Power, hot_celsius: f64, identity: &str) ->
 }
 
 fn is(rung: &Candidate, model: &Arc<Model>) -> bool {
-    (&rung.variant.name, rung.way) == (&model.variant.name, model.way)
+    (&rung.variant.name, rung.config) == (&model.variant.name, model.config)
 }
 
 /// Loads it and lets it answer once: the first time is the slowest.
 fn open(rung: &Candidate, settings: &classify::Settings) -> Result<Classifier, String> {
-    let settings = classify::Settings { way: rung.way, ..*settings };
+    let settings = classify::Settings { config: rung.config, ..*settings };
     let mut classifier =
         crate::engines::open_classifier(&rung.variant, &settings).map_err(|error| error.to_string())?;
     classifier.warm_up().map_err(|error| error.to_string())?;
@@ -255,14 +257,14 @@ pub(super) mod tests {
 
     pub fn settings(pick: &Pick) -> classify::Settings {
         let guess = postprocess::Settings { top: 5, unsure_below: 0.1, smoothing: Duration::ZERO };
-        classify::Settings { view: View::Centre, guess, way: pick.way, keeps_packed: false }
+        classify::Settings { view: View::Centre, guess, config: pick.config, keeps_packed: false }
     }
 
     /// Seconds at which what is known is measured again, where nobody else takes time.
     fn measured_again(pick: &Pick, is_hot: bool) -> Vec<u32> {
         let stop = AtomicBool::new(false);
         let line = Line::new(&stop);
-        let (settings, current) = (settings(pick), (pick.variant.name.clone(), pick.way));
+        let (settings, current) = (settings(pick), (pick.variant.name.clone(), pick.config));
         let mut service = Service::new(&line, &settings, LIMITS, 600.0, pick, &current).unwrap();
         service.conditions[0].1 = is_hot;
         (0..700).filter(|second| service.is_calm_at(f64::from(*second), |_| Some(0.0))).collect()

@@ -5,7 +5,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use log::{error, info, warn};
 
 use super::super::session::{Doing, Setup};
-use phicam_engine::{Name, Way};
+use phicam_engine::{EngineKind, ExecutionConfig};
 use phicam_pipeline::Line;
 use phicam_pipeline::classify;
 use phicam_pipeline::classify::Classifier;
@@ -17,18 +17,18 @@ use phicam_policy::picker::{Pick, PickError, explain};
 pub fn decide(
     line: &Line,
     setup: &mut Setup,
-    all: &[Way],
+    all: &[ExecutionConfig],
     settings: &classify::Settings,
-    current: &mut (String, Way),
+    current: &mut (String, ExecutionConfig),
     stop: &AtomicBool,
 ) -> Result<Option<Pick>, PickError> {
     let mut last = None;
     let cpu = processor(all);
     // A GPU's engine may be built for minutes: until then the processor should do its best, where it has to answer.
-    let answers = current.1.engine == Name::Tract;
+    let answers = current.1.engine == EngineKind::Tract;
     let first = (answers && !cpu.is_empty() && cpu.len() < all.len()).then_some(cpu);
-    for ways in first.into_iter().chain([all.to_vec()]) {
-        let picked = setup.pick(&ways, stop, &|doing| tell(line, doing));
+    for configs in first.into_iter().chain([all.to_vec()]) {
+        let picked = setup.pick(&configs, stop, &|doing| tell(line, doing));
         line.measuring.store(false, Ordering::Relaxed); // also where nothing had to be measured
         match picked {
             Ok(pick) => {
@@ -47,8 +47,8 @@ pub fn decide(
 }
 
 /// Those of the CPU engine.
-pub fn processor(ways: &[Way]) -> Vec<Way> {
-    ways.iter().copied().filter(|way| way.engine == Name::Tract).collect()
+pub fn processor(configs: &[ExecutionConfig]) -> Vec<ExecutionConfig> {
+    configs.iter().copied().filter(|config| config.engine == EngineKind::Tract).collect()
 }
 
 /// Lets the line, and who looks at it, know what is being done.
@@ -61,14 +61,14 @@ fn tell(line: &Line, doing: Doing) {
     line.screen.set_fault(Fault::Preparing, preparing);
 }
 
-fn hand_over(line: &Line, pick: &Pick, settings: &classify::Settings, current: &mut (String, Way)) {
-    let picked = (pick.variant.name.clone(), pick.way);
+fn hand_over(line: &Line, pick: &Pick, settings: &classify::Settings, current: &mut (String, ExecutionConfig)) {
+    let picked = (pick.variant.name.clone(), pick.config);
     if picked == *current {
         return;
     }
     match open_largest(pick, settings) {
         Some(classifier) => {
-            *current = (classifier.model().variant.name.clone(), classifier.model().way);
+            *current = (classifier.model().variant.name.clone(), classifier.model().config);
             line.next_model.put(classifier);
         }
         None => error!("{} goes on answering", current.0),
@@ -80,8 +80,8 @@ pub fn open_largest(pick: &Pick, settings: &classify::Settings) -> Option<Classi
     pick.fitting().into_iter().find_map(|candidate| {
         let opened = crate::engines::open_classifier(
             &candidate.variant,
-            &classify::Settings { way: candidate.way, ..*settings },
+            &classify::Settings { config: candidate.config, ..*settings },
         );
-        opened.map_err(|error| warn!("passed over {} by {}: {error}", candidate.variant.name, candidate.way)).ok()
+        opened.map_err(|error| warn!("passed over {} by {}: {error}", candidate.variant.name, candidate.config)).ok()
     })
 }

@@ -7,7 +7,7 @@ use log::warn;
 
 use super::model_controller::{Limits, Service};
 use crate::profiler::child_bench::Remembered;
-use phicam_engine::Way;
+use phicam_engine::ExecutionConfig;
 use phicam_pipeline::Line;
 use phicam_pipeline::classify;
 use phicam_policy::governor::idle_detector::CALM_S;
@@ -50,7 +50,7 @@ impl<'a, 'b> Keeper<'a, 'b> {
 
     /// Looks after `pick` until the line ends or another is to be made. `current`: the variant that answers, and its way;
     /// it is kept.
-    pub fn keep(&mut self, pick: &Pick, current: &mut (String, Way), remembered: &mut Remembered) -> Kept {
+    pub fn keep(&mut self, pick: &Pick, current: &mut (String, ExecutionConfig), remembered: &mut Remembered) -> Kept {
         let Some(mut service) = Service::new(self.line, self.settings, self.limits, self.calm_s, pick, current) else {
             warn!("{} by {} goes on answering whatever it takes: it is not what was picked", current.0, current.1);
             return Kept::Ended;
@@ -59,7 +59,7 @@ impl<'a, 'b> Keeper<'a, 'b> {
         while !self.stop.load(Ordering::Relaxed) && !self.line.ended() {
             std::thread::sleep(LOOK);
             let answers = service.rung();
-            *current = (answers.variant.name.clone(), answers.way);
+            *current = (answers.variant.name.clone(), answers.config);
             if asked.is_none_or(|asked| asked.elapsed() >= ASK) {
                 asked = Some(Instant::now());
                 let lost = self.line.counts().engines_lost;
@@ -97,10 +97,10 @@ mod tests {
         let mut remembered = Remembered::read(state.path());
         for lost in 1..=2 {
             line.counts().engines_lost = lost;
-            let mut current = (pick.variant.name.clone(), pick.way);
+            let mut current = (pick.variant.name.clone(), pick.config);
             assert_eq!(keeper.keep(&pick, &mut current, &mut remembered), Kept::EngineLost);
         }
-        let elsewhere = &mut ("lite9@96".to_string(), pick.way);
+        let elsewhere = &mut ("lite9@96".to_string(), pick.config);
         assert_eq!(keeper.keep(&pick, elsewhere, &mut remembered), Kept::Ended, "nothing is known of what answers");
     }
 }

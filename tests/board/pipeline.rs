@@ -4,7 +4,7 @@ use std::process::Command;
 use std::sync::Arc;
 use std::time::Instant;
 
-use phicam_engine::Way;
+use phicam_engine::ExecutionConfig;
 use phicam_frame::{Coding, Frame, FrameInfo, Layout, Matrix, PixelFormat, Plane, Range, Size};
 use phicam_pipeline::classify::Settings;
 use phicam_pipeline::display_state::{Drawing, Screen};
@@ -67,8 +67,12 @@ pub fn photograph(name: &str) -> (Vec<u8>, Frame) {
 
 /// The label that `variant` gives on this machine, and the screen that this machine would draw.
 fn expected(frame: &Frame, variant: &str) -> (String, image::RgbImage) {
-    let settings =
-        Settings { view: Default::default(), guess: Default::default(), way: Way::tract(1), keeps_packed: false };
+    let settings = Settings {
+        view: Default::default(),
+        guess: Default::default(),
+        config: ExecutionConfig::tract(1),
+        keeps_packed: false,
+    };
     let mut classifier = phicam::engines::open_classifier(catalog().variant(variant).unwrap(), &settings).unwrap();
     let answer = classifier.answer(frame).unwrap();
     let label = answer.model.labels.of(answer.guesses.best()[0].class).to_string();

@@ -6,7 +6,7 @@ use std::time::Duration;
 use phicam_camera::reconnect::Watch;
 use phicam_camera::{Camera, Pattern};
 use phicam_display::{Display, DisplayError, Shown};
-use phicam_engine::{Engine, EngineError, Way};
+use phicam_engine::{Engine, EngineError, ExecutionConfig};
 use phicam_frame::Size;
 use phicam_model::labels::Labels;
 use phicam_pipeline::classify::{Classifier, Settings};
@@ -21,8 +21,8 @@ pub struct StandIn {
 }
 
 impl Engine for StandIn {
-    fn way(&self) -> Way {
-        Way::tract(1)
+    fn config(&self) -> ExecutionConfig {
+        ExecutionConfig::tract(1)
     }
 
     fn detail(&self) -> String {
@@ -55,8 +55,12 @@ pub fn classifier(variant: &str, takes: Duration, fails_after: u64) -> Classifie
     let labels = Labels::parse(b"one\ntwo\nthree\nfour\nfive\nsix\nseven\neight\n", "labels".as_ref()).unwrap();
     let input = vec![0.0; 3 * (variant.side * variant.side) as usize];
     let engine = StandIn { input, scores: vec![0.0; 8], takes, fails_after, runs: 0 };
-    let settings =
-        Settings { view: Default::default(), guess: Default::default(), way: Way::tract(1), keeps_packed: false };
+    let settings = Settings {
+        view: Default::default(),
+        guess: Default::default(),
+        config: ExecutionConfig::tract(1),
+        keeps_packed: false,
+    };
     Classifier::with_engine(&variant, labels, Box::new(engine), &settings)
 }
 

@@ -5,7 +5,7 @@ use std::error::Error;
 use std::time::Instant;
 
 use phicam::engines::open_bytes;
-use phicam_engine::{EngineError, Name, Way};
+use phicam_engine::{EngineError, EngineKind, ExecutionConfig};
 use phicam_model::catalog::{Layout, Variant};
 
 #[path = "timed.rs"]
@@ -18,11 +18,12 @@ fn main() -> Result<(), Box<dyn Error>> {
     let start = Instant::now();
     let onnx = std::fs::read(&job.model)?;
     let variant = Variant::of_file(&job.model, &[], job.side as u32, Layout::Nchw, None, 0.0);
-    let mut way = Way::tract(job.threads);
+    let mut config = ExecutionConfig::tract(job.threads);
     if let Ok(name) = std::env::var("PHICAM_ENGINE") {
-        way.engine = Name::ALL.into_iter().find(|known| known.as_str() == name).ok_or("no such PHICAM_ENGINE")?;
+        config.engine =
+            EngineKind::ALL.into_iter().find(|known| known.as_str() == name).ok_or("no such PHICAM_ENGINE")?;
     }
-    let mut engine = open_bytes(&variant, &onnx, way)?;
+    let mut engine = open_bytes(&variant, &onnx, config)?;
     drop(onnx);
     let (load_ms, detail) = (ms(start.elapsed()), engine.detail());
     let loaded = Loaded { version: env!("CARGO_PKG_VERSION").into(), detail, load_ms, base_rss_mib };

@@ -26,7 +26,7 @@ use crate::fused_runner::Whole;
 use crate::fusion_pass::{Report, fuse};
 use crate::packed_cache::Kept;
 use crate::tract_runner::GraphRun;
-use phicam_engine::{Engine, EngineError, Way};
+use phicam_engine::{Engine, EngineError, ExecutionConfig};
 use phicam_model::catalog::{Layout, Variant};
 use phicam_model::onnx::stream_reader::decode;
 use phicam_model::onnx::strip_softmax::before_softmax;
@@ -147,8 +147,8 @@ fn fused(mut proto: ModelProto, shape: &[usize], settings: Settings) -> TractRes
 }
 
 impl Engine for Tract {
-    fn way(&self) -> Way {
-        Way::tract(self.threads)
+    fn config(&self) -> ExecutionConfig {
+        ExecutionConfig::tract(self.threads)
     }
 
     fn detail(&self) -> String {

@@ -226,8 +226,8 @@ fn pixel_by_pixel_with_transposes_at_the_entry_or_around_every_convolution() {
         graph.node.insert(0, node("Transpose", &[&entry], "planar", vec![ints("perm", &[0, 3, 1, 2])]));
         if everywhere {
             replace(&mut model, "Conv", |mut old, _| {
-                let [there, back] = ["there", "back"].map(|way| format!("{}_{way}", old.output[0]));
-                let [inside, outside] = ["inside", "outside"].map(|way| format!("{}_{way}", old.output[0]));
+                let [there, back] = ["there", "back"].map(|config| format!("{}_{config}", old.output[0]));
+                let [inside, outside] = ["inside", "outside"].map(|config| format!("{}_{config}", old.output[0]));
                 let (input, output) = (old.input[0].clone(), old.output[0].clone());
                 (old.input[0], old.output[0]) = (back.clone(), inside.clone());
                 let (to_pixels, to_planes) = (ints("perm", &[0, 2, 3, 1]), ints("perm", &[0, 3, 1, 2]));

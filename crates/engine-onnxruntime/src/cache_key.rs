@@ -4,7 +4,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use super::engine_cache::Key;
-use phicam_engine::Way;
+use phicam_engine::ExecutionConfig;
 use phicam_model::catalog::Variant;
 use phicam_platform::paths::as_it_is;
 
@@ -16,8 +16,8 @@ const PLACES: [&str; 4] = [
     "usr/local/lib/python3*/dist-packages/tensorrt_libs",
 ];
 
-/// For `variant` run that `way` by the library at `library`, which is not opened; `root` is `/`, but for tests.
-pub fn key(variant: &Variant, way: Way, library: &Path, root: &Path) -> Key {
+/// For `variant` run that `config` by the library at `library`, which is not opened; `root` is `/`, but for tests.
+pub fn key(variant: &Variant, config: ExecutionConfig, library: &Path, root: &Path) -> Key {
     let first_line = |place: &str| {
         let text = fs::read_to_string(root.join(place)).ok()?;
         Some(text.lines().next().unwrap_or_default().trim().to_string())
@@ -25,7 +25,7 @@ pub fn key(variant: &Variant, way: Way, library: &Path, root: &Path) -> Key {
     let driver = first_line("proc/driver/nvidia/version").or_else(|| first_line("etc/nv_tegra_release"));
     let gpu = gpus(root).or_else(|| board(root));
     Key {
-        model: format!("{} @ {} {}", variant.network.sha256, variant.side, way.precision),
+        model: format!("{} @ {} {}", variant.network.sha256, variant.side, config.precision),
         library: described(library),
         tensorrt: tensorrt(root),
         driver: driver.unwrap_or_else(|| "unknown".into()),
@@ -78,7 +78,7 @@ fn board(root: &Path) -> Option<String> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use phicam_engine::{Name, Precision};
+    use phicam_engine::{EngineKind, Precision};
 
     fn write(root: &Path, place: &str, text: &str) {
         let path = root.join(place);
@@ -88,8 +88,8 @@ mod tests {
 
     fn now(root: &Path, precision: Precision) -> Key {
         let variant = phicam_test_fixtures::variant("lite0", 224, 385.0, 74.85);
-        let way = Way { engine: Name::TensorRt, precision, threads: 1 };
-        key(&variant, way, &root.join("lib.so"), root)
+        let config = ExecutionConfig { engine: EngineKind::TensorRt, precision, threads: 1 };
+        key(&variant, config, &root.join("lib.so"), root)
     }
 
     #[test]

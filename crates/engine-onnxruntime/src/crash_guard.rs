@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 
 use log::{debug, warn};
 
-use phicam_engine::Name;
+use phicam_engine::EngineKind;
 use phicam_platform::paths::replace_file;
 
 /// So many tries in a row that did not come back are enough. One may be a power cut in the minutes of building, or an
@@ -19,7 +19,7 @@ pub struct Trial {
 
 impl Trial {
     /// Begins one, noted in the folder `state`; the message says why not. `library` is what an earlier note must be of.
-    pub fn begin(state: &Path, engine: Name, library: &str) -> Result<Trial, String> {
+    pub fn begin(state: &Path, engine: EngineKind, library: &str) -> Result<Trial, String> {
         let path = state.join(format!("tries-of-{engine}"));
         let note = fs::read_to_string(&path).unwrap_or_default();
         let before = note.split_once(' ').filter(|(_, of)| *of == library);
@@ -59,13 +59,13 @@ mod tests {
     #[test]
     fn an_engine_that_ends_the_program_is_left_alone_after_three_times() {
         let state = tempfile::tempdir().unwrap();
-        let begin = |library| Trial::begin(state.path(), Name::Cuda, library);
+        let begin = |library| Trial::begin(state.path(), EngineKind::Cuda, library);
         for _ in 0..ENOUGH {
             drop(begin("one").unwrap()); // as a program that dies leaves it
         }
         let refused = begin("one").err().unwrap();
         assert!(refused.contains("3 times") && refused.contains("rm "), "{refused}");
-        assert!(Trial::begin(state.path(), Name::TensorRt, "one").is_ok(), "each engine by itself");
+        assert!(Trial::begin(state.path(), EngineKind::TensorRt, "one").is_ok(), "each engine by itself");
         begin("another").unwrap().came_back();
         for _ in 0..9 {
             begin("one").unwrap().came_back();
@@ -74,6 +74,6 @@ mod tests {
 
     #[test]
     fn where_nothing_can_be_written_it_is_tried_all_the_same() {
-        Trial::begin(Path::new("/proc/nowhere"), Name::Cuda, "one").unwrap().came_back();
+        Trial::begin(Path::new("/proc/nowhere"), EngineKind::Cuda, "one").unwrap().came_back();
     }
 }

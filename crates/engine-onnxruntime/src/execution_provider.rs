@@ -4,7 +4,7 @@ use std::path::Path;
 
 use ort::ep::{ArbitrarilyConfigurableExecutionProvider, CUDA, ExecutionProviderDispatch, TensorRT};
 
-use phicam_engine::{Name, Precision, Way};
+use phicam_engine::{EngineKind, ExecutionConfig, Precision};
 
 /// From this version on CUDA can be told not to round to TF32 (19 bits), which moves scores by some thousandths.
 const TELLS_TF32: u32 = 18;
@@ -14,7 +14,7 @@ const WORKSPACE_BYTES: usize = 512 << 20;
 /// What a way needs of the library, in the order of preference; nothing for the processor. Each is an error where it cannot be
 /// had. TensorRT takes a quantised model only where it may calculate in integers.
 pub fn providers(
-    way: Way,
+    config: ExecutionConfig,
     quantised: bool,
     library_minor: u32,
     prepared: Option<&Path>,
@@ -24,9 +24,9 @@ pub fn providers(
         let cuda = if library_minor >= TELLS_TF32 { cuda.with_arbitrary_config("use_tf32", "0") } else { cuda };
         cuda.build().error_on_failure()
     };
-    match way.engine {
-        Name::TensorRt => {
-            let half = way.precision != Precision::F32;
+    match config.engine {
+        EngineKind::TensorRt => {
+            let half = config.precision != Precision::F32;
             let mut tensorrt = TensorRT::default()
                 .with_device_id(0)
                 .with_max_workspace_size(WORKSPACE_BYTES)
@@ -39,8 +39,8 @@ pub fn providers(
             // What TensorRT does not take, CUDA does.
             vec![tensorrt.build().error_on_failure(), cuda()]
         }
-        Name::Cuda => vec![cuda()],
-        Name::Tract | Name::OnnxRuntime => Vec::new(),
+        EngineKind::Cuda => vec![cuda()],
+        EngineKind::Tract | EngineKind::OnnxRuntime => Vec::new(),
     }
 }
 
@@ -85,12 +85,12 @@ mod tests {
     #[test]
     fn tensorrt_has_cuda_behind_it_and_the_processor_needs_nothing() {
         let names = |engine| {
-            let way = Way { engine, precision: Precision::F32, threads: 1 };
-            providers(way, false, 17, None).iter().map(|provider| provider.name()).collect::<Vec<_>>()
+            let config = ExecutionConfig { engine, precision: Precision::F32, threads: 1 };
+            providers(config, false, 17, None).iter().map(|provider| provider.name()).collect::<Vec<_>>()
         };
-        assert_eq!(names(Name::TensorRt), ["TensorrtExecutionProvider", "CUDAExecutionProvider"]);
-        assert_eq!(names(Name::Cuda), ["CUDAExecutionProvider"]);
-        assert!(names(Name::OnnxRuntime).is_empty());
+        assert_eq!(names(EngineKind::TensorRt), ["TensorrtExecutionProvider", "CUDAExecutionProvider"]);
+        assert_eq!(names(EngineKind::Cuda), ["CUDAExecutionProvider"]);
+        assert!(names(EngineKind::OnnxRuntime).is_empty());
     }
 
     #[test]

@@ -25,7 +25,7 @@ use crate::execution_provider::{plain, providers, remedy};
 use crate::library::Loaded;
 use crate::model_rewrite::Model;
 use crate::pinned_input::Picture;
-use phicam_engine::{Engine, EngineError, Name, Precision, Way};
+use phicam_engine::{Engine, EngineError, EngineKind, ExecutionConfig, Precision};
 use phicam_model::catalog::Variant;
 use phicam_model::onnx::stream_reader::decode;
 
@@ -34,7 +34,7 @@ use phicam_model::onnx::stream_reader::decode;
 /// Fields go in this order when it is dropped: what was taken from the session's memory before the session.
 pub struct OnnxRuntime {
     model: String,
-    way: Way,
+    config: ExecutionConfig,
     library: &'static Loaded,
     binding: IoBinding,
     input: Picture,
@@ -44,47 +44,47 @@ pub struct OnnxRuntime {
 }
 
 impl OnnxRuntime {
-    /// Loads `variant` for that `way`, and runs it once: only then is it known whether it can be run. TensorRT builds its engine
+    /// Loads `variant` for that `config`, and runs it once: only then is it known whether it can be run. TensorRT builds its engine
     /// for minutes first, and keeps it below `state`.
-    pub fn open(variant: &Variant, way: Way, state: Option<&Path>) -> Result<OnnxRuntime, EngineError> {
+    pub fn open(variant: &Variant, config: ExecutionConfig, state: Option<&Path>) -> Result<OnnxRuntime, EngineError> {
         library::open()?; // before a large file is read
         let proto = variant.network.read_with(decode)?;
-        OnnxRuntime::of_proto(variant, proto, way, state)
+        OnnxRuntime::of_proto(variant, proto, config, state)
     }
 
     /// The same for the bytes of a file that nobody vouches for; nothing of it is kept.
-    pub fn load(variant: &Variant, mut onnx: &[u8], way: Way) -> Result<OnnxRuntime, EngineError> {
+    pub fn load(variant: &Variant, mut onnx: &[u8], config: ExecutionConfig) -> Result<OnnxRuntime, EngineError> {
         let length = onnx.len() as u64;
-        OnnxRuntime::of_proto(variant, decode(&mut onnx, length), way, None)
+        OnnxRuntime::of_proto(variant, decode(&mut onnx, length), config, None)
     }
 
     fn of_proto(
         variant: &Variant,
         proto: std::io::Result<ModelProto>,
-        way: Way,
+        config: ExecutionConfig,
         state: Option<&Path>,
     ) -> Result<OnnxRuntime, EngineError> {
         let library = library::open()?;
         let failed = |cause: String| EngineError::Load { model: variant.name.clone(), cause };
         let model = proto.map_err(|error| error.to_string());
         let model = model.and_then(|proto| Model::of(proto, variant.side, variant.input.layout)).map_err(failed)?;
-        if way.precision == Precision::Int8 && !model.quantised {
+        if config.precision == Precision::Int8 && !model.quantised {
             let cause = "its file is not quantised; --precision f16 or f32, or add a file with QuantizeLinear";
             return Err(failed(cause.into()));
         }
-        if way.engine == Name::OnnxRuntime {
-            return OnnxRuntime::of(variant, way, library, &model, None);
+        if config.engine == EngineKind::OnnxRuntime {
+            return OnnxRuntime::of(variant, config, library, &model, None);
         }
         let of_library = format!("{} {}", library.path.display(), library.version);
-        let trial = state.map(|state| Trial::begin(state, way.engine, &of_library)).transpose();
+        let trial = state.map(|state| Trial::begin(state, config.engine, &of_library)).transpose();
         let trial = trial.map_err(|cause| EngineError::Unusable {
-            engine: way.engine,
+            engine: config.engine,
             cause,
             remedy: "--engine tract runs without it",
         })?;
-        let builds = way.engine == Name::TensorRt && offered(&library.path).contains(&Name::TensorRt);
-        let prepared = state.filter(|_| builds).and_then(|state| prepared(variant, way, library, state));
-        let open = |folder: Option<&Path>| OnnxRuntime::of(variant, way, library, &model, folder);
+        let builds = config.engine == EngineKind::TensorRt && offered(&library.path).contains(&EngineKind::TensorRt);
+        let prepared = state.filter(|_| builds).and_then(|state| prepared(variant, config, library, state));
+        let open = |folder: Option<&Path>| OnnxRuntime::of(variant, config, library, &model, folder);
         let opened = match &prepared {
             Some(prepared) => prepared.open_or_build(&variant.name, || open(Some(prepared.folder()))),
             None => open(None),
@@ -97,7 +97,7 @@ impl OnnxRuntime {
 
     fn of(
         variant: &Variant,
-        way: Way,
+        config: ExecutionConfig,
         library: &'static Loaded,
         model: &Model,
         folder: Option<&Path>,
@@ -105,9 +105,9 @@ impl OnnxRuntime {
         let refused = |error: ort::Error| {
             let cause = plain(&error.to_string());
             let remedy = remedy(&cause);
-            EngineError::Unusable { engine: way.engine, cause, remedy }
+            EngineError::Unusable { engine: config.engine, cause, remedy }
         };
-        let session = session(way, library, model, folder).map_err(refused)?;
+        let session = session(config, library, model, folder).map_err(refused)?;
         let wrong = |what, found: String, expected: &str| {
             Err(EngineError::Shape { model: variant.name.clone(), what, found, expected: expected.into() })
         };
@@ -116,7 +116,7 @@ impl OnnxRuntime {
         };
         let output = output.name().to_string();
         let side = variant.side as usize;
-        let for_gpu = way.engine != Name::OnnxRuntime;
+        let for_gpu = config.engine != EngineKind::OnnxRuntime;
         let input = Picture::new(&session, &model.input, 3 * side * side, for_gpu).map_err(refused)?;
         let mut binding = session.create_binding().map_err(refused)?;
         binding.bind_input(&model.input, input.tensor()).map_err(refused)?;
@@ -124,7 +124,8 @@ impl OnnxRuntime {
         binding.bind_output_to_device(output, &memory.map_err(refused)?).map_err(refused)?;
         let (model_name, input_name) = (variant.name.clone(), model.input.clone());
         let scores = Vec::new();
-        let mut engine = OnnxRuntime { model: model_name, way, library, session, binding, input_name, input, scores };
+        let mut engine =
+            OnnxRuntime { model: model_name, config, library, session, binding, input_name, input, scores };
         engine.run().map_err(refused)?;
         match engine.scores.len() {
             0 => wrong("gives", "no scores of single precision".into(), "1 × classes, f32"),
@@ -134,7 +135,7 @@ impl OnnxRuntime {
 
     fn run(&mut self) -> ort::Result<()> {
         // What is bound lies in the processor's memory: binding it is what brings it to the GPU.
-        if self.way.engine != Name::OnnxRuntime {
+        if self.config.engine != EngineKind::OnnxRuntime {
             self.binding.bind_input(&*self.input_name, self.input.tensor())?;
         }
         let outputs = self.session.run_binding(&self.binding)?;
@@ -148,8 +149,8 @@ impl OnnxRuntime {
 }
 
 /// What TensorRT built before, or will build, where it can be kept.
-fn prepared(variant: &Variant, way: Way, library: &Loaded, state: &Path) -> Option<Prepared> {
-    let key = cache_key::key(variant, way, &library.path, Path::new("/"));
+fn prepared(variant: &Variant, config: ExecutionConfig, library: &Loaded, state: &Path) -> Option<Prepared> {
+    let key = cache_key::key(variant, config, &library.path, Path::new("/"));
     let prepared = Prepared::new(state, key);
     let untold = |error| {
         warn!(
@@ -174,35 +175,36 @@ pub fn setting() -> String {
 }
 
 /// Whether `variant` would be ready at once: TensorRT has built it before, or has nothing to build. The library is not opened.
-pub fn is_prepared(variant: &Variant, way: Way, state: &Path) -> Result<bool, LibraryError> {
-    if way.engine != Name::TensorRt {
+pub fn is_prepared(variant: &Variant, config: ExecutionConfig, state: &Path) -> Result<bool, LibraryError> {
+    if config.engine != EngineKind::TensorRt {
         return Ok(true);
     }
-    let key = cache_key::key(variant, way, &find()?, Path::new("/"));
+    let key = cache_key::key(variant, config, &find()?, Path::new("/"));
     Ok(Prepared::new(state, key).and_then(|prepared| prepared.judge()).is_ok_and(|found| found == Found::Whole))
 }
 
-fn session(way: Way, library: &Loaded, model: &Model, folder: Option<&Path>) -> ort::Result<Session> {
-    let mut builder = Session::builder(&library.environment)?.with_intra_threads(way.threads)?.with_inter_threads(1)?;
+fn session(config: ExecutionConfig, library: &Loaded, model: &Model, folder: Option<&Path>) -> ort::Result<Session> {
+    let mut builder =
+        Session::builder(&library.environment)?.with_intra_threads(config.threads)?.with_inter_threads(1)?;
     // Between pictures the processor rests.
     builder = builder.with_config_entry("session.force_spinning_stop", "1")?;
-    if way.engine != Name::OnnxRuntime {
+    if config.engine != EngineKind::OnnxRuntime {
         builder = builder.with_disable_cpu_fallback()?; // in silence parts would run there
     }
-    builder = builder.with_execution_providers(providers(way, model.quantised, library.minor(), folder))?;
+    builder = builder.with_execution_providers(providers(config, model.quantised, library.minor(), folder))?;
     builder.commit_from_memory(&model.bytes)
 }
 
 impl Engine for OnnxRuntime {
-    fn way(&self) -> Way {
-        self.way
+    fn config(&self) -> ExecutionConfig {
+        self.config
     }
 
     fn detail(&self) -> String {
-        let provider = match self.way.engine {
-            Name::TensorRt => "TensorRT by way of ONNX Runtime",
-            Name::Cuda => "CUDA by way of ONNX Runtime",
-            Name::Tract | Name::OnnxRuntime => "ONNX Runtime",
+        let provider = match self.config.engine {
+            EngineKind::TensorRt => "TensorRT by way of ONNX Runtime",
+            EngineKind::Cuda => "CUDA by way of ONNX Runtime",
+            EngineKind::Tract | EngineKind::OnnxRuntime => "ONNX Runtime",
         };
         format!("all by {provider} {}, {}", self.library.version, self.library.path.display())
     }

@@ -11,7 +11,7 @@ use ort::logging::LogLevel;
 use super::elf;
 use super::elf::Flaw;
 use super::version::version;
-use phicam_engine::{EngineError, Name};
+use phicam_engine::{EngineError, EngineKind};
 
 /// The oldest ONNX Runtime whose interface is asked for: 1.17 (JetPack 5's builds are 1.17 and 1.18).
 pub const LEAST_MINOR: u32 = ort::MINOR_VERSION;
@@ -157,9 +157,9 @@ fn check(path: &Path, named_by: &'static str) -> Result<PathBuf, LibraryError> {
 }
 
 /// The GPU engines whose parts lie beside the library: a build without them cannot give them.
-pub fn offered(library: &Path) -> Vec<Name> {
+pub fn offered(library: &Path) -> Vec<EngineKind> {
     let part = |name: &str| library.with_file_name(format!("libonnxruntime_providers_{name}.so")).is_file();
-    let parts = [(Name::TensorRt, "tensorrt"), (Name::Cuda, "cuda")];
+    let parts = [(EngineKind::TensorRt, "tensorrt"), (EngineKind::Cuda, "cuda")];
     parts.into_iter().filter(|(_, file)| part(file)).map(|(name, _)| name).collect()
 }
 
@@ -221,8 +221,8 @@ mod tests {
         let library = folder.path().join("libonnxruntime.so.1.18.1");
         assert_eq!(offered(&library), []);
         std::fs::write(folder.path().join("libonnxruntime_providers_cuda.so"), b"").unwrap();
-        assert_eq!(offered(&library), [Name::Cuda]);
+        assert_eq!(offered(&library), [EngineKind::Cuda]);
         std::fs::write(folder.path().join("libonnxruntime_providers_tensorrt.so"), b"").unwrap();
-        assert_eq!(offered(&library), [Name::TensorRt, Name::Cuda]);
+        assert_eq!(offered(&library), [EngineKind::TensorRt, EngineKind::Cuda]);
     }
 }

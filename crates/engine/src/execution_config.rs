@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 /// What runs a model. Their order is that in which they are tried where nothing is known of their speed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
-pub enum Name {
+pub enum EngineKind {
     /// TensorRT on a Jetson's GPU, by way of ONNX Runtime.
     TensorRt,
     /// CUDA on a Jetson's GPU, by way of ONNX Runtime.
@@ -31,36 +31,37 @@ pub enum Precision {
 
 /// See the module. In JSON its fields stand among those of what it belongs to.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
-pub struct Way {
-    pub engine: Name,
+pub struct ExecutionConfig {
+    pub engine: EngineKind,
     pub precision: Precision,
     /// Threads that one picture may use.
     pub threads: usize,
 }
 
-impl Way {
+impl ExecutionConfig {
     /// The CPU engine, which is always there, on `threads` threads.
-    pub fn tract(threads: usize) -> Way {
-        Way { engine: Name::Tract, precision: Precision::F32, threads }
+    pub fn tract(threads: usize) -> ExecutionConfig {
+        ExecutionConfig { engine: EngineKind::Tract, precision: Precision::F32, threads }
     }
 }
 
-impl Name {
+impl EngineKind {
     /// All of them.
-    pub const ALL: [Name; 4] = [Name::TensorRt, Name::Cuda, Name::Tract, Name::OnnxRuntime];
+    pub const ALL: [EngineKind; 4] =
+        [EngineKind::TensorRt, EngineKind::Cuda, EngineKind::Tract, EngineKind::OnnxRuntime];
 
     /// As `--engine`, the logs and JSON call it.
     pub fn as_str(self) -> &'static str {
         match self {
-            Name::TensorRt => "tensorrt",
-            Name::Cuda => "cuda",
-            Name::Tract => "tract",
-            Name::OnnxRuntime => "onnxruntime",
+            EngineKind::TensorRt => "tensorrt",
+            EngineKind::Cuda => "cuda",
+            EngineKind::Tract => "tract",
+            EngineKind::OnnxRuntime => "onnxruntime",
         }
     }
 }
 
-impl fmt::Display for Name {
+impl fmt::Display for EngineKind {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(self.as_str())
     }
@@ -84,9 +85,9 @@ impl fmt::Display for Precision {
 }
 
 /// `tract f32, 2 threads`
-impl fmt::Display for Way {
+impl fmt::Display for ExecutionConfig {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Way { engine, precision, threads } = self;
+        let ExecutionConfig { engine, precision, threads } = self;
         let plural = if *threads == 1 { "" } else { "s" };
         write!(f, "{engine} {precision}, {threads} thread{plural}")
     }
@@ -98,9 +99,9 @@ mod tests {
 
     #[test]
     fn a_way_is_named_alike_in_words_and_in_json() {
-        let way = Way { engine: Name::TensorRt, precision: Precision::F16, threads: 1 };
-        assert_eq!(way.to_string(), "tensorrt f16, 1 thread");
-        assert_eq!(serde_json::to_string(&way).unwrap(), r#"{"engine":"tensorrt","precision":"f16","threads":1}"#);
-        assert_eq!(Way::tract(2).to_string(), "tract f32, 2 threads");
+        let config = ExecutionConfig { engine: EngineKind::TensorRt, precision: Precision::F16, threads: 1 };
+        assert_eq!(config.to_string(), "tensorrt f16, 1 thread");
+        assert_eq!(serde_json::to_string(&config).unwrap(), r#"{"engine":"tensorrt","precision":"f16","threads":1}"#);
+        assert_eq!(ExecutionConfig::tract(2).to_string(), "tract f32, 2 threads");
     }
 }

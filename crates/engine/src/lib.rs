@@ -5,7 +5,7 @@ use phicam_model::catalog::CatalogError;
 mod execution_config;
 pub mod latency;
 pub mod output_check;
-pub use execution_config::{Name, Precision, Way};
+pub use execution_config::{EngineKind, ExecutionConfig, Precision};
 
 /// A model that could not be loaded or run.
 #[derive(Debug, thiserror::Error)]
@@ -16,7 +16,7 @@ pub enum EngineError {
     #[error(transparent)]
     Library(Box<dyn std::error::Error + Send + Sync>),
     #[error("{engine} cannot be used: {cause}; {remedy}")]
-    Unusable { engine: Name, cause: String, remedy: &'static str },
+    Unusable { engine: EngineKind, cause: String, remedy: &'static str },
     #[error("{model} cannot be loaded: {cause}; `phicam models verify` checks every file")]
     Load { model: String, cause: String },
     #[error(
@@ -27,7 +27,7 @@ pub enum EngineError {
     #[error("{model} failed on a picture: {cause}")]
     Run { model: String, cause: String },
     #[error("{engine} does not calculate in {precision}; expected {known}, or another --engine")]
-    Precision { engine: Name, precision: Precision, known: String },
+    Precision { engine: EngineKind, precision: Precision, known: String },
     #[error("PHICAM_KERNELS is `{value}`, expected one of this CPU's, {known}, or none")]
     Kernels { value: String, known: String },
     #[error("PHICAM_DEPTH_FIRST is `{value}`, expected yes or no")]
@@ -37,7 +37,7 @@ pub enum EngineError {
 /// Runs one variant, one picture at a time. The tests have a second implementation, to be slow and to fail on purpose.
 pub trait Engine: Send {
     /// Which engine it is, in which numbers and on how many threads.
-    fn way(&self) -> Way;
+    fn config(&self) -> ExecutionConfig;
     /// What runs the network's operators, in words.
     fn detail(&self) -> String;
     /// How many scores it gives.

@@ -22,7 +22,7 @@ pub fn answer(answer: &Answer, age_ms: f64, dropped: u64) -> Value {
         "age_ms": age_ms,
         "model": model.variant.name,
         "phi": model.variant.phi,
-        "engine": model.way.engine,
+        "engine": model.config.engine,
         "unsure": answer.guesses.unsure,
         "guesses": guesses(answer),
         "infer_ms": answer.times.infer_ms,

@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use crop::View;
-use phicam_engine::{Engine, EngineError, Way};
+use phicam_engine::{Engine, EngineError, ExecutionConfig};
 use phicam_frame::Rect;
 use phicam_frame::{Frame, Size};
 use phicam_model::catalog::{CatalogError, Variant};
@@ -42,7 +42,7 @@ pub struct Settings {
     pub view: View,
     pub guess: postprocess::Settings,
     /// What runs it, and how.
-    pub way: Way,
+    pub config: ExecutionConfig,
     /// Whether packed weights are kept in the state folder, for a quicker restart.
     pub keeps_packed: bool,
 }
@@ -91,7 +91,7 @@ impl Times {
 pub struct Model {
     pub variant: Variant,
     /// What runs it, and how.
-    pub way: Way,
+    pub config: ExecutionConfig,
     /// What runs its operators, in words.
     pub engine_detail: String,
     /// One a class.
@@ -112,7 +112,7 @@ impl Classifier {
         let guesser = Guesser::new(settings.guess, engine.classes());
         let preprocess = Preprocess::new(variant.input.clone(), variant.side, settings.view);
         let variant = variant.clone();
-        let model = Model { variant, way: engine.way(), engine_detail: engine.detail(), labels };
+        let model = Model { variant, config: engine.config(), engine_detail: engine.detail(), labels };
         Classifier { model: Arc::new(model), preprocess, engine, guesser }
     }
 

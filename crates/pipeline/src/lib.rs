@@ -207,7 +207,7 @@ impl<'a> Line<'a> {
     fn rescued(&self, failed: &Model, error: &AnswerError) -> Option<Classifier> {
         let rescued = self.rescue.as_ref().and_then(|rescue| rescue(failed))?;
         self.counts().engines_lost += 1;
-        let (engine, next) = (failed.way.engine, rescued.model().way.engine);
+        let (engine, next) = (failed.config.engine, rescued.model().config.engine);
         warn!("{error}; {next} goes on in the place of {engine}");
         self.screen.notice(format!("{engine} failed, now {next}"));
         Some(rescued)
@@ -230,9 +230,9 @@ impl<'a> Line<'a> {
             if let Taken::Newest(next) = self.next_model.take(Duration::ZERO) {
                 classifier = next;
                 let variant = &classifier.model().variant;
-                let way = classifier.model().way;
-                info!("{} ({}) takes over, by {way}", variant.name, variant.phi_in_words());
-                self.screen.notice(format!("now {} by {}", variant.name, way.engine));
+                let config = classifier.model().config;
+                info!("{} ({}) takes over, by {config}", variant.name, variant.phi_in_words());
+                self.screen.notice(format!("now {} by {}", variant.name, config.engine));
                 self.counts().switches += 1;
             }
             let waited = frame.captured.elapsed();

@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::sampling::is_disturbed;
 use phicam_engine::latency::Percentiles;
-use phicam_engine::{Name, Way};
+use phicam_engine::{EngineKind, ExecutionConfig};
 use phicam_model::catalog::Variant;
 
 /// What `phicam bench` found of one variant. It is also the object that `bench --json` prints.
@@ -17,7 +17,7 @@ pub struct Measurement {
     pub phi: Option<f64>,
     /// What ran it, and how: `engine`, `precision` and `threads`.
     #[serde(flatten)]
-    pub way: Way,
+    pub config: ExecutionConfig,
     /// What runs the network's operators, in words.
     #[serde(default)]
     pub engine_detail: String,
@@ -49,11 +49,11 @@ fn is_zero(frames: &u64) -> bool {
 
 impl Measurement {
     /// Returns a measurement of `frames` frames with `total_ms` in every stage, for simulations. Nothing else is known of it.
-    pub fn assumed(variant: &Variant, way: Way, frames: u64, total_ms: Percentiles) -> Measurement {
+    pub fn assumed(variant: &Variant, config: ExecutionConfig, frames: u64, total_ms: Percentiles) -> Measurement {
         Measurement {
             model: variant.name.clone(),
             phi: variant.phi,
-            way,
+            config,
             engine_detail: String::new(),
             frames,
             asked_frames: frames,
@@ -85,7 +85,7 @@ pub enum MeasureError {
     },
     /// The engine cannot be used on this machine, whatever the variant.
     #[error("{engine} cannot be used: {cause}")]
-    NoEngine { engine: Name, cause: String },
+    NoEngine { engine: EngineKind, cause: String },
     #[error("{0} has not been measured on this machine yet")]
     NotYet(String),
 }
@@ -98,7 +98,7 @@ pub(crate) mod tests {
     pub fn measurement(variant: &Variant, ms: f64, rss_mib: f64) -> Measurement {
         let percentiles = Percentiles { p50: ms, p95: ms * 1.1, p99: ms * 1.2, min: ms * 0.9 };
         let engine_detail = "all by tract".into();
-        let assumed = Measurement::assumed(variant, Way::tract(2), 100, percentiles);
+        let assumed = Measurement::assumed(variant, ExecutionConfig::tract(2), 100, percentiles);
         Measurement { engine_detail, load_ms: 100.0, rss_mib, ..assumed }
     }
 }

@@ -3,7 +3,7 @@
 use crate::budget::Budget;
 use crate::measurement::{MeasureError, Measurement};
 use crate::sampling::Effort;
-use phicam_engine::Way;
+use phicam_engine::ExecutionConfig;
 use phicam_model::catalog::Variant;
 
 mod accuracy;
@@ -76,7 +76,7 @@ pub struct Candidate {
     /// What was considered.
     pub variant: Variant,
     /// How it would be run.
-    pub way: Way,
+    pub config: ExecutionConfig,
     /// What was found, where it was measured.
     pub measurement: Option<Measurement>,
     /// What became of it.
@@ -113,7 +113,7 @@ pub struct Pick {
     /// What was picked.
     pub variant: Variant,
     /// How it is to be run.
-    pub way: Way,
+    pub config: ExecutionConfig,
     /// What was found of it on this machine.
     pub measurement: Measurement,
     /// What it keeps.
@@ -144,7 +144,7 @@ impl Pick {
     /// What was measured and fits: the picked, then the others, the most accurate first.
     pub fn fitting(&self) -> Vec<&Candidate> {
         let by_work = self.candidates.iter().any(|candidate| candidate.variant.top1_percent.is_none());
-        let worth = |candidate: &Candidate| Worth::of(&candidate.variant, candidate.way, by_work);
+        let worth = |candidate: &Candidate| Worth::of(&candidate.variant, candidate.config, by_work);
         let mut fitting: Vec<&Candidate> = self
             .candidates
             .iter()
@@ -172,7 +172,7 @@ pub enum PickError {
 /// What is already known of a variant in a way: a measurement, or why it failed.
 pub type Known = Result<Measurement, String>;
 
-/// Picks from `variants`, run in one of `ways`, the most accurate that keeps `budget`; of those that are as accurate as
+/// Picks from `variants`, run in one of `configs`, the most accurate that keeps `budget`; of those that are as accurate as
 /// far as anyone knows (see [`uncertainty_points`]) the one that takes least time. Whatever is picked was measured.
 ///
 /// What `known` tells is not measured again, unless more precision is needed. `measure` times a variant as exactly as it
@@ -180,13 +180,19 @@ pub type Known = Result<Measurement, String>;
 ///
 /// Measured are, for each way, the smallest, the largest plausible and one between; then whatever could change the pick
 /// unless the law through what is known puts it beyond twice the limit; and again, for longer, what is too near a limit
-/// for its number of frames. The outcome does not depend on the order of `variants` or `ways`.
-pub fn pick<K, M>(variants: &[&Variant], ways: &[Way], budget: Budget, known: K, measure: M) -> Result<Pick, PickError>
+/// for its number of frames. The outcome does not depend on the order of `variants` or `configs`.
+pub fn pick<K, M>(
+    variants: &[&Variant],
+    configs: &[ExecutionConfig],
+    budget: Budget,
+    known: K,
+    measure: M,
+) -> Result<Pick, PickError>
 where
-    K: Fn(&Variant, Way) -> Option<Known>,
-    M: FnMut(&Variant, Way, Effort) -> Result<Measurement, MeasureError>,
+    K: Fn(&Variant, ExecutionConfig) -> Option<Known>,
+    M: FnMut(&Variant, ExecutionConfig, Effort) -> Result<Measurement, MeasureError>,
 {
-    pick_again(variants, ways, budget, None, known, measure)
+    pick_again(variants, configs, budget, None, known, measure)
 }
 
 /// The same where the variant of that name, in that way, was picked `before`: it stays while it takes up to [`STAYS`] times
@@ -194,21 +200,21 @@ where
 /// not make it another variant each time. Where it does not stay after all, it has no say: then it is as if nothing was picked.
 pub fn pick_again<K, M>(
     variants: &[&Variant],
-    ways: &[Way],
+    configs: &[ExecutionConfig],
     budget: Budget,
-    before: Option<(&str, Way)>,
+    before: Option<(&str, ExecutionConfig)>,
     known: K,
     mut measure: M,
 ) -> Result<Pick, PickError>
 where
-    K: Fn(&Variant, Way) -> Option<Known>,
-    M: FnMut(&Variant, Way, Effort) -> Result<Measurement, MeasureError>,
+    K: Fn(&Variant, ExecutionConfig) -> Option<Known>,
+    M: FnMut(&Variant, ExecutionConfig, Effort) -> Result<Measurement, MeasureError>,
 {
-    let mut search = Search::new(variants, ways, budget);
+    let mut search = Search::new(variants, configs, budget);
     search.set_before(before);
     for at in 0..search.candidates.len() {
-        let Candidate { variant, way, .. } = &search.candidates[at];
-        if let Some(known) = known(variant, *way) {
+        let Candidate { variant, config, .. } = &search.candidates[at];
+        if let Some(known) = known(variant, *config) {
             search.learn(at, known);
         }
     }
@@ -220,8 +226,8 @@ where
             search.set_before(None);
             continue;
         };
-        let Candidate { variant, way, .. } = &search.candidates[at];
-        match measure(variant, *way, effort) {
+        let Candidate { variant, config, .. } = &search.candidates[at];
+        match measure(variant, *config, effort) {
             Ok(measurement) => {
                 let asked_frames = measurement.asked_frames.max(effort.frames);
                 search.learn(at, Ok(Measurement { asked_frames, ..measurement }));

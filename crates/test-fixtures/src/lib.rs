@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use phicam_engine::Way;
+use phicam_engine::ExecutionConfig;
 use phicam_engine::latency::Percentiles;
 use phicam_model::catalog::{Colour, Contract, Crop, Filter, Layout, Network, Variant};
 use phicam_model::efficientnet::compound_scaling::phi_of_macs;
@@ -60,7 +60,7 @@ pub fn catalog() -> Vec<Variant> {
 /// Returns a measurement of 100 frames with a median of `ms` milliseconds.
 pub fn measurement(variant: &Variant, ms: f64, rss_mib: f64) -> Measurement {
     let percentiles = Percentiles { p50: ms, p95: ms * 1.1, p99: ms * 1.2, min: ms * 0.9 };
-    let assumed = Measurement::assumed(variant, Way::tract(2), 100, percentiles);
+    let assumed = Measurement::assumed(variant, ExecutionConfig::tract(2), 100, percentiles);
     Measurement { load_ms: 100.0, rss_mib, ..assumed }
 }
 
@@ -75,5 +75,5 @@ pub fn picked(budget: Budget) -> Result<Pick, PickError> {
     let variants: Vec<&Variant> = catalog.iter().collect();
     let simulated =
         |variant: &Variant| measurement(variant, 2.0 + 0.05 * variant.million_macs, 50.0 + variant.million_macs / 20.0);
-    pick(&variants, &[Way::tract(2)], budget, |_, _| None, |variant, _, _| Ok(simulated(variant)))
+    pick(&variants, &[ExecutionConfig::tract(2)], budget, |_, _| None, |variant, _, _| Ok(simulated(variant)))
 }

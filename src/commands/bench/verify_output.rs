@@ -4,7 +4,7 @@ use anyhow::{Context, bail};
 use log::info;
 
 use phicam_engine::output_check::{difference, tolerance};
-use phicam_engine::{Name, Way};
+use phicam_engine::{EngineKind, ExecutionConfig};
 use phicam_frame::Frame;
 use phicam_model::catalog::Variant;
 use phicam_pipeline::classify::{Classifier, Settings};
@@ -12,10 +12,10 @@ use phicam_platform::system;
 
 /// The CPU engine's scores for `frame`; nothing where it is the CPU engine that is timed.
 pub fn expected(variant: &Variant, settings: &Settings, frame: &Frame) -> anyhow::Result<Option<Vec<f32>>> {
-    if settings.way.engine == Name::Tract {
+    if settings.config.engine == EngineKind::Tract {
         return Ok(None);
     }
-    let settings = Settings { way: Way::tract(settings.way.threads), ..*settings };
+    let settings = Settings { config: ExecutionConfig::tract(settings.config.threads), ..*settings };
     let scores = scores(&mut crate::engines::open_classifier(variant, &settings)?, frame)?;
     system::forget_peak(); // the memory that is told is to be the other engine's
     Ok(Some(scores))
@@ -23,16 +23,16 @@ pub fn expected(variant: &Variant, settings: &Settings, frame: &Frame) -> anyhow
 
 /// Refuses `classifier` where its scores for `frame` are not the expected ones.
 pub fn check(classifier: &mut Classifier, frame: &Frame, expected: &[f32]) -> anyhow::Result<()> {
-    let way = classifier.model().way;
+    let config = classifier.model().config;
     let apart = difference(expected, &scores(classifier, frame)?);
-    let limit = tolerance(way.precision);
+    let limit = tolerance(config.precision);
     if apart > limit {
         bail!(
-            "{way} gives other scores than the CPU engine: they differ by {apart:.1e} of their range, the limit is {limit:.0e}; \
+            "{config} gives other scores than the CPU engine: they differ by {apart:.1e} of their range, the limit is {limit:.0e}; \
              install another build of ONNX Runtime, or leave it out with --engine tract"
         );
     }
-    info!("{way} agrees with the CPU engine within {apart:.1e} of the range");
+    info!("{config} agrees with the CPU engine within {apart:.1e} of the range");
     Ok(())
 }
 

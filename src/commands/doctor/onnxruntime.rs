@@ -4,7 +4,7 @@ use std::process::{Command, Stdio};
 
 use super::{Finding, State, bad, good};
 use crate::profiler::child_bench::own_words;
-use phicam_engine::Name;
+use phicam_engine::EngineKind;
 use phicam_engine_onnxruntime::LibraryError;
 use phicam_engine_onnxruntime::{VARIABLE, find, offered};
 use phicam_platform::system::JetPack;
@@ -24,11 +24,11 @@ pub fn onnxruntime(jetpack: Option<&JetPack>) -> Vec<Finding> {
         }
     };
     let gpu = offered(&library);
-    let mut findings = vec![tried(&library.display().to_string(), Name::OnnxRuntime)];
+    let mut findings = vec![tried(&library.display().to_string(), EngineKind::OnnxRuntime)];
     if findings[0].state == State::Good {
         // TensorRT would build for minutes here; CUDA is what it stands on.
-        findings.extend(gpu.contains(&Name::Cuda).then(|| tried("the GPU", Name::Cuda)));
-        if gpu.contains(&Name::TensorRt) {
+        findings.extend(gpu.contains(&EngineKind::Cuda).then(|| tried("the GPU", EngineKind::Cuda)));
+        if gpu.contains(&EngineKind::TensorRt) {
             findings.push(good("tensorrt", "offered; `phicam prepare` builds what it needs, ahead of time".into()));
         }
         if gpu.is_empty() && l4t.is_some() {
@@ -82,7 +82,7 @@ pub fn package(l4t: Option<(u32, u32)>) -> Option<&'static str> {
 }
 
 /// Runs the smallest model by that engine, in a process of its own: a wrong library ends the process that opens it.
-fn tried(what: &str, engine: Name) -> Finding {
+fn tried(what: &str, engine: EngineKind) -> Finding {
     let name = engine.as_str();
     let program = std::env::current_exe();
     let output = program.and_then(|program| {

@@ -11,7 +11,7 @@ use super::evaluate;
 use super::import_plan::Plan;
 use super::model_file::ModelFile;
 use crate::cli::AddArgs;
-use phicam_engine::Way;
+use phicam_engine::ExecutionConfig;
 use phicam_model::catalog::user_models::Lock;
 use phicam_model::catalog::{Catalog, Variant};
 use phicam_model::labels::Labels;
@@ -132,7 +132,7 @@ fn published_as(args: &AddArgs, file: &ModelFile) -> Vec<Published> {
 fn try_it(lock: &Lock, variants: &[Variant], dir: &Path, out: &mut dyn Write) -> anyhow::Result<ExitCode> {
     let mut code = ExitCode::SUCCESS;
     for variant in variants {
-        let score = evaluate::score(variant, dir, Way::tract(system::cores()))?;
+        let score = evaluate::score(variant, dir, ExecutionConfig::tract(system::cores()))?;
         writeln!(out, "{} on {}: {}", variant.name, dir.display(), evaluate::in_words(&score))?;
         if variant.top1_percent.is_none() {
             let (top1, pictures) = (score.top1_percent(), score.pictures);

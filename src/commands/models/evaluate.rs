@@ -13,7 +13,7 @@ use super::super::{exit, write_json};
 use crate::cli::{BoardArgs, BudgetArgs, ModelArgs};
 use crate::session::{Setup, board};
 use phicam_camera::is_picture;
-use phicam_engine::Way;
+use phicam_engine::ExecutionConfig;
 use phicam_frame::FramePool;
 use phicam_model::catalog::Variant;
 use phicam_model::labels::Labels;
@@ -54,8 +54,8 @@ impl Score {
 pub fn evaluate(dir: &Path, args: &ModelArgs, as_json: bool, out: &mut dyn Write) -> anyhow::Result<ExitCode> {
     let board = board(&BoardArgs::default())?;
     let mut setup = Setup::new(&board, &BudgetArgs::default(), args)?;
-    let (variant, way) = setup.choose()?;
-    let score = score(&variant, dir, way)?;
+    let (variant, config) = setup.choose()?;
+    let score = score(&variant, dir, config)?;
     if as_json {
         write_json(
             out,
@@ -88,11 +88,11 @@ pub fn in_words(score: &Score) -> String {
 }
 
 /// Classifies every picture in the folders of `dir`, whose names are labels.
-pub fn score(variant: &Variant, dir: &Path, way: Way) -> anyhow::Result<Score> {
+pub fn score(variant: &Variant, dir: &Path, config: ExecutionConfig) -> anyhow::Result<Score> {
     let guess = postprocess::Settings { smoothing: std::time::Duration::ZERO, ..postprocess::Settings::default() };
     let mut classifier = crate::engines::open_classifier(
         variant,
-        &classify::Settings { view: Default::default(), guess, way, keeps_packed: false },
+        &classify::Settings { view: Default::default(), guess, config, keeps_packed: false },
     )?;
     let pictures = pictures(dir, &classifier.model().labels)?;
     let (mut pool, mut score) = (FramePool::default(), Score::default());

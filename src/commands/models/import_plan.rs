@@ -9,7 +9,7 @@ use log::info;
 use super::model_file::ModelFile;
 use crate::cli::{AddArgs, Normalisation};
 use crate::profiler::child_bench::measure;
-use phicam_engine::Way;
+use phicam_engine::ExecutionConfig;
 use phicam_model::catalog::user_models;
 use phicam_model::catalog::user_models::{Addition, Lock};
 use phicam_model::catalog::{Catalog, Colour, Contract, Crop, Filter, NetworkEntry, Variant, VariantEntry, sha256};
@@ -88,7 +88,8 @@ impl Plan {
         file.write(candidate, *side, self.habits, self.storage)?;
         let variant = Variant::of_file(candidate, &[], *side, file.layout(), file.scaled(), *million_macs);
         info!("timing it at {side} pixels, in a process of its own");
-        let proof = measure(&variant, shipped, Way::tract(system::cores()), Effort::USUAL, &AtomicBool::new(false));
+        let proof =
+            measure(&variant, shipped, ExecutionConfig::tract(system::cores()), Effort::USUAL, &AtomicBool::new(false));
         let refused = |cause| format!("{} was not added, as it cannot be run at {side} pixels: {cause}", self.name);
         proof.map_err(|error| match error {
             MeasureError::Failed { cause, .. } => anyhow::anyhow!(refused(cause)),

@@ -5,7 +5,7 @@ use std::path::Path;
 use anyhow::Context;
 
 use crate::plot::{Axis, BLUE, Colour, GREEN, Mark, ORANGE, Panel, Picture, Point, Series};
-use phicam_engine::Way;
+use phicam_engine::ExecutionConfig;
 use phicam_platform::paths;
 use phicam_policy::picker::{Law, Pick, Verdict, Work, explain, needed_ms};
 
@@ -22,12 +22,12 @@ pub fn write(pick: &Pick, path: &Path) -> anyhow::Result<()> {
 }
 
 fn picture(pick: &Pick) -> Picture {
-    let mut ways: Vec<Way> = pick.candidates.iter().map(|candidate| candidate.way).collect();
-    ways.sort();
-    ways.dedup();
+    let mut configs: Vec<ExecutionConfig> = pick.candidates.iter().map(|candidate| candidate.config).collect();
+    configs.sort();
+    configs.dedup();
     let mut series = Vec::new();
-    for (way, (colour, mark)) in ways.iter().zip(COLOURS.into_iter().cycle()) {
-        series.extend(of_way(pick, *way, colour, mark));
+    for (config, (colour, mark)) in configs.iter().zip(COLOURS.into_iter().cycle()) {
+        series.extend(of_config(pick, *config, colour, mark));
     }
     let macs = || pick.candidates.iter().map(|candidate| candidate.variant.million_macs);
     let (least, most) = (macs().fold(f64::INFINITY, f64::min), macs().fold(0.0, f64::max));
@@ -56,8 +56,8 @@ fn picture(pick: &Pick) -> Picture {
 }
 
 /// What was measured in one way, what is expected of the others (hollow), and the law.
-fn of_way(pick: &Pick, way: Way, colour: Colour, mark: Mark) -> Vec<Series> {
-    let candidates = || pick.candidates.iter().filter(|candidate| candidate.way == way);
+fn of_config(pick: &Pick, config: ExecutionConfig, colour: Colour, mark: Mark) -> Vec<Series> {
+    let candidates = || pick.candidates.iter().filter(|candidate| candidate.config == config);
     let measured =
         || candidates().filter_map(|candidate| Some((Work::of(&candidate.variant), candidate.measurement.as_ref()?)));
     let Some(law) = Law::through(measured()) else { return Vec::new() };
@@ -73,7 +73,7 @@ fn of_way(pick: &Pick, way: Way, colour: Colour, mark: Mark) -> Vec<Series> {
     });
     let mut curve: Vec<Point> = curve.collect();
     curve.sort_by(|a, b| a.x.total_cmp(&b.x));
-    let named = format!("{way} (hollow: expected, not measured)");
+    let named = format!("{config} (hollow: expected, not measured)");
     vec![
         plain(format!("its law, ± {:.1} %", law.residual * 100.0), colour, curve),
         Series { mark, joined: false, ..plain(named, colour, points) },
@@ -101,7 +101,9 @@ mod tests {
         let variants: Vec<&Variant> = variants.iter().collect();
         let budget = Budget { frame_ms: Some(66.0), ..Budget::default() };
         let took = |variant: &Variant| measurement(variant, variant.million_macs * 0.12, 60.0);
-        let picked = pick(&variants, &[Way::tract(2)], budget, |_, _| None, |variant, _, _| Ok(took(variant))).unwrap();
+        let picked =
+            pick(&variants, &[ExecutionConfig::tract(2)], budget, |_, _| None, |variant, _, _| Ok(took(variant)))
+                .unwrap();
         let svg = picture(&picked).svg().unwrap();
         for text in ["lite0@224", "the budget, 66.0 ms", "its law", "picked", "is the largest that fits", "hollow"] {
             assert!(svg.contains(text), "`{text}` is missing");

@@ -17,8 +17,8 @@ pub fn soak(setup: &mut Setup, pick: Pick, seconds: f64) -> anyhow::Result<Pick>
     let mut pick = pick;
     // Each turn takes one variant out of those that fit, so it ends.
     loop {
-        info!("{} by {} is to hold for {seconds:.0} s", pick.variant.name, pick.way);
-        let found = measure_at_rate(&pick.variant, &setup.folder, pick.way, effort, setup.budget.frame_ms, &stop)?;
+        info!("{} by {} is to hold for {seconds:.0} s", pick.variant.name, pick.config);
+        let found = measure_at_rate(&pick.variant, &setup.folder, pick.config, effort, setup.budget.frame_ms, &stop)?;
         // As exact as there is: the pick does not measure it again.
         let frames = found.frames.max(phicam_policy::picker::MOST_FRAMES + 1);
         let (held, p95_ms) = (holds(&found, &setup.budget), found.total_ms.p95);
@@ -28,12 +28,12 @@ pub fn soak(setup: &mut Setup, pick: Pick, seconds: f64) -> anyhow::Result<Pick>
             return setup.repick();
         }
         let next = pick.ladder.get(1).map(|step| &pick.candidates[step.candidate]);
-        let next = next.map(|next| (next.variant.name.as_str(), next.way));
-        setup.remembered.replace_picked(&pick.variant.name, pick.way, next);
+        let next = next.map(|next| (next.variant.name.as_str(), next.config));
+        setup.remembered.replace_picked(&pick.variant.name, pick.config, next);
         warn!("{} did not hold: {p95_ms:.1} ms at p95 over {seconds:.0} s", pick.variant.name);
-        let before = (pick.variant.name.clone(), pick.way);
+        let before = (pick.variant.name.clone(), pick.config);
         pick = setup.repick()?;
-        if (pick.variant.name.clone(), pick.way) == before {
+        if (pick.variant.name.clone(), pick.config) == before {
             bail!("{} is picked again, though it did not hold; allow more with --frame-ms", before.0);
         }
     }

@@ -11,7 +11,7 @@ use serde_json::{Value, json};
 
 use crate::profiler::child_bench::measure;
 use crate::session::Setup;
-use phicam_engine::Way;
+use phicam_engine::ExecutionConfig;
 use phicam_model::catalog::{Layout, Variant};
 use phicam_model::efficientnet::{Family, Form, Padding, RELEASED, Storage, write_seeded};
 use phicam_model::published_accuracy;
@@ -36,8 +36,8 @@ pub struct Beyond {
     pub fits: Option<Result<(), String>>,
 }
 
-/// All of them by work, with what is remembered of each in `way`.
-pub fn beyond(setup: &Setup, way: Way) -> Vec<Beyond> {
+/// All of them by work, with what is remembered of each in `config`.
+pub fn beyond(setup: &Setup, config: ExecutionConfig) -> Vec<Beyond> {
     let mut all: Vec<Beyond> = RELEASED
         .iter()
         .filter(|released| !setup.known.contains(&released.scaled()))
@@ -52,7 +52,7 @@ pub fn beyond(setup: &Setup, way: Way) -> Vec<Beyond> {
             Arc::make_mut(&mut variant.network).sha256 = format!("seed {SEED} {}", released.name);
             variant.top1_percent = Some(published.top1_percent);
             variant.top1_source = format!("published: {}", published.model);
-            let measurement = setup.remembered.get(&variant, way).cloned();
+            let measurement = setup.remembered.get(&variant, config).cloned();
             let fits = verdict(&variant, measurement.as_ref(), setup);
             Some(Beyond { variant, family: released.family, published, measurement, fits })
         })
@@ -78,23 +78,24 @@ fn verdict(variant: &Variant, measurement: Option<&Measurement>, setup: &Setup) 
     })
 }
 
-/// Times them in `way`, smallest first, each family until one does not fit.
-pub fn time(setup: &mut Setup, way: Way) -> anyhow::Result<Vec<Beyond>> {
-    let mut all = beyond(setup, way);
-    let timed = [Family::Lite, Family::B].into_iter().try_for_each(|family| time_family(&mut all, family, setup, way));
+/// Times them in `config`, smallest first, each family until one does not fit.
+pub fn time(setup: &mut Setup, config: ExecutionConfig) -> anyhow::Result<Vec<Beyond>> {
+    let mut all = beyond(setup, config);
+    let timed =
+        [Family::Lite, Family::B].into_iter().try_for_each(|family| time_family(&mut all, family, setup, config));
     if folder().exists() {
         std::fs::remove_dir_all(folder()).with_context(|| format!("{} cannot be removed", folder().display()))?;
     }
     timed.map(|()| all)
 }
 
-fn time_family(all: &mut [Beyond], family: Family, setup: &mut Setup, way: Way) -> anyhow::Result<()> {
+fn time_family(all: &mut [Beyond], family: Family, setup: &mut Setup, config: ExecutionConfig) -> anyhow::Result<()> {
     let mut fitting = true;
     for one in all.iter_mut().filter(|one| one.family == family) {
         if one.fits.is_none() && fitting {
-            info!("timing {} with weights from a seed, by {way}", one.variant.name);
+            info!("timing {} with weights from a seed, by {config}", one.variant.name);
             write(one)?;
-            let measured = measure(&one.variant, &setup.folder, way, Effort::USUAL, &AtomicBool::new(false));
+            let measured = measure(&one.variant, &setup.folder, config, Effort::USUAL, &AtomicBool::new(false));
             std::fs::remove_file(&one.variant.network.file)
                 .with_context(|| format!("{} cannot be removed", one.variant.network.file.display()))?;
             match measured {

@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 use super::{Sized, joined, network, timing, work};
 use crate::cli::ScaleArgs;
 use crate::commands::write_json;
-use phicam_engine::{Name, Way};
+use phicam_engine::{EngineKind, ExecutionConfig};
 use phicam_model::efficientnet::compound_scaling::BASE_SIDE;
 use phicam_model::efficientnet::{Family, Network};
 use phicam_platform::system;
@@ -113,7 +113,7 @@ pub fn compare(args: &ScaleArgs, out: &mut dyn Write) -> anyhow::Result<()> {
     }
     if args.json {
         let timed = json!({
-            "engine": Name::Tract, "precision": "f32", "threads": threads, "processor": system::processor(),
+            "engine": EngineKind::Tract, "precision": "f32", "threads": threads, "processor": system::processor(),
         });
         let object = json!({
             "limit_million_macs": args.flops,
@@ -129,7 +129,7 @@ pub fn compare(args: &ScaleArgs, out: &mut dyn Write) -> anyhow::Result<()> {
             out,
             "p50 ms: the network alone, {}, {processor}; weights are seeded, which costs \
              the same time as trained ones.",
-            Way::tract(threads)
+            ExecutionConfig::tract(threads)
         )?;
     }
     Ok(())

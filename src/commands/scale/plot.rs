@@ -12,7 +12,7 @@ use crate::cli::ScaleArgs;
 use crate::commands::write_json;
 use crate::plot::{Axis, BLUE, Colour, GREEN, Mark, ORANGE, Panel, Picture, Point, Series};
 use crate::profiler::child_bench::Remembered;
-use phicam_engine::Way;
+use phicam_engine::ExecutionConfig;
 use phicam_model::catalog::{Catalog, Variant};
 use phicam_model::efficientnet::compound_scaling::Coefficients;
 use phicam_model::efficientnet::{Family, RELEASED, Released};
@@ -74,7 +74,7 @@ fn variants(args: &ScaleArgs, threads: usize) -> Vec<Shown> {
     };
     let remembered = Remembered::read(&paths::state());
     let shown = |variant: &Variant| {
-        let time = remembered.get(variant, Way::tract(threads)).map(|found| found.total_ms.p50);
+        let time = remembered.get(variant, ExecutionConfig::tract(threads)).map(|found| found.total_ms.p50);
         let released = Released::named(&variant.network.name);
         Some(Shown {
             name: variant.name.clone(),
@@ -191,7 +191,8 @@ fn time(variants: &[Shown], threads: usize) -> Option<Panel> {
     let times = || series.points.iter().map(|point| point.y);
     let (least, most) = (times().reduce(f64::min)?, times().reduce(f64::max)?);
     let processor = system::processor();
-    let title = format!("milliseconds from frame to guess, the median: {}, {processor}", Way::tract(threads));
+    let title =
+        format!("milliseconds from frame to guess, the median: {}, {processor}", ExecutionConfig::tract(threads));
     let y = Axis::logarithmic(&title, (least / 1.6, most * 2.2), |ms| format!("{ms}"));
     Some(Panel { y, share: 1.0, series: vec![Series { label_towards: (-0.2, -1.0), ..series }] })
 }

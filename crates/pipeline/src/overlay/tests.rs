@@ -5,7 +5,7 @@ use super::*;
 use crate::classify::Answer;
 use crate::classify::postprocess::{Guesser, Settings};
 use crate::classify::{Model, Times};
-use phicam_engine::Way;
+use phicam_engine::ExecutionConfig;
 use phicam_frame::{FrameInfo, FramePool, PixelFormat, Size};
 use phicam_model::labels::Labels;
 
@@ -33,7 +33,7 @@ fn answer(frame: &Frame, label: &str, sure: bool) -> Answer {
         guesses: Guesser::new(settings, 3).guess(&scores, frame.captured, 0),
         frame_size: frame.size(),
         seen: Rect { left: 110, top: 30, width: 420, height: 420 },
-        model: Arc::new(Model { variant, way: Way::tract(2), engine_detail: String::new(), labels }),
+        model: Arc::new(Model { variant, config: ExecutionConfig::tract(2), engine_detail: String::new(), labels }),
         times: Times::default(),
     }
 }

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use phicam_engine::latency::Stage;
-use phicam_engine::{Name, Precision, Way};
+use phicam_engine::{EngineKind, ExecutionConfig, Precision};
 use phicam_model::catalog::Variant;
 use phicam_policy::measurement::Measurement;
 use phicam_policy::picker::Work;
@@ -59,10 +59,10 @@ struct Law {
 
 pub struct Device {
     pub kind: Kind,
-    pub ways: Vec<Way>,
-    laws: BTreeMap<Way, Law>,
+    pub configs: Vec<ExecutionConfig>,
+    laws: BTreeMap<ExecutionConfig, Law>,
     /// Sizes that are off, by engine and position among the variants.
-    odd: BTreeMap<(Name, usize), f64>,
+    odd: BTreeMap<(EngineKind, usize), f64>,
     memory: Memory,
     load_ms: f64,
     pub noise: Noise,
@@ -86,14 +86,14 @@ impl Device {
         let mut random = Random::new(seed);
         let kind = Kind::draw(&mut random);
         let unit_ms = random.log_between(4.0, 400.0);
-        let engines = [Name::Tract, Name::OnnxRuntime, Name::Cuda];
+        let engines = [EngineKind::Tract, EngineKind::OnnxRuntime, EngineKind::Cuda];
         let precisions = [Precision::F32, Precision::F16, Precision::Int8];
         let (engines, precisions) = (&engines[..=random.below(3)], &precisions[..=random.below(3)]);
         let macs = || variants.iter().map(|variant| variant.million_macs);
         let (least, most) = (macs().fold(f64::INFINITY, f64::min), macs().fold(0.0, f64::max));
-        let (mut laws, mut odd, mut ways) = (BTreeMap::new(), BTreeMap::new(), Vec::new());
+        let (mut laws, mut odd, mut configs) = (BTreeMap::new(), BTreeMap::new(), Vec::new());
         for &engine in engines {
-            let engine_ms = if engine == Name::Tract { unit_ms } else { unit_ms * random.log_between(0.3, 3.0) };
+            let engine_ms = if engine == EngineKind::Tract { unit_ms } else { unit_ms * random.log_between(0.3, 3.0) };
             let fixed = random.between(0.02, 0.5);
             // Half of the engines are bound by multiplying alone, the others by memory too.
             let by_memory = if random.chance(0.5) { 0.0 } else { random.between(0.0, 1.0) };
@@ -110,10 +110,10 @@ impl Device {
                     Precision::F16 => random.between(0.5, 1.05),
                     Precision::Int8 => random.between(0.3, 1.1),
                 };
-                let way = Way { engine, precision, threads: 1 };
+                let config = ExecutionConfig { engine, precision, threads: 1 };
                 let varying = engine_ms * quicker * (1.0 - fixed);
                 laws.insert(
-                    way,
+                    config,
                     Law {
                         fixed_ms: engine_ms * fixed,
                         per_million_macs: varying * (1.0 - by_memory) / UNIT.0,
@@ -121,7 +121,7 @@ impl Device {
                         cliff,
                     },
                 );
-                ways.push(way);
+                configs.push(config);
             }
         }
         let memory = Memory {
@@ -130,12 +130,12 @@ impl Device {
             mib_per_million_activations: random.between(0.3, 3.0),
         };
         let noise = Noise::draw(kind, &mut random);
-        Device { kind, ways, laws, odd, memory, load_ms: 50.0 + 5.0 * unit_ms, noise, clock_s: 0.0, measurements: 0 }
+        Device { kind, configs, laws, odd, memory, load_ms: 50.0 + 5.0 * unit_ms, noise, clock_s: 0.0, measurements: 0 }
     }
 
     /// The true median of the variant at that position, when nothing disturbs.
-    pub fn median_ms(&self, at: usize, work: &Work, way: Way) -> f64 {
-        let Law { fixed_ms, per_million_macs, per_million_activations, cliff } = self.laws[&way];
+    pub fn median_ms(&self, at: usize, work: &Work, config: ExecutionConfig) -> f64 {
+        let Law { fixed_ms, per_million_macs, per_million_activations, cliff } = self.laws[&config];
         let line = |macs: f64, share: f64| {
             per_million_macs * macs + per_million_activations * work.million_activations.unwrap_or(macs / 60.0) * share
         };
@@ -143,18 +143,18 @@ impl Device {
             let macs = (work.million_macs - from).max(0.0);
             line(macs, macs / work.million_macs) * (steeper - 1.0)
         });
-        let odd = self.odd.get(&(way.engine, at)).copied().unwrap_or(1.0);
+        let odd = self.odd.get(&(config.engine, at)).copied().unwrap_or(1.0);
         (fixed_ms + line(work.million_macs, 1.0) + beyond) * odd
     }
 
     /// The true 95th percentile.
-    pub fn p95_ms(&self, at: usize, work: &Work, way: Way) -> f64 {
-        self.median_ms(at, work, way) * self.noise.p95_over_median()
+    pub fn p95_ms(&self, at: usize, work: &Work, config: ExecutionConfig) -> f64 {
+        self.median_ms(at, work, config) * self.noise.p95_over_median()
     }
 
     /// Resident memory.
-    pub fn rss_mib(&self, variant: &Variant, work: &Work, way: Way) -> f64 {
-        let bytes = match way.precision {
+    pub fn rss_mib(&self, variant: &Variant, work: &Work, config: ExecutionConfig) -> f64 {
+        let bytes = match config.precision {
             Precision::F32 => 1.0,
             Precision::F16 => 0.5,
             Precision::Int8 => 0.25,
@@ -165,9 +165,16 @@ impl Device {
     }
 
     /// What the picker gets to see: samples, put through the percentiles that `bench` uses.
-    pub fn measure(&mut self, at: usize, variant: &Variant, work: &Work, way: Way, effort: Effort) -> Measurement {
+    pub fn measure(
+        &mut self,
+        at: usize,
+        variant: &Variant,
+        work: &Work,
+        config: ExecutionConfig,
+        effort: Effort,
+    ) -> Measurement {
         self.measurements += 1;
-        let median_ms = self.median_ms(at, work, way);
+        let median_ms = self.median_ms(at, work, config);
         self.clock_s += self.load_ms / 1e3;
         self.noise.spend(self.load_ms / 1e3);
         let mut stage = Stage::new("total");
@@ -188,7 +195,7 @@ impl Device {
         Measurement {
             model: variant.name.clone(),
             phi: variant.phi,
-            way,
+            config,
             engine_detail: String::new(),
             frames: stage.count(),
             asked_frames: effort.frames,
@@ -197,7 +204,7 @@ impl Device {
             total_ms,
             load_ms: self.load_ms,
             first_ms: total_ms.p50,
-            rss_mib: self.rss_mib(variant, work, way),
+            rss_mib: self.rss_mib(variant, work, config),
             stages_ms: BTreeMap::new(),
         }
     }

@@ -53,7 +53,7 @@ impl Line {
             .iter()
             .filter_map(|step| {
                 let candidate = &pick.candidates[step.candidate];
-                let truth = drawn.truth(offer.position(&candidate.variant), candidate.way)?;
+                let truth = drawn.truth(offer.position(&candidate.variant), candidate.config)?;
                 Some(drawn.truths[truth].p95_ms / tail)
             })
             .collect();

@@ -1,6 +1,6 @@
 //! What should be picked by whoever knows the true law: the same rules for ties, room and precisions.
 
-use phicam_engine::Way;
+use phicam_engine::ExecutionConfig;
 use phicam_model::catalog::Variant;
 use phicam_policy::budget::Budget;
 use phicam_policy::picker::{LINE_MIB, LINE_SHARE, Worth, uncertainty_points};
@@ -10,7 +10,7 @@ use phicam_policy::picker::{LINE_MIB, LINE_SHARE, Worth, uncertainty_points};
 pub struct Truth {
     /// Position among the variants.
     pub at: usize,
-    pub way: Way,
+    pub config: ExecutionConfig,
     pub p95_ms: f64,
     pub rss_mib: f64,
 }
@@ -23,7 +23,7 @@ pub fn decide(variants: &[Variant], truths: &[Truth], budget: Budget) -> Option<
             && within(truth.rss_mib + LINE_MIB, budget.memory_mib)
             && within(variants[truth.at].million_macs, budget.million_macs)
     };
-    let worth = |truth: &Truth| Worth::of(&variants[truth.at], truth.way, false);
+    let worth = |truth: &Truth| Worth::of(&variants[truth.at], truth.config, false);
     let fitting: Vec<usize> = (0..truths.len()).filter(|&number| fits(&truths[number])).collect();
     let best = *fitting.iter().max_by(|&&a, &&b| {
         let quicker = truths[b].p95_ms.total_cmp(&truths[a].p95_ms);
@@ -60,7 +60,7 @@ pub fn is_at_a_boundary(variants: &[Variant], truths: &[Truth], budget: Budget) 
         decide(variants, &others, budget).is_some_and(|second| {
             let (a, b) = (truths[here], others[second]);
             let uncertainty = uncertainty_points(&variants[a.at], &variants[b.at]);
-            let worth = |truth: &Truth| Worth::of(&variants[truth.at], truth.way, false);
+            let worth = |truth: &Truth| Worth::of(&variants[truth.at], truth.config, false);
             let near = |ratio: f64, limit: f64| (ratio / limit - 1.0).abs() <= BOUNDARY;
             let ratio = b.p95_ms / a.p95_ms;
             let close = near(ratio, 1.0) || near(ratio, AS_QUICK) || near(ratio, 1.0 / AS_QUICK);

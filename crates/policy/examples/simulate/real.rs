@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use anyhow::Context;
-use phicam_engine::Way;
+use phicam_engine::ExecutionConfig;
 use phicam_engine::latency::Percentiles;
 use phicam_model::catalog::Variant;
 use phicam_model::efficientnet::{Family, Released, Scaled};
@@ -88,7 +88,7 @@ fn measured(variant: &Variant, ms: f64) -> Measurement {
     Measurement {
         model: variant.name.clone(),
         phi: variant.phi,
-        way: WAY,
+        config: WAY,
         engine_detail: String::new(),
         frames: 1000,
         asked_frames: 1000,
@@ -102,7 +102,8 @@ fn measured(variant: &Variant, ms: f64) -> Measurement {
     }
 }
 
-const WAY: Way = Way { engine: phicam_engine::Name::Tract, precision: phicam_engine::Precision::F32, threads: 1 };
+const WAY: ExecutionConfig =
+    ExecutionConfig { engine: phicam_engine::EngineKind::Tract, precision: phicam_engine::Precision::F32, threads: 1 };
 
 /// What one device and one budget came to.
 struct Outcome {
@@ -149,7 +150,7 @@ pub fn report() -> anyhow::Result<Value> {
 /// The errors of prediction in percent; outcomes and numbers of measurements are added.
 fn one(device: &Device, outcomes: &mut Outcomes, counts: &mut Vec<f64>) -> Vec<f64> {
     let Device { variants, work, ms, .. } = device;
-    let truths: Vec<Truth> = (0..ms.len()).map(|at| Truth { at, way: WAY, p95_ms: ms[at], rss_mib: 0.0 }).collect();
+    let truths: Vec<Truth> = (0..ms.len()).map(|at| Truth { at, config: WAY, p95_ms: ms[at], rss_mib: 0.0 }).collect();
     let mut by_macs: Vec<usize> = (0..ms.len()).collect();
     by_macs.sort_by(|&a, &b| variants[a].million_macs.total_cmp(&variants[b].million_macs));
     let (first, last) = (by_macs[0], by_macs[by_macs.len() - 1]);

@@ -49,7 +49,7 @@ pub fn of_trials(trials: &[Trial]) -> Value {
         kinds.iter().map(|(kind, trials)| (kind, of_outcomes(trials, |trial| trial.picker))).collect();
     let each = |of: fn(&Trial) -> f64| -> Vec<f64> { trials.iter().map(of).collect() };
     let one_way = |of: fn(&Trial) -> f64| -> Vec<f64> {
-        let one = trials.iter().filter(|trial| trial.ways == 1 && trial.unit_ms <= 100.0);
+        let one = trials.iter().filter(|trial| trial.configs == 1 && trial.unit_ms <= 100.0);
         one.map(of).collect()
     };
     let spread = |values: Vec<f64>| json!({ "median": quantile(values.clone(), 0.5), "p95": quantile(values, 0.95) });

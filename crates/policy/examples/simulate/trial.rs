@@ -1,6 +1,6 @@
 //! One device and one budget: the real picker on samples, the baselines, and the oracle.
 
-use phicam_engine::Way;
+use phicam_engine::ExecutionConfig;
 use phicam_model::catalog::Variant;
 use phicam_policy::budget::Budget;
 use phicam_policy::picker::{GLANCE, LINE_SHARE, Pick, Work, needed_ms, pick};
@@ -61,7 +61,7 @@ pub struct Trial {
     pub measurements: usize,
     /// Lite0's milliseconds in the first way.
     pub unit_ms: f64,
-    pub ways: usize,
+    pub configs: usize,
 }
 
 /// A device that was drawn, with a budget and what is true of it.
@@ -83,23 +83,23 @@ impl Drawn {
     /// The real picker, measuring the device.
     pub fn pick(&mut self, offer: &Offer) -> Option<Pick> {
         let all: Vec<&Variant> = offer.variants.iter().collect();
-        let ways = self.device.ways.clone();
+        let configs = self.device.configs.clone();
         let picked = pick(
             &all,
-            &ways,
+            &configs,
             self.budget,
             |_, _| None,
-            |variant, way, effort| {
+            |variant, config, effort| {
                 let at = offer.position(variant);
-                Ok(self.device.measure(at, variant, &offer.work[at], way, effort))
+                Ok(self.device.measure(at, variant, &offer.work[at], config, effort))
             },
         );
         picked.ok()
     }
 
     /// Position of what is true of a variant in a way.
-    pub fn truth(&self, at: usize, way: Way) -> Option<usize> {
-        self.truths.iter().position(|truth| truth.at == at && truth.way == way)
+    pub fn truth(&self, at: usize, config: ExecutionConfig) -> Option<usize> {
+        self.truths.iter().position(|truth| truth.at == at && truth.config == config)
     }
 }
 
@@ -112,7 +112,7 @@ pub fn run(seed: u64, offer: &Offer) -> Trial {
         [proportional(&mut drawn, offer), by_table(&drawn.device, offer, &drawn.truths, budget)];
     (drawn.device.clock_s, drawn.device.measurements) = (0.0, 0);
     drawn.device.noise.cool();
-    let picked = drawn.pick(offer).and_then(|pick| drawn.truth(offer.position(&pick.variant), pick.way));
+    let picked = drawn.pick(offer).and_then(|pick| drawn.truth(offer.position(&pick.variant), pick.config));
     let Drawn { device, truths, .. } = drawn;
     let right = decide(variants, &truths, budget);
     let outcome = |picked: Option<usize>| {
@@ -130,17 +130,18 @@ pub fn run(seed: u64, offer: &Offer) -> Trial {
         table: outcome(table),
         seconds: device.clock_s,
         measurements: device.measurements,
-        unit_ms: device.median_ms(offer.lite0, &work[offer.lite0], device.ways[0]),
-        ways: device.ways.len(),
+        unit_ms: device.median_ms(offer.lite0, &work[offer.lite0], device.configs[0]),
+        configs: device.configs.len(),
     }
 }
 
 fn truths(device: &Device, offer: &Offer) -> Vec<Truth> {
     let Offer { variants, work, .. } = offer;
-    let each = (0..variants.len()).flat_map(|at| device.ways.iter().map(move |way| (at, *way)));
-    each.map(|(at, way)| {
-        let (p95_ms, rss_mib) = (device.p95_ms(at, &work[at], way), device.rss_mib(&variants[at], &work[at], way));
-        Truth { at, way, p95_ms, rss_mib }
+    let each = (0..variants.len()).flat_map(|at| device.configs.iter().map(move |config| (at, *config)));
+    each.map(|(at, config)| {
+        let (p95_ms, rss_mib) =
+            (device.p95_ms(at, &work[at], config), device.rss_mib(&variants[at], &work[at], config));
+        Truth { at, config, p95_ms, rss_mib }
     })
     .collect()
 }
@@ -161,15 +162,15 @@ fn budget(random: &mut Random, truths: &[Truth]) -> Budget {
 fn proportional(drawn: &mut Drawn, offer: &Offer) -> Option<usize> {
     let Drawn { device, budget, truths } = drawn;
     let Offer { variants, work, lite0, .. } = offer;
-    let ways = device.ways.clone();
-    let measured: Vec<f64> = ways
+    let configs = device.configs.clone();
+    let measured: Vec<f64> = configs
         .iter()
-        .map(|&way| device.measure(*lite0, &variants[*lite0], &work[*lite0], way, GLANCE).total_ms.p95)
+        .map(|&config| device.measure(*lite0, &variants[*lite0], &work[*lite0], config, GLANCE).total_ms.p95)
         .collect();
     let guessed: Vec<Truth> = truths
         .iter()
         .map(|truth| {
-            let number = ways.iter().position(|way| *way == truth.way).unwrap_or_default();
+            let number = configs.iter().position(|config| *config == truth.config).unwrap_or_default();
             let p95_ms = measured[number] * variants[truth.at].million_macs / variants[*lite0].million_macs;
             Truth { p95_ms, ..*truth }
         })
@@ -180,11 +181,11 @@ fn proportional(drawn: &mut Drawn, offer: &Offer) -> Option<usize> {
 /// A device's MACs a millisecond, known from B0's median in the first way; the most work that this allows.
 fn by_table(device: &Device, offer: &Offer, truths: &[Truth], budget: Budget) -> Option<usize> {
     let Offer { variants, work, b0, .. } = offer;
-    let way = device.ways[0];
-    let macs_a_ms = variants[*b0].million_macs / device.median_ms(*b0, &work[*b0], way);
+    let config = device.configs[0];
+    let macs_a_ms = variants[*b0].million_macs / device.median_ms(*b0, &work[*b0], config);
     let most = macs_a_ms * budget.frame_ms.unwrap_or(f64::INFINITY) / (1.0 + LINE_SHARE);
     let fits = |truth: &Truth| {
-        truth.way == way
+        truth.config == config
             && variants[truth.at].million_macs <= most
             && budget.memory_mib.is_none_or(|limit| truth.rss_mib <= limit)
     };

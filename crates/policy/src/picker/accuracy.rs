@@ -2,7 +2,7 @@
 
 use std::cmp::Ordering;
 
-use phicam_engine::{Precision, Way};
+use phicam_engine::{ExecutionConfig, Precision};
 use phicam_model::catalog::Variant;
 
 /// One standard error, in points, of the difference between two published accuracies. Both come from the same 50,000
@@ -50,8 +50,8 @@ pub enum Worth {
 
 impl Worth {
     /// Of `variant` in that precision; `by_work` where accuracies are not all known.
-    pub fn of(variant: &Variant, way: Way, by_work: bool) -> Worth {
-        let allowance = allowance_points(way.precision);
+    pub fn of(variant: &Variant, config: ExecutionConfig, by_work: bool) -> Worth {
+        let allowance = allowance_points(config.precision);
         match variant.top1_percent {
             Some(percent) if !by_work => Worth::Points(percent - allowance),
             _ => Worth::Work(variant.million_macs, allowance),
@@ -99,8 +99,8 @@ mod tests {
 
     #[test]
     fn integers_cost_accuracy_and_half_precision_does_not() {
-        let way = |precision| Way { precision, ..Way::tract(1) };
-        let of = |precision, by_work| Worth::of(&variant("lite0", 224, 385.0, 74.85), way(precision), by_work);
+        let config = |precision| ExecutionConfig { precision, ..ExecutionConfig::tract(1) };
+        let of = |precision, by_work| Worth::of(&variant("lite0", 224, 385.0, 74.85), config(precision), by_work);
         for by_work in [false, true] {
             assert_eq!(of(Precision::F32, by_work).compare(&of(Precision::F16, by_work)), Ordering::Equal);
             assert_eq!(of(Precision::F32, by_work).compare(&of(Precision::Int8, by_work)), Ordering::Greater);
@@ -112,7 +112,7 @@ mod tests {
         let mut unknown = variant("birds", 224, 385.0, 0.0);
         unknown.top1_percent = None;
         let larger = Variant { million_macs: 600.0, ..unknown.clone() };
-        let [small, large] = [&unknown, &larger].map(|variant| Worth::of(variant, Way::tract(1), true));
+        let [small, large] = [&unknown, &larger].map(|variant| Worth::of(variant, ExecutionConfig::tract(1), true));
         assert_eq!(large.compare(&small), Ordering::Greater);
         assert!(!large.ties(&small, 1.0));
     }

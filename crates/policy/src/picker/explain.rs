@@ -2,7 +2,7 @@
 
 use super::{Bound, Candidate, Pick, PickError, STAYS, Verdict, needed_mib, needed_ms};
 use crate::budget::Budget;
-use phicam_engine::Way;
+use phicam_engine::ExecutionConfig;
 use phicam_model::catalog::Variant;
 use phicam_model::efficientnet::compound_scaling::phi_of_macs;
 
@@ -11,7 +11,7 @@ use phicam_model::efficientnet::compound_scaling::phi_of_macs;
 pub fn explain(pick: &Pick) -> String {
     let (variant, found) = (&pick.variant, &pick.measurement);
     let (p95_ms, rss_mib) = (found.total_ms.p95, found.rss_mib);
-    let by = if has_several_ways(pick) { format!(" by {}", pick.way) } else { String::new() };
+    let by = if has_several_ways(pick) { format!(" by {}", pick.config) } else { String::new() };
     let disturbed = if found.is_disturbed() { " beside other programs" } else { "" };
     format!(
         "budget {} → {} ({}){by}: {p95_ms:.1} ms at p95{disturbed}, {rss_mib:.0} MiB; {}{}{}",
@@ -26,9 +26,10 @@ pub fn explain(pick: &Pick) -> String {
 
 /// Whether it could have been another engine or precision, or is not as many threads as there could be.
 fn has_several_ways(pick: &Pick) -> bool {
-    let Way { engine, precision, threads } = pick.way;
-    let differs = |way: &Way| (way.engine, way.precision) != (engine, precision) || way.threads > threads;
-    pick.candidates.iter().any(|candidate| differs(&candidate.way))
+    let ExecutionConfig { engine, precision, threads } = pick.config;
+    let differs =
+        |config: &ExecutionConfig| (config.engine, config.precision) != (engine, precision) || config.threads > threads;
+    pick.candidates.iter().any(|candidate| differs(&candidate.config))
 }
 
 /// Why it is picked though it takes more than it may.

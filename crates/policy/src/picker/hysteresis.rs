@@ -6,7 +6,7 @@ use super::headroom::{judge_with, needed_ms};
 use super::{Found, Search, Verdict};
 use crate::budget::Budget;
 use crate::measurement::Measurement;
-use phicam_engine::Way;
+use phicam_engine::ExecutionConfig;
 
 /// What is measured in seconds differs by up to so much from one minute to the next, as a factor, where others share the
 /// machine: 3 to 6 % on the cores of a virtual one, 3 % beside a program that has one of them.
@@ -18,9 +18,11 @@ pub fn holds(measurement: &Measurement, budget: &Budget) -> bool {
 }
 
 impl Search {
-    /// `name` by `way` was picked when the same was asked before; or nothing was.
-    pub fn set_before(&mut self, before: Option<(&str, Way)>) {
-        let is = |at: &usize, (name, way)| self.candidates[*at].variant.name == name && self.candidates[*at].way == way;
+    /// `name` by `config` was picked when the same was asked before; or nothing was.
+    pub fn set_before(&mut self, before: Option<(&str, ExecutionConfig)>) {
+        let is = |at: &usize, (name, config)| {
+            self.candidates[*at].variant.name == name && self.candidates[*at].config == config
+        };
         self.before = before.and_then(|before| (0..self.candidates.len()).find(|at| is(at, before)));
         for at in 0..self.candidates.len() {
             self.judge(at);
@@ -37,7 +39,7 @@ impl Search {
     fn factor(&self, at: usize) -> f64 {
         let Some(before) = self.before else { return 1.0 };
         let [this, that] = [at, before].map(|at| &self.candidates[at]);
-        let is_less = this.way == that.way && this.variant.million_macs <= that.variant.million_macs;
+        let is_less = this.config == that.config && this.variant.million_macs <= that.variant.million_macs;
         match self.compare(at, before) {
             _ if at == before => 1.0 / STAYS,
             Ordering::Greater if !is_less && !self.ties(at, before) => STAYS,

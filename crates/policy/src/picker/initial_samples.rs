@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use super::{Candidate, Search, Verdict, needed_ms};
 use crate::measurement::Measurement;
-use phicam_engine::Way;
+use phicam_engine::ExecutionConfig;
 
 /// Sizes that a law is first drawn through.
 const FIRST_SIZES: usize = 3;
@@ -13,47 +13,49 @@ const FIRST_SIZES: usize = 3;
 const PLAUSIBLE: f64 = 4.0;
 
 impl Search {
-    /// Whether `way` runs nothing: some sizes were tried, of several networks where there are several, and all failed.
-    pub(super) fn gives_up(&self, way: Way) -> bool {
-        let of_way = || self.candidates.iter().filter(|candidate| candidate.way == way);
-        let failed = || of_way().filter(|candidate| matches!(candidate.verdict, Verdict::Failed(_)));
+    /// Whether `config` runs nothing: some sizes were tried, of several networks where there are several, and all failed.
+    pub(super) fn gives_up(&self, config: ExecutionConfig) -> bool {
+        let of_config = || self.candidates.iter().filter(|candidate| candidate.config == config);
+        let failed = || of_config().filter(|candidate| matches!(candidate.verdict, Verdict::Failed(_)));
         let networks = |of: &mut dyn Iterator<Item = &Candidate>| {
             of.map(|candidate| candidate.variant.network.name.clone()).collect::<BTreeSet<_>>().len()
         };
         failed().count() >= FIRST_SIZES
-            && networks(&mut failed()) >= networks(&mut of_way()).min(FIRST_SIZES)
-            && of_way().all(|candidate| candidate.measurement.is_none())
+            && networks(&mut failed()) >= networks(&mut of_config()).min(FIRST_SIZES)
+            && of_config().all(|candidate| candidate.measurement.is_none())
     }
 
-    /// With how many threads the same engine was quicker with the least that was tried in `way`: of what is larger more of
+    /// With how many threads the same engine was quicker with the least that was tried in `config`: of what is larger more of
     /// the work is shared, so it will be there as well. Not where another program disturbed any of what was timed with them:
     /// what is done in a moment may be quicker between two of its turns, and what takes longer is not.
-    pub(super) fn more_threads_do_more(&self, way: Way) -> Option<usize> {
-        let measured = |of: Way, variant: &str| {
-            let is = |candidate: &&Candidate| candidate.way == of && candidate.variant.name == variant;
+    pub(super) fn more_threads_do_more(&self, config: ExecutionConfig) -> Option<usize> {
+        let measured = |of: ExecutionConfig, variant: &str| {
+            let is = |candidate: &&Candidate| candidate.config == of && candidate.variant.name == variant;
             self.candidates.iter().find(is)?.measurement.as_ref()
         };
-        let least = self.candidates.iter().find(|candidate| candidate.way == way && candidate.measurement.is_some())?;
+        let least =
+            self.candidates.iter().find(|candidate| candidate.config == config && candidate.measurement.is_some())?;
         let few = least.measurement.as_ref()?;
         let is_quicker = |many: &Measurement| many.total_ms.p50 < few.total_ms.p50;
-        let is_disturbed = |of: Way| {
-            let of_way = self.candidates.iter().filter(|candidate| candidate.way == of);
-            of_way.filter_map(|candidate| candidate.measurement.as_ref()).any(Measurement::is_disturbed)
+        let is_disturbed = |of: ExecutionConfig| {
+            let of_config = self.candidates.iter().filter(|candidate| candidate.config == of);
+            of_config.filter_map(|candidate| candidate.measurement.as_ref()).any(Measurement::is_disturbed)
         };
-        let mut more = self.candidates.iter().map(|candidate| candidate.way).filter(|other| {
-            (other.engine, other.precision) == (way.engine, way.precision) && other.threads > way.threads
+        let mut more = self.candidates.iter().map(|candidate| candidate.config).filter(|other| {
+            (other.engine, other.precision) == (config.engine, config.precision) && other.threads > config.threads
         });
         more.find(|more| measured(*more, &least.variant.name).is_some_and(is_quicker) && !is_disturbed(*more))
             .map(|more| more.threads)
     }
 
     /// The next of the sizes that a law needs first: the smallest, the largest plausible, one between.
-    pub(super) fn first_of(&self, way: Way, limit_ms: f64) -> Option<usize> {
-        let of_way: Vec<usize> = (0..self.candidates.len()).filter(|&at| self.candidates[at].way == way).collect();
+    pub(super) fn first_of(&self, config: ExecutionConfig, limit_ms: f64) -> Option<usize> {
+        let of_config: Vec<usize> =
+            (0..self.candidates.len()).filter(|&at| self.candidates[at].config == config).collect();
         let macs = |at: usize| self.candidates[at].variant.million_macs;
         let measured: Vec<usize> =
-            of_way.iter().copied().filter(|&at| self.candidates[at].measurement.is_some()).collect();
-        let open: Vec<usize> = of_way
+            of_config.iter().copied().filter(|&at| self.candidates[at].measurement.is_some()).collect();
+        let open: Vec<usize> = of_config
             .into_iter()
             .filter(|&at| self.candidates[at].verdict == Verdict::Open && self.dominator(at).is_none())
             .collect();
@@ -64,7 +66,8 @@ impl Search {
                 let failed = |at: &usize| {
                     let of =
                         |other: &Candidate| other.variant.network.name == self.candidates[*at].variant.network.name;
-                    let failed = |other: &&Candidate| matches!(other.verdict, Verdict::Failed(_)) && other.way == way;
+                    let failed =
+                        |other: &&Candidate| matches!(other.verdict, Verdict::Failed(_)) && other.config == config;
                     self.candidates.iter().filter(failed).any(of)
                 };
                 open.iter().find(|at| !failed(at)).or(open.first()).copied()

@@ -52,7 +52,7 @@ impl Search {
     }
 
     fn law_of(&self, at: usize) -> Option<&Law> {
-        self.law(self.candidates[at].way)
+        self.law(self.candidates[at].config)
     }
 
     /// Of one that is too slow as measured: what tells whether it is.

@@ -9,7 +9,7 @@ use super::latency_model::{Law, Work};
 use super::{Candidate, Verdict};
 use crate::budget::Budget;
 use crate::sampling::Effort;
-use phicam_engine::Way;
+use phicam_engine::ExecutionConfig;
 use phicam_model::catalog::Variant;
 
 /// A size may take half of what the law of all sizes says, on accelerators that like some shapes better.
@@ -27,9 +27,9 @@ pub struct Search {
     pub(super) before: Option<usize>,
     worth: Vec<Worth>,
     work: Vec<Work>,
-    laws: BTreeMap<Way, Law>,
+    laws: BTreeMap<ExecutionConfig, Law>,
     /// How many were measured in each way.
-    measured: BTreeMap<Way, usize>,
+    measured: BTreeMap<ExecutionConfig, usize>,
 }
 
 /// The most accurate that fits, and the cheapest of those that are as good as far as anyone knows: positions.
@@ -41,12 +41,12 @@ pub struct Found {
 
 impl Search {
     /// Every variant in every way, nothing known of any.
-    pub fn new(variants: &[&Variant], ways: &[Way], budget: Budget) -> Search {
+    pub fn new(variants: &[&Variant], configs: &[ExecutionConfig], budget: Budget) -> Search {
         let by_work = variants.iter().any(|variant| variant.top1_percent.is_none());
         let mut sorted: Vec<&Variant> = variants.to_vec();
         sorted.sort_by(|a, b| a.million_macs.total_cmp(&b.million_macs).then(a.name.cmp(&b.name)));
-        let mut ways = ways.to_vec();
-        ways.sort_by_key(|way| (way.engine, way.precision, Reverse(way.threads)));
+        let mut configs = configs.to_vec();
+        configs.sort_by_key(|config| (config.engine, config.precision, Reverse(config.threads)));
         let mut search = Search {
             candidates: Vec::new(),
             budget,
@@ -59,10 +59,10 @@ impl Search {
         for variant in sorted {
             let work = Work::of(variant);
             let over = budget.million_macs.is_some_and(|limit| variant.million_macs > limit);
-            for &way in &ways {
+            for &config in &configs {
                 let verdict = if over { Verdict::TooMuchWork } else { Verdict::Open };
-                search.candidates.push(Candidate { variant: variant.clone(), way, measurement: None, verdict });
-                search.worth.push(Worth::of(variant, way, by_work));
+                search.candidates.push(Candidate { variant: variant.clone(), config, measurement: None, verdict });
+                search.worth.push(Worth::of(variant, config, by_work));
                 search.work.push(work);
             }
         }
@@ -76,13 +76,14 @@ impl Search {
                 if self.candidates[at].verdict != Verdict::TooMuchWork {
                     self.candidates[at].verdict = Verdict::Open;
                 }
-                let way = self.candidates[at].way;
+                let config = self.candidates[at].config;
                 let is_new = self.candidates[at].measurement.replace(measurement).is_none();
-                *self.measured.entry(way).or_default() += usize::from(is_new);
-                let of_way = (0..self.candidates.len()).filter(|&other| self.candidates[other].way == way);
-                let points = of_way.filter_map(|at| Some((self.work[at], self.candidates[at].measurement.as_ref()?)));
+                *self.measured.entry(config).or_default() += usize::from(is_new);
+                let of_config = (0..self.candidates.len()).filter(|&other| self.candidates[other].config == config);
+                let points =
+                    of_config.filter_map(|at| Some((self.work[at], self.candidates[at].measurement.as_ref()?)));
                 if let Some(law) = Law::through(points) {
-                    self.laws.insert(way, law);
+                    self.laws.insert(config, law);
                 }
             }
             Err(cause) => self.candidates[at].verdict = Verdict::Failed(cause),
@@ -90,9 +91,9 @@ impl Search {
         self.judge(at);
     }
 
-    /// The law of what was measured in `way`.
-    pub fn law(&self, way: Way) -> Option<&Law> {
-        self.laws.get(&way)
+    /// The law of what was measured in `config`.
+    pub fn law(&self, config: ExecutionConfig) -> Option<&Law> {
+        self.laws.get(&config)
     }
 
     /// What a candidate asks.
@@ -158,23 +159,23 @@ impl Search {
         let Some(limit_ms) = self.budget.frame_ms else {
             return open.into_iter().max_by(|&a, &b| self.compare(a, b).then(b.cmp(&a)));
         };
-        if let Some(first) = open.iter().find_map(|&at| self.first_of(self.candidates[at].way, limit_ms)) {
+        if let Some(first) = open.iter().find_map(|&at| self.first_of(self.candidates[at].config, limit_ms)) {
             return Some(first);
         }
         // Nearest to the limit by the law: these decide, and teach the law what it is to tell.
         let far = |at: usize| {
-            let law = self.laws.get(&self.candidates[at].way);
+            let law = self.laws.get(&self.candidates[at].config);
             law.map_or(0.0, |law| (self.needed_ms(at, law.p95_ms(&self.work[at])) / limit_ms).ln().abs())
         };
         open.into_iter().min_by(|&a, &b| far(a).total_cmp(&far(b)).then(a.cmp(&b)))
     }
 
     fn is_open(&self, at: usize, found: Option<Found>) -> bool {
-        if self.candidates[at].verdict != Verdict::Open || self.gives_up(self.candidates[at].way) {
+        if self.candidates[at].verdict != Verdict::Open || self.gives_up(self.candidates[at].config) {
             return false;
         }
         !self.is_out_of_reach(at)
-            && self.more_threads_do_more(self.candidates[at].way).is_none()
+            && self.more_threads_do_more(self.candidates[at].config).is_none()
             && self.matters(at, self.least_p95_ms(at), found)
             && self.heavier_than(at).is_none()
             && self.dominator(at).is_none()
@@ -187,9 +188,9 @@ impl Search {
 
     /// The least that an unmeasured candidate may take at the 95th percentile.
     fn least_p95_ms(&self, at: usize) -> f64 {
-        let way = self.candidates[at].way;
-        let measured = |other: &&Candidate| other.way == way && other.measurement.is_some();
-        match (self.laws.get(&way), self.measured.get(&way)) {
+        let config = self.candidates[at].config;
+        let measured = |other: &&Candidate| other.config == config && other.measurement.is_some();
+        match (self.laws.get(&config), self.measured.get(&config)) {
             (None, _) | (_, None | Some(0)) => 0.0,
             // One point makes no law; but what is larger takes no less, but for a surprise.
             (Some(_), Some(1)) => {
@@ -207,10 +208,10 @@ impl Search {
     /// One that fits in the same way, or is to be tried before, costs no more and is at least as accurate. One that does
     /// not fit settles nothing of others: on some accelerators a larger one is quicker.
     pub fn dominator(&self, at: usize) -> Option<usize> {
-        let Candidate { variant, way, .. } = &self.candidates[at];
+        let Candidate { variant, config, .. } = &self.candidates[at];
         (0..self.candidates.len()).find(|&other| {
             let candidate = &self.candidates[other];
-            if candidate.way != *way || candidate.variant.million_macs > variant.million_macs || other == at {
+            if candidate.config != *config || candidate.variant.million_macs > variant.million_macs || other == at {
                 return false;
             }
             // Of two that are alike in both, the first.
@@ -229,10 +230,10 @@ impl Search {
 
     /// One that needs too much memory in the same way, and has no more parameters and no more work.
     pub fn heavier_than(&self, at: usize) -> Option<usize> {
-        let Candidate { variant, way, .. } = &self.candidates[at];
+        let Candidate { variant, config, .. } = &self.candidates[at];
         (0..self.candidates.len()).find(|&other| {
             let candidate = &self.candidates[other];
-            candidate.way == *way
+            candidate.config == *config
                 && matches!(candidate.verdict, Verdict::TooMuchMemory { .. })
                 && candidate.variant.network.million_parameters <= variant.network.million_parameters
                 && candidate.variant.million_macs <= variant.million_macs

@@ -3,7 +3,7 @@ use std::sync::Arc;
 
 use super::*;
 use crate::measurement::tests::measurement;
-use phicam_engine::{Name, Precision};
+use phicam_engine::{EngineKind, Precision};
 use phicam_model::catalog::{Colour, Contract, Crop, Filter, Layout, Network};
 use phicam_model::efficientnet::{Family, Scaled};
 
@@ -52,31 +52,36 @@ fn catalog() -> Vec<Variant> {
 }
 
 /// A machine that takes 2 ms and 0.05 ms for each million multiply-accumulates (p95: a tenth more).
-fn simulated(variant: &Variant, _: Way, _: Effort) -> Result<Measurement, MeasureError> {
+fn simulated(variant: &Variant, _: ExecutionConfig, _: Effort) -> Result<Measurement, MeasureError> {
     Ok(measurement(variant, 2.0 + 0.05 * variant.million_macs, 50.0 + variant.million_macs / 20.0))
 }
 
 fn needed(variant: &Variant) -> f64 {
-    needed_ms(simulated(variant, Way::tract(2), GLANCE).unwrap().total_ms.p95)
+    needed_ms(simulated(variant, ExecutionConfig::tract(2), GLANCE).unwrap().total_ms.p95)
 }
 
 pub fn ms(frame_ms: f64) -> Budget {
     Budget { frame_ms: Some(frame_ms), ..Budget::default() }
 }
 
-fn nothing(_: &Variant, _: Way) -> Option<Known> {
+fn nothing(_: &Variant, _: ExecutionConfig) -> Option<Known> {
     None
 }
 
-fn picked_from<M>(variants: &[Variant], ways: &[Way], budget: Budget, measure: M) -> Result<Pick, PickError>
+fn picked_from<M>(
+    variants: &[Variant],
+    configs: &[ExecutionConfig],
+    budget: Budget,
+    measure: M,
+) -> Result<Pick, PickError>
 where
-    M: FnMut(&Variant, Way, Effort) -> Result<Measurement, MeasureError>,
+    M: FnMut(&Variant, ExecutionConfig, Effort) -> Result<Measurement, MeasureError>,
 {
-    pick(&variants.iter().collect::<Vec<_>>(), ways, budget, nothing, measure)
+    pick(&variants.iter().collect::<Vec<_>>(), configs, budget, nothing, measure)
 }
 
 pub fn picked(budget: Budget) -> Result<Pick, PickError> {
-    picked_from(&catalog(), &[Way::tract(2)], budget, simulated)
+    picked_from(&catalog(), &[ExecutionConfig::tract(2)], budget, simulated)
 }
 
 fn failed(variant: &Variant, cause: &str) -> Result<Measurement, MeasureError> {
@@ -118,9 +123,9 @@ fn the_reason_names_the_limit_that_bound_and_what_the_next_one_needs() {
 fn a_choice_that_another_beats_is_not_measured_where_that_one_fits() {
     let measured = RefCell::new(Vec::new());
     for budget in [ms(39.0), ms(60.0), ms(90.0)] {
-        let pick = picked_from(&catalog(), &[Way::tract(2)], budget, |variant, way, effort| {
+        let pick = picked_from(&catalog(), &[ExecutionConfig::tract(2)], budget, |variant, config, effort| {
             measured.borrow_mut().push(variant.name.clone());
-            simulated(variant, way, effort)
+            simulated(variant, config, effort)
         });
         let pick = pick.unwrap();
         let dominated = pick.candidates.iter().find(|c| c.variant.name == "lite0@288").unwrap();
@@ -131,11 +136,13 @@ fn a_choice_that_another_beats_is_not_measured_where_that_one_fits() {
 
 #[test]
 fn a_choice_that_another_beats_is_picked_where_that_one_cannot_run() {
-    let pick =
-        picked_from(&catalog(), &[Way::tract(2)], ms(45.0), |variant, way, effort| match variant.name.as_str() {
-            "lite1@240" => failed(variant, "killed"),
-            _ => simulated(variant, way, effort),
-        });
+    let pick = picked_from(&catalog(), &[ExecutionConfig::tract(2)], ms(45.0), |variant, config, effort| match variant
+        .name
+        .as_str()
+    {
+        "lite1@240" => failed(variant, "killed"),
+        _ => simulated(variant, config, effort),
+    });
     assert_eq!(pick.unwrap().variant.name, "lite0@288");
 }
 
@@ -155,7 +162,7 @@ fn nothing_fits_says_what_the_smallest_needs_and_that_much_does() {
 #[test]
 fn what_cannot_run_at_all_is_not_told_as_a_matter_of_the_budget_nor_tried_for_ever() {
     let mut tried = 0;
-    let error = picked_from(&catalog(), &[Way::tract(2)], ms(66.0), |variant, _, _| {
+    let error = picked_from(&catalog(), &[ExecutionConfig::tract(2)], ms(66.0), |variant, _, _| {
         tried += 1;
         failed(variant, "file is gone")
     });
@@ -173,30 +180,33 @@ fn without_any_limit_it_is_the_most_accurate_after_one_measurement() {
 
 #[test]
 fn a_choice_that_cannot_run_is_passed_over() {
-    let broken = |variant: &Variant, way, effort| match variant.name.as_str() {
+    let broken = |variant: &Variant, config, effort| match variant.name.as_str() {
         "lite2@320" | "lite0@96" => failed(variant, "killed"),
-        _ => simulated(variant, way, effort),
+        _ => simulated(variant, config, effort),
     };
-    let pick = picked_from(&catalog(), &[Way::tract(2)], ms(500.0), broken).unwrap();
+    let pick = picked_from(&catalog(), &[ExecutionConfig::tract(2)], ms(500.0), broken).unwrap();
     assert_eq!((pick.variant.name.as_str(), pick.bound), ("lite2@260", Bound::Failure));
     assert!(explain(&pick).contains("the next, lite2@320, cannot be run (killed)"));
 }
 
 #[test]
 fn a_damaged_network_does_not_keep_the_others_from_being_tried() {
-    let damaged = |variant: &Variant, way, effort| match variant.network.name.as_str() {
+    let damaged = |variant: &Variant, config, effort| match variant.network.name.as_str() {
         "lite0" => failed(variant, "the file is damaged"),
-        _ => simulated(variant, way, effort),
+        _ => simulated(variant, config, effort),
     };
     let mut variants = catalog();
     variants.extend([128, 160, 192].map(|side| variant("lite0", side, f64::from(side), 50.0)));
-    assert_eq!(picked_from(&variants, &[Way::tract(2)], ms(39.0), damaged).unwrap().variant.name, "lite1@240");
+    assert_eq!(
+        picked_from(&variants, &[ExecutionConfig::tract(2)], ms(39.0), damaged).unwrap().variant.name,
+        "lite1@240"
+    );
 }
 
 #[test]
 fn what_is_not_measured_yet_ends_the_picking() {
-    let never = |variant: &Variant, _: Way, _: Effort| Err(MeasureError::NotYet(variant.name.clone()));
-    let ended = picked_from(&catalog(), &[Way::tract(2)], ms(50.0), never);
+    let never = |variant: &Variant, _: ExecutionConfig, _: Effort| Err(MeasureError::NotYet(variant.name.clone()));
+    let ended = picked_from(&catalog(), &[ExecutionConfig::tract(2)], ms(50.0), never);
     assert!(matches!(ended, Err(PickError::Measure(MeasureError::NotYet(_)))));
 }
 
@@ -204,7 +214,7 @@ fn what_is_not_measured_yet_ends_the_picking() {
 fn of_those_as_accurate_as_anyone_knows_the_cheaper_is_picked_and_said_so() {
     let mut variants = catalog();
     variants.push(Variant { top1_source: "estimate: …".into(), ..variant("lite2", 240, 689.0, 77.4) });
-    let pick = picked_from(&variants, &[Way::tract(2)], ms(120.0), simulated).unwrap();
+    let pick = picked_from(&variants, &[ExecutionConfig::tract(2)], ms(120.0), simulated).unwrap();
     assert_eq!(pick.variant.name, "lite2@240", "0.4 points below lite2@320, known to half a point");
     let tied = pick.candidates.iter().filter(|c| c.verdict == Verdict::Tied);
     assert_eq!(tied.map(|c| c.variant.name.as_str()).collect::<Vec<_>>(), ["lite2@260", "lite2@320"]);
@@ -214,13 +224,13 @@ fn of_those_as_accurate_as_anyone_knows_the_cheaper_is_picked_and_said_so() {
 #[test]
 fn the_way_that_affords_the_most_accuracy_is_picked_and_integers_pay_for_theirs() {
     let [slow, quick, integers] =
-        [(Name::Tract, Precision::F32), (Name::Cuda, Precision::F16), (Name::Cuda, Precision::Int8)]
-            .map(|(engine, precision)| Way { engine, precision, threads: 1 });
-    let measure = |variant: &Variant, way: Way, effort| {
-        let mut found = simulated(variant, way, effort)?;
-        let share = if way == quick {
+        [(EngineKind::Tract, Precision::F32), (EngineKind::Cuda, Precision::F16), (EngineKind::Cuda, Precision::Int8)]
+            .map(|(engine, precision)| ExecutionConfig { engine, precision, threads: 1 });
+    let measure = |variant: &Variant, config: ExecutionConfig, effort| {
+        let mut found = simulated(variant, config, effort)?;
+        let share = if config == quick {
             0.5
-        } else if way == integers {
+        } else if config == integers {
             0.4
         } else {
             1.0
@@ -229,18 +239,18 @@ fn the_way_that_affords_the_most_accuracy_is_picked_and_integers_pay_for_theirs(
             times.p50 *= share;
             times.p95 *= share;
         }
-        Ok(Measurement { way, ..found })
+        Ok(Measurement { config, ..found })
     };
     let at = |frame_ms| picked_from(&catalog(), &[slow, quick, integers], ms(frame_ms), measure).unwrap();
     // lite2@320 needs 73.5 ms by the slow way, 36.8 by the quick one, 29.4 with integers: those cost 0.71 points.
     let (all, quicker) = (at(80.0), at(36.0));
-    assert_eq!((all.variant.name.as_str(), all.way), ("lite2@320", quick));
-    assert_eq!((quicker.variant.name.as_str(), quicker.way), ("lite2@260", quick), "77.47 against 77.09");
+    assert_eq!((all.variant.name.as_str(), all.config), ("lite2@320", quick));
+    assert_eq!((quicker.variant.name.as_str(), quicker.config), ("lite2@260", quick), "77.47 against 77.09");
     assert!(explain(&quicker).contains("by cuda f16, 1 thread"), "{}", explain(&quicker));
     let tie = at(24.0);
-    assert_eq!((tie.variant.name.as_str(), tie.way), ("lite1@240", quick), "76.67 against 76.76 is no difference");
+    assert_eq!((tie.variant.name.as_str(), tie.config), ("lite1@240", quick), "76.67 against 76.76 is no difference");
     let integer = at(17.0);
-    assert_eq!((integer.variant.name.as_str(), integer.way), ("lite1@240", integers), "75.96 against 74.85");
+    assert_eq!((integer.variant.name.as_str(), integer.config), ("lite1@240", integers), "75.96 against 74.85");
 }
 
 #[test]
@@ -250,7 +260,7 @@ fn the_ladder_leads_from_the_picked_down_to_the_quickest() {
         pick.ladder.iter().map(|step| pick.candidates[step.candidate].variant.name.as_str()).collect();
     assert_eq!(names, ["lite2@260", "lite1@240", "lite0@224", "lite0@96"], "lite0@288 is beaten by lite1@240");
     for step in &pick.ladder {
-        let expected = simulated(&pick.candidates[step.candidate].variant, pick.way, GLANCE).unwrap().total_ms;
+        let expected = simulated(&pick.candidates[step.candidate].variant, pick.config, GLANCE).unwrap().total_ms;
         assert!((step.p50_ms / expected.p50 - 1.0).abs() < 1e-6 && (step.p95_ms / expected.p95 - 1.0).abs() < 1e-6);
     }
 }

@@ -4,7 +4,7 @@ use super::{Known, pick};
 use crate::budget::Budget;
 use crate::measurement::Measurement;
 use crate::sampling::Effort;
-use phicam_engine::Way;
+use phicam_engine::ExecutionConfig;
 use phicam_engine::latency::Percentiles;
 use phicam_model::catalog::Variant;
 
@@ -30,26 +30,26 @@ const SUPPOSED_TAIL: f64 = 1.086;
 /// What [`pick`] would take beyond what is known, if a frame took as long as `supposed` says, and a load `load_ms`.
 pub fn expected_cost<K, T>(
     variants: &[&Variant],
-    ways: &[Way],
+    configs: &[ExecutionConfig],
     budget: Budget,
     known: K,
     supposed: T,
     load_ms: f64,
 ) -> Cost
 where
-    K: Fn(&Variant, Way) -> Option<Known>,
-    T: Fn(&Variant, Way) -> f64,
+    K: Fn(&Variant, ExecutionConfig) -> Option<Known>,
+    T: Fn(&Variant, ExecutionConfig) -> f64,
 {
     let mut cost = Cost::default();
     // Whether something would be picked does not matter here.
-    let _ = pick(variants, ways, budget, known, |variant, way, effort| {
-        let ms = supposed(variant, way);
+    let _ = pick(variants, configs, budget, known, |variant, config, effort| {
+        let ms = supposed(variant, config);
         cost.add(effort, ms, load_ms);
         let total_ms = Percentiles { p50: ms, p95: ms * SUPPOSED_TAIL, p99: ms * SUPPOSED_TAIL, min: ms };
         Ok(Measurement {
             load_ms,
             asked_frames: effort.frames,
-            ..Measurement::assumed(variant, way, effort.frames_at(ms), total_ms)
+            ..Measurement::assumed(variant, config, effort.frames_at(ms), total_ms)
         })
     });
     cost

@@ -22,11 +22,11 @@ pub fn conclude(mut search: Search) -> Result<Pick, PickError> {
     };
     let affordable_million_macs = affordable(&search, found.picked);
     let ladder = ladder(&search, found.picked);
-    let Candidate { variant, way, measurement, .. } = search.candidates[found.picked].clone();
+    let Candidate { variant, config, measurement, .. } = search.candidates[found.picked].clone();
     let measurement = measurement.expect("what is picked was measured: only that makes it fit");
     Ok(Pick {
         variant,
-        way,
+        config,
         measurement,
         budget: search.budget,
         bound,
@@ -41,13 +41,13 @@ pub fn conclude(mut search: Search) -> Result<Pick, PickError> {
 }
 
 fn verdict(search: &Search, at: usize, found: Found) -> Verdict {
-    let Candidate { verdict, measurement, way, .. } = &search.candidates[at];
+    let Candidate { verdict, measurement, config, .. } = &search.candidates[at];
     let ties = search.ties(at, found.best) || search.ties(at, found.picked);
     match verdict {
         _ if at == found.picked => Verdict::Picked,
         Verdict::Fits if ties => Verdict::Tied,
         Verdict::TooSlow { p95_ms } if search.is_narrow(at, *p95_ms) => Verdict::Narrow { p95_ms: *p95_ms },
-        Verdict::Open if ties => match search.more_threads_do_more(*way) {
+        Verdict::Open if ties => match search.more_threads_do_more(*config) {
             Some(than) => Verdict::FewerThreads { than },
             None => Verdict::Tied,
         },
@@ -62,12 +62,12 @@ fn verdict(search: &Search, at: usize, found: Found) -> Verdict {
             if let Some(by) = search.dominator(at) {
                 return Verdict::Dominated { by: search.candidates[by].variant.name.clone() };
             }
-            if let Some(than) = search.more_threads_do_more(*way) {
+            if let Some(than) = search.more_threads_do_more(*config) {
                 return Verdict::FewerThreads { than };
             }
-            match search.law(*way) {
+            match search.law(*config) {
                 Some(law) => Verdict::Larger { expected_p95_ms: law.p95_ms(search.work(at)) },
-                None => Verdict::Failed(format!("nothing that was tried runs by {way}")),
+                None => Verdict::Failed(format!("nothing that was tried runs by {config}")),
             }
         }
         known => {
@@ -101,9 +101,9 @@ fn next(search: &Search, found: Found) -> Option<usize> {
 
 /// Work that the picked way could do within the limits. One point makes no law.
 fn affordable(search: &Search, picked: usize) -> Option<f64> {
-    let way = search.candidates[picked].way;
-    let measured = |candidate: &&Candidate| candidate.way == way && candidate.measurement.is_some();
-    let law = search.law(way).filter(|_| search.candidates.iter().filter(measured).count() > 1)?;
+    let config = search.candidates[picked].config;
+    let measured = |candidate: &&Candidate| candidate.config == config && candidate.measurement.is_some();
+    let law = search.law(config).filter(|_| search.candidates.iter().filter(measured).count() > 1)?;
     let macs = law.million_macs_in(search.budget.frame_ms? / needed_ms(1.0), search.work(picked));
     Some(macs.min(search.budget.million_macs.unwrap_or(f64::INFINITY)))
 }
@@ -112,14 +112,14 @@ fn affordable(search: &Search, picked: usize) -> Option<f64> {
 fn ladder(search: &Search, picked: usize) -> Vec<Step> {
     use Verdict::{Dominated, Fits, Picked, Smaller, Tied};
     let step = |at: usize| {
-        let Candidate { measurement, verdict, way, .. } = &search.candidates[at];
+        let Candidate { measurement, verdict, config, .. } = &search.candidates[at];
         if !matches!(verdict, Picked | Fits | Tied | Smaller | Dominated { .. }) {
             return None;
         }
-        if measurement.is_none() && search.more_threads_do_more(*way).is_some() {
+        if measurement.is_none() && search.more_threads_do_more(*config).is_some() {
             return None; // of such a way little is known, and that it is slower
         }
-        let law = search.law(*way)?;
+        let law = search.law(*config)?;
         let work = search.work(at);
         let (p50_ms, p95_ms) = match measurement {
             Some(found) if at == picked => (found.total_ms.p50, found.total_ms.p95),

@@ -8,18 +8,18 @@ fn picked_again(before: Option<&str>, factor: f64, failing: Option<&str>) -> Pic
 }
 
 fn picked_within(budget: Budget, before: Option<&str>, factor: f64, failing: Option<&str>) -> Pick {
-    let way = Way::tract(2);
+    let config = ExecutionConfig::tract(2);
     let variants = catalog();
     let variants: Vec<&Variant> = variants.iter().collect();
-    let slowed = |variant: &Variant, way, effort: Effort| {
+    let slowed = |variant: &Variant, config, effort: Effort| {
         if failing == Some(variant.name.as_str()) {
             return failed(variant, "killed");
         }
-        let mut found = simulated(variant, way, effort)?;
+        let mut found = simulated(variant, config, effort)?;
         (found.total_ms.p50, found.total_ms.p95) = (found.total_ms.p50 * factor, found.total_ms.p95 * factor);
         Ok(Measurement { frames: effort.frames, asked_frames: effort.frames, ..found })
     };
-    pick_again(&variants, &[way], budget, before.map(|name| (name, way)), nothing, slowed).unwrap()
+    pick_again(&variants, &[config], budget, before.map(|name| (name, config)), nothing, slowed).unwrap()
 }
 
 #[test]
@@ -72,22 +72,22 @@ fn what_needs_too_much_memory_is_told_as_that() {
 #[test]
 fn of_two_as_good_and_as_quick_it_is_the_one_that_was_picked_before() {
     // Half of the threads take 4 % more or less from one time to the next.
-    let both = [Way::tract(2), Way::tract(1)];
+    let both = [ExecutionConfig::tract(2), ExecutionConfig::tract(1)];
     let variants = catalog();
     let variants: Vec<&Variant> = variants.iter().collect();
-    let picked_by = |before: Option<Way>, of_one: f64| {
-        let measure = |variant: &Variant, way: Way, effort: Effort| {
-            let mut found = simulated(variant, way, effort)?;
-            let factor = if way.threads == 1 { of_one } else { 1.0 };
+    let picked_by = |before: Option<ExecutionConfig>, of_one: f64| {
+        let measure = |variant: &Variant, config: ExecutionConfig, effort: Effort| {
+            let mut found = simulated(variant, config, effort)?;
+            let factor = if config.threads == 1 { of_one } else { 1.0 };
             (found.total_ms.p50, found.total_ms.p95) = (found.total_ms.p50 * factor, found.total_ms.p95 * factor);
             let preempted_frames = effort.frames; // so that both are tried
-            Ok(Measurement { way, preempted_frames, frames: effort.frames, asked_frames: effort.frames, ..found })
+            Ok(Measurement { config, preempted_frames, frames: effort.frames, asked_frames: effort.frames, ..found })
         };
-        let before = before.map(|way| ("lite2@320", way));
-        pick_again(&variants, &both, ms(200.0), before, nothing, measure).unwrap().way.threads
+        let before = before.map(|config| ("lite2@320", config));
+        pick_again(&variants, &both, ms(200.0), before, nothing, measure).unwrap().config.threads
     };
     assert_eq!([0.96, 1.04].map(|of_one| picked_by(None, of_one)), [1, 2]);
-    for way in both {
-        assert_eq!([0.96, 1.04].map(|of_one| picked_by(Some(way), of_one)), [way.threads; 2]);
+    for config in both {
+        assert_eq!([0.96, 1.04].map(|of_one| picked_by(Some(config), of_one)), [config.threads; 2]);
     }
 }

@@ -24,9 +24,9 @@ impl Seeded {
     }
 }
 
-const WAYS: [Way; 2] = [
-    Way { engine: Name::Tract, precision: Precision::F32, threads: 2 },
-    Way { engine: Name::OnnxRuntime, precision: Precision::Int8, threads: 2 },
+const WAYS: [ExecutionConfig; 2] = [
+    ExecutionConfig { engine: EngineKind::Tract, precision: Precision::F32, threads: 2 },
+    ExecutionConfig { engine: EngineKind::OnnxRuntime, precision: Precision::Int8, threads: 2 },
 ];
 
 /// Two to nine variants whose accuracy mostly grows with work, half of them estimates.
@@ -45,9 +45,9 @@ fn variants(seeded: &mut Seeded) -> Vec<Variant> {
 
 /// Of one machine: what each variant takes in each way, some sizes off by up to a factor of two, some failing. The same
 /// whenever it is asked.
-fn machine(seed: u64) -> impl Fn(&Variant, Way, Effort) -> Result<Measurement, MeasureError> {
-    move |variant, way, effort| {
-        let engine = WAYS.iter().position(|known| *known == way).unwrap() as u64;
+fn machine(seed: u64) -> impl Fn(&Variant, ExecutionConfig, Effort) -> Result<Measurement, MeasureError> {
+    move |variant, config, effort| {
+        let engine = WAYS.iter().position(|known| *known == config).unwrap() as u64;
         let mut law = Seeded(seed ^ (engine << 40));
         let (fixed, slope) = (law.between(1.0, 8.0), law.between(0.01, 0.08));
         let mut own = Seeded(seed ^ (engine << 40) ^ (u64::from(variant.side) << 8));
@@ -56,12 +56,12 @@ fn machine(seed: u64) -> impl Fn(&Variant, Way, Effort) -> Result<Measurement, M
             return failed(variant, "killed");
         }
         let found = measurement(variant, (fixed + slope * variant.million_macs) * odd, 50.0);
-        Ok(Measurement { way, frames: effort.frames, asked_frames: effort.frames, ..found })
+        Ok(Measurement { config, frames: effort.frames, asked_frames: effort.frames, ..found })
     }
 }
 
 fn value(pick: &Pick) -> f64 {
-    pick.variant.top1_percent.unwrap() - allowance_points(pick.way.precision)
+    pick.variant.top1_percent.unwrap() - allowance_points(pick.config.precision)
 }
 
 /// Runs `check` on as many machines as make it unlikely to miss one.
@@ -118,12 +118,12 @@ fn the_order_of_catalog_and_ways_changes_nothing() {
         for at in (1..shuffled.len()).rev() {
             shuffled.swap(at, seeded.below(at as u64 + 1) as usize);
         }
-        let ways = [WAYS[1], WAYS[0]];
+        let configs = [WAYS[1], WAYS[0]];
         let said =
-            |found: Result<Pick, PickError>| found.map(|pick| (explain(&pick), pick.way)).map_err(|e| e.to_string());
+            |found: Result<Pick, PickError>| found.map(|pick| (explain(&pick), pick.config)).map_err(|e| e.to_string());
         let (one, other) = (
             picked_from(&variants, &WAYS, budget, machine(seed)),
-            picked_from(&shuffled, &ways, budget, machine(seed)),
+            picked_from(&shuffled, &configs, budget, machine(seed)),
         );
         assert_eq!(said(one), said(other), "seed {seed}");
     });
@@ -134,7 +134,7 @@ fn whatever_is_picked_was_measured_and_keeps_the_budget() {
     on_machines(|seeded, seed| {
         let (variants, budget) = (variants(seeded), ms(seeded.between(5.0, 80.0)));
         if let Ok(pick) = picked_from(&variants, &WAYS, budget, machine(seed)) {
-            let measured = machine(seed)(&pick.variant, pick.way, GLANCE).unwrap();
+            let measured = machine(seed)(&pick.variant, pick.config, GLANCE).unwrap();
             assert_eq!(judge(&measured, &budget), Verdict::Fits, "seed {seed}");
             assert!(pick.candidates.iter().all(|c| c.verdict != Verdict::Open), "seed {seed}");
         }
@@ -150,14 +150,18 @@ fn what_was_picked_is_picked_again_by_a_machine_that_is_a_little_slower_or_quick
         // What it is as good as may not fit then, and being as good is not handed on.
         let factors: &[f64] = if first.tied_with.is_some() { &[1.0] } else { &[0.96, 1.0, 1.04] };
         for &factor in factors {
-            let later = |variant: &Variant, way, effort| {
-                let mut found = machine(seed)(variant, way, effort)?;
+            let later = |variant: &Variant, config, effort| {
+                let mut found = machine(seed)(variant, config, effort)?;
                 (found.total_ms.p50, found.total_ms.p95) = (found.total_ms.p50 * factor, found.total_ms.p95 * factor);
                 Ok(found)
             };
-            let before = Some((first.variant.name.as_str(), first.way));
+            let before = Some((first.variant.name.as_str(), first.config));
             let again = pick_again(&variants, &WAYS, budget, before, nothing, later).unwrap();
-            assert_eq!((&again.variant.name, again.way), (&first.variant.name, first.way), "seed {seed}, {factor}");
+            assert_eq!(
+                (&again.variant.name, again.config),
+                (&first.variant.name, first.config),
+                "seed {seed}, {factor}"
+            );
         }
     });
 }
@@ -167,17 +171,17 @@ fn what_was_picked_before_is_picked_or_has_no_say() {
     on_machines(|seeded, seed| {
         let (variants, budget) = (variants(seeded), ms(seeded.between(5.0, 80.0)));
         let Ok(fresh) = picked_from(&variants, &WAYS, budget, machine(seed)) else { return };
-        for (before, way) in variants.iter().flat_map(|variant| WAYS.map(|way| (variant.name.as_str(), way))) {
+        for (before, config) in variants.iter().flat_map(|variant| WAYS.map(|config| (variant.name.as_str(), config))) {
             let all: Vec<&Variant> = variants.iter().collect();
-            let again = pick_again(&all, &WAYS, budget, Some((before, way)), nothing, machine(seed)).unwrap();
-            let picked = (again.variant.name.as_str(), again.way);
-            let expected = (fresh.variant.name.as_str(), fresh.way);
+            let again = pick_again(&all, &WAYS, budget, Some((before, config)), nothing, machine(seed)).unwrap();
+            let picked = (again.variant.name.as_str(), again.config);
+            let expected = (fresh.variant.name.as_str(), fresh.config);
             // More may have been measured for it, and a size found that is off.
             let mut known = fresh.candidates.iter().filter(|candidate| candidate.measurement.is_some());
-            let is_new = !known.any(|candidate| (candidate.variant.name.as_str(), candidate.way) == picked);
+            let is_new = !known.any(|candidate| (candidate.variant.name.as_str(), candidate.config) == picked);
             assert!(
-                picked == (before, way) || picked == expected || is_new,
-                "seed {seed}: {picked:?} after {before} by {way}, not {expected:?}"
+                picked == (before, config) || picked == expected || is_new,
+                "seed {seed}: {picked:?} after {before} by {config}, not {expected:?}"
             );
         }
     });

@@ -7,24 +7,24 @@ fn what_is_known_is_not_measured_again_and_failures_neither() {
     let mut memory = std::collections::BTreeMap::new();
     let variants = catalog();
     let variants: Vec<&Variant> = variants.iter().collect();
-    let first = pick(&variants, &[Way::tract(2)], ms(48.0), nothing, |variant, way, effort| {
+    let first = pick(&variants, &[ExecutionConfig::tract(2)], ms(48.0), nothing, |variant, config, effort| {
         let found =
-            if variant.name == "lite2@260" { failed(variant, "killed") } else { simulated(variant, way, effort) };
+            if variant.name == "lite2@260" { failed(variant, "killed") } else { simulated(variant, config, effort) };
         let kept = found.as_ref().map(Measurement::clone).map_err(|_| "killed".to_string());
         memory.insert(variant.name.clone(), kept.map(|kept| Measurement { asked_frames: effort.frames, ..kept }));
         found
     });
-    let known = |variant: &Variant, _: Way| memory.get(&variant.name).cloned();
-    let never = |variant: &Variant, _: Way, _: Effort| Err(MeasureError::NotYet(variant.name.clone()));
-    let again = pick(&variants, &[Way::tract(2)], ms(48.0), known, never).unwrap();
+    let known = |variant: &Variant, _: ExecutionConfig| memory.get(&variant.name).cloned();
+    let never = |variant: &Variant, _: ExecutionConfig, _: Effort| Err(MeasureError::NotYet(variant.name.clone()));
+    let again = pick(&variants, &[ExecutionConfig::tract(2)], ms(48.0), known, never).unwrap();
     assert_eq!(explain(&again), explain(&first.unwrap()));
     assert!(again.candidates.iter().any(|c| c.verdict == Verdict::Failed("killed".into())));
 }
 
 #[test]
 fn a_larger_one_that_runs_faster_is_found() {
-    let odd = |variant: &Variant, way, effort| {
-        let found = simulated(variant, way, effort)?;
+    let odd = |variant: &Variant, config, effort| {
+        let found = simulated(variant, config, effort)?;
         let share = if variant.name == "lite2@320" { 0.55 } else { 1.0 };
         let total_ms = phicam_engine::latency::Percentiles {
             p50: found.total_ms.p50 * share,
@@ -34,15 +34,15 @@ fn a_larger_one_that_runs_faster_is_found() {
         Ok(Measurement { total_ms, ..found })
     };
     // lite2@320 needs 40.4 ms, lite2@260 54.5, lite1@240 38.7
-    assert_eq!(picked_from(&catalog(), &[Way::tract(2)], ms(41.0), odd).unwrap().variant.name, "lite2@320");
+    assert_eq!(picked_from(&catalog(), &[ExecutionConfig::tract(2)], ms(41.0), odd).unwrap().variant.name, "lite2@320");
 }
 
 #[test]
 fn near_the_limit_it_is_measured_for_longer() {
     let mut efforts = Vec::new();
-    let pick = picked_from(&catalog(), &[Way::tract(2)], ms(39.0), |variant, way, effort| {
+    let pick = picked_from(&catalog(), &[ExecutionConfig::tract(2)], ms(39.0), |variant, config, effort| {
         efforts.push((variant.name.clone(), effort.frames));
-        Ok(Measurement { frames: effort.frames, asked_frames: effort.frames, ..simulated(variant, way, effort)? })
+        Ok(Measurement { frames: effort.frames, asked_frames: effort.frames, ..simulated(variant, config, effort)? })
     });
     assert_eq!(pick.unwrap().variant.name, "lite1@240"); // needs 38.7 of 39
     let most = |name: &str| efforts.iter().filter(|(of, _)| of == name).map(|(_, frames)| *frames).max();
@@ -54,56 +54,57 @@ fn a_fresh_board_of_the_class_of_a_raspberry_pi_4_is_measured_within_a_minute() 
     let shipped = phicam_model::catalog::Catalog::read(std::path::Path::new("models")).unwrap();
     let variants: Vec<&Variant> = shipped.variants.iter().collect();
     // Four threads of a Cortex-A72: B0, of the same work, takes 74 ms there (ncnn's figures).
-    let ms_of = |variant: &Variant, _: Way| 5.0 + 69.0 * variant.million_macs / 386.0;
+    let ms_of = |variant: &Variant, _: ExecutionConfig| 5.0 + 69.0 * variant.million_macs / 386.0;
     for frame_ms in [15.0, 20.0, 33.0, 50.0, 66.0, 80.0, 100.0, 150.0, 200.0, 400.0] {
-        let cost = expected_cost(&variants, &[Way::tract(4)], ms(frame_ms), nothing, ms_of, 600.0);
+        let cost = expected_cost(&variants, &[ExecutionConfig::tract(4)], ms(frame_ms), nothing, ms_of, 600.0);
         assert!(cost.seconds <= 60.0, "{frame_ms} ms: {cost:?}");
     }
 }
 
 /// Two threads, and one that takes 1.7 times as long, or where `disturbed` as long, but steadily.
-fn with_threads(variant: &Variant, way: Way, disturbed: bool) -> Measurement {
-    let mut found = simulated(variant, way, GLANCE).unwrap();
-    let (p50, p95) = match (way.threads, disturbed) {
+fn with_threads(variant: &Variant, config: ExecutionConfig, disturbed: bool) -> Measurement {
+    let mut found = simulated(variant, config, GLANCE).unwrap();
+    let (p50, p95) = match (config.threads, disturbed) {
         (1, _) => (1.7, 1.7),
         (_, false) => (1.0, 1.0),
         (_, true) => (1.3, 2.2),
     };
     (found.total_ms.p50, found.total_ms.p95) = (found.total_ms.p50 * p50, found.total_ms.p95 * p95);
-    let preempted_frames = if disturbed && way.threads > 1 { found.frames / 2 } else { 0 };
-    Measurement { way, preempted_frames, ..found }
+    let preempted_frames = if disturbed && config.threads > 1 { found.frames / 2 } else { 0 };
+    Measurement { config, preempted_frames, ..found }
 }
 
 #[test]
 fn fewer_threads_are_tried_with_the_smallest_alone_where_more_are_quicker() {
     let mut measured = Vec::new();
-    let ways = [Way::tract(1), Way::tract(2)];
-    let pick = picked_from(&catalog(), &ways, ms(60.0), |variant, way, _| {
-        measured.push((variant.name.clone(), way.threads));
-        Ok(with_threads(variant, way, false))
+    let configs = [ExecutionConfig::tract(1), ExecutionConfig::tract(2)];
+    let pick = picked_from(&catalog(), &configs, ms(60.0), |variant, config, _| {
+        measured.push((variant.name.clone(), config.threads));
+        Ok(with_threads(variant, config, false))
     });
     let pick = pick.unwrap();
-    assert_eq!((pick.variant.name.as_str(), pick.way.threads), ("lite2@260", 2));
+    assert_eq!((pick.variant.name.as_str(), pick.config.threads), ("lite2@260", 2));
     let few: Vec<&str> = measured.iter().filter(|(_, threads)| *threads == 1).map(|(name, _)| name.as_str()).collect();
     assert_eq!(few, ["lite0@96"], "{measured:?}");
-    let larger = pick.candidates.iter().find(|c| c.variant.name == "lite2@320" && c.way.threads == 1).unwrap();
+    let larger = pick.candidates.iter().find(|c| c.variant.name == "lite2@320" && c.config.threads == 1).unwrap();
     assert_eq!(larger.verdict, Verdict::FewerThreads { than: 2 });
-    assert!(pick.ladder.iter().all(|step| pick.candidates[step.candidate].way.threads == 2), "{:?}", pick.ladder);
+    assert!(pick.ladder.iter().all(|step| pick.candidates[step.candidate].config.threads == 2), "{:?}", pick.ladder);
     assert!(!explain(&pick).contains("thread"), "{}", explain(&pick));
 }
 
 #[test]
 fn beside_another_program_fewer_threads_may_afford_more() {
-    let ways = [Way::tract(1), Way::tract(2)];
-    let disturbed = |variant: &Variant, way, _| Ok(with_threads(variant, way, true));
+    let configs = [ExecutionConfig::tract(1), ExecutionConfig::tract(2)];
+    let disturbed = |variant: &Variant, config, _| Ok(with_threads(variant, config, true));
     // The smallest is done between two turns of the other program.
-    let not_the_smallest = |variant: &Variant, way, _| Ok(with_threads(variant, way, variant.million_macs > 100.0));
+    let not_the_smallest =
+        |variant: &Variant, config, _| Ok(with_threads(variant, config, variant.million_macs > 100.0));
     // lite1@240 needs 66 ms on one thread, and 85 at the 95th percentile on two, of which one waits.
     for pick in [
-        picked_from(&catalog(), &ways, ms(68.0), disturbed).unwrap(),
-        picked_from(&catalog(), &ways, ms(68.0), not_the_smallest).unwrap(),
+        picked_from(&catalog(), &configs, ms(68.0), disturbed).unwrap(),
+        picked_from(&catalog(), &configs, ms(68.0), not_the_smallest).unwrap(),
     ] {
-        assert_eq!((pick.variant.name.as_str(), pick.way.threads), ("lite1@240", 1));
+        assert_eq!((pick.variant.name.as_str(), pick.config.threads), ("lite1@240", 1));
         assert!(explain(&pick).contains("by tract f32, 1 thread"), "{}", explain(&pick));
     }
 }
@@ -112,8 +113,8 @@ fn beside_another_program_fewer_threads_may_afford_more() {
 fn on_a_machine_whose_times_wander_the_pick_is_timed_for_long_and_on_a_steady_one_a_glance_is_enough() {
     for (wanders, least_ms) in [(true, 2500.0), (false, GLANCE.least_ms)] {
         let mut efforts = Vec::new();
-        let pick = picked_from(&catalog(), &[Way::tract(2)], ms(60.0), |variant, way, effort| {
-            let mut found = simulated(variant, way, effort)?;
+        let pick = picked_from(&catalog(), &[ExecutionConfig::tract(2)], ms(60.0), |variant, config, effort| {
+            let mut found = simulated(variant, config, effort)?;
             if wanders && variant.name == "lite0@96" {
                 found.total_ms.p95 = found.total_ms.p50 * 1.5;
             }
@@ -132,8 +133,8 @@ fn one_with_less_work_that_seems_to_take_longer_is_looked_at_again_before_anothe
     variants.push(Variant { top1_source: "estimate: …".into(), ..variant("lite2", 240, 689.0, 77.4) });
     for truly in [false, true] {
         let looks = RefCell::new(0);
-        let measure = |variant: &Variant, way: Way, effort| {
-            let mut found = simulated(variant, way, effort)?;
+        let measure = |variant: &Variant, config: ExecutionConfig, effort| {
+            let mut found = simulated(variant, config, effort)?;
             if variant.name == "lite2@240" {
                 *looks.borrow_mut() += 1;
                 if truly || *looks.borrow() == 1 {
@@ -142,7 +143,7 @@ fn one_with_less_work_that_seems_to_take_longer_is_looked_at_again_before_anothe
             }
             Ok(Measurement { frames: effort.frames, asked_frames: effort.frames, ..found })
         };
-        let pick = picked_from(&variants, &[Way::tract(2)], ms(120.0), measure).unwrap();
+        let pick = picked_from(&variants, &[ExecutionConfig::tract(2)], ms(120.0), measure).unwrap();
         assert_eq!(pick.variant.name, if truly { "lite2@320" } else { "lite2@240" });
         assert_eq!(looks.into_inner(), 2);
     }
