@@ -85,7 +85,7 @@ pub struct RunArgs {
     #[command(flatten)]
     pub model_args: ModelArgs,
     #[command(flatten)]
-    pub guess: GuessArgs,
+    pub prediction: PredictionArgs,
     /// Milliseconds in which an earlier frame's say falls to 1/e; 0 for each frame by itself
     #[arg(long, value_name = "MS", default_value_t = 300)]
     pub smoothing_ms: u64,
@@ -112,7 +112,7 @@ pub struct ClassifyArgs {
     #[command(flatten)]
     pub model_args: ModelArgs,
     #[command(flatten)]
-    pub guess: GuessArgs,
+    pub prediction: PredictionArgs,
     /// Write what the model saw (NAME.png) and its scores (NAME.f32, little-endian) into this folder
     #[arg(long, value_name = "DIR")]
     pub dump: Option<PathBuf>,
@@ -247,12 +247,12 @@ fn sides() -> std::ops::RangeInclusive<i64> {
 }
 
 #[derive(Clone, Copy, Debug, Args)]
-pub struct GuessArgs {
+pub struct PredictionArgs {
     /// centre (as trained), whole (everything, with bars), or region:LEFT,TOP,WIDTH,HEIGHT in shares of the frame
     /// [default: the board's]
     #[arg(long)]
     pub view: Option<View>,
-    /// Guesses a picture
+    /// Predictions a picture
     #[arg(long, value_name = "K", default_value_t = 5,
           value_parser = clap::value_parser!(u8).range(1..=postprocess::MAX_GUESSES as i64))]
     pub top: u8,

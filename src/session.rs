@@ -7,7 +7,7 @@ use anyhow::{Context, bail};
 use log::{info, warn};
 
 use crate::board::Board;
-use crate::cli::{BoardArgs, BudgetArgs, GuessArgs, ModelArgs};
+use crate::cli::{BoardArgs, BudgetArgs, ModelArgs, PredictionArgs};
 use crate::engines::Threads;
 use crate::profiler::child_bench::Remembered;
 use phicam_engine::ExecutionConfig;
@@ -261,14 +261,15 @@ pub fn is_file_name(model: &str) -> bool {
 
 /// What a classifier needs beside its variant.
 pub fn classifier_settings(
-    guess: &GuessArgs,
+    prediction: &PredictionArgs,
     view: View,
     smoothing_ms: u64,
     config: ExecutionConfig,
 ) -> classify::Settings {
     let smoothing = std::time::Duration::from_millis(smoothing_ms);
-    let guesses = postprocess::Settings { top: guess.top.into(), unsure_below: guess.unsure_below, smoothing };
-    classify::Settings { view: guess.view.unwrap_or(view), guess: guesses, config, keeps_packed: true }
+    let predictions =
+        postprocess::Settings { top: prediction.top.into(), unsure_below: prediction.unsure_below, smoothing };
+    classify::Settings { view: prediction.view.unwrap_or(view), prediction: predictions, config, keeps_packed: true }
 }
 
 /// A folder that the user named, made if need be.

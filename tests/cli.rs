@@ -38,13 +38,17 @@ fn a_bad_file_does_not_keep_the_others_from_an_answer() {
         assert_eq!(names(bad), ["error", "file"]);
     }
     assert!(answers[2]["error"].as_str().unwrap().matches("No such file").count() == 1, "{}", answers[2]);
-    assert_eq!(names(&answers[0]), ["file", "guesses", "model"]);
+    assert_eq!(names(&answers[0]), ["file", "predictions", "model"]);
     assert_eq!(answers[0]["model"], "lite0@224");
-    let guesses = answers[0]["guesses"].as_array().unwrap();
-    assert_eq!(guesses.len(), 3);
-    assert_eq!(names(&guesses[0]), ["index", "label", "probability"]);
-    assert_eq!((&guesses[0]["index"], &guesses[0]["label"]), (&Value::from(235), &Value::from("German shepherd")));
-    let probabilities: Vec<f64> = guesses.iter().map(|guess| guess["probability"].as_f64().unwrap()).collect();
+    let predictions = answers[0]["predictions"].as_array().unwrap();
+    assert_eq!(predictions.len(), 3);
+    assert_eq!(names(&predictions[0]), ["index", "label", "probability"]);
+    assert_eq!(
+        (&predictions[0]["index"], &predictions[0]["label"]),
+        (&Value::from(235), &Value::from("German shepherd"))
+    );
+    let probabilities: Vec<f64> =
+        predictions.iter().map(|prediction| prediction["probability"].as_f64().unwrap()).collect();
     assert!(probabilities.is_sorted_by(|a, b| a >= b) && probabilities[0] <= 1.0, "{probabilities:?}");
 }
 

@@ -60,7 +60,7 @@ fn a_model_of_the_users_own_answers_by_name_and_stays_out_of_the_pick() {
         added(&program).iter().map(|variant| variant["variant"].as_str().unwrap().to_string()).collect();
     assert_eq!(names, ["birds@96", "birds@128"]);
     let answer = program.run("classify --json --model birds@128 dog.jpg --unsure-below 0").with(0).json();
-    let label = answer[0]["guesses"][0]["label"].as_str().unwrap();
+    let label = answer[0]["predictions"][0]["label"].as_str().unwrap();
     assert!(seven_birds().contains(label), "{label}");
     let pick = program.run("pick --json").with(0).saying(&["birds@96 is not in the pick"]);
     assert!(!pick.stdout.contains("birds"), "{}", pick.stdout);
@@ -141,7 +141,7 @@ fn an_onnx_file_with_tensorflows_axes_and_a_softmax_gives_the_same_guesses() {
     assert!(said.contains("lite0, 1000 classes (ONNX, f16)") && said.contains("385.2 M MACs"), "{said}");
     let probability = |model: &str| {
         let answer = program.run(&format!("classify --json panda.jpg --model {model}")).with(0).json();
-        let best = &answer[0]["guesses"][0];
+        let best = &answer[0]["predictions"][0];
         (best["label"].as_str().unwrap().to_string(), best["probability"].as_f64().unwrap())
     };
     let (ours, theirs) = (probability("lite0@224"), probability("turned@224"));

@@ -120,7 +120,7 @@ fn assert_steady(give: fn(Rect) -> Option<Size>) {
         if round < 10
             && let Some(answered) = &mut answered
         {
-            (answered.times.preprocess_ms, answered.times.guess_ms) = (0.0, 0.0);
+            (answered.times.preprocess_ms, answered.times.postprocess_ms) = (0.0, 0.0);
             answered.times.infer_ms = [123.4, 567.8, 90.0][round % 3]; // every digit, whatever the clock shows later
         }
         let put = allocations(|| screen.set_answer(answered.take().unwrap()));

@@ -12,13 +12,24 @@ fn json_has_one_object_an_answer_and_nothing_else_on_standard_output() {
     let ended = Program::new().run("run --camera pattern --frames 3 --json --model lite0@96 --display none").with(0);
     let answers = ended.json();
     assert_eq!(answers.len(), 3);
-    let expected =
-        ["age_ms", "dropped", "engine", "frame", "guesses", "infer_ms", "model", "phi", "source", "total_ms", "unsure"];
+    let expected = [
+        "age_ms",
+        "dropped",
+        "engine",
+        "frame",
+        "predictions",
+        "infer_ms",
+        "model",
+        "phi",
+        "source",
+        "total_ms",
+        "unsure",
+    ];
     for answer in &answers {
         assert_eq!(names(answer), expected);
         assert_eq!((&answer["model"], &answer["source"]), (&Value::from("lite0@96"), &Value::Null));
-        assert_eq!(answer["guesses"].as_array().unwrap().len(), 5);
-        assert_eq!(names(&answer["guesses"][0]), ["index", "label", "probability"]);
+        assert_eq!(answer["predictions"].as_array().unwrap().len(), 5);
+        assert_eq!(names(&answer["predictions"][0]), ["index", "label", "probability"]);
         let ms = |field: &str| answer[field].as_f64().unwrap();
         assert!(ms("infer_ms") <= ms("total_ms") && ms("total_ms") <= ms("age_ms"), "{answer}");
     }

@@ -21,8 +21,8 @@ fn expected() -> Vec<(String, Vec<u32>)> {
 }
 
 fn alone() -> Settings {
-    let guess = postprocess::Settings { smoothing: std::time::Duration::ZERO, ..postprocess::Settings::default() };
-    Settings { view: View::Centre, guess, config: ExecutionConfig::tract(2), keeps_packed: false }
+    let prediction = postprocess::Settings { smoothing: std::time::Duration::ZERO, ..postprocess::Settings::default() };
+    Settings { view: View::Centre, prediction, config: ExecutionConfig::tract(2), keeps_packed: false }
 }
 
 #[test]
@@ -41,11 +41,11 @@ fn every_choice_names_the_samples_as_the_reference_does_and_rightly() {
         for (file, classes) in &photos {
             let (size, pixels) = decoded(&sample(file));
             let answer = classifier.answer(&frame(size, &pixels)).unwrap();
-            let guesses: Vec<u32> = answer.guesses.best().iter().map(|guess| guess.class).collect();
-            assert_eq!(guesses.len(), 5);
-            first += usize::from(classes.contains(&guesses[0]));
-            among_five += usize::from(guesses.iter().any(|guess| classes.contains(guess)));
-            as_reference += usize::from(guesses[0] == reference_best(&variant.name, file));
+            let predictions: Vec<u32> = answer.predictions.best().iter().map(|prediction| prediction.class).collect();
+            assert_eq!(predictions.len(), 5);
+            first += usize::from(classes.contains(&predictions[0]));
+            among_five += usize::from(predictions.iter().any(|prediction| classes.contains(prediction)));
+            as_reference += usize::from(predictions[0] == reference_best(&variant.name, file));
         }
         println!("{}: {first} of 18 first, {among_five} among five, {as_reference} as the reference", variant.name);
         assert_eq!(as_reference, 18, "{}", variant.name);
@@ -86,5 +86,5 @@ fn the_view_decides_what_is_seen() {
     let mut whole = phicam::engines::open_classifier(variant, &Settings { view: View::Whole, ..alone() }).unwrap();
     let answer = whole.answer(&frame(size, &pixels)).unwrap();
     assert_eq!((answer.seen.width, answer.seen.height), (size.width, size.height));
-    assert_eq!(answer.model.labels.of(answer.guesses.best()[0].class), "German shepherd");
+    assert_eq!(answer.model.labels.of(answer.predictions.best()[0].class), "German shepherd");
 }

@@ -16,8 +16,8 @@ fn classified(program: &Program) -> Ended {
     Ended::from(command(program).output().unwrap()).with(0)
 }
 
-fn guesses(ended: &Ended) -> serde_json::Value {
-    ended.json()[0]["guesses"].clone()
+fn predictions(ended: &Ended) -> serde_json::Value {
+    ended.json()[0]["predictions"].clone()
 }
 
 /// The only file of packed weights.
@@ -35,15 +35,15 @@ fn a_restart_takes_packed_weights_and_a_damaged_file_is_said_and_mended() {
     let first = classified(&program);
     assert!(!first.stderr.contains(READ), "{first:?}");
     let second = classified(&program).saying(&[READ]);
-    assert_eq!(guesses(&second), guesses(&first));
+    assert_eq!(predictions(&second), predictions(&first));
     let path = packed(&program);
     let mut bytes = std::fs::read(&path).unwrap();
     let middle = bytes.len() / 2;
     bytes[middle] ^= 1;
     std::fs::write(&path, bytes).unwrap();
     let third = classified(&program).saying(&["warn", "is damaged (its checksum is another): packing anew"]);
-    assert_eq!(guesses(&third), guesses(&first));
-    assert_eq!(guesses(&classified(&program).saying(&[READ])), guesses(&first));
+    assert_eq!(predictions(&third), predictions(&first));
+    assert_eq!(predictions(&classified(&program).saying(&[READ])), predictions(&first));
     let measured = program.run("bench --model lite0@96 --json --frames 1").with(0);
     assert!(measured.json()[0]["load_ms"].as_f64().unwrap() > 0.0);
 }
@@ -53,9 +53,9 @@ fn two_processes_that_start_at_once_leave_one_whole_file() {
     let program = Program::new();
     let started = [(); 3].map(|()| command(&program).spawn().unwrap());
     let ended = started.map(|child| Ended::from(child.wait_with_output().unwrap()).with(0));
-    ended.iter().for_each(|other| assert_eq!(guesses(other), guesses(&ended[0])));
+    ended.iter().for_each(|other| assert_eq!(predictions(other), predictions(&ended[0])));
     packed(&program);
-    assert_eq!(guesses(&classified(&program).saying(&[READ])), guesses(&ended[0]));
+    assert_eq!(predictions(&classified(&program).saying(&[READ])), predictions(&ended[0]));
 }
 
 #[test]
@@ -74,7 +74,7 @@ fn a_state_folder_that_cannot_be_written_is_said_once_and_the_answer_is_there() 
     let mut command = command(&program);
     let ended = Ended::from(command.env("PHICAM_STATE", program.path("a-file")).output().unwrap()).with(0);
     assert_eq!(ended.stderr.matches("packed anew at every start").count(), 1, "{}", ended.stderr);
-    assert_eq!(guesses(&ended), guesses(&classified(&program)));
+    assert_eq!(predictions(&ended), predictions(&classified(&program)));
 }
 
 #[test]

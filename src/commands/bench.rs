@@ -90,7 +90,7 @@ fn effort(args: &BenchArgs) -> Effort {
 fn settings(config: ExecutionConfig) -> classify::Settings {
     classify::Settings {
         view: Default::default(),
-        guess: postprocess::Settings::default(),
+        prediction: postprocess::Settings::default(),
         config,
         keeps_packed: false,
     }
@@ -154,7 +154,7 @@ fn measure(
     let pace = Duration::from_secs_f64(pace_ms.unwrap_or(0.0) / 1e3);
     let mut camera = pattern();
     let mut first_ms = None;
-    let [mut mailbox, mut preprocess, mut guess] = ["mailbox", "preprocess", "guess"].map(Stage::new);
+    let [mut mailbox, mut preprocess, mut prediction] = ["mailbox", "preprocess", "postprocess"].map(Stage::new);
     let [mut infer, mut draw, mut total] = ["infer", "draw", "total"].map(Stage::new);
     let (frames_box, screen, mut drawing) = (Mailbox::default(), Screen::default(), Drawing::default());
     let mut started = Instant::now();
@@ -199,12 +199,12 @@ fn measure(
         mailbox.record(posted);
         preprocess.record_ms(times.preprocess_ms);
         infer.record_ms(times.infer_ms);
-        guess.record_ms(times.guess_ms);
+        prediction.record_ms(times.postprocess_ms);
         total.record(all);
         draw.record(drawn);
     }
     let of = |stage: &Stage| stage.percentiles().context("no frame was timed");
-    let stages = [&mailbox, &preprocess, &guess, &draw];
+    let stages = [&mailbox, &preprocess, &prediction, &draw];
     let stages_ms: BTreeMap<String, Percentiles> =
         stages.iter().map(|stage| Ok((stage.name().to_string(), of(stage)?))).collect::<anyhow::Result<_>>()?;
     let model = classifier.model();
@@ -259,7 +259,7 @@ fn table(found: &Measurement, out: &mut dyn Write) -> std::io::Result<()> {
         line(name, &found.stages_ms[of])?;
     }
     line("infer", &found.infer_ms)?;
-    line("guess", &found.stages_ms["guess"])?;
+    line("postprocess", &found.stages_ms["postprocess"])?;
     line("in all", &found.total_ms)?;
     line("draw 720p", &found.stages_ms["draw"])?;
     writeln!(

@@ -14,7 +14,7 @@ use super::{exit, write_json};
 use crate::cli::ClassifyArgs;
 use crate::session::{Setup, board, classifier_settings, make_folder};
 use phicam_frame::FramePool;
-use phicam_pipeline::answer_json::guesses;
+use phicam_pipeline::answer_json::predictions;
 use phicam_pipeline::classify::{Answer, Classifier};
 
 /// Answers for each file in the order given; one that fails does not keep the others from an answer.
@@ -26,7 +26,7 @@ pub fn classify(args: ClassifyArgs, out: &mut dyn Write) -> anyhow::Result<ExitC
     let board = board(&args.board)?;
     let mut setup = Setup::new(&board, &args.budget, &args.model_args)?;
     let (variant, config) = setup.choose()?;
-    let settings = classifier_settings(&args.guess, board.view, 0, config);
+    let settings = classifier_settings(&args.prediction, board.view, 0, config);
     let mut classifier = crate::engines::open_classifier(&variant, &settings)?;
     let mut pool = FramePool::default();
     let mut failed = 0;
@@ -60,14 +60,14 @@ fn tell(answer: &Answer, file: &Path, as_json: bool, out: &mut dyn Write) -> any
     let model = &answer.model;
     if as_json {
         let file = file.display().to_string();
-        let object = json!({ "file": file, "model": model.variant.name, "guesses": guesses(answer) });
+        let object = json!({ "file": file, "model": model.variant.name, "predictions": predictions(answer) });
         return write_json(out, &object);
     }
-    let guess = |guess: &phicam_pipeline::classify::postprocess::Guess| {
-        format!("{} {:.0} %", model.labels.of(guess.class), guess.probability * 100.0)
+    let prediction = |prediction: &phicam_pipeline::classify::postprocess::Prediction| {
+        format!("{} {:.0} %", model.labels.of(prediction.class), prediction.probability * 100.0)
     };
-    let best: Vec<String> = answer.guesses.best().iter().map(guess).collect();
-    let unsure = if answer.guesses.unsure { "unsure, perhaps " } else { "" };
+    let best: Vec<String> = answer.predictions.best().iter().map(prediction).collect();
+    let unsure = if answer.predictions.unsure { "unsure, perhaps " } else { "" };
     writeln!(out, "{}: {unsure}{}", file.display(), best.join(", "))?;
     Ok(())
 }

@@ -83,7 +83,7 @@ fn list(catalog: &Catalog, as_json: bool, out: &mut dyn Write) -> anyhow::Result
 pub fn fault(variant: &Variant) -> Option<String> {
     let settings = classify::Settings {
         view: Default::default(),
-        guess: postprocess::Settings::default(),
+        prediction: postprocess::Settings::default(),
         config: ExecutionConfig::tract(system::cores()),
         keeps_packed: false,
     };

@@ -3,7 +3,7 @@
 use serde_json::Value;
 
 /// New and old names.
-const RENAMED: [(&str, &str); 1] = [("variant", "choice")];
+const RENAMED: [(&str, &str); 2] = [("variant", "choice"), ("predictions", "guesses")];
 
 /// Adds the old name of every renamed key in `value`.
 pub fn add(value: &mut Value) {

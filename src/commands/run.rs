@@ -42,7 +42,7 @@ pub fn run(args: RunArgs, out: &mut dyn Write) -> anyhow::Result<ExitCode> {
     if setup.pinned.is_some() {
         setup.budget = Budget::default(); // what is pinned is run, whatever it takes
     }
-    let settings = classifier_settings(&args.guess, board.view, args.smoothing_ms, setup.config());
+    let settings = classifier_settings(&args.prediction, board.view, args.smoothing_ms, setup.config());
     let mut camera = open_camera(&args, &board)?;
     let mut displays = open_displays(&args, &board)?;
     info!("board {}: {}", board.name, board.summary);

@@ -256,8 +256,8 @@ pub(super) mod tests {
     pub const LIMITS: Limits = Limits { limit_ms: 60.0, celsius: None };
 
     pub fn settings(pick: &Pick) -> classify::Settings {
-        let guess = postprocess::Settings { top: 5, unsure_below: 0.1, smoothing: Duration::ZERO };
-        classify::Settings { view: View::Centre, guess, config: pick.config, keeps_packed: false }
+        let prediction = postprocess::Settings { top: 5, unsure_below: 0.1, smoothing: Duration::ZERO };
+        classify::Settings { view: View::Centre, prediction, config: pick.config, keeps_packed: false }
     }
 
     /// Seconds at which what is known is measured again, where nobody else takes time.

@@ -69,13 +69,13 @@ pub fn photograph(name: &str) -> (Vec<u8>, Frame) {
 fn expected(frame: &Frame, variant: &str) -> (String, image::RgbImage) {
     let settings = Settings {
         view: Default::default(),
-        guess: Default::default(),
+        prediction: Default::default(),
         config: ExecutionConfig::tract(1),
         keeps_packed: false,
     };
     let mut classifier = phicam::engines::open_classifier(catalog().variant(variant).unwrap(), &settings).unwrap();
     let answer = classifier.answer(frame).unwrap();
-    let label = answer.model.labels.of(answer.guesses.best()[0].class).to_string();
+    let label = answer.model.labels.of(answer.predictions.best()[0].class).to_string();
     let screen = Screen::default();
     screen.set_frame(frame.clone());
     screen.set_answer(answer);

@@ -28,5 +28,5 @@ fn the_program_names_a_photograph_on_the_board() {
     let classify = "cd /tmp && PHICAM_STATE=/tmp/state /opt/phicam/phicam classify --model lite0@96 --json dog.jpg";
     let said = board.ssh(&format!("su phicam -c '{classify}'"));
     let said: serde_json::Value = serde_json::from_str(&said).unwrap();
-    assert_eq!(said["guesses"][0]["label"], "German shepherd", "{said}");
+    assert_eq!(said["predictions"][0]["label"], "German shepherd", "{said}");
 }

@@ -57,7 +57,7 @@ pub fn classifier(variant: &str, takes: Duration, fails_after: u64) -> Classifie
     let engine = StandIn { input, scores: vec![0.0; 8], takes, fails_after, runs: 0 };
     let settings = Settings {
         view: Default::default(),
-        guess: Default::default(),
+        prediction: Default::default(),
         config: ExecutionConfig::tract(1),
         keeps_packed: false,
     };

@@ -28,7 +28,7 @@ def normalise(levels: Path, contract: dict) -> np.ndarray:
 
 
 def compare(program: Path, variant: dict, catalog: dict, photos: list[Path], dumped: Path) -> tuple[int, float]:
-    """How many first guesses agree, and the largest difference of a score."""
+    """How many first predictions agree, and the largest difference of a score."""
     command = [program, "classify", "--model", variant["name"], "--dump", dumped, *photos]
     subprocess.run(command, check=True, stdout=subprocess.DEVNULL)
     file = ROOT / "models" / catalog["network"][variant["network"]]["file"]
@@ -53,7 +53,7 @@ def main() -> None:
             agreeing, apart = compare(program, variant, catalog, photos, Path(dumped))
         good = agreeing == len(photos) and apart <= TOLERANCE
         faults += not good
-        print(f"{variant['name']:<12} {agreeing} of {len(photos)} first guesses agree, scores within {apart:.1e}{'' if good else '  FAILED'}")
+        print(f"{variant['name']:<12} {agreeing} of {len(photos)} first predictions agree, scores within {apart:.1e}{'' if good else '  FAILED'}")
     passed = len(catalog["variant"]) - faults
     print(f"{passed} passed, {faults} failed")
     sys.exit(1 if faults else 0)

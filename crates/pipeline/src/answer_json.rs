@@ -5,12 +5,12 @@ use serde_json::{Value, json};
 use crate::classify::Answer;
 
 /// `[{"index": 235, "label": "German shepherd", "probability": 0.87}, …]`, best first.
-pub fn guesses(answer: &Answer) -> Value {
-    let one = |guess: &crate::classify::postprocess::Guess| {
-        let label = answer.model.labels.of(guess.class);
-        json!({ "index": guess.class, "label": label, "probability": guess.probability })
+pub fn predictions(answer: &Answer) -> Value {
+    let one = |prediction: &crate::classify::postprocess::Prediction| {
+        let label = answer.model.labels.of(prediction.class);
+        json!({ "index": prediction.class, "label": label, "probability": prediction.probability })
     };
-    answer.guesses.best().iter().map(one).collect()
+    answer.predictions.best().iter().map(one).collect()
 }
 
 /// One line of `run --json`.
@@ -23,8 +23,8 @@ pub fn answer(answer: &Answer, age_ms: f64, dropped: u64) -> Value {
         "model": model.variant.name,
         "phi": model.variant.phi,
         "engine": model.config.engine,
-        "unsure": answer.guesses.unsure,
-        "guesses": guesses(answer),
+        "unsure": answer.predictions.unsure,
+        "predictions": predictions(answer),
         "infer_ms": answer.times.infer_ms,
         "total_ms": answer.times.total_ms(),
         "dropped": dropped,

@@ -9,7 +9,7 @@ use phicam_frame::Rect;
 use phicam_frame::{Frame, Size};
 use phicam_model::catalog::{CatalogError, Variant};
 use phicam_model::labels::{LabelError, Labels};
-use postprocess::{Guesser, Guesses};
+use postprocess::{Postprocessor, Predictions};
 use preprocess::{Preprocess, PreprocessError};
 
 pub mod crop;
@@ -40,7 +40,7 @@ pub enum AnswerError {
 #[derive(Clone, Copy, Debug)]
 pub struct Settings {
     pub view: View,
-    pub guess: postprocess::Settings,
+    pub prediction: postprocess::Settings,
     /// What runs it, and how.
     pub config: ExecutionConfig,
     /// Whether packed weights are kept in the state folder, for a quicker restart.
@@ -57,7 +57,7 @@ pub struct Answer {
     /// Monotonic time of the frame's capture; the answer's age counts from it.
     pub captured: Instant,
     /// Best first, smoothed over the scene.
-    pub guesses: Guesses,
+    pub predictions: Predictions,
     /// Of the frame, in pixels.
     pub frame_size: Size,
     /// The part of the frame that the model saw, in the frame's pixels.
@@ -76,13 +76,13 @@ pub struct Times {
     /// The engine.
     pub infer_ms: f64,
     /// Softmax, smoothing, the best few.
-    pub guess_ms: f64,
+    pub postprocess_ms: f64,
 }
 
 impl Times {
     /// From a decoded frame to its guesses.
     pub fn total_ms(&self) -> f64 {
-        self.preprocess_ms + self.infer_ms + self.guess_ms
+        self.preprocess_ms + self.infer_ms + self.postprocess_ms
     }
 }
 
@@ -103,17 +103,17 @@ pub struct Classifier {
     model: Arc<Model>,
     preprocess: Preprocess,
     engine: Box<dyn Engine>,
-    guesser: Guesser,
+    postprocessor: Postprocessor,
 }
 
 impl Classifier {
     /// The same around an engine that is there already.
     pub fn with_engine(variant: &Variant, labels: Labels, engine: Box<dyn Engine>, settings: &Settings) -> Classifier {
-        let guesser = Guesser::new(settings.guess, engine.classes());
+        let postprocessor = Postprocessor::new(settings.prediction, engine.classes());
         let preprocess = Preprocess::new(variant.input.clone(), variant.side, settings.view);
         let variant = variant.clone();
         let model = Model { variant, config: engine.config(), engine_detail: engine.detail(), labels };
-        Classifier { model: Arc::new(model), preprocess, engine, guesser }
+        Classifier { model: Arc::new(model), preprocess, engine, postprocessor }
     }
 
     /// What answers are given by.
@@ -133,18 +133,18 @@ impl Classifier {
         let preprocessed = Instant::now();
         let scores = self.engine.infer()?;
         let inferred = Instant::now();
-        let guesses = self.guesser.guess(scores, frame.captured, frame.scene);
+        let predictions = self.postprocessor.predict(scores, frame.captured, frame.scene);
         let ms = |from: Instant, to: Instant| (to - from).as_secs_f64() * 1e3;
         let times = Times {
             preprocess_ms: ms(start, preprocessed),
             infer_ms: ms(preprocessed, inferred),
-            guess_ms: ms(inferred, Instant::now()),
+            postprocess_ms: ms(inferred, Instant::now()),
         };
         Ok(Answer {
             frame: frame.sequence,
             source: frame.source.clone(),
             captured: frame.captured,
-            guesses,
+            predictions,
             frame_size: self.preprocess.frame_size(),
             seen,
             model: self.model.clone(),

@@ -200,12 +200,12 @@ fn caption(caption: &mut String, answer: &Answer) {
     if let Some(source) = &answer.source {
         let _ = write!(caption, "{source}: "); // writing into a string cannot fail, here and below
     }
-    if answer.guesses.unsure {
+    if answer.predictions.unsure {
         caption.push_str("unsure, perhaps ");
     }
-    for (place, guess) in answer.guesses.best().iter().take(2).enumerate() {
+    for (place, prediction) in answer.predictions.best().iter().take(2).enumerate() {
         let comma = if place > 0 { ", " } else { "" };
-        let _ = write!(caption, "{comma}{} {:.0} %", model.labels.of(guess.class), guess.probability * 100.0);
+        let _ = write!(caption, "{comma}{} {:.0} %", model.labels.of(prediction.class), prediction.probability * 100.0);
     }
     let (variant, total_ms) = (&model.variant, answer.times.total_ms());
     let _ = write!(caption, " · {} {}, {total_ms:.1} ms", variant.name, variant.phi_in_words());

@@ -266,7 +266,7 @@ impl<'a> Line<'a> {
             counts.wait.record(waited);
             counts.preprocess.record_ms(answer.times.preprocess_ms);
             counts.infer.record_ms(answer.times.infer_ms);
-            counts.guess.record_ms(answer.times.guess_ms);
+            counts.prediction.record_ms(answer.times.postprocess_ms);
             drop(counts);
             let age_ms = answer.captured.elapsed().as_secs_f64() * 1e3;
             tell(Told { answer: &answer, age_ms, dropped });

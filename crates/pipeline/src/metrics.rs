@@ -43,7 +43,7 @@ pub struct Counts {
     /// The engine.
     pub infer: Stage,
     /// Softmax, smoothing, the best few.
-    pub guess: Stage,
+    pub prediction: Stage,
     /// One picture for one display.
     pub draw: Stage,
     /// Until that display has taken it.
@@ -55,7 +55,7 @@ impl Default for Counts {
     fn default() -> Counts {
         let stage = Stage::new;
         let [wait, preprocess, infer] = [stage("wait"), stage("preprocess"), stage("infer")];
-        let [guess, draw, show] = [stage("guess"), stage("draw"), stage("show")];
+        let [prediction, draw, show] = [stage("postprocess"), stage("draw"), stage("show")];
         let (camera, camera_lost, last_frame, last_answer) = (None, 0, None, None);
         let (frames, answers, dropped, bad_pictures, not_shown) = (0, 0, 0, 0, 0);
         Counts {
@@ -76,7 +76,7 @@ impl Default for Counts {
             wait,
             preprocess,
             infer,
-            guess,
+            prediction,
             draw,
             show,
         }
@@ -92,6 +92,6 @@ impl Counts {
 
     /// The stages in the order of the line.
     pub fn stages(&self) -> [&Stage; 6] {
-        [&self.wait, &self.preprocess, &self.infer, &self.guess, &self.draw, &self.show]
+        [&self.wait, &self.preprocess, &self.infer, &self.prediction, &self.draw, &self.show]
     }
 }

@@ -89,10 +89,10 @@ pub fn in_words(score: &Score) -> String {
 
 /// Classifies every picture in the folders of `dir`, whose names are labels.
 pub fn score(variant: &Variant, dir: &Path, config: ExecutionConfig) -> anyhow::Result<Score> {
-    let guess = postprocess::Settings { smoothing: std::time::Duration::ZERO, ..postprocess::Settings::default() };
+    let prediction = postprocess::Settings { smoothing: std::time::Duration::ZERO, ..postprocess::Settings::default() };
     let mut classifier = crate::engines::open_classifier(
         variant,
-        &classify::Settings { view: Default::default(), guess, config, keeps_packed: false },
+        &classify::Settings { view: Default::default(), prediction, config, keeps_packed: false },
     )?;
     let pictures = pictures(dir, &classifier.model().labels)?;
     let (mut pool, mut score) = (FramePool::default(), Score::default());
@@ -101,10 +101,10 @@ pub fn score(variant: &Variant, dir: &Path, config: ExecutionConfig) -> anyhow::
             read(&file, &mut pool).map_err(anyhow::Error::from).and_then(|frame| Ok(classifier.answer(&frame)?));
         match answer {
             Ok(answer) => {
-                let best = answer.guesses.best();
+                let best = answer.predictions.best();
                 score.pictures += 1;
-                score.first += u32::from(best.first().is_some_and(|guess| guess.class == class));
-                score.among_five += u32::from(best.iter().take(5).any(|guess| guess.class == class));
+                score.first += u32::from(best.first().is_some_and(|prediction| prediction.class == class));
+                score.among_five += u32::from(best.iter().take(5).any(|prediction| prediction.class == class));
             }
             Err(error) => {
                 score.unreadable += 1;

@@ -66,9 +66,9 @@ impl Vector for Avx2 {
     unsafe fn divide(self, divisor: Avx2) -> Avx2 {
         // 12 bits of the reciprocal, and a step of Newton's.
         unsafe {
-            let guess = _mm256_rcp_ps(divisor.0);
-            let correction = _mm256_fnmadd_ps(divisor.0, guess, _mm256_set1_ps(2.0));
-            Avx2(_mm256_mul_ps(_mm256_mul_ps(self.0, guess), correction))
+            let prediction = _mm256_rcp_ps(divisor.0);
+            let correction = _mm256_fnmadd_ps(divisor.0, prediction, _mm256_set1_ps(2.0));
+            Avx2(_mm256_mul_ps(_mm256_mul_ps(self.0, prediction), correction))
         }
     }
 }

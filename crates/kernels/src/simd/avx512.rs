@@ -66,9 +66,9 @@ impl Vector for Avx512 {
     unsafe fn divide(self, divisor: Avx512) -> Avx512 {
         // 14 bits of the reciprocal, and a step of Newton's.
         unsafe {
-            let guess = _mm512_rcp14_ps(divisor.0);
-            let correction = _mm512_fnmadd_ps(divisor.0, guess, _mm512_set1_ps(2.0));
-            Avx512(_mm512_mul_ps(_mm512_mul_ps(self.0, guess), correction))
+            let prediction = _mm512_rcp14_ps(divisor.0);
+            let correction = _mm512_fnmadd_ps(divisor.0, prediction, _mm512_set1_ps(2.0));
+            Avx512(_mm512_mul_ps(_mm512_mul_ps(self.0, prediction), correction))
         }
     }
 }

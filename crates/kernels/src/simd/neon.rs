@@ -81,9 +81,9 @@ impl Vector for Neon {
     unsafe fn divide(self, divisor: Neon) -> Neon {
         // `fdiv` takes tens of cycles on these cores. Eight bits of the reciprocal, and a step of Newton's.
         unsafe {
-            let guess = vrecpeq_f32(divisor.0);
-            let correction = vrecpsq_f32(divisor.0, guess);
-            Neon(vmulq_f32(vmulq_f32(self.0, guess), correction))
+            let prediction = vrecpeq_f32(divisor.0);
+            let correction = vrecpsq_f32(divisor.0, prediction);
+            Neon(vmulq_f32(vmulq_f32(self.0, prediction), correction))
         }
     }
 }

@@ -4,7 +4,7 @@ use std::time::{Duration, Instant};
 
 /// A class and how probable it is.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
-pub struct Guess {
+pub struct Prediction {
     pub class: u32,
     /// 0 to 1.
     pub probability: f32,
@@ -15,16 +15,16 @@ pub const MAX_GUESSES: usize = 10;
 
 /// The best guesses of a frame, best first. A value without a heap, so that a frame costs no allocation.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
-pub struct Guesses {
-    best: [Guess; MAX_GUESSES],
+pub struct Predictions {
+    best: [Prediction; MAX_GUESSES],
     len: usize,
     /// Whether the best is too improbable to be said.
     pub unsure: bool,
 }
 
-impl Guesses {
+impl Predictions {
     /// Best first.
-    pub fn best(&self) -> &[Guess] {
+    pub fn best(&self) -> &[Prediction] {
         &self.best[..self.len]
     }
 }
@@ -32,7 +32,7 @@ impl Guesses {
 /// How frames become guesses.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Settings {
-    /// Guesses a frame, at most [`MAX_GUESSES`].
+    /// Predictions a frame, at most [`MAX_GUESSES`].
     pub top: usize,
     /// Below this probability (0 to 1) the best guess is "unsure".
     pub unsure_below: f32,
@@ -47,7 +47,7 @@ impl Default for Settings {
 }
 
 /// Makes guesses, remembering the frames before.
-pub struct Guesser {
+pub struct Postprocessor {
     settings: Settings,
     probabilities: Vec<f32>,
     smoothed: Vec<f32>,
@@ -55,17 +55,23 @@ pub struct Guesser {
     scene: Option<u64>,
 }
 
-impl Guesser {
+impl Postprocessor {
     /// For a model of `classes` classes.
-    pub fn new(settings: Settings, classes: usize) -> Guesser {
-        Guesser { settings, probabilities: vec![0.0; classes], smoothed: vec![0.0; classes], last: None, scene: None }
+    pub fn new(settings: Settings, classes: usize) -> Postprocessor {
+        Postprocessor {
+            settings,
+            probabilities: vec![0.0; classes],
+            smoothed: vec![0.0; classes],
+            last: None,
+            scene: None,
+        }
     }
 
     /// The best guesses after a frame of `captured` gave `scores` (one a class, before softmax).
     ///
     /// Smoothing follows time, not frames: p ← p + (softmax − p)·(1 − e^(−Δt/τ)), so that a slow camera is not slowed
     /// further and a fast one does not flicker. Another `scene` begins anew.
-    pub fn guess(&mut self, scores: &[f32], captured: Instant, scene: u64) -> Guesses {
+    pub fn predict(&mut self, scores: &[f32], captured: Instant, scene: u64) -> Predictions {
         if self.scene.replace(scene) != Some(scene) {
             self.last = None;
         }
@@ -79,9 +85,10 @@ impl Guesser {
         for (smoothed, new) in self.smoothed.iter_mut().zip(&self.probabilities) {
             *smoothed = new + (*smoothed - new) * (1.0 - weight); // exactly the new one where its weight is 1
         }
-        let mut guesses = best(&self.smoothed, self.settings.top);
-        guesses.unsure = guesses.best().first().is_none_or(|first| first.probability < self.settings.unsure_below);
-        guesses
+        let mut predictions = best(&self.smoothed, self.settings.top);
+        predictions.unsure =
+            predictions.best().first().is_none_or(|first| first.probability < self.settings.unsure_below);
+        predictions
     }
 }
 
@@ -100,33 +107,34 @@ pub fn softmax(scores: &[f32], probabilities: &mut [f32]) {
 }
 
 /// The `top` largest, largest first; of equal ones the lower class first.
-fn best(probabilities: &[f32], top: usize) -> Guesses {
-    let mut guesses = Guesses::default();
+fn best(probabilities: &[f32], top: usize) -> Predictions {
+    let mut predictions = Predictions::default();
     let top = top.clamp(1, MAX_GUESSES);
     for (class, &probability) in (0..).zip(probabilities) {
-        let place = guesses.best[..guesses.len].partition_point(|guess| guess.probability >= probability);
+        let place =
+            predictions.best[..predictions.len].partition_point(|prediction| prediction.probability >= probability);
         if place < top {
-            guesses.len = (guesses.len + 1).min(top);
-            guesses.best.copy_within(place..guesses.len - 1, place + 1);
-            guesses.best[place] = Guess { class, probability };
+            predictions.len = (predictions.len + 1).min(top);
+            predictions.best.copy_within(place..predictions.len - 1, place + 1);
+            predictions.best[place] = Prediction { class, probability };
         }
     }
-    guesses
+    predictions
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
-    fn guesser(smoothing_ms: u64) -> Guesser {
+    fn postprocessor(smoothing_ms: u64) -> Postprocessor {
         let smoothing = Duration::from_millis(smoothing_ms);
-        Guesser::new(Settings { top: 3, unsure_below: 0.5, smoothing }, 5)
+        Postprocessor::new(Settings { top: 3, unsure_below: 0.5, smoothing }, 5)
     }
 
     #[test]
     fn the_best_come_first_and_of_equal_ones_the_lower_class() {
-        let guesses = best(&[0.1, 0.3, 0.2, 0.3, 0.1], 4);
-        assert_eq!(guesses.best().iter().map(|guess| guess.class).collect::<Vec<_>>(), [1, 3, 2, 0]);
+        let predictions = best(&[0.1, 0.3, 0.2, 0.3, 0.1], 4);
+        assert_eq!(predictions.best().iter().map(|prediction| prediction.class).collect::<Vec<_>>(), [1, 3, 2, 0]);
         assert_eq!(best(&[0.5, 0.5], 10).best().len(), 2);
     }
 
@@ -143,19 +151,19 @@ mod tests {
     #[test]
     fn below_the_threshold_it_is_unsure() {
         let now = Instant::now();
-        assert!(guesser(0).guess(&[0.0, 0.1, 0.0, 0.0, 0.0], now, 0).unsure);
-        assert!(!guesser(0).guess(&[0.0, 9.0, 0.0, 0.0, 0.0], now, 0).unsure);
+        assert!(postprocessor(0).predict(&[0.0, 0.1, 0.0, 0.0, 0.0], now, 0).unsure);
+        assert!(!postprocessor(0).predict(&[0.0, 9.0, 0.0, 0.0, 0.0], now, 0).unsure);
     }
 
     #[test]
     fn one_odd_frame_does_not_flicker_but_a_new_picture_takes_over() {
         let (cat, dog) = ([9.0, 0.0, 0.0, 0.0, 0.0], [0.0, 9.0, 0.0, 0.0, 0.0]);
         let start = Instant::now();
-        let mut guesser = guesser(300);
-        guesser.guess(&cat, start, 0);
-        let odd = guesser.guess(&dog, start + Duration::from_millis(33), 0);
+        let mut postprocessor = postprocessor(300);
+        postprocessor.predict(&cat, start, 0);
+        let odd = postprocessor.predict(&dog, start + Duration::from_millis(33), 0);
         assert_eq!(odd.best()[0].class, 0, "a single frame at 30 a second is not enough");
-        let later = guesser.guess(&dog, start + Duration::from_millis(1500), 0);
+        let later = postprocessor.predict(&dog, start + Duration::from_millis(1500), 0);
         assert_eq!(later.best()[0].class, 1);
         assert!(later.best()[0].probability > 0.98);
     }
@@ -163,9 +171,9 @@ mod tests {
     #[test]
     fn another_scene_begins_anew_however_soon_it_comes() {
         let start = Instant::now();
-        let mut guesser = guesser(300);
-        let alone = guesser.guess(&[0.0, 9.0, 0.0, 0.0, 0.0], start, 1);
-        guesser.guess(&[9.0, 0.0, 0.0, 0.0, 0.0], start, 2);
-        assert_eq!(guesser.guess(&[0.0, 9.0, 0.0, 0.0, 0.0], start + Duration::from_millis(1), 3), alone);
+        let mut postprocessor = postprocessor(300);
+        let alone = postprocessor.predict(&[0.0, 9.0, 0.0, 0.0, 0.0], start, 1);
+        postprocessor.predict(&[9.0, 0.0, 0.0, 0.0, 0.0], start, 2);
+        assert_eq!(postprocessor.predict(&[0.0, 9.0, 0.0, 0.0, 0.0], start + Duration::from_millis(1), 3), alone);
     }
 }

@@ -48,10 +48,10 @@ fn add_frame(plan: &mut Plan, text: &mut Text, scene: &Scene, frame: &Frame, lay
 }
 
 fn add_label(plan: &mut Plan, text: &mut Text, answer: Option<&Answer>, layout: &Layout) {
-    let best = answer.and_then(|answer| answer.guesses.best().first().map(|best| (answer, best)));
+    let best = answer.and_then(|answer| answer.predictions.best().first().map(|best| (answer, best)));
     let (label, colour) = match best {
         None => ("…", QUIET),
-        Some((answer, _)) if answer.guesses.unsure => ("unsure", QUIET),
+        Some((answer, _)) if answer.predictions.unsure => ("unsure", QUIET),
         Some((answer, best)) => (answer.model.labels.of(best.class), INK),
     };
     let (area, capital, start) = (layout.label, layout.label_capital, plan.text.len());
@@ -144,13 +144,13 @@ impl Column<'_> {
         let model = &answer.model;
         // The four short lines below the bars must fit as well.
         let below = 4 * self.line_height();
-        for guess in answer.guesses.best() {
+        for prediction in answer.predictions.best() {
             if !self.has_room(below + self.line_height() + self.capital) {
                 break;
             }
-            let label = model.labels.of(guess.class);
-            self.say(INK, format_args!("{:.0} % {label}", guess.probability * 100.0));
-            self.bar(guess.probability);
+            let label = model.labels.of(prediction.class);
+            self.say(INK, format_args!("{:.0} % {label}", prediction.probability * 100.0));
+            self.bar(prediction.probability);
         }
         self.say(ACCENT, format_args!("{}", model.variant.name));
         self.say(ACCENT, format_args!("{}", model.variant.phi_in_words()));

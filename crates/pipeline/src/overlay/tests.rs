@@ -3,7 +3,7 @@ use std::time::Instant;
 
 use super::*;
 use crate::classify::Answer;
-use crate::classify::postprocess::{Guesser, Settings};
+use crate::classify::postprocess::{Postprocessor, Settings};
 use crate::classify::{Model, Times};
 use phicam_engine::ExecutionConfig;
 use phicam_frame::{FrameInfo, FramePool, PixelFormat, Size};
@@ -30,7 +30,7 @@ fn answer(frame: &Frame, label: &str, sure: bool) -> Answer {
         frame: 0,
         source: None,
         captured: frame.captured,
-        guesses: Guesser::new(settings, 3).guess(&scores, frame.captured, 0),
+        predictions: Postprocessor::new(settings, 3).predict(&scores, frame.captured, 0),
         frame_size: frame.size(),
         seen: Rect { left: 110, top: 30, width: 420, height: 420 },
         model: Arc::new(Model { variant, config: ExecutionConfig::tract(2), engine_detail: String::new(), labels }),
