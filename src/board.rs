@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 
 use serde::Deserialize;
 
-use phicam_pipeline::classify::crop::View;
+use phicam_pipeline::classify::crop::CropMode;
 use phicam_platform::config_file;
 use phicam_platform::config_file::{StrictError, did_you_mean};
 use phicam_policy::budget::Budget;
@@ -50,7 +50,7 @@ pub struct Board {
     #[serde(default)]
     pub display: Vec<phicam_display::Settings>,
     #[serde(default)]
-    pub view: View,
+    pub view: CropMode,
     /// ONNX Runtime, for boards with a GPU; it is looked for where packages put it, where this names none.
     #[serde(default)]
     pub onnxruntime: OnnxRuntime,

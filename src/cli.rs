@@ -18,7 +18,7 @@ pub use prepare::PrepareArgs;
 pub use profile::MeasureArgs;
 pub use scale::{PHIS, ScaleArgs, Which};
 
-use phicam_pipeline::classify::crop::View;
+use phicam_pipeline::classify::crop::CropMode;
 use phicam_pipeline::classify::postprocess;
 use phicam_policy::budget::{Budget, parse_macs, parse_positive};
 
@@ -251,7 +251,7 @@ pub struct PredictionArgs {
     /// centre (as trained), whole (everything, with bars), or region:LEFT,TOP,WIDTH,HEIGHT in shares of the frame
     /// [default: the board's]
     #[arg(long)]
-    pub view: Option<View>,
+    pub view: Option<CropMode>,
     /// Predictions a picture
     #[arg(long, value_name = "K", default_value_t = 5,
           value_parser = clap::value_parser!(u8).range(1..=postprocess::MAX_GUESSES as i64))]

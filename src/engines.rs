@@ -9,7 +9,7 @@ use phicam_engine_cpu::Tract;
 use phicam_engine_onnxruntime::{LibraryError, OnnxRuntime, find, offered};
 use phicam_model::catalog::Variant;
 use phicam_model::labels::Labels;
-use phicam_pipeline::classify::{self, Classifier, ReadyError};
+use phicam_pipeline::classify::{self, Classifier, LoadError};
 use phicam_platform::paths;
 
 /// The ways that are wanted. `engine`: that one; without it all that this machine seems to have, of which the CPU engine is the
@@ -130,7 +130,7 @@ pub fn open_bytes(variant: &Variant, onnx: &[u8], config: ExecutionConfig) -> Re
 }
 
 /// Opens an engine for `variant` and makes a classifier of it, after checking its files and that labels and classes agree.
-pub fn open_classifier(variant: &Variant, settings: &classify::Settings) -> Result<Classifier, ReadyError> {
+pub fn open_classifier(variant: &Variant, settings: &classify::Settings) -> Result<Classifier, LoadError> {
     let network = &variant.network;
     // What TensorRT built is kept always: it took minutes. Not in a temporary folder: what lies there may be anybody's.
     let keeps = settings.keeps_packed || settings.config.engine != EngineKind::Tract;

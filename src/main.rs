@@ -9,7 +9,7 @@ use phicam::commands;
 use phicam::commands::{Unaffordable, exit};
 use phicam_display::LogLines;
 use phicam_engine::EngineError;
-use phicam_pipeline::classify::ReadyError;
+use phicam_pipeline::classify::LoadError;
 use phicam_policy::picker::PickError;
 
 fn main() -> ExitCode {
@@ -50,8 +50,8 @@ fn start_log(verbose: u8) {
 
 /// Whether the engine that was named cannot be used here, whatever the model.
 fn names_no_engine(error: &anyhow::Error) -> bool {
-    let engine = match error.downcast_ref::<ReadyError>() {
-        Some(ReadyError::Engine(error)) => Some(error),
+    let engine = match error.downcast_ref::<LoadError>() {
+        Some(LoadError::Engine(error)) => Some(error),
         _ => error.downcast_ref::<EngineError>(),
     };
     matches!(engine, Some(EngineError::Library(_) | EngineError::Unusable { .. }))

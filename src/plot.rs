@@ -27,7 +27,7 @@ pub const ORANGE: Colour = (213, 94, 0);
 pub const GREEN: Colour = (0, 158, 115);
 
 /// What is drawn.
-pub struct Picture {
+pub struct Figure {
     pub title: String,
     /// A line below it.
     pub subtitle: String,
@@ -97,7 +97,7 @@ impl PlotError {
     }
 }
 
-impl Picture {
+impl Figure {
     /// Bytes of a PNG of [`SIZE`] pixels.
     pub fn png(&self) -> Result<Vec<u8>, PlotError> {
         register();

@@ -15,7 +15,7 @@ use phicam_model::catalog::{Catalog, Variant};
 use phicam_model::efficientnet::Scaled;
 use phicam_model::published_accuracy;
 use phicam_pipeline::classify;
-use phicam_pipeline::classify::crop::View;
+use phicam_pipeline::classify::crop::CropMode;
 use phicam_pipeline::classify::postprocess;
 use phicam_platform::{paths, system};
 use phicam_policy::budget::Budget;
@@ -262,7 +262,7 @@ pub fn is_file_name(model: &str) -> bool {
 /// What a classifier needs beside its variant.
 pub fn classifier_settings(
     prediction: &PredictionArgs,
-    view: View,
+    view: CropMode,
     smoothing_ms: u64,
     config: ExecutionConfig,
 ) -> classify::Settings {

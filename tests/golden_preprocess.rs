@@ -5,17 +5,17 @@ mod common;
 use std::sync::Arc;
 
 use common::{decoded, frame, json, levels_apart, png, reference};
-use phicam_model::catalog::{Colour, Contract, Crop, Filter, Layout};
-use phicam_pipeline::classify::crop::View;
+use phicam_model::catalog::{Colour, Crop, Filter, InputSpec, Layout};
+use phicam_pipeline::classify::crop::CropMode;
 use phicam_pipeline::classify::preprocess::Preprocess;
 
-fn lite(crop: Crop) -> Contract {
+fn lite(crop: Crop) -> InputSpec {
     let (colour, layout, filter) = (Colour::Rgb, Layout::Nchw, Filter::Bicubic);
-    Contract { colour, layout, crop, filter, mean: [127.0; 3], scale: [128.0; 3] }
+    InputSpec { colour, layout, crop, filter, mean: [127.0; 3], scale: [128.0; 3] }
 }
 
 /// Side, source and expected picture of each case, with its contract.
-fn cases() -> Vec<(u32, String, String, Contract)> {
+fn cases() -> Vec<(u32, String, String, InputSpec)> {
     let cases = json("resize/cases.json");
     let read = |case: &serde_json::Value| {
         let text = |key: &str| case[key].as_str().unwrap().to_string();
@@ -27,11 +27,11 @@ fn cases() -> Vec<(u32, String, String, Contract)> {
 }
 
 /// The largest difference to Pillow over all cases, with the contract changed by `change` and the view `view`.
-fn worst(change: impl Fn(&mut Contract), view: View) -> u8 {
-    let one = |(side, source, expected, mut contract): (u32, String, String, Contract)| {
-        change(&mut contract);
+fn worst(change: impl Fn(&mut InputSpec), view: CropMode) -> u8 {
+    let one = |(side, source, expected, mut input_spec): (u32, String, String, InputSpec)| {
+        change(&mut input_spec);
         let (size, pixels) = png(&reference(&format!("resize/{source}")));
-        let mut preprocess = Preprocess::new(Arc::new(contract), side, view);
+        let mut preprocess = Preprocess::new(Arc::new(input_spec), side, view);
         let mut input = vec![0.0; 3 * (side * side) as usize];
         preprocess.run(&frame(size, &pixels), &mut input).unwrap();
         let (largest, mean) = levels_apart(preprocess.square(), &png(&reference(&format!("resize/{expected}"))).1);
@@ -43,23 +43,23 @@ fn worst(change: impl Fn(&mut Contract), view: View) -> u8 {
 
 #[test]
 fn crop_and_resize_are_pillows_within_one_level_on_every_pixel() {
-    let worst = worst(|_| {}, View::Centre);
+    let worst = worst(|_| {}, CropMode::Centre);
     println!("largest difference to Pillow: {worst} levels");
     assert!(worst <= 1, "{worst} levels");
 }
 
 #[test]
 fn another_filter_another_crop_or_no_crop_would_be_noticed() {
-    assert!(worst(|contract| contract.filter = Filter::Bilinear, View::Centre) > 8, "bilinear");
-    assert!(worst(|contract| contract.crop = Crop::Border(31), View::Centre) > 8, "a crop two pixels larger");
-    assert!(worst(|contract| contract.crop = Crop::Share(0.5), View::Centre) > 8, "another crop");
-    assert!(worst(|_| {}, View::Whole) > 8, "no crop");
+    assert!(worst(|input_spec| input_spec.filter = Filter::Bilinear, CropMode::Centre) > 8, "bilinear");
+    assert!(worst(|input_spec| input_spec.crop = Crop::Border(31), CropMode::Centre) > 8, "a crop two pixels larger");
+    assert!(worst(|input_spec| input_spec.crop = Crop::Share(0.5), CropMode::Centre) > 8, "another crop");
+    assert!(worst(|_| {}, CropMode::Whole) > 8, "no crop");
 }
 
 /// The input made of a picture that is one colour.
-fn input_of(colour: [u8; 3], contract: Contract) -> [f32; 3] {
+fn input_of(colour: [u8; 3], input_spec: InputSpec) -> [f32; 3] {
     let size = phicam_frame::Size::new(50, 40);
-    let mut preprocess = Preprocess::new(Arc::new(contract), 32, View::Centre);
+    let mut preprocess = Preprocess::new(Arc::new(input_spec), 32, CropMode::Centre);
     let mut input = vec![f32::NAN; 3 * 32 * 32];
     preprocess.run(&frame(size, &colour.repeat(50 * 40)), &mut input).unwrap();
     let planes: Vec<f32> = input.chunks(32 * 32).map(|plane| plane[0]).collect();
@@ -78,20 +78,20 @@ fn every_level_is_normalised_exactly_by_127_and_128_and_the_planes_are_red_green
 
 #[test]
 fn a_contract_with_mean_and_deviation_a_channel_and_bgr_is_followed() {
-    let contract = Contract {
+    let input_spec = InputSpec {
         colour: Colour::Bgr,
         mean: [103.5, 116.3, 123.7],
         scale: [57.4, 57.1, 58.4],
         ..lite(Crop::Share(1.0))
     };
     let expected = [(30.0 - 103.5) / 57.4, (20.0 - 116.3) / 57.1, (10.0 - 123.7) / 58.4];
-    assert_eq!(input_of([10, 20, 30], contract), expected);
+    assert_eq!(input_of([10, 20, 30], input_spec), expected);
 }
 
 #[test]
 fn a_view_that_is_not_square_keeps_its_shape_between_bars() {
     let size = phicam_frame::Size::new(64, 32);
-    let mut preprocess = Preprocess::new(Arc::new(lite(Crop::Border(32))), 32, View::Whole);
+    let mut preprocess = Preprocess::new(Arc::new(lite(Crop::Border(32))), 32, CropMode::Whole);
     let mut input = vec![0.0; 3 * 32 * 32];
     preprocess.run(&frame(size, &[200; 64 * 32 * 3]), &mut input).unwrap();
     let rows: Vec<f32> = input[..32 * 32].chunks(32).map(|row| row[16]).collect();

@@ -10,7 +10,7 @@ use common::{apart, best, catalog, json, png, reference, scores};
 use phicam_engine::Engine;
 use phicam_engine_cpu::Tract;
 use phicam_model::catalog::{Layout, Variant};
-use phicam_pipeline::classify::crop::View;
+use phicam_pipeline::classify::crop::CropMode;
 use phicam_pipeline::classify::preprocess::Preprocess;
 use tract_onnx::pb::{AttributeProto, ModelProto, TensorProto};
 use tract_onnx::prelude::Framework;
@@ -18,10 +18,10 @@ use tract_onnx::prelude::Framework;
 /// The model's input, made from levels that were cropped and resized already.
 fn input(variant: &Variant, levels: &[u8]) -> Vec<f32> {
     let square = phicam_frame::Size::new(variant.side, variant.side);
-    let mut contract = (*variant.input).clone();
-    contract.crop = phicam_model::catalog::Crop::Share(1.0);
+    let mut input_spec = (*variant.input).clone();
+    input_spec.crop = phicam_model::catalog::Crop::Share(1.0);
     let mut input = vec![0.0; levels.len()];
-    let mut preprocess = Preprocess::new(Arc::new(contract), variant.side, View::Centre);
+    let mut preprocess = Preprocess::new(Arc::new(input_spec), variant.side, CropMode::Centre);
     preprocess.run(&common::frame(square, levels), &mut input).unwrap();
     assert_eq!(preprocess.square(), levels, "same size: nothing to resize");
     input
@@ -144,29 +144,29 @@ fn wrong_mean_and_scale_or_bgr_or_a_wrong_crop_would_be_noticed() {
     let (variant, _, _, expected) = dog_on_lite0();
     let onnx = variant.network.read().unwrap();
     let (size, pixels) = common::decoded(&common::sample("dog.jpg"));
-    let apart_with = |change: &dyn Fn(&mut phicam_model::catalog::Contract), view: View| {
-        let mut contract = (*variant.input).clone();
-        change(&mut contract);
+    let apart_with = |change: &dyn Fn(&mut phicam_model::catalog::InputSpec), view: CropMode| {
+        let mut input_spec = (*variant.input).clone();
+        change(&mut input_spec);
         let mut input = vec![0.0; 3 * 224 * 224];
-        Preprocess::new(Arc::new(contract), 224, view).run(&common::frame(size, &pixels), &mut input).unwrap();
+        Preprocess::new(Arc::new(input_spec), 224, view).run(&common::frame(size, &pixels), &mut input).unwrap();
         apart(&run(&variant, &onnx, &input, 2), &expected)
     };
     // From the JPEG on, decoders differ by a level here and there: 0.2 leaves room for that.
-    let right = apart_with(&|_| {}, View::Centre);
+    let right = apart_with(&|_| {}, CropMode::Centre);
     println!("from the JPEG on: {right:.3} from Pillow and numpy");
     assert!(right < 0.2, "{right}");
     use phicam_model::catalog::{Colour, Crop, Filter};
-    type Change<'a> = &'a dyn Fn(&mut phicam_model::catalog::Contract);
-    let imagenet: Change = &|contract| {
-        contract.mean = [123.675, 116.28, 103.53];
-        contract.scale = [58.395, 57.12, 57.375];
+    type Change<'a> = &'a dyn Fn(&mut phicam_model::catalog::InputSpec);
+    let imagenet: Change = &|input_spec| {
+        input_spec.mean = [123.675, 116.28, 103.53];
+        input_spec.scale = [58.395, 57.12, 57.375];
     };
-    let broken: [(&str, Change, View); 5] = [
-        ("ImageNet mean and deviation", imagenet, View::Centre),
-        ("BGR", &|contract| contract.colour = Colour::Bgr, View::Centre),
-        ("no crop", &|contract| contract.crop = Crop::Share(1.0), View::Centre),
-        ("bars instead of a crop", &|_| {}, View::Whole),
-        ("bilinear", &|contract| contract.filter = Filter::Bilinear, View::Centre),
+    let broken: [(&str, Change, CropMode); 5] = [
+        ("ImageNet mean and deviation", imagenet, CropMode::Centre),
+        ("BGR", &|input_spec| input_spec.colour = Colour::Bgr, CropMode::Centre),
+        ("no crop", &|input_spec| input_spec.crop = Crop::Share(1.0), CropMode::Centre),
+        ("bars instead of a crop", &|_| {}, CropMode::Whole),
+        ("bilinear", &|input_spec| input_spec.filter = Filter::Bilinear, CropMode::Centre),
     ];
     for (what, change, view) in broken {
         let apart = apart_with(change, view);

@@ -33,7 +33,10 @@ fn an_engine_that_fails_ends_the_line_with_its_reason() {
     let line = Line::new(&stop);
     let ended =
         line.run(&mut watched(fast_camera()), classifier("lite0@96", Duration::ZERO, 3), &mut [], None, &mut |_| {});
-    assert!(matches!(&ended, Err(LineError::Answer(error)) if error.to_string().contains("on purpose")), "{ended:?}");
+    assert!(
+        matches!(&ended, Err(LineError::Classification(error)) if error.to_string().contains("on purpose")),
+        "{ended:?}"
+    );
     assert_eq!(line.counts().answers, 3);
 }
 
@@ -51,7 +54,7 @@ fn where_an_engine_fails_the_next_goes_on_announced_and_counted() {
     });
     assert_eq!(models, [["lite0@96"; 3].as_slice(), &["lite0@128"; 5]].concat());
     assert_eq!(line.counts().engines_lost, 1);
-    assert!(matches!(&ended, Err(LineError::Answer(_))), "the second has none behind it: {ended:?}");
+    assert!(matches!(&ended, Err(LineError::Classification(_))), "the second has none behind it: {ended:?}");
 }
 
 /// A camera that ends, gives nothing for ever, or breaks.

@@ -5,7 +5,7 @@ mod common;
 use common::{catalog, decoded, frame, json, root, sample};
 use phicam_engine::ExecutionConfig;
 use phicam_pipeline::classify::Settings;
-use phicam_pipeline::classify::crop::View;
+use phicam_pipeline::classify::crop::CropMode;
 use phicam_pipeline::classify::postprocess;
 
 /// File and right classes of each sample.
@@ -22,7 +22,7 @@ fn expected() -> Vec<(String, Vec<u32>)> {
 
 fn alone() -> Settings {
     let prediction = postprocess::Settings { smoothing: std::time::Duration::ZERO, ..postprocess::Settings::default() };
-    Settings { view: View::Centre, prediction, config: ExecutionConfig::tract(2), keeps_packed: false }
+    Settings { view: CropMode::Centre, prediction, config: ExecutionConfig::tract(2), keeps_packed: false }
 }
 
 #[test]
@@ -83,7 +83,7 @@ fn the_view_decides_what_is_seen() {
     let mut classifier = phicam::engines::open_classifier(variant, &right_half).unwrap();
     let answer = classifier.answer(&frame(size, &pixels)).unwrap();
     assert_eq!(answer.seen.left, size.width / 2);
-    let mut whole = phicam::engines::open_classifier(variant, &Settings { view: View::Whole, ..alone() }).unwrap();
+    let mut whole = phicam::engines::open_classifier(variant, &Settings { view: CropMode::Whole, ..alone() }).unwrap();
     let answer = whole.answer(&frame(size, &pixels)).unwrap();
     assert_eq!((answer.seen.width, answer.seen.height), (size.width, size.height));
     assert_eq!(answer.model.labels.of(answer.predictions.best()[0].class), "German shepherd");

@@ -15,7 +15,7 @@ use crate::cli::ClassifyArgs;
 use crate::session::{Setup, board, classifier_settings, make_folder};
 use phicam_frame::FramePool;
 use phicam_pipeline::answer_json::predictions;
-use phicam_pipeline::classify::{Answer, Classifier};
+use phicam_pipeline::classify::{Classification, Classifier};
 
 /// Answers for each file in the order given; one that fails does not keep the others from an answer.
 pub fn classify(args: ClassifyArgs, out: &mut dyn Write) -> anyhow::Result<ExitCode> {
@@ -56,7 +56,7 @@ pub fn classify(args: ClassifyArgs, out: &mut dyn Write) -> anyhow::Result<ExitC
     Ok(ExitCode::SUCCESS)
 }
 
-fn tell(answer: &Answer, file: &Path, as_json: bool, out: &mut dyn Write) -> anyhow::Result<()> {
+fn tell(answer: &Classification, file: &Path, as_json: bool, out: &mut dyn Write) -> anyhow::Result<()> {
     let model = &answer.model;
     if as_json {
         let file = file.display().to_string();

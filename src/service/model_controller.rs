@@ -249,7 +249,7 @@ pub(super) mod tests {
     use std::time::Duration;
 
     use super::*;
-    use phicam_pipeline::classify::crop::View;
+    use phicam_pipeline::classify::crop::CropMode;
     use phicam_pipeline::classify::postprocess;
     use phicam_test_fixtures::{ms, picked};
 
@@ -257,7 +257,7 @@ pub(super) mod tests {
 
     pub fn settings(pick: &Pick) -> classify::Settings {
         let prediction = postprocess::Settings { top: 5, unsure_below: 0.1, smoothing: Duration::ZERO };
-        classify::Settings { view: View::Centre, prediction, config: pick.config, keeps_packed: false }
+        classify::Settings { view: CropMode::Centre, prediction, config: pick.config, keeps_packed: false }
     }
 
     /// Seconds at which what is known is measured again, where nobody else takes time.

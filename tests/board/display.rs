@@ -1,7 +1,7 @@
 //! The program draws on the board's screen: what it would write into a file, pixel by pixel.
 
 use super::common::board::Board;
-use super::common::board::qmp::Picture;
+use super::common::board::qmp::Screenshot;
 use super::common::sample;
 use super::program::install;
 
@@ -79,7 +79,7 @@ impl Showing<'_> {
 
     /// The same for another screen, by what is `seen` there.
     #[track_caller]
-    pub fn is_in(&self, mut seen: impl FnMut() -> Option<Picture>) {
+    pub fn is_in(&self, mut seen: impl FnMut() -> Option<Screenshot>) {
         let mut told = String::new();
         self.board.until("picture of the program on the screen", || {
             let difference = differs(&seen()?, &self.png()?);
@@ -93,7 +93,7 @@ impl Showing<'_> {
 }
 
 /// Where two pictures differ by more than one line of small text; nothing where they do not.
-fn differs(screen: &Picture, expected: &image::RgbImage) -> String {
+fn differs(screen: &Screenshot, expected: &image::RgbImage) -> String {
     let (width, height) = expected.dimensions();
     if (screen.width as u32, screen.height as u32) != (width, height) {
         return format!("{}×{} for {width}×{height}", screen.width, screen.height);
@@ -109,13 +109,13 @@ fn differs(screen: &Picture, expected: &image::RgbImage) -> String {
 }
 
 /// The console as it stands, without a cursor that blinks.
-fn console(board: &Board) -> Picture {
+fn console(board: &Board) -> Screenshot {
     board.ssh("printf '\\033[2J\\033[Hthe console\\033[?25l' > /dev/tty1; sleep 2");
     board.screendump()
 }
 
 #[track_caller]
-fn shows_again(board: &Board, console: &Picture) {
+fn shows_again(board: &Board, console: &Screenshot) {
     board.until("console as it was", || (board.screendump().pixels == console.pixels).then_some(()));
 }
 

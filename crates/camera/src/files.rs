@@ -25,7 +25,7 @@ pub struct Pace {
 
 /// See the module.
 pub struct Files {
-    pictures: Vec<Picture>,
+    pictures: Vec<ImageFile>,
     pace: Pace,
     next: usize,
     sequence: u64,
@@ -37,7 +37,7 @@ pub struct Files {
     pool: FramePool,
 }
 
-struct Picture {
+struct ImageFile {
     path: PathBuf,
     name: Arc<str>,
     /// Which film it belongs to, if any.
@@ -68,12 +68,12 @@ impl Files {
                 .map_err(bad)?
                 .filter_map(|found| found.map_err(|error| warn!("passed over a file: {error}")).ok())
                 .filter(|path| path.is_file())
-                .map(Picture::new)
+                .map(ImageFile::new)
                 .collect()
         } else if folder.exists() {
-            vec![Picture::new(folder.into())]
+            vec![ImageFile::new(folder.into())]
         } else {
-            what.split(',').map(|path| Picture::new(path.trim().into())).collect()
+            what.split(',').map(|path| ImageFile::new(path.trim().into())).collect()
         };
         let missing = pictures.iter().find(|picture| !picture.path.exists());
         if pictures.is_empty() || missing.is_some() {
@@ -87,26 +87,26 @@ impl Files {
     }
 }
 
-impl Picture {
-    fn new(path: PathBuf) -> Picture {
+impl ImageFile {
+    fn new(path: PathBuf) -> ImageFile {
         let name = path.file_name().unwrap_or_default().to_string_lossy().into();
-        Picture { path, name, film: None }
+        ImageFile { path, name, film: None }
     }
 
-    fn into_film(self, film: usize, name: &str) -> Picture {
-        Picture { name: format!("{name}/{}", self.name).into(), film: Some(film), ..self }
+    fn into_film(self, film: usize, name: &str) -> ImageFile {
+        ImageFile { name: format!("{name}/{}", self.name).into(), film: Some(film), ..self }
     }
 }
 
 /// The pictures of a folder, and the folders in it, both by name.
-fn list(folder: &Path) -> Result<(Vec<Picture>, Vec<PathBuf>), CameraError> {
+fn list(folder: &Path) -> Result<(Vec<ImageFile>, Vec<PathBuf>), CameraError> {
     let unreadable = |cause| CameraError::Unreadable { path: folder.into(), cause };
     let entries = fs::read_dir(folder).map_err(unreadable)?;
     let mut paths: Vec<PathBuf> =
         entries.map(|entry| entry.map(|e| e.path())).collect::<Result<_, _>>().map_err(unreadable)?;
     paths.sort();
     let (folders, files): (Vec<_>, Vec<_>) = paths.into_iter().partition(|path| path.is_dir());
-    Ok((files.into_iter().filter(|path| is_picture(path)).map(Picture::new).collect(), folders))
+    Ok((files.into_iter().filter(|path| is_picture(path)).map(ImageFile::new).collect(), folders))
 }
 
 /// Whether its name ends as a picture's does.

@@ -32,7 +32,7 @@ pub use probe::{Presence, presence};
 pub use settings::{CsiSettings, Settings, Source};
 
 use frame_reader::{Ending, Reader, Shared};
-use output_parser::{CAPS_NAME, COUNTER_NAME, FORMATS, Picture, Said};
+use output_parser::{CAPS_NAME, COUNTER_NAME, FORMATS, RawFrame, Said};
 use process::Running;
 
 /// A camera that gives nothing for so long, or for ten frames if that is longer, has stalled.
@@ -196,8 +196,8 @@ fn in_a_shell(arguments: &[String]) -> String {
     arguments.iter().map(quote).collect::<Vec<_>>().join(" ")
 }
 
-fn in_words(picture: &Picture) -> String {
-    let Picture { layout, interval, .. } = picture;
+fn in_words(picture: &RawFrame) -> String {
+    let RawFrame { layout, interval, .. } = picture;
     let rate = interval.map_or(String::new(), |interval| format!(" at {:.4} fps", 1.0 / interval.as_secs_f64()));
     let rate = rate.replace(".0000 fps", " fps");
     format!("{} {}{rate}", layout.size, layout.format)

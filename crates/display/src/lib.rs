@@ -7,7 +7,7 @@ use log::info;
 
 use phicam_frame::Rect;
 use phicam_frame::Size;
-use phicam_frame::canvas::Picture;
+use phicam_frame::canvas::Canvas;
 
 mod drm;
 mod error;
@@ -27,7 +27,7 @@ pub use terminal::{LogLines, Terminal};
 /// What is to be shown.
 #[derive(Clone, Copy)]
 pub struct Shown<'a> {
-    pub picture: &'a Picture,
+    pub picture: &'a Canvas,
     /// Where it differs from the one before that this display was given; all of it at first, and after one that the
     /// display did not take.
     pub damage: &'a [Rect],
@@ -44,7 +44,7 @@ pub struct Shown<'a> {
 /// The newest frame in a picture of its own, for the display to scale over the other.
 #[derive(Clone, Copy)]
 pub struct Layer<'a> {
-    pub picture: &'a Picture,
+    pub picture: &'a Canvas,
     /// What it is to cover, all of it. The other picture has nothing there.
     pub area: Rect,
     /// Whether it differs from the one before that this display was given.

@@ -2,7 +2,7 @@
 
 use super::mmap::Bits;
 use phicam_frame::Rect;
-use phicam_frame::canvas::Picture;
+use phicam_frame::canvas::Canvas;
 
 /// One pixel in the memory of a screen.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -77,7 +77,7 @@ impl Packing {
 
     /// Writes `areas` of `picture` into a screen's `memory`, which begins with its first row and has `stride` bytes from
     /// each to the next. What has no place there is left out.
-    pub fn copy(&self, picture: &Picture, areas: &[Rect], memory: &mut [u8], stride: usize) {
+    pub fn copy(&self, picture: &Canvas, areas: &[Rect], memory: &mut [u8], stride: usize) {
         let room = stride / self.bytes;
         for &Rect { left, top, width, height } in areas {
             let width = width.min((room as u32).saturating_sub(left));
@@ -137,7 +137,7 @@ mod tests {
 
     #[test]
     fn only_the_areas_are_written_and_padding_is_left_alone() {
-        let mut picture = Picture::new(Size::new(4, 3));
+        let mut picture = Canvas::new(Size::new(4, 3));
         (0..3).for_each(|y| picture.row_mut(0, y, 4).fill(0xffffff));
         let stride = 12; // two pixels more than the picture has
         let mut memory = vec![7; stride * 3];
@@ -149,7 +149,7 @@ mod tests {
 
     #[test]
     fn memory_that_is_too_short_is_not_written_beyond() {
-        let mut picture = Picture::new(Size::new(4, 3));
+        let mut picture = Canvas::new(Size::new(4, 3));
         (0..3).for_each(|y| picture.row_mut(0, y, 4).fill(0xffffff));
         let mut memory = vec![0; 20];
         Packing::XRGB8888.copy(&picture, &[picture.area()], &mut memory, 8);

@@ -8,7 +8,7 @@ use image::{ExtendedColorType, ImageEncoder};
 
 use super::{Display, DisplayError, Shown};
 use phicam_frame::Size;
-use phicam_frame::canvas::Picture;
+use phicam_frame::canvas::Canvas;
 use phicam_platform::paths::replace_file;
 
 /// A file is not written oftener than this: it would wear out an SD card, and nobody could look.
@@ -20,7 +20,7 @@ pub struct Png {
     size: Size,
     written: u64,
     last: Option<Instant>,
-    waiting: Option<Picture>,
+    waiting: Option<Canvas>,
     rgb: Vec<u8>,
     file: Vec<u8>,
 }
@@ -44,7 +44,7 @@ impl Png {
         self.path.to_string_lossy().contains("{frame}")
     }
 
-    fn write(&mut self, picture: &Picture) -> Result<(), DisplayError> {
+    fn write(&mut self, picture: &Canvas) -> Result<(), DisplayError> {
         self.last = Some(Instant::now());
         let count = format!("{:04}", self.written + 1);
         let path = PathBuf::from(self.path.to_string_lossy().replace("{frame}", &count));
@@ -105,7 +105,7 @@ mod tests {
     use super::*;
 
     fn show(display: &mut Png, new_answer: bool) {
-        let picture = Picture::new(display.size());
+        let picture = Canvas::new(display.size());
         display
             .show(&Shown { picture: &picture, damage: &[], layer: None, caption: "", new_answer, new_fault: false })
             .unwrap();
@@ -119,7 +119,7 @@ mod tests {
         show(&mut display, false);
         assert!(!path.exists(), "without an answer there is nothing to keep");
         show(&mut display, true);
-        let mut last = Picture::new(display.size());
+        let mut last = Canvas::new(display.size());
         last.blend(0, 0, embedded_graphics::pixelcolor::Rgb888::new(255, 0, 0), 255);
         display
             .show(&Shown { picture: &last, damage: &[], layer: None, caption: "", new_answer: true, new_fault: false })

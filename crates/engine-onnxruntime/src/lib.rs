@@ -24,7 +24,7 @@ use crate::engine_cache::Prepared;
 use crate::execution_provider::{plain, providers, remedy};
 use crate::library::Loaded;
 use crate::model_rewrite::Model;
-use crate::pinned_input::Picture;
+use crate::pinned_input::PinnedInput;
 use phicam_engine::{Engine, EngineError, EngineKind, ExecutionConfig, Precision};
 use phicam_model::catalog::Variant;
 use phicam_model::onnx::stream_reader::decode;
@@ -37,7 +37,7 @@ pub struct OnnxRuntime {
     config: ExecutionConfig,
     library: &'static Loaded,
     binding: IoBinding,
-    input: Picture,
+    input: PinnedInput,
     input_name: String,
     session: Session,
     scores: Vec<f32>,
@@ -117,7 +117,7 @@ impl OnnxRuntime {
         let output = output.name().to_string();
         let side = variant.side as usize;
         let for_gpu = config.engine != EngineKind::OnnxRuntime;
-        let input = Picture::new(&session, &model.input, 3 * side * side, for_gpu).map_err(refused)?;
+        let input = PinnedInput::new(&session, &model.input, 3 * side * side, for_gpu).map_err(refused)?;
         let mut binding = session.create_binding().map_err(refused)?;
         binding.bind_input(&model.input, input.tensor()).map_err(refused)?;
         let memory = MemoryInfo::new(AllocationDevice::CPU, 0, AllocatorType::Device, MemoryType::CPUOutput);

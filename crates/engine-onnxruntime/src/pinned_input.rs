@@ -7,15 +7,15 @@ use ort::session::Session;
 use ort::value::Tensor;
 
 /// Input of a session: one picture in single precision.
-pub struct Picture {
+pub struct PinnedInput {
     tensor: Tensor<f32>,
     /// How many there are.
     length: usize,
 }
 
-impl Picture {
+impl PinnedInput {
     /// Memory for the `length` values of the input `name`, all zero; for a GPU to read, or for the processor alone.
-    pub fn new(session: &Session, name: &str, length: usize, for_gpu: bool) -> ort::Result<Picture> {
+    pub fn new(session: &Session, name: &str, length: usize, for_gpu: bool) -> ort::Result<PinnedInput> {
         let input = session.inputs().iter().find(|input| input.name() == name);
         let shape = input.and_then(|input| input.dtype().tensor_shape());
         let shape: Vec<i64> = shape.map(|shape| shape.iter().copied().collect()).unwrap_or_default();
@@ -37,7 +37,7 @@ impl Picture {
         // SAFETY: the allocator gave memory for the shape's product, which is `length`, of f32, and the processor may write it:
         // it is its own, or CUDA's pinned memory, which both reach. Nothing else has it yet.
         unsafe { start.write_bytes(0, length) };
-        Ok(Picture { tensor, length })
+        Ok(PinnedInput { tensor, length })
     }
 
     pub fn tensor(&self) -> &Tensor<f32> {

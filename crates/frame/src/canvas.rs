@@ -11,15 +11,15 @@ use crate::Size;
 
 /// A picture of 32-bit pixels, 0x00RRGGBB, rows from the top without gaps: the layout of Linux's XRGB8888.
 #[derive(Clone)]
-pub struct Picture {
+pub struct Canvas {
     size: Size,
     pixels: Vec<u32>,
 }
 
-impl Picture {
+impl Canvas {
     /// A black one.
-    pub fn new(size: Size) -> Picture {
-        Picture { size, pixels: vec![0; size.width as usize * size.height as usize] }
+    pub fn new(size: Size) -> Canvas {
+        Canvas { size, pixels: vec![0; size.width as usize * size.height as usize] }
     }
 
     pub fn size(&self) -> Size {
@@ -99,13 +99,13 @@ fn mix(under: u32, over: u32, coverage: u32) -> u32 {
     channel(16) | channel(8) | channel(0)
 }
 
-impl OriginDimensions for Picture {
+impl OriginDimensions for Canvas {
     fn size(&self) -> embedded_graphics::geometry::Size {
         embedded_graphics::geometry::Size::new(self.size.width, self.size.height)
     }
 }
 
-impl DrawTarget for Picture {
+impl DrawTarget for Canvas {
     type Color = Rgb888;
     type Error = std::convert::Infallible;
 
@@ -132,7 +132,7 @@ mod tests {
 
     #[test]
     fn drawing_outside_is_cut_off() {
-        let mut picture = Picture::new(Size::new(4, 3));
+        let mut picture = Canvas::new(Size::new(4, 3));
         picture.fill_solid(&Rectangle::new(Point::new(-5, 1), Extent::new(7, 50)), Rgb888::RED).unwrap();
         picture.blend(-1, 0, Rgb888::WHITE, 255);
         picture.blend(4, 0, Rgb888::WHITE, 255);
@@ -142,7 +142,7 @@ mod tests {
 
     #[test]
     fn half_coverage_mixes_half_and_half() {
-        let mut picture = Picture::new(Size::new(1, 1));
+        let mut picture = Canvas::new(Size::new(1, 1));
         picture.blend(0, 0, Rgb888::new(200, 100, 50), 128);
         let mut rgb = Vec::new();
         picture.to_rgb(&mut rgb);

@@ -16,7 +16,7 @@ mod tests;
 pub mod user_models;
 mod variant;
 mod verified_file;
-pub use input_spec::{Colour, Contract, Crop, Filter, Layout};
+pub use input_spec::{Colour, Crop, Filter, InputSpec, Layout};
 use schema::CatalogFile;
 pub use schema::{NetworkEntry, VariantEntry};
 pub use variant::{MOST_MILLION_MACS, SIDES};
@@ -102,7 +102,7 @@ pub struct Variant {
     /// Its weights.
     pub network: Arc<Network>,
     /// What its pictures must be made like.
-    pub input: Arc<Contract>,
+    pub input: Arc<InputSpec>,
     /// Pixels along each side of the model's square input.
     pub side: u32,
     /// Steps of compound scaling from the base network, by d·w²·r²; negative below it. Not known outside the family.
@@ -151,9 +151,9 @@ impl Catalog {
 
     fn assemble(file: CatalogFile, folder: &Path) -> Result<Catalog, String> {
         let inputs: BTreeMap<_, _> =
-            file.input.into_iter().map(|(name, contract)| (name, Arc::new(contract))).collect();
-        for (name, contract) in &inputs {
-            contract.check().map_err(|message| format!("input `{name}`: {message}"))?;
+            file.input.into_iter().map(|(name, input_spec)| (name, Arc::new(input_spec))).collect();
+        for (name, input_spec) in &inputs {
+            input_spec.check().map_err(|message| format!("input `{name}`: {message}"))?;
         }
         let networks = file.network.into_iter().map(|(name, entry)| {
             let network = assemble_network(&name, entry, folder)?;

@@ -2,10 +2,10 @@
 
 use serde_json::{Value, json};
 
-use crate::classify::Answer;
+use crate::classify::Classification;
 
 /// `[{"index": 235, "label": "German shepherd", "probability": 0.87}, …]`, best first.
-pub fn predictions(answer: &Answer) -> Value {
+pub fn predictions(answer: &Classification) -> Value {
     let one = |prediction: &crate::classify::postprocess::Prediction| {
         let label = answer.model.labels.of(prediction.class);
         json!({ "index": prediction.class, "label": label, "probability": prediction.probability })
@@ -14,7 +14,7 @@ pub fn predictions(answer: &Answer) -> Value {
 }
 
 /// One line of `run --json`.
-pub fn answer(answer: &Answer, age_ms: f64, dropped: u64) -> Value {
+pub fn answer(answer: &Classification, age_ms: f64, dropped: u64) -> Value {
     let model = &answer.model;
     json!({
         "frame": answer.frame,

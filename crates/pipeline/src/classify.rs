@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::Instant;
 
-use crop::View;
+use crop::CropMode;
 use phicam_engine::{Engine, EngineError, ExecutionConfig};
 use phicam_frame::Rect;
 use phicam_frame::{Frame, Size};
@@ -18,7 +18,7 @@ pub mod preprocess;
 
 /// A variant that could not be made ready.
 #[derive(Debug, thiserror::Error)]
-pub enum ReadyError {
+pub enum LoadError {
     #[error(transparent)]
     Catalog(#[from] CatalogError),
     #[error(transparent)]
@@ -29,7 +29,7 @@ pub enum ReadyError {
 
 /// A frame that got no answer.
 #[derive(Debug, thiserror::Error)]
-pub enum AnswerError {
+pub enum ClassifyError {
     #[error(transparent)]
     Preprocess(#[from] PreprocessError),
     #[error(transparent)]
@@ -39,7 +39,7 @@ pub enum AnswerError {
 /// What is needed beside the variant itself.
 #[derive(Clone, Copy, Debug)]
 pub struct Settings {
-    pub view: View,
+    pub view: CropMode,
     pub prediction: postprocess::Settings,
     /// What runs it, and how.
     pub config: ExecutionConfig,
@@ -49,7 +49,7 @@ pub struct Settings {
 
 /// What a variant said of a frame.
 #[derive(Clone, Debug)]
-pub struct Answer {
+pub struct Classification {
     /// The frame's sequence number.
     pub frame: u64,
     /// The file that the frame came from, where it came from one.
@@ -71,7 +71,7 @@ pub struct Answer {
 /// Milliseconds that an answer took, by stage.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Times {
-    /// View, crop, resize, normalise.
+    /// CropMode, crop, resize, normalise.
     pub preprocess_ms: f64,
     /// The engine.
     pub infer_ms: f64,
@@ -127,7 +127,7 @@ impl Classifier {
     }
 
     /// Says what is on `frame`.
-    pub fn answer(&mut self, frame: &Frame) -> Result<Answer, AnswerError> {
+    pub fn answer(&mut self, frame: &Frame) -> Result<Classification, ClassifyError> {
         let start = Instant::now();
         let seen = self.preprocess.run(frame, self.engine.input())?;
         let preprocessed = Instant::now();
@@ -140,7 +140,7 @@ impl Classifier {
             infer_ms: ms(preprocessed, inferred),
             postprocess_ms: ms(inferred, Instant::now()),
         };
-        Ok(Answer {
+        Ok(Classification {
             frame: frame.sequence,
             source: frame.source.clone(),
             captured: frame.captured,

@@ -4,11 +4,11 @@ use std::fmt::Write;
 use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
-use crate::classify::Answer;
+use crate::classify::Classification;
 use crate::overlay::{Fault, Faults, Layer, Overlay, Scene, Stale};
 use phicam_display::Shown;
 use phicam_frame::Rect;
-use phicam_frame::canvas::Picture;
+use phicam_frame::canvas::Canvas;
 use phicam_frame::{Frame, FramePool, Size};
 
 mod staleness;
@@ -21,7 +21,7 @@ const NOTICE: Duration = Duration::from_secs(4);
 #[derive(Clone, Default)]
 pub struct Seen {
     frame: Option<Frame>,
-    answer: Option<Answer>,
+    answer: Option<Classification>,
     notice: Option<(Instant, std::sync::Arc<str>)>,
     faults: Faults,
     /// Where the frame is older than it should be.
@@ -72,7 +72,7 @@ impl Screen {
     }
 
     /// Shows `answer` from now on.
-    pub fn set_answer(&self, answer: Answer) {
+    pub fn set_answer(&self, answer: Classification) {
         self.change(|seen| {
             seen.answer = Some(answer);
             seen.new_answer = true;
@@ -146,7 +146,7 @@ impl Screen {
 /// Draws what is to be seen, for one display.
 pub struct Drawing {
     overlay: Overlay,
-    picture: Picture,
+    picture: Canvas,
     layer: Layer,
     damage: Vec<Rect>,
     /// Whether the display took what was drawn last.
@@ -156,7 +156,7 @@ pub struct Drawing {
 
 impl Default for Drawing {
     fn default() -> Drawing {
-        let (overlay, picture, layer) = (Overlay::default(), Picture::new(Size::new(0, 0)), Layer::default());
+        let (overlay, picture, layer) = (Overlay::default(), Canvas::new(Size::new(0, 0)), Layer::default());
         Drawing { overlay, picture, layer, damage: Vec::new(), taken: true, caption: String::new() }
     }
 }
@@ -166,7 +166,7 @@ impl Drawing {
     /// a size for it, as [`phicam_display::Display::layer`] does.
     pub fn draw(&mut self, seen: &Seen, size: Size, mut give: impl FnMut(Rect) -> Option<Size>) -> Shown<'_> {
         if self.picture.size() != size {
-            self.picture = Picture::new(size);
+            self.picture = Canvas::new(size);
         }
         let notice = seen.notice.as_ref().map(|(_, text)| &**text);
         let Seen { frame, answer, faults, stale, .. } = seen;
@@ -195,7 +195,7 @@ impl Drawing {
 }
 
 /// `dog.jpg: German shepherd 87 %, malinois 5 % · lite2@320 φ 1.66, 71.0 ms`
-fn caption(caption: &mut String, answer: &Answer) {
+fn caption(caption: &mut String, answer: &Classification) {
     let model = &answer.model;
     if let Some(source) = &answer.source {
         let _ = write!(caption, "{source}: "); // writing into a string cannot fail, here and below

@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 
 use log::{info, warn};
 
-use crate::classify::{Answer, AnswerError, Classifier, Model};
+use crate::classify::{Classification, Classifier, ClassifyError, Model};
 use crate::display_state::Screen;
 use crate::overlay::Fault;
 use phicam_camera::reconnect::{Event, Watch};
@@ -38,7 +38,7 @@ pub enum LineError {
     #[error(transparent)]
     Camera(#[from] CameraError),
     #[error(transparent)]
-    Answer(#[from] AnswerError),
+    Classification(#[from] ClassifyError),
 }
 
 /// Finds another engine for a model whose own has failed.
@@ -66,7 +66,7 @@ pub struct Line<'a> {
 
 /// What is told of each answer, besides the answer.
 pub struct Told<'a> {
-    pub answer: &'a Answer,
+    pub answer: &'a Classification,
     /// Since the frame was captured.
     pub age_ms: f64,
     /// Frames dropped so far.
@@ -204,7 +204,7 @@ impl<'a> Line<'a> {
     }
 
     /// What answers instead of an engine that failed, counted and announced.
-    fn rescued(&self, failed: &Model, error: &AnswerError) -> Option<Classifier> {
+    fn rescued(&self, failed: &Model, error: &ClassifyError) -> Option<Classifier> {
         let rescued = self.rescue.as_ref().and_then(|rescue| rescue(failed))?;
         self.counts().engines_lost += 1;
         let (engine, next) = (failed.config.engine, rescued.model().config.engine);
@@ -238,7 +238,7 @@ impl<'a> Line<'a> {
             let waited = frame.captured.elapsed();
             let answer = match classifier.answer(&frame) {
                 Ok(answer) => answer,
-                Err(AnswerError::Preprocess(error)) => {
+                Err(ClassifyError::Preprocess(error)) => {
                     self.skip(format!("skipped a frame: {error}"));
                     continue;
                 }

@@ -38,7 +38,7 @@ pub struct Counts {
     pub not_shown: u64,
     /// From capture (for files: decoded) until the frame was taken.
     pub wait: Stage,
-    /// View, crop, resize, normalise.
+    /// CropMode, crop, resize, normalise.
     pub preprocess: Stage,
     /// The engine.
     pub infer: Stage,

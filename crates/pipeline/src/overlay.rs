@@ -7,7 +7,7 @@ use embedded_graphics::prelude::*;
 use embedded_graphics::primitives::Rectangle;
 
 use phicam_frame::Rect;
-use phicam_frame::canvas::Picture;
+use phicam_frame::canvas::Canvas;
 use phicam_frame::decode::Unpack;
 use phicam_frame::{Frame, Size};
 
@@ -51,13 +51,13 @@ pub struct Overlay {
 
 impl Overlay {
     /// Draws all of `scene` over whatever `picture` showed.
-    pub fn draw(&mut self, picture: &mut Picture, scene: &Scene) {
+    pub fn draw(&mut self, picture: &mut Canvas, scene: &Scene) {
         self.size = None;
         self.redraw(picture, scene, &mut Vec::new());
     }
 
     /// Draws what `scene` has changed since it was last drawn, on the same picture, and puts where that is into `damage`.
-    pub fn redraw(&mut self, picture: &mut Picture, scene: &Scene, damage: &mut Vec<Rect>) {
+    pub fn redraw(&mut self, picture: &mut Canvas, scene: &Scene, damage: &mut Vec<Rect>) {
         self.redraw_layered(picture, &mut Layer::default(), scene, damage, &mut |_| None);
     }
 
@@ -65,7 +65,7 @@ impl Overlay {
     /// area that it is to cover. Nothing of it is drawn into the picture, and nothing damaged there.
     pub fn redraw_layered(
         &mut self,
-        picture: &mut Picture,
+        picture: &mut Canvas,
         layer: &mut Layer,
         scene: &Scene,
         damage: &mut Vec<Rect>,
@@ -125,7 +125,7 @@ impl Overlay {
         }
         (layer.area, layer.is_new) = (Some(*area), true);
         if layer.picture.size() != *size {
-            layer.picture = Picture::new(*size);
+            layer.picture = Canvas::new(*size);
         }
         if let (Content::Frame { seen, dim, words, capital, .. }, Some(frame)) = (content, frame) {
             // The hardware scales it all, also what is written on it.
@@ -138,7 +138,7 @@ impl Overlay {
         }
     }
 
-    fn draw_cell(&mut self, picture: &mut Picture, place: usize, frame: Option<&Frame>) {
+    fn draw_cell(&mut self, picture: &mut Canvas, place: usize, frame: Option<&Frame>) {
         let cell = &self.next.cells[place];
         let area = cell.area;
         match cell.content {
@@ -163,7 +163,7 @@ impl Overlay {
     }
 }
 
-fn fill(picture: &mut Picture, area: Rect, colour: Rgb888) {
+fn fill(picture: &mut Canvas, area: Rect, colour: Rgb888) {
     let Ok(()) = picture.fill_solid(&rectangle(area), colour);
 }
 

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use phicam_engine::ExecutionConfig;
 use phicam_engine::latency::Percentiles;
-use phicam_model::catalog::{Colour, Contract, Crop, Filter, Layout, Network, Variant};
+use phicam_model::catalog::{Colour, Crop, Filter, InputSpec, Layout, Network, Variant};
 use phicam_model::efficientnet::compound_scaling::phi_of_macs;
 use phicam_model::efficientnet::{Family, Scaled};
 use phicam_policy::budget::Budget;
@@ -24,7 +24,7 @@ pub fn variant(network: &str, side: u32, million_macs: f64, top1_percent: f64) -
         licence: "Apache-2.0".into(),
         source: "test".into(),
     };
-    let input = Contract {
+    let input = InputSpec {
         colour: Colour::Rgb,
         layout: Layout::Nchw,
         crop: Crop::Border(32),

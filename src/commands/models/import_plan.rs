@@ -12,7 +12,7 @@ use crate::profiler::child_bench::measure;
 use phicam_engine::ExecutionConfig;
 use phicam_model::catalog::user_models;
 use phicam_model::catalog::user_models::{Addition, Lock};
-use phicam_model::catalog::{Catalog, Colour, Contract, Crop, Filter, NetworkEntry, Variant, VariantEntry, sha256};
+use phicam_model::catalog::{Catalog, Colour, Crop, Filter, InputSpec, NetworkEntry, Variant, VariantEntry, sha256};
 use phicam_model::efficientnet::{Padding, Scaled, Storage};
 use phicam_model::import::Habits;
 use phicam_model::labels::Labels;
@@ -45,7 +45,7 @@ struct Side {
     side: u32,
     million_macs: f64,
     /// What its pictures must be made like: a name for it, and itself.
-    input: (String, Contract),
+    input: (String, InputSpec),
     /// Where it is known.
     top1_percent: Option<f64>,
     top1_source: String,
@@ -210,7 +210,7 @@ fn labels(args: &AddArgs, classes: usize, row: Option<&Published>, shipped: &Pat
     Ok(bytes)
 }
 
-fn input(args: &AddArgs, file: &ModelFile, row: Option<&Published>) -> anyhow::Result<(String, Contract)> {
+fn input(args: &AddArgs, file: &ModelFile, row: Option<&Published>) -> anyhow::Result<(String, InputSpec)> {
     let known = row.and_then(|row| <Normalisation as clap::ValueEnum>::from_str(&row.input, false).ok());
     let Some(normalisation) = args.input.or(known) else {
         bail!(
@@ -224,7 +224,7 @@ fn input(args: &AddArgs, file: &ModelFile, row: Option<&Published>) -> anyhow::R
         (None, None) => Crop::Border(BORDER),
     };
     let (mean, scale) = normalisation.mean_and_scale();
-    let contract = Contract {
+    let input_spec = InputSpec {
         colour: if args.bgr { Colour::Bgr } else { Colour::Rgb },
         layout: file.layout(),
         crop,
@@ -232,7 +232,7 @@ fn input(args: &AddArgs, file: &ModelFile, row: Option<&Published>) -> anyhow::R
         mean,
         scale,
     };
-    Ok((user_models::input_name(&normalisation.name(), &contract), contract))
+    Ok((user_models::input_name(&normalisation.name(), &input_spec), input_spec))
 }
 
 /// The sides that the user said, else the published ones, else the one that the file tells; smallest first.

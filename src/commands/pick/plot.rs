@@ -4,7 +4,7 @@ use std::path::Path;
 
 use anyhow::Context;
 
-use crate::plot::{Axis, BLUE, Colour, GREEN, Mark, ORANGE, Panel, Picture, Point, Series};
+use crate::plot::{Axis, BLUE, Colour, Figure, GREEN, Mark, ORANGE, Panel, Point, Series};
 use phicam_engine::ExecutionConfig;
 use phicam_platform::paths;
 use phicam_policy::picker::{Law, Pick, Verdict, Work, explain, needed_ms};
@@ -21,7 +21,7 @@ pub fn write(pick: &Pick, path: &Path) -> anyhow::Result<()> {
     paths::replace_file(path, &bytes).with_context(|| format!("{} cannot be written", path.display()))
 }
 
-fn picture(pick: &Pick) -> Picture {
+fn picture(pick: &Pick) -> Figure {
     let mut configs: Vec<ExecutionConfig> = pick.candidates.iter().map(|candidate| candidate.config).collect();
     configs.sort();
     configs.dedup();
@@ -47,7 +47,7 @@ fn picture(pick: &Pick) -> Picture {
         (quickest * 0.7, slowest * 1.5),
         |ms| format!("{ms}"),
     );
-    Picture {
+    Figure {
         title: format!("{} is the largest that fits", pick.variant.name),
         subtitle: explain(pick).replace(" → ", ": "), // the font has no arrows
         x: Axis::logarithmic("work of a picture, million multiply-accumulates", ends, |macs| format!("{macs}")),

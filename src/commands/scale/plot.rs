@@ -10,7 +10,7 @@ use serde_json::json;
 use super::Sized;
 use crate::cli::ScaleArgs;
 use crate::commands::write_json;
-use crate::plot::{Axis, BLUE, Colour, GREEN, Mark, ORANGE, Panel, Picture, Point, Series};
+use crate::plot::{Axis, BLUE, Colour, Figure, GREEN, Mark, ORANGE, Panel, Point, Series};
 use crate::profiler::child_bench::Remembered;
 use phicam_engine::ExecutionConfig;
 use phicam_model::catalog::{Catalog, Variant};
@@ -91,13 +91,13 @@ fn variants(args: &ScaleArgs, threads: usize) -> Vec<Shown> {
     variants
 }
 
-fn picture(variants: &[Shown], threads: usize) -> Picture {
+fn picture(variants: &[Shown], threads: usize) -> Figure {
     let Coefficients { alpha, beta, gamma } = Coefficients::PAPER;
     let phis = variants.iter().map(|variant| variant.phi);
     let ends = phis.fold(PHI, |(from, to), phi| (from.min(phi - 0.5), to.max(phi + 0.5)));
     let mut panels = vec![accuracy(variants), work(variants, ends)];
     panels.extend(time(variants, threads));
-    Picture {
+    Figure {
         title: "One number, φ, scales an EfficientNet".into(),
         subtitle: format!(
             "A step of φ is depth × {alpha}, width × {beta}, resolution × {gamma}: {:.2} times the work. \

@@ -17,7 +17,7 @@ pub mod planes;
 pub mod proxy;
 pub mod qmp;
 
-use qmp::{Picture, Qmp};
+use qmp::{Qmp, Screenshot};
 
 /// Enough for anything but a long run of the program, on two cores that are shared with a build.
 pub const LIMIT: Duration = Duration::from_secs(180);
@@ -144,7 +144,7 @@ impl Board {
     }
 
     /// What the screen shows.
-    pub fn screendump(&self) -> Picture {
+    pub fn screendump(&self) -> Screenshot {
         self.qmp.lock().unwrap().screendump(&self.folder.path().join("screen.ppm"))
     }
 

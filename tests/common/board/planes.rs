@@ -1,7 +1,7 @@
 //! A screen with overlay planes: the kernel's vkms, a graphics card that shows nowhere what its planes hold.
 
 use super::Board;
-use super::qmp::Picture;
+use super::qmp::Screenshot;
 
 /// A plane that shows something.
 #[derive(Debug, PartialEq, Eq)]
@@ -48,10 +48,10 @@ impl Board {
 
     /// What the planes of `card` show, the lowest first, and what they are together.
     #[track_caller]
-    pub fn planes(&self, card: &str) -> (Vec<Plane>, Option<Picture>) {
+    pub fn planes(&self, card: &str) -> (Vec<Plane>, Option<Screenshot>) {
         let said = self.try_ssh(&format!("planes {card}"));
         assert_eq!(said.code, Some(0), "{}", said.stderr);
-        let picture = (!said.stdout.is_empty()).then(|| Picture::of_ppm(&said.stdout));
+        let picture = (!said.stdout.is_empty()).then(|| Screenshot::of_ppm(&said.stdout));
         (said.stderr.lines().map(Plane::of).collect(), picture)
     }
 

@@ -13,16 +13,16 @@ pub struct Qmp {
 
 /// A picture of the screen.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Picture {
+pub struct Screenshot {
     pub width: usize,
     pub height: usize,
     /// Red, green, blue, line by line.
     pub pixels: Vec<u8>,
 }
 
-impl Picture {
+impl Screenshot {
     /// A picture in a PPM file.
-    pub fn of_ppm(bytes: &[u8]) -> Picture {
+    pub fn of_ppm(bytes: &[u8]) -> Screenshot {
         // P6, width and height, 255, each ended by one white space.
         let mut fields = bytes.splitn(4, |byte| byte.is_ascii_whitespace());
         let mut field = || fields.next().expect("a PPM picture");
@@ -31,7 +31,7 @@ impl Picture {
         let (width, height) = (number(), number());
         let pixels = field().strip_prefix(b"255\n").expect("a PPM picture of 8 bits").to_vec();
         assert_eq!(pixels.len(), width * height * 3);
-        Picture { width, height, pixels }
+        Screenshot { width, height, pixels }
     }
 
     /// Red, green, blue at a column and a row.
@@ -81,8 +81,8 @@ impl Qmp {
     }
 
     /// What the screen shows; `file` is written on the way.
-    pub fn screendump(&mut self, file: &Path) -> Picture {
+    pub fn screendump(&mut self, file: &Path) -> Screenshot {
         self.execute("screendump", json!({"filename": file}));
-        Picture::of_ppm(&std::fs::read(file).unwrap())
+        Screenshot::of_ppm(&std::fs::read(file).unwrap())
     }
 }

@@ -11,7 +11,7 @@ use log::trace;
 use rustix::event::{PollFd, PollFlags, poll};
 use rustix::time::Timespec;
 
-use super::output_parser::{Lines, Message, Picture, Said, is_error, parse};
+use super::output_parser::{Lines, Message, RawFrame, Said, is_error, parse};
 use super::process::Running;
 use phicam_frame::mailbox::Mailbox;
 use phicam_frame::{Buffer, Frame, FrameInfo, FramePool};
@@ -31,9 +31,9 @@ pub enum Ending {
     /// The process ended.
     Process { status: Option<ExitStatus>, said: Said },
     /// A picture has more or fewer bytes than its format needs.
-    Padded { bytes: usize, picture: Picture },
+    Padded { bytes: usize, picture: RawFrame },
     /// The format changed.
-    Changed { now: Picture },
+    Changed { now: RawFrame },
 }
 
 /// What the thread and the camera share.
@@ -50,7 +50,7 @@ pub struct Shared {
 
 #[derive(Default)]
 struct State {
-    picture: Option<Picture>,
+    picture: Option<RawFrame>,
     ending: Option<Ending>,
 }
 
@@ -59,7 +59,7 @@ impl Shared {
         self.state.lock().unwrap_or_else(PoisonError::into_inner) // each field is whole at any moment
     }
 
-    pub fn picture(&self) -> Option<Picture> {
+    pub fn picture(&self) -> Option<RawFrame> {
         self.state().picture
     }
 
@@ -81,7 +81,7 @@ pub struct Reader {
     pool: FramePool,
     /// The picture that is being read, and how many of its bytes are there.
     filling: Option<(Buffer, usize)>,
-    picture: Option<Picture>,
+    picture: Option<RawFrame>,
     messages: Lines,
     errors: Lines,
     said: Said,
@@ -126,7 +126,7 @@ impl Reader {
             let (shared, picture) = (&self.shared, &mut self.picture);
             let Reader { running, messages, errors, said, .. } = self;
             listen(running, messages, errors, said, |message| match message {
-                Message::Picture(now) => match *picture {
+                Message::RawFrame(now) => match *picture {
                     Some(before) if before.layout != now.layout => ending = Some(Ending::Changed { now }),
                     _ => {
                         *picture = Some(now);
@@ -182,7 +182,7 @@ impl Reader {
     }
 
     /// Reads what is there of the picture that is being read.
-    fn fill(&mut self, picture: Picture) -> Filled {
+    fn fill(&mut self, picture: RawFrame) -> Filled {
         let (buffer, filled) = self.filling.get_or_insert_with(|| (self.pool.take(), 0));
         let bytes = buffer.bytes();
         bytes.resize(picture.bytes, 0);
@@ -200,7 +200,7 @@ impl Reader {
         }
     }
 
-    fn hand_on(&mut self, picture: Picture) {
+    fn hand_on(&mut self, picture: RawFrame) {
         let Some((buffer, _)) = self.filling.take() else { return };
         let sequence = self.sequence;
         self.sequence += 1;

@@ -28,7 +28,7 @@ const LONGEST: usize = 16 << 10;
 
 /// What the pictures are, as the pipeline agreed with itself.
 #[derive(Clone, Copy, Debug, PartialEq)]
-pub struct Picture {
+pub struct RawFrame {
     pub layout: Layout,
     /// Bytes that one takes, the padding of its rows included.
     pub bytes: usize,
@@ -40,7 +40,7 @@ pub struct Picture {
 #[derive(Debug, PartialEq)]
 pub enum Message {
     /// The format from now on.
-    Picture(Picture),
+    RawFrame(RawFrame),
     /// A picture was made, of so many bytes.
     Made(usize),
 }
@@ -53,7 +53,7 @@ pub fn parse(line: &str) -> Option<Message> {
     let (object, said) = line.split_once(": ")?;
     let object = object.rsplit('/').next()?;
     if object.strip_prefix("GstCapsFilter:").and_then(|rest| rest.strip_suffix(".GstPad:src")) == Some(CAPS_NAME) {
-        return picture(said.strip_prefix("caps = video/x-raw, ")?).map(Message::Picture);
+        return picture(said.strip_prefix("caps = video/x-raw, ")?).map(Message::RawFrame);
     }
     if object.strip_prefix("GstIdentity:") == Some(COUNTER_NAME) {
         let rest = said.strip_prefix("last-message = chain ")?;
@@ -64,7 +64,7 @@ pub fn parse(line: &str) -> Option<Message> {
 }
 
 /// The picture of caps: fields such as `width=(int)640`, apart by commas.
-fn picture(caps: &str) -> Option<Picture> {
+fn picture(caps: &str) -> Option<RawFrame> {
     let field = |name: &str| {
         let fields = caps.split([',', ';']).map(str::trim);
         let value = fields.filter_map(|field| field.split_once('=')).find(|(key, _)| *key == name)?.1;
@@ -84,7 +84,7 @@ fn picture(caps: &str) -> Option<Picture> {
     let size = Size::new(width, height);
     let (planes, bytes) = planes(format, width as usize, height as usize);
     let layout = Layout { size, format, coding: coding(format, height, field("colorimetry")), planes };
-    Some(Picture { layout, bytes, interval })
+    Some(RawFrame { layout, bytes, interval })
 }
 
 /// Where the planes lie in a buffer that says nothing else (GstVideoInfo, "Raw video media types"): rows are rounded up

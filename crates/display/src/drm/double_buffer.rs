@@ -9,7 +9,7 @@ use super::card::Card;
 use super::dumb_buffer::Buffer;
 use phicam_frame::Rect;
 use phicam_frame::Size;
-use phicam_frame::canvas::Picture;
+use phicam_frame::canvas::Canvas;
 
 /// See the module.
 pub struct Pair {
@@ -55,7 +55,7 @@ impl Pair {
     }
 
     /// Draws what the hidden one has not of `picture`, and gives that one.
-    pub fn draw(&mut self, picture: &Picture) -> framebuffer::Handle {
+    pub fn draw(&mut self, picture: &Canvas) -> framebuffer::Handle {
         let hidden = &mut self.buffers[self.hidden];
         hidden.catch_up(picture);
         hidden.framebuffer()

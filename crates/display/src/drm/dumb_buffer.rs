@@ -12,7 +12,7 @@ use super::super::pixel_packing::Packing;
 use super::card::Card;
 use phicam_frame::Rect;
 use phicam_frame::Size;
-use phicam_frame::canvas::Picture;
+use phicam_frame::canvas::Canvas;
 
 /// More areas than this are not kept apart: all of the picture is copied.
 const MOST_AREAS: usize = 128;
@@ -76,7 +76,7 @@ impl Buffer {
     }
 
     /// Draws what this buffer has not of `picture`.
-    pub fn catch_up(&mut self, picture: &Picture) {
+    pub fn catch_up(&mut self, picture: &Canvas) {
         let stride = self.dumb.pitch() as usize;
         let whole = [picture.area()];
         let areas = self.missed.as_deref().unwrap_or(&whole);

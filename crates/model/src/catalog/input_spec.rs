@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 /// without any error, so each is stated by the catalog and tested.
 #[derive(Clone, Debug, Deserialize, PartialEq, Serialize)]
 #[serde(deny_unknown_fields)]
-pub struct Contract {
+pub struct InputSpec {
     pub colour: Colour,
     pub layout: Layout,
     pub crop: Crop,
@@ -101,7 +101,7 @@ impl Crop {
     }
 }
 
-impl Contract {
+impl InputSpec {
     /// Numbers that could not be meant.
     pub(super) fn check(&self) -> Result<(), String> {
         if self.scale.iter().any(|scale| !scale.is_normal()) || self.mean.iter().any(|mean| !mean.is_finite()) {

@@ -5,14 +5,14 @@ use std::path::PathBuf;
 
 use serde::{Deserialize, Serialize};
 
-use super::Contract;
+use super::InputSpec;
 use crate::efficientnet::Family;
 
 #[derive(Clone, Debug, Default, Deserialize, Serialize)]
 #[serde(deny_unknown_fields)]
 pub struct CatalogFile {
     #[serde(default)]
-    pub input: BTreeMap<String, Contract>,
+    pub input: BTreeMap<String, InputSpec>,
     #[serde(default)]
     pub network: BTreeMap<String, NetworkEntry>,
     /// `choice` is the name of releases before 0.2, which catalogs of user models may still have.

@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use log::info;
 
 use super::schema::{CatalogFile, NetworkEntry, VariantEntry};
-use super::{ADDED, Catalog, CatalogError, Contract, Crop, Filter, Layout};
+use super::{ADDED, Catalog, CatalogError, Crop, Filter, InputSpec, Layout};
 use phicam_platform::paths::replace_file;
 
 /// A network that is to be added, with its variants.
@@ -16,7 +16,7 @@ pub struct Addition {
     /// Paths in it are names of files in [`folder`].
     pub network: NetworkEntry,
     /// What its pictures must be made like, at each side: a name for it, and itself.
-    pub inputs: Vec<(String, Contract)>,
+    pub inputs: Vec<(String, InputSpec)>,
     pub variants: Vec<VariantEntry>,
 }
 
@@ -26,20 +26,20 @@ pub fn folder(state: &Path) -> PathBuf {
 }
 
 /// A name for a contract that tells what is in it: `imagenet-0.875-bicubic`.
-pub fn input_name(normalisation: &str, contract: &Contract) -> String {
-    let crop = match contract.crop {
+pub fn input_name(normalisation: &str, input_spec: &InputSpec) -> String {
+    let crop = match input_spec.crop {
         Crop::Border(border) => format!("side{border}"),
         Crop::Share(share) => share.to_string(),
     };
-    let filter = match contract.filter {
+    let filter = match input_spec.filter {
         Filter::Bilinear => "bilinear",
         Filter::Bicubic => "bicubic",
     };
     let mut name = format!("{normalisation}-{crop}-{filter}");
-    if contract.layout == Layout::Nhwc {
+    if input_spec.layout == Layout::Nhwc {
         name.push_str("-nhwc");
     }
-    if contract.colour == super::Colour::Bgr {
+    if input_spec.colour == super::Colour::Bgr {
         name.push_str("-bgr");
     }
     name

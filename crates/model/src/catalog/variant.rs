@@ -4,7 +4,7 @@ use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use super::{Colour, Contract, Crop, Filter, Layout, Network, Variant};
+use super::{Colour, Crop, Filter, InputSpec, Layout, Network, Variant};
 use crate::efficientnet::Scaled;
 use crate::efficientnet::compound_scaling::Phi;
 
@@ -56,7 +56,7 @@ impl Variant {
             source: "file".into(),
         };
         let (crop, filter) = (Crop::Border(32), Filter::Bicubic);
-        let input = Contract { colour: Colour::Rgb, layout, crop, filter, mean: [0.0; 3], scale: [255.0; 3] };
+        let input = InputSpec { colour: Colour::Rgb, layout, crop, filter, mean: [0.0; 3], scale: [255.0; 3] };
         Variant {
             name: format!("{name}@{side}"),
             network: Arc::new(network),

@@ -5,12 +5,12 @@ use std::sync::Arc;
 use fast_image_resize::pixels::U8x3;
 use fast_image_resize::{FilterType, ResizeAlg, ResizeOptions};
 
-use crate::classify::crop::View;
+use crate::classify::crop::CropMode;
 use phicam_frame::Rect;
 use phicam_frame::color_convert::PixelsError;
 use phicam_frame::decode::{Unpack, UnpackError};
 use phicam_frame::{Frame, Size};
-use phicam_model::catalog::{Colour, Contract, Filter, Layout};
+use phicam_model::catalog::{Colour, Filter, InputSpec, Layout};
 
 mod pillow_resize;
 #[cfg(test)]
@@ -36,10 +36,10 @@ const BAR_LEVEL: u8 = 127;
 
 /// Turns frames into inputs; its buffers are made once.
 pub struct Preprocess {
-    contract: Arc<Contract>,
+    input_spec: Arc<InputSpec>,
     side: u32,
     frame_size: Size,
-    view: View,
+    view: CropMode,
     unpack: Unpack,
     resize: Resize,
     options: ResizeOptions,
@@ -52,25 +52,25 @@ pub struct Preprocess {
 }
 
 impl Preprocess {
-    /// For a model of `side` pixels that expects `contract`, of what `view` shows.
-    pub fn new(contract: Arc<Contract>, side: u32, view: View) -> Preprocess {
-        let filter = match contract.filter {
+    /// For a model of `side` pixels that expects `input_spec`, of what `view` shows.
+    pub fn new(input_spec: Arc<InputSpec>, side: u32, view: CropMode) -> Preprocess {
+        let filter = match input_spec.filter {
             Filter::Bilinear => FilterType::Bilinear,
             Filter::Bicubic => FilterType::CatmullRom,
         };
         let values = std::array::from_fn(|channel| {
-            std::array::from_fn(|level| (level as f32 - contract.mean[channel]) / contract.scale[channel])
+            std::array::from_fn(|level| (level as f32 - input_spec.mean[channel]) / input_spec.scale[channel])
         });
         let square = vec![0; side as usize * side as usize * 3];
         let options = ResizeOptions::new().resize_alg(ResizeAlg::Convolution(filter));
         let (unpack, resize, fitted) = (Unpack::default(), Resize::default(), Vec::new());
         let frame_size = Size::new(0, 0);
-        Preprocess { contract, side, frame_size, view, unpack, resize, options, fitted, square, values }
+        Preprocess { input_spec, side, frame_size, view, unpack, resize, options, fitted, square, values }
     }
 
     /// The part of a frame of `size` that the model sees, in the frame's pixels.
     pub fn seen(&self, size: Size) -> Rect {
-        self.view.area(size, self.contract.crop, self.side)
+        self.view.area(size, self.input_spec.crop, self.side)
     }
 
     /// Width and height of the last frame; a JPEG's are those of the picture in it.
@@ -117,11 +117,11 @@ impl Preprocess {
 
     fn normalise(&self, input: &mut [f32]) {
         let plane = self.side as usize * self.side as usize;
-        let level = |channel: usize| match self.contract.colour {
+        let level = |channel: usize| match self.input_spec.colour {
             Colour::Rgb => channel,
             Colour::Bgr => 2 - channel,
         };
-        if self.contract.layout == Layout::Nhwc {
+        if self.input_spec.layout == Layout::Nhwc {
             for (values, pixel) in input.chunks_exact_mut(3).zip(self.square.chunks_exact(3)) {
                 for (channel, value) in values.iter_mut().enumerate() {
                     *value = self.values[channel][usize::from(pixel[level(channel)])];

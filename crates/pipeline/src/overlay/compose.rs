@@ -7,7 +7,7 @@ use embedded_graphics::pixelcolor::Rgb888;
 use super::draw_list::{Content, FrameKey, Plan};
 use super::scene::{Scene, rounded_ms};
 use super::{ACCENT, INK, Layout, QUIET, RED, Text};
-use crate::classify::Answer;
+use crate::classify::Classification;
 use phicam_frame::Frame;
 use phicam_frame::Rect;
 
@@ -47,7 +47,7 @@ fn add_frame(plan: &mut Plan, text: &mut Text, scene: &Scene, frame: &Frame, lay
     plan.add(area, area, Content::Frame { frame: key, seen, dim: stale.is_some(), words, capital });
 }
 
-fn add_label(plan: &mut Plan, text: &mut Text, answer: Option<&Answer>, layout: &Layout) {
+fn add_label(plan: &mut Plan, text: &mut Text, answer: Option<&Classification>, layout: &Layout) {
     let best = answer.and_then(|answer| answer.predictions.best().first().map(|best| (answer, best)));
     let (label, colour) = match best {
         None => ("…", QUIET),
@@ -140,7 +140,7 @@ impl Column<'_> {
     }
 
     /// The guesses with their bars, then what answered and how long it took; as much as there is room for.
-    fn answer(&mut self, answer: &Answer, scene: &Scene) {
+    fn answer(&mut self, answer: &Classification, scene: &Scene) {
         let model = &answer.model;
         // The four short lines below the bars must fit as well.
         let below = 4 * self.line_height();
@@ -159,7 +159,7 @@ impl Column<'_> {
     }
 
     /// How old the answered frame is or, in red, the newest where that should not be so old.
-    fn age(&mut self, scene: &Scene, answer: Option<&Answer>) {
+    fn age(&mut self, scene: &Scene, answer: Option<&Classification>) {
         if let Some(stale) = scene.stale {
             return self.say(RED, format_args!("age {} s", stale.age_s));
         }

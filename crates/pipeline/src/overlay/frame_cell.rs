@@ -5,7 +5,7 @@ use embedded_graphics::primitives::{PrimitiveStyleBuilder, StrokeAlignment, Styl
 use super::frame_scaler::Preview;
 use super::{ACCENT, INK, Text, rectangle};
 use phicam_frame::Rect;
-use phicam_frame::canvas::Picture;
+use phicam_frame::canvas::Canvas;
 use phicam_frame::{Frame, Size};
 
 /// How bright the part of the frame is that the model did not see, of 256.
@@ -33,7 +33,7 @@ pub fn line(size: Size) -> u32 {
 
 impl Framed<'_> {
     /// Draws it into `area` of `picture`.
-    pub fn draw(&self, picture: &mut Picture, area: Rect, preview: &mut Preview, text: &mut Text) {
+    pub fn draw(&self, picture: &mut Canvas, area: Rect, preview: &mut Preview, text: &mut Text) {
         preview.draw(picture, self.frame, area);
         if let Some(seen) = self.seen {
             self.draw_seen(picture, seen, area);
@@ -48,7 +48,7 @@ impl Framed<'_> {
     }
 
     /// Darkens what the model did not see, and draws a box around what it did.
-    fn draw_seen(&self, picture: &mut Picture, seen: Rect, area: Rect) {
+    fn draw_seen(&self, picture: &mut Canvas, seen: Rect, area: Rect) {
         let size = self.frame.size();
         let scale = |pixels: u32, to: u32, of: u32| (u64::from(pixels) * u64::from(to) / u64::from(of.max(1))) as u32;
         let Rect { left, top, width, height } = seen;

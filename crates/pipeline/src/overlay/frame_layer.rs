@@ -2,12 +2,12 @@
 
 use super::draw_list::Cell;
 use phicam_frame::Rect;
-use phicam_frame::canvas::Picture;
+use phicam_frame::canvas::Canvas;
 use phicam_frame::{Frame, Size};
 
 /// See the module.
 pub struct Layer {
-    pub picture: Picture,
+    pub picture: Canvas,
     /// What it covers of the other picture; nothing where the frame is drawn into that one, or there is none.
     pub area: Option<Rect>,
     /// Whether it was drawn anew the last time.
@@ -16,7 +16,7 @@ pub struct Layer {
 
 impl Default for Layer {
     fn default() -> Layer {
-        Layer { picture: Picture::new(Size::new(0, 0)), area: None, is_new: false }
+        Layer { picture: Canvas::new(Size::new(0, 0)), area: None, is_new: false }
     }
 }
 

@@ -5,7 +5,7 @@ use fast_image_resize::pixels::U8x3;
 use fast_image_resize::{FilterType, ResizeAlg, ResizeOptions, Resizer};
 
 use phicam_frame::Rect;
-use phicam_frame::canvas::{Picture, word};
+use phicam_frame::canvas::{Canvas, word};
 use phicam_frame::color_convert::{Pixels, PixelsError};
 use phicam_frame::{Frame, Size};
 
@@ -40,7 +40,7 @@ impl Default for Preview {
 
 impl Preview {
     /// Draws `frame` into `area` of `picture`, or nothing but black where its buffer is too short: the line tells of that.
-    pub fn draw(&mut self, picture: &mut Picture, frame: &Frame, area: Rect) {
+    pub fn draw(&mut self, picture: &mut Canvas, frame: &Frame, area: Rect) {
         // A picture from a file stays for a while and is looked at; a camera's next frame is there before anybody can.
         let drawn = match frame.source {
             Some(_) => self.draw_well(picture, frame, area),
@@ -51,7 +51,7 @@ impl Preview {
         }
     }
 
-    fn draw_well(&mut self, picture: &mut Picture, frame: &Frame, area: Rect) -> Result<(), PixelsError> {
+    fn draw_well(&mut self, picture: &mut Canvas, frame: &Frame, area: Rect) -> Result<(), PixelsError> {
         self.scaled.resize(area.width as usize * area.height as usize, U8x3::new([0; 3]));
         let options = ResizeOptions::new().resize_alg(ResizeAlg::Convolution(FilterType::Bilinear));
         self.pixels.all(frame, &mut self.rgb)?;
@@ -69,7 +69,7 @@ impl Preview {
     }
 
     /// Every pixel is the nearest of the frame's; only rows that are shown are read.
-    fn draw_fast(&mut self, picture: &mut Picture, frame: &Frame, area: Rect) -> Result<(), PixelsError> {
+    fn draw_fast(&mut self, picture: &mut Canvas, frame: &Frame, area: Rect) -> Result<(), PixelsError> {
         let Size { width, height } = frame.size();
         // Whole pixels wide, so that the columns stay alike.
         let step = ((area.width + COLUMNS / 2) / COLUMNS).max(1);

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use crate::classify::Answer;
+use crate::classify::Classification;
 use phicam_frame::Frame;
 
 /// See the module.
@@ -12,7 +12,7 @@ pub struct Scene<'a> {
     pub frame: Option<&'a Frame>,
     /// Where the frame is older than it should be.
     pub stale: Option<Stale>,
-    pub answer: Option<&'a Answer>,
+    pub answer: Option<&'a Classification>,
     /// What is wrong, for as long as it is.
     pub faults: &'a Faults,
     /// Something to say for a while, such as a change of model.

@@ -2,7 +2,7 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use super::*;
-use crate::classify::Answer;
+use crate::classify::Classification;
 use crate::classify::postprocess::{Postprocessor, Settings};
 use crate::classify::{Model, Times};
 use phicam_engine::ExecutionConfig;
@@ -21,12 +21,12 @@ fn frame() -> Frame {
 }
 
 /// An answer of `label`, sure of it or not.
-fn answer(frame: &Frame, label: &str, sure: bool) -> Answer {
+fn answer(frame: &Frame, label: &str, sure: bool) -> Classification {
     let labels = Labels::parse(format!("{label}\nhen\ncastle\n").as_bytes(), "l".as_ref()).unwrap();
     let settings = Settings { unsure_below: 0.9, ..Settings::default() };
     let scores = if sure { [9.0, 0.0, 0.0] } else { [0.1, 0.0, 0.0] };
     let variant = phicam_test_fixtures::variant("lite2", 320, 1175.2, 77.8);
-    Answer {
+    Classification {
         frame: 0,
         source: None,
         captured: frame.captured,
@@ -38,8 +38,8 @@ fn answer(frame: &Frame, label: &str, sure: bool) -> Answer {
     }
 }
 
-fn drawn(size: (u32, u32), frame: Option<&Frame>, answer: Option<&Answer>, notice: Option<&str>) -> Picture {
-    let mut picture = Picture::new(Size::new(size.0, size.1));
+fn drawn(size: (u32, u32), frame: Option<&Frame>, answer: Option<&Classification>, notice: Option<&str>) -> Canvas {
+    let mut picture = Canvas::new(Size::new(size.0, size.1));
     let faults = Faults::default();
     let scene = Scene { frame, stale: None, answer, faults: &faults, notice, now: Instant::now() };
     Overlay::default().draw(&mut picture, &scene);
@@ -47,7 +47,7 @@ fn drawn(size: (u32, u32), frame: Option<&Frame>, answer: Option<&Answer>, notic
 }
 
 /// Rows and columns of an area that hold bright, grey ink.
-fn inked(picture: &Picture, area: Rect) -> (Vec<u32>, Vec<u32>) {
+fn inked(picture: &Canvas, area: Rect) -> (Vec<u32>, Vec<u32>) {
     let width = picture.size().width;
     let is_ink = |x: u32, y: u32| picture.pixels()[(y * width + x) as usize] & 0xff > 0x90;
     let (columns, rows) = (area.left..area.left + area.width, area.top..area.top + area.height);
@@ -75,11 +75,11 @@ fn the_tails_of_letters_are_drawn_whole_in_every_line() {
     for (width, height) in SIZES.into_iter().filter(|size| size.1 > 64) {
         let layout = Layout::new(Size::new(width, height), Size::new(4, 3));
         let picture = drawn((width, height), None, None, Some(words));
-        let mut free = Picture::new(picture.size());
+        let mut free = Canvas::new(picture.size());
         let Ok(()) = free.clear(PAPER);
         let (at, capital) = ((layout.column.left, layout.column.top + layout.small_capital), layout.small_capital);
         Text::default().draw(&mut free, at, words, capital, RED, picture.area());
-        let below = |picture: &Picture| {
+        let below = |picture: &Canvas| {
             let rows = at.1 * width..(at.1 + capital) * width;
             picture.pixels()[rows.start as usize..rows.end as usize].to_vec()
         };
@@ -123,7 +123,7 @@ fn what_the_model_saw_is_bright_and_boxed_and_the_rest_is_dark() {
 #[test]
 fn an_unsure_answer_is_drawn_otherwise_than_a_sure_one() {
     let frame = frame();
-    let label = |answer: &Answer| {
+    let label = |answer: &Classification| {
         let picture = drawn((320, 240), Some(&frame), Some(answer), None);
         let area = Layout::new(picture.size(), frame.size()).label;
         let rows = area.top..area.top + area.height;
@@ -180,7 +180,7 @@ struct Changing {
     dice: Dice,
     frames: Vec<Frame>,
     frame: Option<Frame>,
-    answer: Option<Answer>,
+    answer: Option<Classification>,
     notice: Option<&'static str>,
     stale: Option<Stale>,
     faults: Faults,
@@ -225,14 +225,14 @@ impl Changing {
 #[test]
 fn what_is_redrawn_equals_what_is_drawn_anew_and_nothing_changes_outside_the_damage() {
     for size in &SIZES[..5] {
-        let mut picture = Picture::new(Size::new(size.0, size.1));
+        let mut picture = Canvas::new(Size::new(size.0, size.1));
         let (mut overlay, mut changing, mut damage) = (Overlay::default(), Changing::new(), Vec::new());
         let mut small = 0;
         for round in 0..60 {
             let scene = changing.change();
             let before = picture.clone();
             overlay.redraw(&mut picture, &scene, &mut damage);
-            let mut anew = Picture::new(picture.size());
+            let mut anew = Canvas::new(picture.size());
             Overlay::default().draw(&mut anew, &scene);
             assert!(picture.pixels() == anew.pixels(), "{size:?}, round {round}: not what is drawn anew");
             assert_changed_within(&before, &picture, &damage);
@@ -247,7 +247,7 @@ fn what_is_redrawn_equals_what_is_drawn_anew_and_nothing_changes_outside_the_dam
 }
 
 #[track_caller]
-fn assert_changed_within(before: &Picture, after: &Picture, damage: &[Rect]) {
+fn assert_changed_within(before: &Canvas, after: &Canvas, damage: &[Rect]) {
     let width = after.size().width;
     for (at, (before, after)) in before.pixels().iter().zip(after.pixels()).enumerate() {
         let (x, y) = (at as u32 % width, at as u32 / width);
@@ -261,15 +261,15 @@ fn a_frozen_frame_does_not_look_live() {
     let frame = frame();
     let faults = Faults::default();
     let drawn = |stale| {
-        let mut picture = Picture::new(Size::new(800, 480));
+        let mut picture = Canvas::new(Size::new(800, 480));
         let scene =
             Scene { frame: Some(&frame), stale, answer: None, faults: &faults, notice: None, now: Instant::now() };
         Overlay::default().draw(&mut picture, &scene);
         picture
     };
-    let is_red = |picture: &Picture| picture.pixels().contains(&0xff6e50);
+    let is_red = |picture: &Canvas| picture.pixels().contains(&0xff6e50);
     let live = drawn(None);
-    let corner = |picture: &Picture| picture.pixels()[800 * 20 + 20];
+    let corner = |picture: &Canvas| picture.pixels()[800 * 20 + 20];
     assert!(!is_red(&live) && corner(&live) == 0x646464);
     let old = drawn(Some(Stale { age_s: 1, dim: false }));
     assert!(is_red(&old) && corner(&old) == 0x646464, "its age is red");

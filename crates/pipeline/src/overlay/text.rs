@@ -6,7 +6,7 @@ use ab_glyph::{Font, FontRef, PxScale, ScaleFont};
 use embedded_graphics::pixelcolor::Rgb888;
 
 use phicam_frame::Rect;
-use phicam_frame::canvas::Picture;
+use phicam_frame::canvas::Canvas;
 
 /// The font file.
 pub static NOTO_SANS: &[u8] = include_bytes!("NotoSans-Regular.ttf");
@@ -52,7 +52,7 @@ impl Text {
     /// Writes `text` on a baseline, where `x` is where it starts; what would be outside of `within` is left out.
     pub fn draw(
         &mut self,
-        picture: &mut Picture,
+        picture: &mut Canvas,
         (x, baseline): (u32, u32),
         text: &str,
         capital: u32,
@@ -127,7 +127,7 @@ mod tests {
 
     /// Rows from the first to the last that `text` touches.
     fn height_drawn(text: &str, capital: u32) -> u32 {
-        let mut picture = Picture::new(Size::new(400, 200));
+        let mut picture = Canvas::new(Size::new(400, 200));
         let all = picture.area();
         Text::default().draw(&mut picture, (10, 150), text, capital, Rgb888::WHITE, all);
         let rows = picture.pixels().chunks(400).enumerate();

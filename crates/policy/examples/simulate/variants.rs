@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use anyhow::Context;
-use phicam_model::catalog::{Catalog, Colour, Contract, Crop, Filter, Layout, Network, Variant};
+use phicam_model::catalog::{Catalog, Colour, Crop, Filter, InputSpec, Layout, Network, Variant};
 use phicam_model::efficientnet::compound_scaling::phi_of_macs;
 use phicam_model::efficientnet::{RELEASED, Scaled};
 
@@ -65,7 +65,7 @@ pub fn variant(
     Variant {
         name: format!("{name}@{side}"),
         network: Arc::new(network),
-        input: Arc::new(Contract { colour, layout, crop, filter, mean: [127.0; 3], scale: [128.0; 3] }),
+        input: Arc::new(InputSpec { colour, layout, crop, filter, mean: [127.0; 3], scale: [128.0; 3] }),
         side,
         phi: Some(phi_of_macs(million_macs)),
         million_macs,

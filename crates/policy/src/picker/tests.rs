@@ -4,7 +4,7 @@ use std::sync::Arc;
 use super::*;
 use crate::measurement::tests::measurement;
 use phicam_engine::{EngineKind, Precision};
-use phicam_model::catalog::{Colour, Contract, Crop, Filter, Layout, Network};
+use phicam_model::catalog::{Colour, Crop, Filter, InputSpec, Layout, Network};
 use phicam_model::efficientnet::{Family, Scaled};
 
 pub fn variant(network: &str, side: u32, million_macs: f64, top1_percent: f64) -> Variant {
@@ -19,7 +19,7 @@ pub fn variant(network: &str, side: u32, million_macs: f64, top1_percent: f64) -
         licence: "Apache-2.0".into(),
         source: "test".into(),
     };
-    let input = Contract {
+    let input = InputSpec {
         colour: Colour::Rgb,
         layout: Layout::Nchw,
         crop: Crop::Border(32),

@@ -6,9 +6,9 @@ fn line(caps: &str) -> String {
     format!("/GstPipeline:pipeline0/GstCapsFilter:phicam.GstPad:src: caps = {caps}")
 }
 
-fn read(caps: &str) -> Picture {
+fn read(caps: &str) -> RawFrame {
     match parse(&line(caps)) {
-        Some(Message::Picture(picture)) => picture,
+        Some(Message::RawFrame(picture)) => picture,
         other => panic!("{caps}: {other:?}"),
     }
 }

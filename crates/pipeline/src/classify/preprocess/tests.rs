@@ -19,7 +19,7 @@ fn camera_frame(size: Size) -> Frame {
 }
 
 fn preprocess(side: u32) -> Preprocess {
-    let contract = Contract {
+    let input_spec = InputSpec {
         colour: Colour::Rgb,
         layout: Layout::Nchw,
         crop: Crop::Border(32),
@@ -27,7 +27,7 @@ fn preprocess(side: u32) -> Preprocess {
         mean: [127.0; 3],
         scale: [128.0; 3],
     };
-    Preprocess::new(Arc::new(contract), side, View::default())
+    Preprocess::new(Arc::new(input_spec), side, CropMode::default())
 }
 
 /// The least of many times, in milliseconds.

@@ -3,7 +3,7 @@
 use super::*;
 
 /// Lays the layer over the picture, as a display does that does not scale.
-fn composed(picture: &Picture, layer: &Layer) -> Picture {
+fn composed(picture: &Canvas, layer: &Layer) -> Canvas {
     let mut all = picture.clone();
     if let Some(area) = layer.area {
         assert_eq!(layer.picture.size(), Size::new(area.width, area.height));
@@ -22,7 +22,7 @@ fn unscaled(area: Rect) -> Option<Size> {
 #[test]
 fn layer_and_picture_together_equal_the_single_picture() {
     for size in &SIZES[..5] {
-        let mut picture = Picture::new(Size::new(size.0, size.1));
+        let mut picture = Canvas::new(Size::new(size.0, size.1));
         let (mut overlay, mut changing, mut damage) = (Overlay::default(), Changing::new(), Vec::new());
         let (mut layer, mut gives, mut layered) = (Layer::default(), true, 0);
         for round in 0..80 {
@@ -43,7 +43,7 @@ fn layer_and_picture_together_equal_the_single_picture() {
                     "{size:?}, round {round}: paper below the frame"
                 );
             }
-            let mut single = Picture::new(picture.size());
+            let mut single = Canvas::new(picture.size());
             Overlay::default().draw(&mut single, &scene);
             assert!(composed(&picture, &layer).pixels() == single.pixels(), "{size:?}, round {round}");
             overlay.redraw_layered(&mut picture, &mut layer, &scene, &mut damage, &mut give);
@@ -56,7 +56,7 @@ fn layer_and_picture_together_equal_the_single_picture() {
 #[test]
 fn another_frame_damages_nothing_of_the_picture() {
     let faults = Faults::default();
-    let mut picture = Picture::new(Size::new(800, 480));
+    let mut picture = Canvas::new(Size::new(800, 480));
     let (mut overlay, mut layer, mut damage) = (Overlay::default(), Layer::default(), Vec::new());
     let frames: Vec<Frame> = (0..3).map(|n| grey_frame(Size::new(64, 48), n, None)).collect();
     for (round, frame) in frames.iter().enumerate() {
@@ -71,14 +71,14 @@ fn another_frame_damages_nothing_of_the_picture() {
 fn what_is_over_a_smaller_frame_is_as_large_in_proportion() {
     let (frame, faults) = (frame(), Faults::default());
     let answer = answer(&frame, "hen of the north", true);
-    let mut picture = Picture::new(Size::new(1920, 1080));
+    let mut picture = Canvas::new(Size::new(1920, 1080));
     let (mut overlay, mut layer, mut damage) = (Overlay::default(), Layer::default(), Vec::new());
     let stale = Some(Stale { age_s: 7, dim: true });
     let now = Instant::now();
     let scene = Scene { frame: Some(&frame), stale, answer: Some(&answer), faults: &faults, notice: None, now };
     let mut third = |area: Rect| Some(Size::new(area.width / 3, area.height / 3));
     overlay.redraw_layered(&mut picture, &mut layer, &scene, &mut damage, &mut third);
-    let mut single = Picture::new(picture.size());
+    let mut single = Canvas::new(picture.size());
     Overlay::default().draw(&mut single, &scene);
     let area = layer.area.unwrap();
     // The words are the brightest. A third of them stands in a third of the place.
@@ -94,7 +94,7 @@ fn what_is_over_a_smaller_frame_is_as_large_in_proportion() {
 #[test]
 fn a_still_picture_is_not_made_smaller_than_it_is_shown() {
     let faults = Faults::default();
-    let mut picture = Picture::new(Size::new(1920, 1080));
+    let mut picture = Canvas::new(Size::new(1920, 1080));
     let (mut overlay, mut layer, mut damage) = (Overlay::default(), Layer::default(), Vec::new());
     let mut half = |area: Rect| Some(Size::new(area.width / 2, area.height / 2));
     for (source, is_layer) in [(None, true), (Some("a.jpg"), false), (None, true)] {
@@ -120,7 +120,7 @@ fn times_of_a_preview() {
         let memory: Vec<u8> = (0..1280 * 720 * 3).map(|byte| (byte * 7 % 251) as u8).collect();
         let memory = Arc::new(memory);
         for (width, height) in [(800, 480), (1920, 1080)] {
-            let mut picture = Picture::new(Size::new(width, height));
+            let mut picture = Canvas::new(Size::new(width, height));
             let ms = [(Some("still.jpg"), false), (None, false), (None, true)].map(|(source, is_layered)| {
                 let (mut overlay, mut damage, faults) = (Overlay::default(), Vec::new(), Faults::default());
                 let mut layer = Layer::default();
@@ -130,7 +130,7 @@ fn times_of_a_preview() {
                         let (captured, source) = (Instant::now(), source.map(Arc::from));
                         let info = FrameInfo { size, sequence, captured, source, scene: 0 };
                         let frame = Frame::new(memory.clone(), layout(format), info);
-                        let answer = Answer { frame_size: size, ..answer(&frame, "hen of the north", true) };
+                        let answer = Classification { frame_size: size, ..answer(&frame, "hen of the north", true) };
                         let (frame, answer) = (Some(&frame), Some(&answer));
                         let scene = Scene { frame, stale: None, answer, faults: &faults, notice: None, now: captured };
                         let start = Instant::now();
