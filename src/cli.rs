@@ -161,10 +161,10 @@ pub struct BenchArgs {
     pub frames: Option<u64>,
     /// Time more frames than asked for until this many milliseconds have passed [default: 0 with --frames, else 1500]
     #[arg(long, value_name = "MS", value_parser = parse_milliseconds)]
-    pub least_ms: Option<f64>,
+    pub min_ms: Option<f64>,
     /// Time fewer frames than asked for, though five, where they would take longer than this
     #[arg(long, value_name = "MS", value_parser = parse_milliseconds)]
-    pub most_ms: Option<f64>,
+    pub max_ms: Option<f64>,
     /// At least so many milliseconds from one frame to the next, as in service [default: as fast as it goes]
     #[arg(long, value_name = "MS", value_parser = parse_milliseconds)]
     pub pace_ms: Option<f64>,

@@ -13,7 +13,7 @@ use phicam_engine::{EngineKind, ExecutionConfig};
 use phicam_model::catalog::Variant;
 use phicam_platform::paths;
 use phicam_policy::measurement::{MeasureError, Measurement};
-use phicam_policy::sampling::Effort;
+use phicam_policy::sampling::SamplingPlan;
 
 pub mod child_bench;
 pub(crate) mod measurement_store;
@@ -58,15 +58,15 @@ impl<'a> Trying<'a> {
         &self,
         variant: &Variant,
         config: ExecutionConfig,
-        effort: Effort,
+        sampling: SamplingPlan,
     ) -> Result<Measurement, MeasureError> {
         if let Some(cause) = self.unusable.borrow().get(&config.engine) {
             return Err(MeasureError::Failed { variant: variant.name.clone(), cause: cause.clone(), lasting: false });
         }
         let found = self.prepare(variant, config).and_then(|()| {
             (self.tell)(Doing::Timing);
-            info!("measuring {} by {config}, {} frames", variant.name, effort.frames);
-            measure(variant, self.folder, config, effort, self.stop)
+            info!("measuring {} by {config}, {} frames", variant.name, sampling.frames);
+            measure(variant, self.folder, config, sampling, self.stop)
         });
         (self.tell)(Doing::Nothing);
         match &found {
@@ -100,8 +100,8 @@ impl<'a> Trying<'a> {
             expected.map_or("some minutes".into(), |seconds| format!("about {:.0} min", (seconds / 60.0).ceil()));
         info!("preparing {} for {}, {in_all}", config.engine, variant.name);
         let mut told = None;
-        let effort = Effort { frames: 1, least_ms: 0.0, most_ms: f64::INFINITY };
-        let prepared = measure_watched(variant, self.folder, config, effort, self.stop, &mut |so_far| {
+        let sampling = SamplingPlan { frames: 1, min_ms: 0.0, max_ms: f64::INFINITY };
+        let prepared = measure_watched(variant, self.folder, config, sampling, self.stop, &mut |so_far| {
             let seconds = so_far.as_secs();
             if told != Some(seconds) {
                 told = Some(seconds);

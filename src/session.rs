@@ -21,7 +21,7 @@ use phicam_platform::{paths, system};
 use phicam_policy::budget::Budget;
 use phicam_policy::measurement::MeasureError;
 use phicam_policy::picker::{Pick, PickError, expected_cost, explain, pick_again};
-use phicam_policy::sampling::Effort;
+use phicam_policy::sampling::SamplingPlan;
 
 pub use crate::profiler::{Doing, Tell};
 use crate::profiler::{Trying, recall};
@@ -121,7 +121,8 @@ impl Setup {
     /// The pick among `configs`, from what is remembered alone; nothing where that does not suffice, or where nothing fits by
     /// what other programs disturbed.
     pub fn pick_remembered(&self, configs: &[ExecutionConfig]) -> anyhow::Result<Option<Pick>> {
-        let never = |variant: &Variant, _: ExecutionConfig, _: Effort| Err(MeasureError::NotYet(variant.name.clone()));
+        let never =
+            |variant: &Variant, _: ExecutionConfig, _: SamplingPlan| Err(MeasureError::NotYet(variant.name.clone()));
         let known = |variant: &Variant, config: ExecutionConfig| recall(&self.remembered, variant, config);
         let admitted: Vec<&Variant> = self.admitted.iter().collect();
         let again =
@@ -157,8 +158,8 @@ impl Setup {
         let trying = Trying::new(&mut self.remembered, &self.folder, stop, tell);
         let known = |variant: &Variant, config: ExecutionConfig| trying.known(variant, config);
         let mut measured = 0;
-        let mut time = |variant: &Variant, config: ExecutionConfig, effort: Effort| {
-            let found = trying.time(variant, config, effort);
+        let mut time = |variant: &Variant, config: ExecutionConfig, sampling: SamplingPlan| {
+            let found = trying.time(variant, config, sampling);
             measured += 1;
             if let (1, Ok(found)) = (measured, &found) {
                 // Of the smallest, half is supposed to be there without any work; half the threads take longer.
@@ -177,7 +178,7 @@ impl Setup {
         let picked = as_before(&before, |before| pick_again(&variants, configs, budget, before, known, &mut time));
         let pick = self.offered(picked?);
         if self.pinned.is_none() {
-            let question = self.question(configs, pick.is_disturbed());
+            let question = self.question(configs, pick.is_noisy());
             self.remembered.put_picked(&question, &pick.variant.name, pick.config);
         }
         Ok(pick)
@@ -185,17 +186,17 @@ impl Setup {
 
     /// What is asked of a pick: what was picked before is asked of the same alone, and of a machine beside other programs
     /// apart from a quiet one.
-    fn question(&self, configs: &[ExecutionConfig], is_disturbed: bool) -> String {
+    fn question(&self, configs: &[ExecutionConfig], is_noisy: bool) -> String {
         let configs: Vec<String> = configs.iter().map(ExecutionConfig::to_string).collect();
         let offer = self.named.as_deref().unwrap_or("the catalog");
-        let beside = if is_disturbed { " beside other programs" } else { "" };
+        let beside = if is_noisy { " beside other programs" } else { "" };
         format!("of {offer} by {} within {:?}{beside}", configs.join(" or "), self.budget)
     }
 
     /// What was picked of `configs` before: on a quiet machine, and beside other programs.
     fn before(&self, configs: &[ExecutionConfig]) -> [Option<Before>; 2] {
-        [false, true].map(|is_disturbed| {
-            let picked = self.remembered.picked(&self.question(configs, is_disturbed));
+        [false, true].map(|is_noisy| {
+            let picked = self.remembered.picked(&self.question(configs, is_noisy));
             picked.map(|(name, config)| (name.to_string(), config))
         })
     }
@@ -248,7 +249,7 @@ fn as_before(
 ) -> Result<Pick, PickError> {
     let [quiet, beside_others] = before.each_ref().map(|it| it.as_ref().map(|(name, config)| (name.as_str(), *config)));
     let pick = again(quiet)?;
-    if pick.is_disturbed() && beside_others.is_some() && beside_others != quiet {
+    if pick.is_noisy() && beside_others.is_some() && beside_others != quiet {
         return again(beside_others);
     }
     Ok(pick)
@@ -285,7 +286,7 @@ mod tests {
     #[test]
     fn what_was_picked_beside_other_programs_counts_there_alone() {
         let before = |name: &str| Some((name.to_string(), ExecutionConfig::tract(2)));
-        for (is_disturbed, beside, expected) in [
+        for (is_noisy, beside, expected) in [
             (false, before("b"), vec!["q"]),
             (true, before("b"), vec!["q", "b"]),
             (true, None, vec!["q"]),
@@ -296,7 +297,7 @@ mod tests {
                 asked.extend(before.map(|(name, _)| name.to_string()));
                 let mut pick = picked(ms(60.0)).unwrap();
                 let known = pick.candidates.iter_mut().find_map(|candidate| candidate.measurement.as_mut()).unwrap();
-                known.preempted_frames = if is_disturbed { known.frames } else { 0 };
+                known.preempted_frames = if is_noisy { known.frames } else { 0 };
                 Ok(pick)
             };
             as_before(&[before("q"), beside], again).unwrap();

@@ -119,7 +119,7 @@ fn bench_tells_each_time_by_its_name() {
     let found = &ended.json()[0];
     let expected = [
         "engine",
-        "engine_detail",
+        "engine_description",
         "first_ms",
         "frames",
         "infer_ms",
@@ -128,7 +128,7 @@ fn bench_tells_each_time_by_its_name() {
         "phi",
         "precision",
         "preempted_frames",
-        "rss_mib",
+        "peak_rss_mib",
         "stages_ms",
         "threads",
         "total_ms",
@@ -136,7 +136,10 @@ fn bench_tells_each_time_by_its_name() {
     assert_eq!(names(found), expected);
     assert_eq!(names(&found["infer_ms"]), ["min", "p50", "p95", "p99"]);
     assert_eq!((&found["model"], &found["frames"], &found["threads"]), (&"lite0@96".into(), &3.into(), &1.into()));
-    assert!(found["rss_mib"].as_f64().unwrap() > 10.0 && found["infer_ms"]["min"].as_f64().unwrap() > 0.0, "{found}");
+    assert!(
+        found["peak_rss_mib"].as_f64().unwrap() > 10.0 && found["infer_ms"]["min"].as_f64().unwrap() > 0.0,
+        "{found}"
+    );
     let table = Program::new().run("bench --model lite0@96 --frames 1").with(0).stdout;
     assert!(
         ["kernels, nothing left to tract", "p50 ms", "preprocess", "infer", "in all", "MiB"]

@@ -206,7 +206,7 @@ fn what_is_told_of_the_real_library_names_its_file_and_version() {
     let Some(library) = real() else { return };
     let program = Program::new();
     let ended = with(&program, &library, "bench --engine onnxruntime --model lite0@96 --frames 3 --json -v").with(0);
-    let detail = ended.json()[0]["engine_detail"].as_str().unwrap().to_string();
+    let detail = ended.json()[0]["engine_description"].as_str().unwrap().to_string();
     assert!(detail.contains("ONNX Runtime 1.") && detail.contains(&*library.to_string_lossy()), "{detail}");
     ended.saying(&["agrees with the CPU engine"]);
 }

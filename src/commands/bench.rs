@@ -26,7 +26,7 @@ use phicam_pipeline::classify::postprocess;
 use phicam_pipeline::display_state::{Drawing, Screen};
 use phicam_platform::{paths, system};
 use phicam_policy::measurement::Measurement;
-use phicam_policy::sampling::Effort;
+use phicam_policy::sampling::SamplingPlan;
 
 mod verify_output;
 
@@ -53,9 +53,9 @@ pub fn bench(args: BenchArgs, out: &mut dyn Write) -> anyhow::Result<ExitCode> {
     if let Some(expected) = expected {
         verify_output::check(&mut classifier, &frame, &expected)?;
     }
-    let mut measurement = measure(&mut classifier, load_ms, effort(&args), args.pace_ms)?;
+    let mut measurement = measure(&mut classifier, load_ms, sampling(&args), args.pace_ms)?;
     if let (EngineKind::TensorRt | EngineKind::Cuda, Some(before)) = (config.engine, before) {
-        measurement.rss_mib = measurement.rss_mib.max(taken_mib(before));
+        measurement.peak_rss_mib = measurement.peak_rss_mib.max(taken_mib(before));
     }
     if args.json {
         write_json(out, &measurement)?;
@@ -78,13 +78,13 @@ fn taken_mib((free_before, rss_before): (f64, f64)) -> f64 {
 }
 
 /// As the command line has it; a number of frames alone is that number, however long they take.
-fn effort(args: &BenchArgs) -> Effort {
+fn sampling(args: &BenchArgs) -> SamplingPlan {
     let usual = match args.frames {
-        Some(frames) => Effort { frames, least_ms: 0.0, ..Effort::USUAL },
-        None => Effort::USUAL,
+        Some(frames) => SamplingPlan { frames, min_ms: 0.0, ..SamplingPlan::USUAL },
+        None => SamplingPlan::USUAL,
     };
-    let least_ms = args.least_ms.unwrap_or(usual.least_ms);
-    Effort { least_ms, most_ms: args.most_ms.unwrap_or(usual.most_ms), ..usual }
+    let min_ms = args.min_ms.unwrap_or(usual.min_ms);
+    SamplingPlan { min_ms, max_ms: args.max_ms.unwrap_or(usual.max_ms), ..usual }
 }
 
 fn settings(config: ExecutionConfig) -> classify::Settings {
@@ -127,7 +127,7 @@ fn bench_file(path: &Path, args: &BenchArgs, out: &mut dyn Write) -> anyhow::Res
         writeln!(out, "{}: {}, {:.1} M MACs", path.display(), file.in_words(), variant.million_macs)?;
     }
     drop(file);
-    let measurement = measure(&mut classifier, load_ms, effort(args), args.pace_ms)?;
+    let measurement = measure(&mut classifier, load_ms, sampling(args), args.pace_ms)?;
     if args.json {
         write_json(out, &measurement)?;
     } else {
@@ -148,7 +148,7 @@ fn is_little(cores: Option<f64>) -> bool {
 fn measure(
     classifier: &mut Classifier,
     load_ms: f64,
-    effort: Effort,
+    sampling: SamplingPlan,
     pace_ms: Option<f64>,
 ) -> anyhow::Result<Measurement> {
     let pace = Duration::from_secs_f64(pace_ms.unwrap_or(0.0) / 1e3);
@@ -160,8 +160,8 @@ fn measure(
     let mut started = Instant::now();
     let (mut count, mut preempted_frames, mut others): (u64, u64, Option<system::Others>) = (0, 0, None);
     loop {
-        let counted = count.saturating_sub(Effort::WARM_UP);
-        let is_done = |held_up: u64| effort.is_done(counted, started.elapsed().as_secs_f64() * 1e3, held_up);
+        let counted = count.saturating_sub(SamplingPlan::WARM_UP);
+        let is_done = |held_up: u64| sampling.is_done(counted, started.elapsed().as_secs_f64() * 1e3, held_up);
         if counted > 0 && is_done(0) {
             // What held frames up may have been the line beside which this is timed, which nobody else has a part in.
             if preempted_frames > 0 && others.take().is_some_and(|mut others| is_little(others.cores())) {
@@ -191,7 +191,7 @@ fn measure(
         let drawn = at.elapsed();
         std::thread::sleep(next_at.saturating_duration_since(Instant::now()));
         count += 1;
-        if count <= Effort::WARM_UP {
+        if count <= SamplingPlan::WARM_UP {
             (started, others) = (Instant::now(), Some(system::Others::beside_parent()));
             continue;
         }
@@ -212,15 +212,16 @@ fn measure(
         model: model.variant.name.clone(),
         phi: model.variant.phi,
         config: model.config,
-        engine_detail: model.engine_detail.clone(),
+        engine_description: model.engine_description.clone(),
         frames: total.count(),
-        asked_frames: 0,
+        requested_frames: 0,
         preempted_frames,
         infer_ms: of(&infer)?,
         total_ms: of(&total)?,
         load_ms,
         first_ms: first_ms.unwrap_or_default(),
-        rss_mib: system::peak_rss_mib().context("/proc/self/status tells no VmHWM: memory cannot be measured here")?,
+        peak_rss_mib: system::peak_rss_mib()
+            .context("/proc/self/status tells no VmHWM: memory cannot be measured here")?,
         stages_ms,
     })
 }
@@ -250,7 +251,7 @@ fn table(found: &Measurement, out: &mut dyn Write) -> std::io::Result<()> {
         system::processor(),
         found.frames
     )?;
-    writeln!(out, "{}", found.engine_detail)?;
+    writeln!(out, "{}", found.engine_description)?;
     writeln!(out, "stage          p50 ms    p95 ms    p99 ms    min ms")?;
     let mut line = |name: &str, p: &Percentiles| {
         writeln!(out, "{name:<12} {:>8.3}  {:>8.3}  {:>8.3}  {:>8.3}", p.p50, p.p95, p.p99, p.min)
@@ -265,7 +266,7 @@ fn table(found: &Measurement, out: &mut dyn Write) -> std::io::Result<()> {
     writeln!(
         out,
         "loaded in {:.0} ms, first inference {:.1} ms, {:.0} MiB at most",
-        found.load_ms, found.first_ms, found.rss_mib
+        found.load_ms, found.first_ms, found.peak_rss_mib
     )?;
     match found.preempted_frames {
         0 if system::waits().is_none() => {

@@ -3,7 +3,12 @@
 use serde_json::Value;
 
 /// New and old names.
-const RENAMED: [(&str, &str); 2] = [("variant", "choice"), ("predictions", "guesses")];
+const RENAMED: [(&str, &str); 4] = [
+    ("variant", "choice"),
+    ("predictions", "guesses"),
+    ("peak_rss_mib", "rss_mib"),
+    ("engine_description", "engine_detail"),
+];
 
 /// Adds the old name of every renamed key in `value`.
 pub fn add(value: &mut Value) {

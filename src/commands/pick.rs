@@ -78,7 +78,7 @@ fn table(pick: &Pick, out: &mut dyn Write) -> std::io::Result<()> {
             known(worth(variant), 1),
             measured(|m| m.total_ms.p50, 1),
             measured(|m| m.total_ms.p95, 1),
-            measured(|m| m.rss_mib, 0),
+            measured(|m| m.peak_rss_mib, 0),
             if several { format!("{}: ", candidate.config) } else { String::new() },
             in_words(candidate, pick),
         )?;
@@ -144,7 +144,7 @@ fn as_json(pick: &Pick) -> Value {
                 "top1_percent": variant.top1_percent,
                 "objective": worth(variant),
                 "total_ms": candidate.measurement.as_ref().map(|m| m.total_ms),
-                "rss_mib": candidate.measurement.as_ref().map(|m| m.rss_mib),
+                "peak_rss_mib": candidate.measurement.as_ref().map(|m| m.peak_rss_mib),
                 "verdict": in_words(candidate, pick),
             })
         })

@@ -13,7 +13,7 @@ use crate::session::{Doing, Setup, board};
 use phicam_engine::EngineKind;
 use phicam_platform::paths;
 use phicam_policy::picker::explain;
-use phicam_policy::sampling::Effort;
+use phicam_policy::sampling::SamplingPlan;
 
 pub fn prepare(args: PrepareArgs, out: &mut dyn Write) -> anyhow::Result<ExitCode> {
     let board = board(&args.board)?;
@@ -49,7 +49,7 @@ pub fn prepare(args: PrepareArgs, out: &mut dyn Write) -> anyhow::Result<ExitCod
     let mut failed = false;
     let variants: Vec<_> = setup.pinned.iter().chain(setup.admitted.iter().filter(|_| args.all)).cloned().collect();
     for variant in variants {
-        let found = setup.trying(&stop, &tell).time(&variant, config, Effort::USUAL);
+        let found = setup.trying(&stop, &tell).time(&variant, config, SamplingPlan::USUAL);
         match found {
             Ok(found) => writeln!(out, "{} is prepared: {:.2} ms at p95", variant.name, found.total_ms.p95)?,
             Err(error) => writeln!(out, "{error}")?,

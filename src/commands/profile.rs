@@ -147,7 +147,7 @@ fn table(laws: &[ConfigProfile], seconds: f64, out: &mut dyn Write) -> std::io::
                 ms.p50,
                 ms.p95,
                 ms.p99,
-                found.rss_mib,
+                found.peak_rss_mib,
                 found.frames
             )?;
         }
@@ -187,7 +187,7 @@ fn as_json(laws: &[ConfigProfile], seconds: f64) -> Value {
                 .map(|(variant, found)| {
                     json!({
                         "variant": variant.name, "million_macs": variant.million_macs, "total_ms": found.total_ms,
-                        "rss_mib": found.rss_mib, "frames": found.frames,
+                        "peak_rss_mib": found.peak_rss_mib, "frames": found.frames,
                     })
                 })
                 .collect();

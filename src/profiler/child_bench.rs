@@ -6,10 +6,11 @@ use std::process::{Command, Stdio};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
+use crate::commands::old_keys;
 use phicam_engine::{EngineKind, ExecutionConfig};
 use phicam_model::catalog::Variant;
 use phicam_policy::measurement::{MeasureError, Measurement};
-use phicam_policy::sampling::Effort;
+use phicam_policy::sampling::SamplingPlan;
 
 pub use crate::profiler::measurement_store::Remembered;
 
@@ -26,10 +27,10 @@ pub fn measure(
     variant: &Variant,
     models: &Path,
     config: ExecutionConfig,
-    effort: Effort,
+    sampling: SamplingPlan,
     stop: &AtomicBool,
 ) -> Result<Measurement, MeasureError> {
-    timed(variant, models, config, effort, &[], stop, &mut |_| {})
+    timed(variant, models, config, sampling, &[], stop, &mut |_| {})
 }
 
 /// The same with no more than one frame every `frame_ms`, as a line in service has it.
@@ -37,12 +38,12 @@ pub fn measure_at_rate(
     variant: &Variant,
     models: &Path,
     config: ExecutionConfig,
-    effort: Effort,
+    sampling: SamplingPlan,
     frame_ms: Option<f64>,
     stop: &AtomicBool,
 ) -> Result<Measurement, MeasureError> {
     let pace: Vec<String> = frame_ms.map(|ms| format!("--pace-ms={ms}")).into_iter().collect();
-    timed(variant, models, config, effort, &pace, stop, &mut |_| {})
+    timed(variant, models, config, sampling, &pace, stop, &mut |_| {})
 }
 
 /// As [`measure`], and `watch` hears again and again for how long it has run.
@@ -50,18 +51,18 @@ pub fn measure_watched(
     variant: &Variant,
     models: &Path,
     config: ExecutionConfig,
-    effort: Effort,
+    sampling: SamplingPlan,
     stop: &AtomicBool,
     watch: &mut dyn FnMut(Duration),
 ) -> Result<Measurement, MeasureError> {
-    timed(variant, models, config, effort, &[], stop, watch)
+    timed(variant, models, config, sampling, &[], stop, watch)
 }
 
 fn timed(
     variant: &Variant,
     models: &Path,
     config: ExecutionConfig,
-    effort: Effort,
+    sampling: SamplingPlan,
     more: &[String],
     stop: &AtomicBool,
     watch: &mut dyn FnMut(Duration),
@@ -82,9 +83,9 @@ fn timed(
     let library = library.map(|library| (phicam_engine_onnxruntime::VARIABLE, library));
     let mut child = command
         .args(["bench", "--json", "--engine", config.engine.as_str(), "--precision", config.precision.as_str()])
-        .args(["--threads", &config.threads.to_string(), "--frames", &effort.frames.to_string()])
-        .args(["--least-ms", &effort.least_ms.to_string()])
-        .args(effort.most_ms.is_finite().then(|| format!("--most-ms={}", effort.most_ms)))
+        .args(["--threads", &config.threads.to_string(), "--frames", &sampling.frames.to_string()])
+        .args(["--least-ms", &sampling.min_ms.to_string()])
+        .args(sampling.max_ms.is_finite().then(|| format!("--most-ms={}", sampling.max_ms)))
         .args(more)
         .args(variant.as_arguments())
         .arg("--models")
@@ -136,9 +137,12 @@ fn timed(
             (_, last) => format!("{}: {}", said.status, last.unwrap_or("it said nothing")),
         }));
     }
-    let measured: Measurement = serde_json::from_slice(&said.stdout)
-        .map_err(|error| failed(format!("its answer is not understood: {error}")))?;
-    Ok(Measurement { asked_frames: effort.frames, ..measured })
+    let parsed = serde_json::from_slice(&said.stdout).and_then(|mut object| {
+        old_keys::remove(&mut object);
+        serde_json::from_value(object)
+    });
+    let measured: Measurement = parsed.map_err(|error| failed(format!("its answer is not understood: {error}")))?;
+    Ok(Measurement { requested_frames: sampling.frames, ..measured })
 }
 
 /// Why this program ended, of all that stood on its standard error: its own words, else what was said first, as by a library

@@ -78,14 +78,14 @@ impl Remembered {
         let here = system::boot_id();
         let doubtful = |boot: &Option<String>| boot.as_ref() != Some(&here);
         matches!(self.by_key.get(&key(variant, config)), Some(Entry::Measured { measurement, boot })
-            if measurement.is_disturbed() && doubtful(boot))
+            if measurement.is_noisy() && doubtful(boot))
     }
 
     /// From now on, whatever was measured while other programs disturbed is worth another look.
     pub fn doubt_disturbed(&mut self) {
         for entry in self.by_key.values_mut() {
             match entry {
-                Entry::Measured { measurement, boot } if measurement.is_disturbed() => *boot = None,
+                Entry::Measured { measurement, boot } if measurement.is_noisy() => *boot = None,
                 _ => {}
             }
         }
@@ -151,9 +151,9 @@ impl Remembered {
             return debug!("{} was never measured by itself", rung.variant.name);
         };
         let more = MOST_FRAMES + 1; // it is not measured again for being near a limit
-        let Soaked { percentiles: total_ms, answers: frames, is_disturbed, p95_ms, .. } = *soaked;
-        let preempted_frames = if is_disturbed || p95_ms <= limit_ms { frames } else { 0 };
-        let found = Measurement { total_ms, frames, asked_frames: more, preempted_frames, ..known.clone() };
+        let Soaked { percentiles: total_ms, answers: frames, is_noisy, p95_ms, .. } = *soaked;
+        let preempted_frames = if is_noisy || p95_ms <= limit_ms { frames } else { 0 };
+        let found = Measurement { total_ms, frames, requested_frames: more, preempted_frames, ..known.clone() };
         self.put(&rung.variant, found);
     }
 

@@ -88,7 +88,7 @@ impl<'p> Service<'p> {
             hottest_celsius: None,
             power: system::power_identity(),
             conditions: CONDITIONS.map(|condition| (condition, false)),
-            is_doubtful: pick.is_disturbed(),
+            is_doubtful: pick.is_noisy(),
             calm: Calm::new(0.0, calm_s),
             others: Others::new(),
             start: Instant::now(),
@@ -152,7 +152,7 @@ impl<'p> Service<'p> {
                 Some(to) => {
                     let words = format!("down to {}: {words}", self.rungs[to].variant.name);
                     remembered.put_soak(self.rungs[at], self.rungs[to], &soaked, limit_ms);
-                    self.is_doubtful |= soaked.is_disturbed;
+                    self.is_doubtful |= soaked.is_noisy;
                     self.adapt.failed(at);
                     self.hand_over(to, words, now_s);
                     (self.soak, self.soak_others) = (Some(Soak::new(now_s)), Others::new());

@@ -93,7 +93,7 @@ pub struct Model {
     /// What runs it, and how.
     pub config: ExecutionConfig,
     /// What runs its operators, in words.
-    pub engine_detail: String,
+    pub engine_description: String,
     /// One a class.
     pub labels: Labels,
 }
@@ -112,7 +112,7 @@ impl Classifier {
         let postprocessor = Postprocessor::new(settings.prediction, engine.classes());
         let preprocess = Preprocess::new(variant.input.clone(), variant.side, settings.view);
         let variant = variant.clone();
-        let model = Model { variant, config: engine.config(), engine_detail: engine.detail(), labels };
+        let model = Model { variant, config: engine.config(), engine_description: engine.detail(), labels };
         Classifier { model: Arc::new(model), preprocess, engine, postprocessor }
     }
 

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
-use crate::sampling::is_disturbed;
+use crate::sampling::is_noisy;
 use phicam_engine::latency::Percentiles;
 use phicam_engine::{EngineKind, ExecutionConfig};
 use phicam_model::catalog::Variant;
@@ -19,13 +19,13 @@ pub struct Measurement {
     #[serde(flatten)]
     pub config: ExecutionConfig,
     /// What runs the network's operators, in words.
-    #[serde(default)]
-    pub engine_detail: String,
+    #[serde(default, alias = "engine_detail")]
+    pub engine_description: String,
     /// Frames that the percentiles come from.
     pub frames: u64,
     /// Frames that were asked for: fewer were timed where it took too long. 0 where nobody asked, as `bench` by itself.
-    #[serde(default, skip_serializing_if = "is_zero")]
-    pub asked_frames: u64,
+    #[serde(default, alias = "asked_frames", skip_serializing_if = "is_zero")]
+    pub requested_frames: u64,
     /// Frames that other programs kept waiting for a core, for a twentieth of their time or more.
     #[serde(default)]
     pub preempted_frames: u64,
@@ -38,7 +38,8 @@ pub struct Measurement {
     /// The first inference, which also fills the caches.
     pub first_ms: f64,
     /// Peak resident memory of a process with this variant alone.
-    pub rss_mib: f64,
+    #[serde(alias = "rss_mib")]
+    pub peak_rss_mib: f64,
     /// The other stages, by name.
     pub stages_ms: BTreeMap<String, Percentiles>,
 }
@@ -54,22 +55,22 @@ impl Measurement {
             model: variant.name.clone(),
             phi: variant.phi,
             config,
-            engine_detail: String::new(),
+            engine_description: String::new(),
             frames,
-            asked_frames: frames,
+            requested_frames: frames,
             preempted_frames: 0,
             infer_ms: total_ms,
             total_ms,
             load_ms: 0.0,
             first_ms: total_ms.p50,
-            rss_mib: 0.0,
+            peak_rss_mib: 0.0,
             stages_ms: BTreeMap::new(),
         }
     }
 
     /// Whether other programs show in the 95th percentile.
-    pub fn is_disturbed(&self) -> bool {
-        is_disturbed(self.preempted_frames, self.frames)
+    pub fn is_noisy(&self) -> bool {
+        is_noisy(self.preempted_frames, self.frames)
     }
 }
 
@@ -95,10 +96,10 @@ pub(crate) mod tests {
     use super::*;
 
     /// A measurement with a median of `ms`.
-    pub fn measurement(variant: &Variant, ms: f64, rss_mib: f64) -> Measurement {
+    pub fn measurement(variant: &Variant, ms: f64, peak_rss_mib: f64) -> Measurement {
         let percentiles = Percentiles { p50: ms, p95: ms * 1.1, p99: ms * 1.2, min: ms * 0.9 };
-        let engine_detail = "all by tract".into();
+        let engine_description = "all by tract".into();
         let assumed = Measurement::assumed(variant, ExecutionConfig::tract(2), 100, percentiles);
-        Measurement { engine_detail, load_ms: 100.0, rss_mib, ..assumed }
+        Measurement { engine_description, load_ms: 100.0, peak_rss_mib, ..assumed }
     }
 }

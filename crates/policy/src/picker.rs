@@ -2,7 +2,7 @@
 
 use crate::budget::Budget;
 use crate::measurement::{MeasureError, Measurement};
-use crate::sampling::Effort;
+use crate::sampling::SamplingPlan;
 use phicam_engine::ExecutionConfig;
 use phicam_model::catalog::Variant;
 
@@ -47,7 +47,7 @@ pub enum Verdict {
         p95_ms: f64,
     },
     TooMuchMemory {
-        rss_mib: f64,
+        peak_rss_mib: f64,
     },
     TooMuchWork,
     /// Not measured: expected to take more than twice what fits, if so.
@@ -136,8 +136,8 @@ pub struct Pick {
 
 impl Pick {
     /// Whether other programs had a part in what it is picked by.
-    pub fn is_disturbed(&self) -> bool {
-        let of = |candidate: &Candidate| candidate.measurement.as_ref().is_some_and(Measurement::is_disturbed);
+    pub fn is_noisy(&self) -> bool {
+        let of = |candidate: &Candidate| candidate.measurement.as_ref().is_some_and(Measurement::is_noisy);
         self.candidates.iter().any(of)
     }
 
@@ -190,7 +190,7 @@ pub fn pick<K, M>(
 ) -> Result<Pick, PickError>
 where
     K: Fn(&Variant, ExecutionConfig) -> Option<Known>,
-    M: FnMut(&Variant, ExecutionConfig, Effort) -> Result<Measurement, MeasureError>,
+    M: FnMut(&Variant, ExecutionConfig, SamplingPlan) -> Result<Measurement, MeasureError>,
 {
     pick_again(variants, configs, budget, None, known, measure)
 }
@@ -208,7 +208,7 @@ pub fn pick_again<K, M>(
 ) -> Result<Pick, PickError>
 where
     K: Fn(&Variant, ExecutionConfig) -> Option<Known>,
-    M: FnMut(&Variant, ExecutionConfig, Effort) -> Result<Measurement, MeasureError>,
+    M: FnMut(&Variant, ExecutionConfig, SamplingPlan) -> Result<Measurement, MeasureError>,
 {
     let mut search = Search::new(variants, configs, budget);
     search.set_before(before);
@@ -219,7 +219,7 @@ where
         }
     }
     loop {
-        let Some((at, effort)) = search.next() else {
+        let Some((at, sampling)) = search.next() else {
             if !search.is_another(search.found()) {
                 break;
             }
@@ -227,10 +227,10 @@ where
             continue;
         };
         let Candidate { variant, config, .. } = &search.candidates[at];
-        match measure(variant, *config, effort) {
+        match measure(variant, *config, sampling) {
             Ok(measurement) => {
-                let asked_frames = measurement.asked_frames.max(effort.frames);
-                search.learn(at, Ok(Measurement { asked_frames, ..measurement }));
+                let requested_frames = measurement.requested_frames.max(sampling.frames);
+                search.learn(at, Ok(Measurement { requested_frames, ..measurement }));
             }
             Err(MeasureError::Failed { cause, .. }) => search.learn(at, Err(cause)),
             Err(not_yet) => return Err(not_yet.into()),

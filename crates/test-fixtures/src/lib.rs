@@ -58,10 +58,10 @@ pub fn catalog() -> Vec<Variant> {
 }
 
 /// Returns a measurement of 100 frames with a median of `ms` milliseconds.
-pub fn measurement(variant: &Variant, ms: f64, rss_mib: f64) -> Measurement {
+pub fn measurement(variant: &Variant, ms: f64, peak_rss_mib: f64) -> Measurement {
     let percentiles = Percentiles { p50: ms, p95: ms * 1.1, p99: ms * 1.2, min: ms * 0.9 };
     let assumed = Measurement::assumed(variant, ExecutionConfig::tract(2), 100, percentiles);
-    Measurement { load_ms: 100.0, rss_mib, ..assumed }
+    Measurement { load_ms: 100.0, peak_rss_mib, ..assumed }
 }
 
 /// Returns a budget of `frame_ms` milliseconds a frame.

@@ -105,7 +105,7 @@ fn tried(what: &str, engine: EngineKind) -> Finding {
         return bad(name, State::Missing, cause, "the CPU engine runs without it");
     }
     let detail = serde_json::from_slice::<serde_json::Value>(&output.stdout).ok();
-    let detail = detail.and_then(|found| Some(found.get("engine_detail")?.as_str()?.to_string()));
+    let detail = detail.and_then(|found| Some(found.get("engine_description")?.as_str()?.to_string()));
     good(name, format!("agrees with the CPU engine: {}", detail.unwrap_or_default()))
 }
 

@@ -62,7 +62,7 @@ pub fn add(args: AddArgs, out: &mut dyn Write) -> anyhow::Result<ExitCode> {
         "{} takes {:.1} ms at p95 on this machine, {:.0} MiB; {}",
         variants.last().map_or("it", |largest| &largest.name),
         proof.total_ms.p95,
-        proof.rss_mib,
+        proof.peak_rss_mib,
         lock.folder().display()
     )?;
     if let Some(dir) = &args.r#try {

@@ -19,7 +19,7 @@ use phicam_model::labels::Labels;
 use phicam_model::published_accuracy::Published;
 use phicam_platform::{paths, system};
 use phicam_policy::measurement::{MeasureError, Measurement};
-use phicam_policy::sampling::Effort;
+use phicam_policy::sampling::SamplingPlan;
 
 /// The border that the family's own crop leaves: side/(side+32).
 const BORDER: u32 = 32;
@@ -88,8 +88,13 @@ impl Plan {
         file.write(candidate, *side, self.habits, self.storage)?;
         let variant = Variant::of_file(candidate, &[], *side, file.layout(), file.scaled(), *million_macs);
         info!("timing it at {side} pixels, in a process of its own");
-        let proof =
-            measure(&variant, shipped, ExecutionConfig::tract(system::cores()), Effort::USUAL, &AtomicBool::new(false));
+        let proof = measure(
+            &variant,
+            shipped,
+            ExecutionConfig::tract(system::cores()),
+            SamplingPlan::USUAL,
+            &AtomicBool::new(false),
+        );
         let refused = |cause| format!("{} was not added, as it cannot be run at {side} pixels: {cause}", self.name);
         proof.map_err(|error| match error {
             MeasureError::Failed { cause, .. } => anyhow::anyhow!(refused(cause)),

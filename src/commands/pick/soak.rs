@@ -8,21 +8,23 @@ use log::{info, warn};
 use crate::profiler::child_bench::measure_at_rate;
 use crate::session::Setup;
 use phicam_policy::picker::{Pick, holds};
-use phicam_policy::sampling::Effort;
+use phicam_policy::sampling::SamplingPlan;
 
 /// The pick, or what fits in its place. What a variant took in so long is remembered of it.
 pub fn soak(setup: &mut Setup, pick: Pick, seconds: f64) -> anyhow::Result<Pick> {
     let stop = AtomicBool::new(false);
-    let effort = Effort { frames: 1, least_ms: seconds * 1e3, most_ms: seconds * 1e3 };
+    let sampling = SamplingPlan { frames: 1, min_ms: seconds * 1e3, max_ms: seconds * 1e3 };
     let mut pick = pick;
     // Each turn takes one variant out of those that fit, so it ends.
     loop {
         info!("{} by {} is to hold for {seconds:.0} s", pick.variant.name, pick.config);
-        let found = measure_at_rate(&pick.variant, &setup.folder, pick.config, effort, setup.budget.frame_ms, &stop)?;
+        let found = measure_at_rate(&pick.variant, &setup.folder, pick.config, sampling, setup.budget.frame_ms, &stop)?;
         // As exact as there is: the pick does not measure it again.
         let frames = found.frames.max(phicam_policy::picker::MOST_FRAMES + 1);
         let (held, p95_ms) = (holds(&found, &setup.budget), found.total_ms.p95);
-        setup.remembered.put(&pick.variant, phicam_policy::measurement::Measurement { asked_frames: frames, ..found });
+        setup
+            .remembered
+            .put(&pick.variant, phicam_policy::measurement::Measurement { requested_frames: frames, ..found });
         if held {
             info!("{} held: {p95_ms:.1} ms at p95 over {seconds:.0} s", pick.variant.name);
             return setup.repick();

@@ -19,7 +19,7 @@ use phicam_model::published_accuracy::Published;
 use phicam_platform::paths;
 use phicam_policy::measurement::{MeasureError, Measurement};
 use phicam_policy::picker::{Verdict, judge};
-use phicam_policy::sampling::Effort;
+use phicam_policy::sampling::SamplingPlan;
 
 /// Of the weights; times do not depend on it.
 const SEED: u64 = 1;
@@ -95,7 +95,7 @@ fn time_family(all: &mut [Beyond], family: Family, setup: &mut Setup, config: Ex
         if one.fits.is_none() && fitting {
             info!("timing {} with weights from a seed, by {config}", one.variant.name);
             write(one)?;
-            let measured = measure(&one.variant, &setup.folder, config, Effort::USUAL, &AtomicBool::new(false));
+            let measured = measure(&one.variant, &setup.folder, config, SamplingPlan::USUAL, &AtomicBool::new(false));
             std::fs::remove_file(&one.variant.network.file)
                 .with_context(|| format!("{} cannot be removed", one.variant.network.file.display()))?;
             match measured {
@@ -162,7 +162,7 @@ pub fn table(all: &[Beyond], out: &mut dyn Write) -> std::io::Result<()> {
             one.published.top1_percent,
             measured(|m| m.total_ms.p50, 1),
             measured(|m| m.total_ms.p95, 1),
-            measured(|m| m.rss_mib, 0),
+            measured(|m| m.peak_rss_mib, 0),
         )?;
     }
     Ok(())
@@ -177,7 +177,7 @@ pub fn as_json(one: &Beyond) -> Value {
         "top1_percent": one.published.top1_percent,
         "weights": one.published.model,
         "total_ms": one.measurement.as_ref().map(|m| m.total_ms),
-        "rss_mib": one.measurement.as_ref().map(|m| m.rss_mib),
+        "peak_rss_mib": one.measurement.as_ref().map(|m| m.peak_rss_mib),
         "fits": one.fits.as_ref().map(Result::is_ok),
     })
 }

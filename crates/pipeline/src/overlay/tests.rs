@@ -33,7 +33,12 @@ fn answer(frame: &Frame, label: &str, sure: bool) -> Classification {
         predictions: Postprocessor::new(settings, 3).predict(&scores, frame.captured, 0),
         frame_size: frame.size(),
         seen: Rect { left: 110, top: 30, width: 420, height: 420 },
-        model: Arc::new(Model { variant, config: ExecutionConfig::tract(2), engine_detail: String::new(), labels }),
+        model: Arc::new(Model {
+            variant,
+            config: ExecutionConfig::tract(2),
+            engine_description: String::new(),
+            labels,
+        }),
         times: Times::default(),
     }
 }

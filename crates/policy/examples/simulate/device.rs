@@ -7,7 +7,7 @@ use phicam_engine::{EngineKind, ExecutionConfig, Precision};
 use phicam_model::catalog::Variant;
 use phicam_policy::measurement::Measurement;
 use phicam_policy::picker::Work;
-use phicam_policy::sampling::Effort;
+use phicam_policy::sampling::SamplingPlan;
 
 use crate::noise::Noise;
 use crate::random::Random;
@@ -153,7 +153,7 @@ impl Device {
     }
 
     /// Resident memory.
-    pub fn rss_mib(&self, variant: &Variant, work: &Work, config: ExecutionConfig) -> f64 {
+    pub fn peak_rss_mib(&self, variant: &Variant, work: &Work, config: ExecutionConfig) -> f64 {
         let bytes = match config.precision {
             Precision::F32 => 1.0,
             Precision::F16 => 0.5,
@@ -171,7 +171,7 @@ impl Device {
         variant: &Variant,
         work: &Work,
         config: ExecutionConfig,
-        effort: Effort,
+        sampling: SamplingPlan,
     ) -> Measurement {
         self.measurements += 1;
         let median_ms = self.median_ms(at, work, config);
@@ -183,10 +183,10 @@ impl Device {
             let ms = median_ms * self.noise.sample(self.clock_s);
             self.clock_s += ms / 1e3;
             self.noise.spend(ms / 1e3);
-            if frame >= Effort::WARM_UP {
+            if frame >= SamplingPlan::WARM_UP {
                 stage.record_ms(ms);
                 elapsed_ms += ms;
-                if effort.is_done(stage.count(), elapsed_ms, 0) {
+                if sampling.is_done(stage.count(), elapsed_ms, 0) {
                     break;
                 }
             }
@@ -196,15 +196,15 @@ impl Device {
             model: variant.name.clone(),
             phi: variant.phi,
             config,
-            engine_detail: String::new(),
+            engine_description: String::new(),
             frames: stage.count(),
-            asked_frames: effort.frames,
+            requested_frames: sampling.frames,
             preempted_frames: 0, // unnoticed, the harder case
             infer_ms: total_ms,
             total_ms,
             load_ms: self.load_ms,
             first_ms: total_ms.p50,
-            rss_mib: self.rss_mib(variant, work, config),
+            peak_rss_mib: self.peak_rss_mib(variant, work, config),
             stages_ms: BTreeMap::new(),
         }
     }

@@ -12,7 +12,7 @@ pub struct Truth {
     pub at: usize,
     pub config: ExecutionConfig,
     pub p95_ms: f64,
-    pub rss_mib: f64,
+    pub peak_rss_mib: f64,
 }
 
 /// The right pick: position in `truths`. Nothing where nothing fits.
@@ -20,7 +20,7 @@ pub fn decide(variants: &[Variant], truths: &[Truth], budget: Budget) -> Option<
     let within = |value: f64, limit: Option<f64>| limit.is_none_or(|limit| value <= limit);
     let fits = |truth: &Truth| {
         within(truth.p95_ms * (1.0 + LINE_SHARE), budget.frame_ms)
-            && within(truth.rss_mib + LINE_MIB, budget.memory_mib)
+            && within(truth.peak_rss_mib + LINE_MIB, budget.memory_mib)
             && within(variants[truth.at].million_macs, budget.million_macs)
     };
     let worth = |truth: &Truth| Worth::of(&variants[truth.at], truth.config, false);

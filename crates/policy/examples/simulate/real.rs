@@ -89,15 +89,15 @@ fn measured(variant: &Variant, ms: f64) -> Measurement {
         model: variant.name.clone(),
         phi: variant.phi,
         config: WAY,
-        engine_detail: String::new(),
+        engine_description: String::new(),
         frames: 1000,
-        asked_frames: 1000,
+        requested_frames: 1000,
         preempted_frames: 0,
         infer_ms: total_ms,
         total_ms,
         load_ms: 0.0,
         first_ms: ms,
-        rss_mib: 0.0,
+        peak_rss_mib: 0.0,
         stages_ms: BTreeMap::new(),
     }
 }
@@ -150,7 +150,8 @@ pub fn report() -> anyhow::Result<Value> {
 /// The errors of prediction in percent; outcomes and numbers of measurements are added.
 fn one(device: &Device, outcomes: &mut Outcomes, counts: &mut Vec<f64>) -> Vec<f64> {
     let Device { variants, work, ms, .. } = device;
-    let truths: Vec<Truth> = (0..ms.len()).map(|at| Truth { at, config: WAY, p95_ms: ms[at], rss_mib: 0.0 }).collect();
+    let truths: Vec<Truth> =
+        (0..ms.len()).map(|at| Truth { at, config: WAY, p95_ms: ms[at], peak_rss_mib: 0.0 }).collect();
     let mut by_macs: Vec<usize> = (0..ms.len()).collect();
     by_macs.sort_by(|&a, &b| variants[a].million_macs.total_cmp(&variants[b].million_macs));
     let (first, last) = (by_macs[0], by_macs[by_macs.len() - 1]);

@@ -89,9 +89,9 @@ impl Drawn {
             &configs,
             self.budget,
             |_, _| None,
-            |variant, config, effort| {
+            |variant, config, sampling| {
                 let at = offer.position(variant);
-                Ok(self.device.measure(at, variant, &offer.work[at], config, effort))
+                Ok(self.device.measure(at, variant, &offer.work[at], config, sampling))
             },
         );
         picked.ok()
@@ -139,9 +139,9 @@ fn truths(device: &Device, offer: &Offer) -> Vec<Truth> {
     let Offer { variants, work, .. } = offer;
     let each = (0..variants.len()).flat_map(|at| device.configs.iter().map(move |config| (at, *config)));
     each.map(|(at, config)| {
-        let (p95_ms, rss_mib) =
-            (device.p95_ms(at, &work[at], config), device.rss_mib(&variants[at], &work[at], config));
-        Truth { at, config, p95_ms, rss_mib }
+        let (p95_ms, peak_rss_mib) =
+            (device.p95_ms(at, &work[at], config), device.peak_rss_mib(&variants[at], &work[at], config));
+        Truth { at, config, p95_ms, peak_rss_mib }
     })
     .collect()
 }
@@ -152,8 +152,8 @@ fn budget(random: &mut Random, truths: &[Truth]) -> Budget {
         let values = || truths.iter().map(of);
         (values().fold(f64::INFINITY, f64::min), values().fold(0.0, f64::max))
     };
-    let ((least_ms, most_ms), (least_mib, most_mib)) = (extremes(|t| t.p95_ms), extremes(|t| t.rss_mib));
-    let frame_ms = random.log_between(0.5 * least_ms, 1.5 * most_ms);
+    let ((min_ms, max_ms), (least_mib, most_mib)) = (extremes(|t| t.p95_ms), extremes(|t| t.peak_rss_mib));
+    let frame_ms = random.log_between(0.5 * min_ms, 1.5 * max_ms);
     let memory_mib = random.chance(1.0 / 3.0).then(|| random.log_between(0.8 * least_mib, 1.2 * most_mib));
     Budget { frame_ms: Some(frame_ms), memory_mib, ..Budget::default() }
 }
@@ -187,7 +187,7 @@ fn by_table(device: &Device, offer: &Offer, truths: &[Truth], budget: Budget) ->
     let fits = |truth: &Truth| {
         truth.config == config
             && variants[truth.at].million_macs <= most
-            && budget.memory_mib.is_none_or(|limit| truth.rss_mib <= limit)
+            && budget.memory_mib.is_none_or(|limit| truth.peak_rss_mib <= limit)
     };
     let macs = |number: &usize| variants[truths[*number].at].million_macs;
     (0..truths.len()).filter(|number| fits(&truths[*number])).max_by(|a, b| macs(a).total_cmp(&macs(b)))

@@ -30,7 +30,7 @@ pub struct Soaked {
     pub p95_at_most_ms: f64,
     pub answers: u64,
     /// Whether other programs had a part in it: then it says nothing of other days.
-    pub is_disturbed: bool,
+    pub is_noisy: bool,
     pub percentiles: Percentiles,
 }
 
@@ -53,11 +53,11 @@ impl Soak {
             return None;
         }
         let percentiles = total.percentiles()?;
-        let is_disturbed = other_cores().is_some_and(|cores| cores > LITTLE_CORES);
+        let is_noisy = other_cores().is_some_and(|cores| cores > LITTLE_CORES);
         // No more than the line's share, so that what is remembered keeps it from being picked again.
         let doubt = (SURE * p95_error(&self.times_ms).unwrap_or(0.0)).min(LINE_SHARE);
         let (p95_ms, p95_at_most_ms) = (percentiles.p95, percentiles.p95 * (1.0 + doubt));
-        let soaked = Soaked { p95_ms, p95_at_most_ms, answers: total.count(), is_disturbed, percentiles };
+        let soaked = Soaked { p95_ms, p95_at_most_ms, answers: total.count(), is_noisy, percentiles };
         (self.total, self.times_ms) = (None, Vec::new());
         Some(soaked)
     }
@@ -66,8 +66,8 @@ impl Soak {
 impl Soaked {
     /// `lite2@260 took 61.3 ms at p95, which may come to 63.0, for 290 pictures of service beside other programs`
     pub fn in_words(&self, name: &str, limit_ms: f64) -> String {
-        let Soaked { p95_ms, p95_at_most_ms, answers, is_disturbed, .. } = self;
-        let beside = if *is_disturbed { " beside other programs" } else { "" };
+        let Soaked { p95_ms, p95_at_most_ms, answers, is_noisy, .. } = self;
+        let beside = if *is_noisy { " beside other programs" } else { "" };
         let decides = *p95_ms <= limit_ms && *p95_at_most_ms > limit_ms;
         let perhaps = match decides || *p95_at_most_ms > p95_ms * TOLD {
             true => format!(", which may come to {p95_at_most_ms:.1},"),

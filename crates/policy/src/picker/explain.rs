@@ -10,11 +10,11 @@ use phicam_model::efficientnet::compound_scaling::phi_of_macs;
 /// lite2@240, needs 71.0 ms of 66 beside the rest of the line`
 pub fn explain(pick: &Pick) -> String {
     let (variant, found) = (&pick.variant, &pick.measurement);
-    let (p95_ms, rss_mib) = (found.total_ms.p95, found.rss_mib);
+    let (p95_ms, peak_rss_mib) = (found.total_ms.p95, found.peak_rss_mib);
     let by = if has_several_ways(pick) { format!(" by {}", pick.config) } else { String::new() };
-    let disturbed = if found.is_disturbed() { " beside other programs" } else { "" };
+    let disturbed = if found.is_noisy() { " beside other programs" } else { "" };
     format!(
-        "budget {} → {} ({}){by}: {p95_ms:.1} ms at p95{disturbed}, {rss_mib:.0} MiB; {}{}{}",
+        "budget {} → {} ({}){by}: {p95_ms:.1} ms at p95{disturbed}, {peak_rss_mib:.0} MiB; {}{}{}",
         pick.budget,
         variant.name,
         variant.phi_in_words(),

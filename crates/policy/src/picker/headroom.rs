@@ -3,7 +3,7 @@
 use super::Verdict;
 use crate::budget::Budget;
 use crate::measurement::Measurement;
-use crate::sampling::Effort;
+use crate::sampling::SamplingPlan;
 
 /// Share of its time that a variant gets back from the budget for what runs beside it: thirty times a second a camera's
 /// picture is converted (2.4 ms for 1280×720 YUYV) and a screen drawn (1 to 2 ms), a tenth of one core on a desk, and on
@@ -21,7 +21,7 @@ pub fn needed_ms(p95_ms: f64) -> f64 {
 
 /// The memory that a budget must allow.
 pub fn needed_mib(measurement: &Measurement) -> f64 {
-    measurement.rss_mib + LINE_MIB
+    measurement.peak_rss_mib + LINE_MIB
 }
 
 /// Whether what was measured keeps `budget`, with room for the line.
@@ -33,12 +33,12 @@ pub fn judge(measurement: &Measurement, budget: &Budget) -> Verdict {
 /// much.
 pub fn judge_with(factor: f64, measurement: &Measurement, budget: &Budget) -> Verdict {
     let over = |value: f64, limit: Option<f64>| limit.is_some_and(|limit| value > limit);
-    let (p95_ms, rss_mib) = (measurement.total_ms.p95, measurement.rss_mib);
+    let (p95_ms, peak_rss_mib) = (measurement.total_ms.p95, measurement.peak_rss_mib);
     let is_slow = |factor: f64| over(needed_ms(p95_ms) * factor, budget.frame_ms);
     if is_slow(factor.min(1.0)) {
         Verdict::TooSlow { p95_ms }
     } else if over(needed_mib(measurement), budget.memory_mib) {
-        Verdict::TooMuchMemory { rss_mib }
+        Verdict::TooMuchMemory { peak_rss_mib }
     } else if is_slow(factor) {
         Verdict::TooSlow { p95_ms }
     } else {
@@ -47,9 +47,9 @@ pub fn judge_with(factor: f64, measurement: &Measurement, budget: &Budget) -> Ve
 }
 
 /// A first look: enough to see that something is far from a limit.
-pub const GLANCE: Effort = Effort { frames: 16, least_ms: 250.0, most_ms: 4000.0 };
+pub const GLANCE: SamplingPlan = SamplingPlan { frames: 16, min_ms: 250.0, max_ms: 4000.0 };
 /// On a machine whose times wander: as long as it takes for them to.
-pub const LONG: Effort = Effort { frames: 300, least_ms: 2500.0, most_ms: 4000.0 };
+pub const LONG: SamplingPlan = SamplingPlan { frames: 300, min_ms: 2500.0, max_ms: 4000.0 };
 /// Frames after which a measurement is believed however near a limit it is.
 pub const MOST_FRAMES: u64 = 600;
 /// No measurement takes longer, in milliseconds.
@@ -76,19 +76,19 @@ pub fn doubt(measurement: &Measurement) -> f64 {
 
 /// What to measure so that a value that is `distance` away from a limit (a factor) is told from it; nothing where as
 /// much has been tried.
-pub fn closer(measurement: &Measurement, distance: f64) -> Option<Effort> {
-    let asked = measurement.asked_frames.max(measurement.frames);
+pub fn closer(measurement: &Measurement, distance: f64) -> Option<SamplingPlan> {
+    let asked = measurement.requested_frames.max(measurement.frames);
     if asked >= MOST_FRAMES {
         return None;
     }
     let wanted = (SURE * P95_ERROR * sigma(measurement) / distance.ln().abs().max(1e-3)).powi(2);
     let frames = (wanted.min(MOST_FRAMES as f64) as u64).max(4 * asked).min(MOST_FRAMES);
-    Some(Effort { frames, least_ms: 4.0 * GLANCE.least_ms, most_ms: MOST_MS })
+    Some(SamplingPlan { frames, min_ms: 4.0 * GLANCE.min_ms, max_ms: MOST_MS })
 }
 
 /// Once more, and for longer, where a tail beyond what is usual here decides: another program may have been at work.
 /// Nothing where that has been done.
-pub fn once_more(measurement: &Measurement) -> Option<Effort> {
-    let again = Effort { frames: MOST_FRAMES + 1, least_ms: 4.0 * GLANCE.least_ms, most_ms: 2.0 * MOST_MS };
-    (measurement.asked_frames <= MOST_FRAMES).then_some(again)
+pub fn once_more(measurement: &Measurement) -> Option<SamplingPlan> {
+    let again = SamplingPlan { frames: MOST_FRAMES + 1, min_ms: 4.0 * GLANCE.min_ms, max_ms: 2.0 * MOST_MS };
+    (measurement.requested_frames <= MOST_FRAMES).then_some(again)
 }

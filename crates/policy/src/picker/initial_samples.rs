@@ -37,14 +37,14 @@ impl Search {
             self.candidates.iter().find(|candidate| candidate.config == config && candidate.measurement.is_some())?;
         let few = least.measurement.as_ref()?;
         let is_quicker = |many: &Measurement| many.total_ms.p50 < few.total_ms.p50;
-        let is_disturbed = |of: ExecutionConfig| {
+        let is_noisy = |of: ExecutionConfig| {
             let of_config = self.candidates.iter().filter(|candidate| candidate.config == of);
-            of_config.filter_map(|candidate| candidate.measurement.as_ref()).any(Measurement::is_disturbed)
+            of_config.filter_map(|candidate| candidate.measurement.as_ref()).any(Measurement::is_noisy)
         };
         let mut more = self.candidates.iter().map(|candidate| candidate.config).filter(|other| {
             (other.engine, other.precision) == (config.engine, config.precision) && other.threads > config.threads
         });
-        more.find(|more| measured(*more, &least.variant.name).is_some_and(is_quicker) && !is_disturbed(*more))
+        more.find(|more| measured(*more, &least.variant.name).is_some_and(is_quicker) && !is_noisy(*more))
             .map(|more| more.threads)
     }
 

@@ -6,7 +6,7 @@ use super::headroom::{GLANCE, LONG, closer, doubt, once_more};
 use super::latency_model::Law;
 use super::{Candidate, Found, Search, Verdict};
 use crate::measurement::Measurement;
-use crate::sampling::Effort;
+use crate::sampling::SamplingPlan;
 
 /// Which of two that are as good is quicker is not worth more frames than this.
 const TIE_FRAMES: u64 = 64;
@@ -21,12 +21,12 @@ const UNSTEADY: (f64, f64) = (1.25, 2.0);
 impl Search {
     /// A measurement that is not enough for what hangs on it, and what to measure instead: of the best of them, as what it
     /// is found to be may settle the others.
-    pub(super) fn doubtful(&self, found: Option<Found>) -> Option<(usize, Effort)> {
+    pub(super) fn doubtful(&self, found: Option<Found>) -> Option<(usize, SamplingPlan)> {
         let wander = self.wander();
-        let mut best: Option<(usize, Effort)> = None;
+        let mut best: Option<(usize, SamplingPlan)> = None;
         for at in 0..self.candidates.len() {
             let Candidate { measurement: Some(measurement), verdict, .. } = &self.candidates[at] else { continue };
-            let effort = match (verdict, found) {
+            let sampling = match (verdict, found) {
                 (Verdict::TooSlow { .. }, _) => self.perhaps_fits(at, measurement, found, wander),
                 (Verdict::Fits, Some(found)) if at == found.picked => self.perhaps_does_not(at, measurement, wander),
                 (Verdict::Fits, Some(found)) if self.ties(found.best, at) => {
@@ -34,10 +34,10 @@ impl Search {
                 }
                 _ => None,
             };
-            if let Some(effort) = effort
+            if let Some(sampling) = sampling
                 && best.is_none_or(|(other, _)| self.compare(at, other) == Ordering::Greater)
             {
-                best = Some((at, effort));
+                best = Some((at, sampling));
             }
         }
         best
@@ -56,17 +56,23 @@ impl Search {
     }
 
     /// Of one that is too slow as measured: what tells whether it is.
-    fn perhaps_fits(&self, at: usize, measured: &Measurement, found: Option<Found>, wander: f64) -> Option<Effort> {
+    fn perhaps_fits(
+        &self,
+        at: usize,
+        measured: &Measurement,
+        found: Option<Found>,
+        wander: f64,
+    ) -> Option<SamplingPlan> {
         let p95_ms = measured.total_ms.p95;
         let limit_ms = self.budget.frame_ms?;
         let expected_ms = self.law_of(at).map(|law| law.p95_ms(self.work(at)));
         let odd = if wander > 1.0 { 1.0 } else { ODD };
         let is_odd = |expected_ms: &f64| p95_ms > expected_ms * odd;
-        let odd_ms = expected_ms.filter(is_odd).filter(|_| measured.asked_frames <= GLANCE.frames);
+        let odd_ms = expected_ms.filter(is_odd).filter(|_| measured.requested_frames <= GLANCE.frames);
         // The median may fit with the tail that is usual in this way: another program was at work then.
         let usual_ms = self.law_of(at).map(|law| measured.total_ms.p50 * law.tail * USUAL_TAIL);
-        let least_ms = [odd_ms, usual_ms].into_iter().flatten().fold(p95_ms / doubt(measured), f64::min);
-        if self.needed_ms(at, least_ms) > limit_ms || !self.matters(at, least_ms, found) {
+        let min_ms = [odd_ms, usual_ms].into_iter().flatten().fold(p95_ms / doubt(measured), f64::min);
+        if self.needed_ms(at, min_ms) > limit_ms || !self.matters(at, min_ms, found) {
             return None;
         }
         let distance = self.needed_ms(at, p95_ms) / limit_ms;
@@ -75,29 +81,29 @@ impl Search {
     }
 
     /// Of the one that would be picked: what tells whether it fits.
-    fn perhaps_does_not(&self, at: usize, measured: &Measurement, wander: f64) -> Option<Effort> {
+    fn perhaps_does_not(&self, at: usize, measured: &Measurement, wander: f64) -> Option<SamplingPlan> {
         let share = self.needed_ms(at, measured.total_ms.p95) / self.budget.frame_ms?;
-        if share * wander > 1.0 && wander > 1.0 && measured.asked_frames < LONG.frames {
+        if share * wander > 1.0 && wander > 1.0 && measured.requested_frames < LONG.frames {
             return Some(LONG);
         }
         closer(measured, share).filter(|_| share * doubt(measured) > 1.0)
     }
 
     /// Of one that is as good as the picked: what tells whether it is the cheaper one.
-    fn perhaps_cheaper(&self, at: usize, measured: &Measurement, found: Found, wander: f64) -> Option<Effort> {
+    fn perhaps_cheaper(&self, at: usize, measured: &Measurement, found: Found, wander: f64) -> Option<SamplingPlan> {
         let apart = measured.total_ms.p95 / self.p95_ms(found.picked);
         // One with less work that takes longer is so by nature, or was disturbed.
         let macs = |at: usize| self.candidates[at].variant.million_macs;
         let expected_ms = self.law_of(at).map(|law| law.p50_ms(self.work(at)));
         let is_odd = macs(at) < macs(found.picked)
             && expected_ms.is_some_and(|expected_ms| measured.total_ms.p50 > expected_ms * ODD);
-        if is_odd && wander > 1.0 && measured.asked_frames < LONG.frames {
+        if is_odd && wander > 1.0 && measured.requested_frames < LONG.frames {
             return Some(LONG);
         }
-        if measured.asked_frames >= TIE_FRAMES || !(is_odd || apart / doubt(measured) < 1.0) {
+        if measured.requested_frames >= TIE_FRAMES || !(is_odd || apart / doubt(measured) < 1.0) {
             return None;
         }
-        let effort = closer(measured, apart)?;
-        Some(Effort { frames: effort.frames.min(TIE_FRAMES), ..effort })
+        let sampling = closer(measured, apart)?;
+        Some(SamplingPlan { frames: sampling.frames.min(TIE_FRAMES), ..sampling })
     }
 }

@@ -8,7 +8,7 @@ use super::headroom::GLANCE;
 use super::latency_model::{Law, Work};
 use super::{Candidate, Verdict};
 use crate::budget::Budget;
-use crate::sampling::Effort;
+use crate::sampling::SamplingPlan;
 use phicam_engine::ExecutionConfig;
 use phicam_model::catalog::Variant;
 
@@ -138,7 +138,7 @@ impl Search {
     }
 
     /// What to measure next, and how well; nothing once no measurement can change the decision.
-    pub fn next(&self) -> Option<(usize, Effort)> {
+    pub fn next(&self) -> Option<(usize, SamplingPlan)> {
         let found = self.found();
         self.unmeasured(found).map(|at| (at, GLANCE)).or_else(|| self.doubtful(found))
     }

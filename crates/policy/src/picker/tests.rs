@@ -52,7 +52,7 @@ fn catalog() -> Vec<Variant> {
 }
 
 /// A machine that takes 2 ms and 0.05 ms for each million multiply-accumulates (p95: a tenth more).
-fn simulated(variant: &Variant, _: ExecutionConfig, _: Effort) -> Result<Measurement, MeasureError> {
+fn simulated(variant: &Variant, _: ExecutionConfig, _: SamplingPlan) -> Result<Measurement, MeasureError> {
     Ok(measurement(variant, 2.0 + 0.05 * variant.million_macs, 50.0 + variant.million_macs / 20.0))
 }
 
@@ -75,7 +75,7 @@ fn picked_from<M>(
     measure: M,
 ) -> Result<Pick, PickError>
 where
-    M: FnMut(&Variant, ExecutionConfig, Effort) -> Result<Measurement, MeasureError>,
+    M: FnMut(&Variant, ExecutionConfig, SamplingPlan) -> Result<Measurement, MeasureError>,
 {
     pick(&variants.iter().collect::<Vec<_>>(), configs, budget, nothing, measure)
 }
@@ -123,9 +123,9 @@ fn the_reason_names_the_limit_that_bound_and_what_the_next_one_needs() {
 fn a_choice_that_another_beats_is_not_measured_where_that_one_fits() {
     let measured = RefCell::new(Vec::new());
     for budget in [ms(39.0), ms(60.0), ms(90.0)] {
-        let pick = picked_from(&catalog(), &[ExecutionConfig::tract(2)], budget, |variant, config, effort| {
+        let pick = picked_from(&catalog(), &[ExecutionConfig::tract(2)], budget, |variant, config, sampling| {
             measured.borrow_mut().push(variant.name.clone());
-            simulated(variant, config, effort)
+            simulated(variant, config, sampling)
         });
         let pick = pick.unwrap();
         let dominated = pick.candidates.iter().find(|c| c.variant.name == "lite0@288").unwrap();
@@ -136,13 +136,13 @@ fn a_choice_that_another_beats_is_not_measured_where_that_one_fits() {
 
 #[test]
 fn a_choice_that_another_beats_is_picked_where_that_one_cannot_run() {
-    let pick = picked_from(&catalog(), &[ExecutionConfig::tract(2)], ms(45.0), |variant, config, effort| match variant
-        .name
-        .as_str()
-    {
-        "lite1@240" => failed(variant, "killed"),
-        _ => simulated(variant, config, effort),
-    });
+    let pick =
+        picked_from(&catalog(), &[ExecutionConfig::tract(2)], ms(45.0), |variant, config, sampling| {
+            match variant.name.as_str() {
+                "lite1@240" => failed(variant, "killed"),
+                _ => simulated(variant, config, sampling),
+            }
+        });
     assert_eq!(pick.unwrap().variant.name, "lite0@288");
 }
 
@@ -180,9 +180,9 @@ fn without_any_limit_it_is_the_most_accurate_after_one_measurement() {
 
 #[test]
 fn a_choice_that_cannot_run_is_passed_over() {
-    let broken = |variant: &Variant, config, effort| match variant.name.as_str() {
+    let broken = |variant: &Variant, config, sampling| match variant.name.as_str() {
         "lite2@320" | "lite0@96" => failed(variant, "killed"),
-        _ => simulated(variant, config, effort),
+        _ => simulated(variant, config, sampling),
     };
     let pick = picked_from(&catalog(), &[ExecutionConfig::tract(2)], ms(500.0), broken).unwrap();
     assert_eq!((pick.variant.name.as_str(), pick.bound), ("lite2@260", Bound::Failure));
@@ -191,9 +191,9 @@ fn a_choice_that_cannot_run_is_passed_over() {
 
 #[test]
 fn a_damaged_network_does_not_keep_the_others_from_being_tried() {
-    let damaged = |variant: &Variant, config, effort| match variant.network.name.as_str() {
+    let damaged = |variant: &Variant, config, sampling| match variant.network.name.as_str() {
         "lite0" => failed(variant, "the file is damaged"),
-        _ => simulated(variant, config, effort),
+        _ => simulated(variant, config, sampling),
     };
     let mut variants = catalog();
     variants.extend([128, 160, 192].map(|side| variant("lite0", side, f64::from(side), 50.0)));
@@ -205,7 +205,8 @@ fn a_damaged_network_does_not_keep_the_others_from_being_tried() {
 
 #[test]
 fn what_is_not_measured_yet_ends_the_picking() {
-    let never = |variant: &Variant, _: ExecutionConfig, _: Effort| Err(MeasureError::NotYet(variant.name.clone()));
+    let never =
+        |variant: &Variant, _: ExecutionConfig, _: SamplingPlan| Err(MeasureError::NotYet(variant.name.clone()));
     let ended = picked_from(&catalog(), &[ExecutionConfig::tract(2)], ms(50.0), never);
     assert!(matches!(ended, Err(PickError::Measure(MeasureError::NotYet(_)))));
 }
@@ -226,8 +227,8 @@ fn the_way_that_affords_the_most_accuracy_is_picked_and_integers_pay_for_theirs(
     let [slow, quick, integers] =
         [(EngineKind::Tract, Precision::F32), (EngineKind::Cuda, Precision::F16), (EngineKind::Cuda, Precision::Int8)]
             .map(|(engine, precision)| ExecutionConfig { engine, precision, threads: 1 });
-    let measure = |variant: &Variant, config: ExecutionConfig, effort| {
-        let mut found = simulated(variant, config, effort)?;
+    let measure = |variant: &Variant, config: ExecutionConfig, sampling| {
+        let mut found = simulated(variant, config, sampling)?;
         let share = if config == quick {
             0.5
         } else if config == integers {

@@ -3,7 +3,7 @@
 use super::{Known, pick};
 use crate::budget::Budget;
 use crate::measurement::Measurement;
-use crate::sampling::Effort;
+use crate::sampling::SamplingPlan;
 use phicam_engine::ExecutionConfig;
 use phicam_engine::latency::Percentiles;
 use phicam_model::catalog::Variant;
@@ -17,8 +17,8 @@ pub struct Cost {
 
 impl Cost {
     /// Adds a measurement of frames of `ms` after a load of `load_ms`.
-    pub fn add(&mut self, effort: Effort, ms: f64, load_ms: f64) {
-        let frames = Effort::WARM_UP + effort.frames_at(ms);
+    pub fn add(&mut self, sampling: SamplingPlan, ms: f64, load_ms: f64) {
+        let frames = SamplingPlan::WARM_UP + sampling.frames_at(ms);
         self.measurements += 1;
         self.seconds += (load_ms + frames as f64 * ms) / 1e3;
     }
@@ -42,14 +42,14 @@ where
 {
     let mut cost = Cost::default();
     // Whether something would be picked does not matter here.
-    let _ = pick(variants, configs, budget, known, |variant, config, effort| {
+    let _ = pick(variants, configs, budget, known, |variant, config, sampling| {
         let ms = supposed(variant, config);
-        cost.add(effort, ms, load_ms);
+        cost.add(sampling, ms, load_ms);
         let total_ms = Percentiles { p50: ms, p95: ms * SUPPOSED_TAIL, p99: ms * SUPPOSED_TAIL, min: ms };
         Ok(Measurement {
             load_ms,
-            asked_frames: effort.frames,
-            ..Measurement::assumed(variant, config, effort.frames_at(ms), total_ms)
+            requested_frames: sampling.frames,
+            ..Measurement::assumed(variant, config, sampling.frames_at(ms), total_ms)
         })
     });
     cost

@@ -31,7 +31,7 @@ fn preprocess(side: u32) -> Preprocess {
 }
 
 /// The least of many times, in milliseconds.
-fn least_ms(mut run: impl FnMut()) -> f64 {
+fn min_ms(mut run: impl FnMut()) -> f64 {
     let once = |_| {
         let start = Instant::now();
         run();
@@ -45,24 +45,24 @@ fn least_ms(mut run: impl FnMut()) -> f64 {
 fn a_frame_of_720_lines_beside_a_copy_of_it() {
     let frame = camera_frame(Size::new(1280, 720));
     let mut copy = vec![0; frame.part(0).len()];
-    let copy_ms = least_ms(|| black_box(&mut copy).copy_from_slice(black_box(frame.part(0))));
+    let copy_ms = min_ms(|| black_box(&mut copy).copy_from_slice(black_box(frame.part(0))));
     println!("copy of {} bytes: {copy_ms:.3} ms", copy.len());
     for side in [96, 224, 320] {
         let mut preprocess = preprocess(side);
         let mut input = vec![0.0; 3 * (side * side) as usize];
-        let all = least_ms(|| {
+        let all = min_ms(|| {
             black_box(preprocess.run(&frame, &mut input).unwrap());
         });
         let area = preprocess.seen(frame.size());
         let mut pixels = phicam_frame::color_convert::Pixels::default();
         let mut row = vec![[0; 3]; area.width as usize];
-        let colours = least_ms(|| {
+        let colours = min_ms(|| {
             for y in area.top..area.top + area.height {
                 pixels.row(&frame, y, area.left, &mut row).unwrap();
                 black_box(&row);
             }
         });
-        let normalise = least_ms(|| preprocess.normalise(&mut input));
+        let normalise = min_ms(|| preprocess.normalise(&mut input));
         println!(
             "{side}: {}×{} pixels, {} bytes of the frame; {all:.3} ms, {:.1} copies; colours {colours:.3}, normalise \
              {normalise:.3}, resize and the rest {:.3} ms",
@@ -82,7 +82,7 @@ fn a_jpeg_of_720_lines_is_decoded() {
     let photograph = image::imageops::resize(&photograph, 1280, 720, image::imageops::FilterType::Triangle);
     let (mut jpeg, mut pixels) = (Vec::new(), Vec::new());
     image::codecs::jpeg::JpegEncoder::new_with_quality(&mut jpeg, 85).encode_image(&photograph).unwrap();
-    let ms = least_ms(|| {
+    let ms = min_ms(|| {
         phicam_frame::decode::decode(black_box(&jpeg), &mut pixels).unwrap();
     });
     println!("JPEG of {} bytes: {ms:.2} ms, {:.2} ms a megapixel", jpeg.len(), ms / 0.9216);

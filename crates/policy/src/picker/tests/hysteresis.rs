@@ -11,13 +11,13 @@ fn picked_within(budget: Budget, before: Option<&str>, factor: f64, failing: Opt
     let config = ExecutionConfig::tract(2);
     let variants = catalog();
     let variants: Vec<&Variant> = variants.iter().collect();
-    let slowed = |variant: &Variant, config, effort: Effort| {
+    let slowed = |variant: &Variant, config, sampling: SamplingPlan| {
         if failing == Some(variant.name.as_str()) {
             return failed(variant, "killed");
         }
-        let mut found = simulated(variant, config, effort)?;
+        let mut found = simulated(variant, config, sampling)?;
         (found.total_ms.p50, found.total_ms.p95) = (found.total_ms.p50 * factor, found.total_ms.p95 * factor);
-        Ok(Measurement { frames: effort.frames, asked_frames: effort.frames, ..found })
+        Ok(Measurement { frames: sampling.frames, requested_frames: sampling.frames, ..found })
     };
     pick_again(&variants, &[config], budget, before.map(|name| (name, config)), nothing, slowed).unwrap()
 }
@@ -76,12 +76,18 @@ fn of_two_as_good_and_as_quick_it_is_the_one_that_was_picked_before() {
     let variants = catalog();
     let variants: Vec<&Variant> = variants.iter().collect();
     let picked_by = |before: Option<ExecutionConfig>, of_one: f64| {
-        let measure = |variant: &Variant, config: ExecutionConfig, effort: Effort| {
-            let mut found = simulated(variant, config, effort)?;
+        let measure = |variant: &Variant, config: ExecutionConfig, sampling: SamplingPlan| {
+            let mut found = simulated(variant, config, sampling)?;
             let factor = if config.threads == 1 { of_one } else { 1.0 };
             (found.total_ms.p50, found.total_ms.p95) = (found.total_ms.p50 * factor, found.total_ms.p95 * factor);
-            let preempted_frames = effort.frames; // so that both are tried
-            Ok(Measurement { config, preempted_frames, frames: effort.frames, asked_frames: effort.frames, ..found })
+            let preempted_frames = sampling.frames; // so that both are tried
+            Ok(Measurement {
+                config,
+                preempted_frames,
+                frames: sampling.frames,
+                requested_frames: sampling.frames,
+                ..found
+            })
         };
         let before = before.map(|config| ("lite2@320", config));
         pick_again(&variants, &both, ms(200.0), before, nothing, measure).unwrap().config.threads

@@ -45,8 +45,8 @@ fn variants(seeded: &mut Seeded) -> Vec<Variant> {
 
 /// Of one machine: what each variant takes in each way, some sizes off by up to a factor of two, some failing. The same
 /// whenever it is asked.
-fn machine(seed: u64) -> impl Fn(&Variant, ExecutionConfig, Effort) -> Result<Measurement, MeasureError> {
-    move |variant, config, effort| {
+fn machine(seed: u64) -> impl Fn(&Variant, ExecutionConfig, SamplingPlan) -> Result<Measurement, MeasureError> {
+    move |variant, config, sampling| {
         let engine = WAYS.iter().position(|known| *known == config).unwrap() as u64;
         let mut law = Seeded(seed ^ (engine << 40));
         let (fixed, slope) = (law.between(1.0, 8.0), law.between(0.01, 0.08));
@@ -56,7 +56,7 @@ fn machine(seed: u64) -> impl Fn(&Variant, ExecutionConfig, Effort) -> Result<Me
             return failed(variant, "killed");
         }
         let found = measurement(variant, (fixed + slope * variant.million_macs) * odd, 50.0);
-        Ok(Measurement { config, frames: effort.frames, asked_frames: effort.frames, ..found })
+        Ok(Measurement { config, frames: sampling.frames, requested_frames: sampling.frames, ..found })
     }
 }
 
@@ -150,8 +150,8 @@ fn what_was_picked_is_picked_again_by_a_machine_that_is_a_little_slower_or_quick
         // What it is as good as may not fit then, and being as good is not handed on.
         let factors: &[f64] = if first.tied_with.is_some() { &[1.0] } else { &[0.96, 1.0, 1.04] };
         for &factor in factors {
-            let later = |variant: &Variant, config, effort| {
-                let mut found = machine(seed)(variant, config, effort)?;
+            let later = |variant: &Variant, config, sampling| {
+                let mut found = machine(seed)(variant, config, sampling)?;
                 (found.total_ms.p50, found.total_ms.p95) = (found.total_ms.p50 * factor, found.total_ms.p95 * factor);
                 Ok(found)
             };

@@ -7,15 +7,16 @@ fn what_is_known_is_not_measured_again_and_failures_neither() {
     let mut memory = std::collections::BTreeMap::new();
     let variants = catalog();
     let variants: Vec<&Variant> = variants.iter().collect();
-    let first = pick(&variants, &[ExecutionConfig::tract(2)], ms(48.0), nothing, |variant, config, effort| {
+    let first = pick(&variants, &[ExecutionConfig::tract(2)], ms(48.0), nothing, |variant, config, sampling| {
         let found =
-            if variant.name == "lite2@260" { failed(variant, "killed") } else { simulated(variant, config, effort) };
+            if variant.name == "lite2@260" { failed(variant, "killed") } else { simulated(variant, config, sampling) };
         let kept = found.as_ref().map(Measurement::clone).map_err(|_| "killed".to_string());
-        memory.insert(variant.name.clone(), kept.map(|kept| Measurement { asked_frames: effort.frames, ..kept }));
+        memory.insert(variant.name.clone(), kept.map(|kept| Measurement { requested_frames: sampling.frames, ..kept }));
         found
     });
     let known = |variant: &Variant, _: ExecutionConfig| memory.get(&variant.name).cloned();
-    let never = |variant: &Variant, _: ExecutionConfig, _: Effort| Err(MeasureError::NotYet(variant.name.clone()));
+    let never =
+        |variant: &Variant, _: ExecutionConfig, _: SamplingPlan| Err(MeasureError::NotYet(variant.name.clone()));
     let again = pick(&variants, &[ExecutionConfig::tract(2)], ms(48.0), known, never).unwrap();
     assert_eq!(explain(&again), explain(&first.unwrap()));
     assert!(again.candidates.iter().any(|c| c.verdict == Verdict::Failed("killed".into())));
@@ -23,8 +24,8 @@ fn what_is_known_is_not_measured_again_and_failures_neither() {
 
 #[test]
 fn a_larger_one_that_runs_faster_is_found() {
-    let odd = |variant: &Variant, config, effort| {
-        let found = simulated(variant, config, effort)?;
+    let odd = |variant: &Variant, config, sampling| {
+        let found = simulated(variant, config, sampling)?;
         let share = if variant.name == "lite2@320" { 0.55 } else { 1.0 };
         let total_ms = phicam_engine::latency::Percentiles {
             p50: found.total_ms.p50 * share,
@@ -40,9 +41,13 @@ fn a_larger_one_that_runs_faster_is_found() {
 #[test]
 fn near_the_limit_it_is_measured_for_longer() {
     let mut efforts = Vec::new();
-    let pick = picked_from(&catalog(), &[ExecutionConfig::tract(2)], ms(39.0), |variant, config, effort| {
-        efforts.push((variant.name.clone(), effort.frames));
-        Ok(Measurement { frames: effort.frames, asked_frames: effort.frames, ..simulated(variant, config, effort)? })
+    let pick = picked_from(&catalog(), &[ExecutionConfig::tract(2)], ms(39.0), |variant, config, sampling| {
+        efforts.push((variant.name.clone(), sampling.frames));
+        Ok(Measurement {
+            frames: sampling.frames,
+            requested_frames: sampling.frames,
+            ..simulated(variant, config, sampling)?
+        })
     });
     assert_eq!(pick.unwrap().variant.name, "lite1@240"); // needs 38.7 of 39
     let most = |name: &str| efforts.iter().filter(|(of, _)| of == name).map(|(_, frames)| *frames).max();
@@ -111,19 +116,19 @@ fn beside_another_program_fewer_threads_may_afford_more() {
 
 #[test]
 fn on_a_machine_whose_times_wander_the_pick_is_timed_for_long_and_on_a_steady_one_a_glance_is_enough() {
-    for (wanders, least_ms) in [(true, 2500.0), (false, GLANCE.least_ms)] {
+    for (wanders, min_ms) in [(true, 2500.0), (false, GLANCE.min_ms)] {
         let mut efforts = Vec::new();
-        let pick = picked_from(&catalog(), &[ExecutionConfig::tract(2)], ms(60.0), |variant, config, effort| {
-            let mut found = simulated(variant, config, effort)?;
+        let pick = picked_from(&catalog(), &[ExecutionConfig::tract(2)], ms(60.0), |variant, config, sampling| {
+            let mut found = simulated(variant, config, sampling)?;
             if wanders && variant.name == "lite0@96" {
                 found.total_ms.p95 = found.total_ms.p50 * 1.5;
             }
-            efforts.push((variant.name.clone(), effort));
-            Ok(Measurement { frames: effort.frames, asked_frames: effort.frames, ..found })
+            efforts.push((variant.name.clone(), sampling));
+            Ok(Measurement { frames: sampling.frames, requested_frames: sampling.frames, ..found })
         });
         assert_eq!(pick.unwrap().variant.name, "lite2@260"); // it needs 54.5 of 60 ms
-        let of_picked = efforts.iter().filter(|(name, _)| name == "lite2@260").map(|(_, effort)| effort.least_ms);
-        assert_eq!(of_picked.fold(0.0, f64::max), least_ms, "{efforts:?}");
+        let of_picked = efforts.iter().filter(|(name, _)| name == "lite2@260").map(|(_, sampling)| sampling.min_ms);
+        assert_eq!(of_picked.fold(0.0, f64::max), min_ms, "{efforts:?}");
     }
 }
 
@@ -133,15 +138,15 @@ fn one_with_less_work_that_seems_to_take_longer_is_looked_at_again_before_anothe
     variants.push(Variant { top1_source: "estimate: …".into(), ..variant("lite2", 240, 689.0, 77.4) });
     for truly in [false, true] {
         let looks = RefCell::new(0);
-        let measure = |variant: &Variant, config: ExecutionConfig, effort| {
-            let mut found = simulated(variant, config, effort)?;
+        let measure = |variant: &Variant, config: ExecutionConfig, sampling| {
+            let mut found = simulated(variant, config, sampling)?;
             if variant.name == "lite2@240" {
                 *looks.borrow_mut() += 1;
                 if truly || *looks.borrow() == 1 {
                     (found.total_ms.p50, found.total_ms.p95) = (found.total_ms.p50 * 2.2, found.total_ms.p95 * 2.2);
                 }
             }
-            Ok(Measurement { frames: effort.frames, asked_frames: effort.frames, ..found })
+            Ok(Measurement { frames: sampling.frames, requested_frames: sampling.frames, ..found })
         };
         let pick = picked_from(&variants, &[ExecutionConfig::tract(2)], ms(120.0), measure).unwrap();
         assert_eq!(pick.variant.name, if truly { "lite2@320" } else { "lite2@240" });
