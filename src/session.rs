@@ -20,7 +20,7 @@ use phicam_pipeline::classify::postprocess;
 use phicam_platform::{paths, system};
 use phicam_policy::budget::Budget;
 use phicam_policy::measurement::MeasureError;
-use phicam_policy::picker::{Pick, PickError, expected_cost, explain, pick_again};
+use phicam_policy::picker::{Pick, PickError, estimate_time, explain, pick_again};
 use phicam_policy::sampling::SamplingPlan;
 
 pub use crate::profiler::{Doing, Tell};
@@ -167,10 +167,10 @@ impl Setup {
                     let longer = if by.threads < config.threads { 1.5 } else { 1.0 };
                     found.total_ms.p50 * longer * (0.5 + 0.5 * other.million_macs / variant.million_macs)
                 };
-                let cost = expected_cost(&variants, configs, budget, known, ms, found.load_ms);
+                let estimate = estimate_time(&variants, configs, budget, known, ms, found.load_ms);
                 info!(
                     "measuring this machine takes about {:.0} s more, for {} timings",
-                    cost.seconds, cost.measurements
+                    estimate.seconds, estimate.measurements
                 );
             }
             found

@@ -20,8 +20,8 @@ fn measure_times_three_sizes_of_each_engine_and_tells_their_law() {
     assert_eq!(variants.len(), 3);
     let work = |place: usize| variants[place]["million_macs"].as_f64().unwrap();
     assert!(work(0) < 100.0 && work(2) > 1000.0 && work(0) < work(1) && work(1) < work(2));
-    // Work is multiply-accumulates, activations, or both: whichever tells more of the time.
-    let each = |work: &str| config["law"][format!("ms_per_million_{work}")].as_f64().unwrap();
+    // ComputeCost is multiply-accumulates, activations, or both: whichever tells more of the time.
+    let each = |work: &str| config["latency_model"][format!("ms_per_million_{work}")].as_f64().unwrap();
     assert!(each("macs") + each("activations") > 0.0, "{config}");
     let again = program.run("measure").with(0);
     assert!(!again.stderr.contains("measuring"), "it is remembered: {}", again.stderr);

@@ -53,7 +53,7 @@ pub struct ScaleArgs {
     /// Accuracies of trained combinations (CSV: alpha,beta,gamma,top1), to rank them by the objective
     #[arg(long, value_name = "FILE", requires = "search")]
     pub scores: Option<PathBuf>,
-    /// Work T of the objective top-1 × (MACs/T)^-0.07 [default: 400M]
+    /// ComputeCost T of the objective top-1 × (MACs/T)^-0.07 [default: 400M]
     #[arg(long, value_name = "N", requires = "scores", value_parser = parse_macs)]
     pub target: Option<f64>,
     /// Draw accuracy, work and measured time over φ into a .png or .svg file

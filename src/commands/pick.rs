@@ -13,7 +13,9 @@ use phicam_engine::ExecutionConfig;
 use phicam_model::catalog::Variant;
 use phicam_model::efficientnet::compound_scaling::{TARGET_MILLION_MACS, objective, phi_of_macs};
 use phicam_policy::measurement::Measurement;
-use phicam_policy::picker::{Bound, Candidate, LINE_MIB, LINE_SHARE, Pick, Verdict, explain};
+use phicam_policy::picker::{
+    Candidate, LimitingFactor, PIPELINE_HEADROOM, PIPELINE_MEMORY_MIB, Pick, Verdict, explain,
+};
 
 mod plot;
 mod soak;
@@ -53,7 +55,9 @@ pub fn pick(args: PickArgs, out: &mut dyn Write) -> anyhow::Result<ExitCode> {
     match best {
         Some(best) => writeln!(out, "{}", what_if::advice(best))?,
         None if args.what_if => writeln!(out, "nothing more accurate than the pick fits, of what is published")?,
-        None if pick.bound == Bound::Catalog => writeln!(out, "`phicam pick --what-if` times larger networks")?,
+        None if pick.limiting_factor == LimitingFactor::Catalog => {
+            writeln!(out, "`phicam pick --what-if` times larger networks")?
+        }
         None => {}
     }
     Ok(ExitCode::SUCCESS)
@@ -75,7 +79,7 @@ fn table(pick: &Pick, out: &mut dyn Write) -> std::io::Result<()> {
             known(variant.phi, 2),
             variant.million_macs,
             known(variant.top1_percent, 2),
-            known(worth(variant), 1),
+            known(objective_of(variant), 1),
             measured(|m| m.total_ms.p50, 1),
             measured(|m| m.total_ms.p95, 1),
             measured(|m| m.peak_rss_mib, 0),
@@ -94,7 +98,7 @@ fn is_only_fewer_threads(candidate: &Candidate, pick: &Pick) -> bool {
 }
 
 /// ACC(m) × [FLOPS(m)/T]^w, where the accuracy is known.
-fn worth(variant: &Variant) -> Option<f64> {
+fn objective_of(variant: &Variant) -> Option<f64> {
     variant.top1_percent.map(|top1| objective(top1, variant.million_macs, TARGET_MILLION_MACS))
 }
 
@@ -102,24 +106,26 @@ fn in_words(candidate: &Candidate, pick: &Pick) -> String {
     let budget = &pick.budget;
     let limit =
         |limit: Option<f64>| limit.map_or_else(String::new, |limit| ((limit * 10.0).round() / 10.0).to_string());
-    let share = LINE_SHARE * 100.0;
+    let share = PIPELINE_HEADROOM * 100.0;
     match &candidate.verdict {
         Verdict::Open => "not decided".into(),
         Verdict::Picked => "← picked".into(),
         Verdict::Fits => "fits".into(),
         Verdict::Tied => format!("{} is as good, as far as anyone has measured, for less", pick.variant.name),
-        Verdict::Smaller => "a more accurate one fits".into(),
+        Verdict::LessAccurate => "a more accurate one fits".into(),
         Verdict::TooSlow { .. } => {
             format!("over {} ms, with {share} % for the rest of the line", limit(budget.frame_ms))
         }
-        Verdict::Narrow { .. } => format!("fits by a little; {} was picked before and stays", pick.variant.name),
-        Verdict::Larger { expected_p95_ms } => {
-            format!("not measured: about {expected_p95_ms:.1} ms at p95, over {} ms", limit(budget.frame_ms))
+        Verdict::WithinHysteresis { .. } => {
+            format!("fits by a little; {} was picked before and stays", pick.variant.name)
+        }
+        Verdict::PredictedTooSlow { predicted_p95_ms } => {
+            format!("not measured: about {predicted_p95_ms:.1} ms at p95, over {} ms", limit(budget.frame_ms))
         }
         Verdict::TooMuchMemory { .. } => {
-            format!("over {} MiB, with {LINE_MIB} for the rest of the line", limit(budget.memory_mib))
+            format!("over {} MiB, with {PIPELINE_MEMORY_MIB} for the rest of the line", limit(budget.memory_mib))
         }
-        Verdict::Heavier { than } => format!("not measured: needs more memory than {than}"),
+        Verdict::PredictedTooMuchMemory { than } => format!("not measured: needs more memory than {than}"),
         Verdict::TooMuchWork => format!("over {} M MACs", limit(budget.million_macs)),
         Verdict::Dominated { by } => format!("{by} is at least as good for no more work"),
         Verdict::FewerThreads { than } => format!("not measured: {than} threads are quicker"),
@@ -142,7 +148,7 @@ fn as_json(pick: &Pick) -> Value {
                 "phi": variant.phi,
                 "million_macs": variant.million_macs,
                 "top1_percent": variant.top1_percent,
-                "objective": worth(variant),
+                "objective": objective_of(variant),
                 "total_ms": candidate.measurement.as_ref().map(|m| m.total_ms),
                 "peak_rss_mib": candidate.measurement.as_ref().map(|m| m.peak_rss_mib),
                 "verdict": in_words(candidate, pick),
@@ -156,12 +162,12 @@ fn as_json(pick: &Pick) -> Value {
         "precision": pick.config.precision,
         "threads": pick.config.threads,
         "reason": explain(pick),
-        "limit": match pick.bound {
-            Bound::Time => "time",
-            Bound::Memory => "memory",
-            Bound::Work => "work",
-            Bound::Catalog => "catalog",
-            Bound::Failure => "failure",
+        "limit": match pick.limiting_factor {
+            LimitingFactor::Time => "time",
+            LimitingFactor::Memory => "memory",
+            LimitingFactor::ComputeCost => "work",
+            LimitingFactor::Catalog => "catalog",
+            LimitingFactor::Failure => "failure",
         },
         "affordable_phi": pick.affordable_million_macs.map(phi_of_macs),
         "budget": pick.budget,

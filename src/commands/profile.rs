@@ -15,7 +15,7 @@ use phicam_engine::ExecutionConfig;
 use phicam_model::catalog::Variant;
 use phicam_platform::system;
 use phicam_policy::measurement::Measurement;
-use phicam_policy::picker::{Cost, GLANCE, Law, Work};
+use phicam_policy::picker::{ComputeCost, LatencyModel, QUICK_SAMPLE, TimeEstimate};
 
 /// Sizes that tell a law: two make a line, the third whether it is one.
 const SIZES: usize = 3;
@@ -43,7 +43,7 @@ pub fn measure(args: MeasureArgs, out: &mut dyn Write) -> anyhow::Result<ExitCod
             }
         };
         // What fails is announced, and is no reason not to time the others.
-        let found = setup.trying(&stop, &tell).time(variant, *config, GLANCE);
+        let found = setup.trying(&stop, &tell).time(variant, *config, QUICK_SAMPLE);
         if let (Ok(found), false) = (&found, cost_told) {
             cost_told = true;
             let left = expected(&plan[place + 1..], variant, found);
@@ -52,22 +52,23 @@ pub fn measure(args: MeasureArgs, out: &mut dyn Write) -> anyhow::Result<ExitCod
     }
     bar(plan.len(), plan.len(), "");
     let seconds = started.elapsed().as_secs_f64();
-    let laws: Vec<ConfigProfile> = setup
+    let latency_models: Vec<ConfigProfile> = setup
         .configs
         .iter()
         .map(|config| {
             let of_config = plan.iter().filter(|(_, planned)| planned == config);
             let found: Vec<_> =
                 of_config.filter_map(|(variant, _)| Some((variant, setup.remembered.get(variant, *config)?))).collect();
-            let law = Law::through(found.iter().map(|(variant, found)| (Work::of(variant), *found)));
-            ConfigProfile { config: *config, found, law }
+            let latency_model =
+                LatencyModel::through(found.iter().map(|(variant, found)| (ComputeCost::of(variant), *found)));
+            ConfigProfile { config: *config, found, latency_model }
         })
         .collect();
     match args.json {
-        true => write_json(out, &as_json(&laws, seconds))?,
-        false => table(&laws, seconds, out)?,
+        true => write_json(out, &as_json(&latency_models, seconds))?,
+        false => table(&latency_models, seconds, out)?,
     }
-    let nothing = laws.iter().all(|of| of.found.is_empty());
+    let nothing = latency_models.iter().all(|of| of.found.is_empty());
     Ok(if nothing { exit::SOME_FAILED.into() } else { ExitCode::SUCCESS })
 }
 
@@ -91,7 +92,7 @@ fn plan(setup: &Setup, all: bool) -> Vec<(Variant, ExecutionConfig)> {
 struct ConfigProfile<'a> {
     config: ExecutionConfig,
     found: Vec<(&'a Variant, &'a Measurement)>,
-    law: Option<Law>,
+    latency_model: Option<LatencyModel>,
 }
 
 /// The smallest, the largest and one between, by work: a line is told best from its ends.
@@ -108,13 +109,13 @@ fn spread(admitted: &[Variant]) -> Vec<Variant> {
 }
 
 /// What `rest` will take if time goes by work, half of the first one's being there without any.
-fn expected(rest: &[(Variant, ExecutionConfig)], first: &Variant, found: &Measurement) -> Cost {
-    let mut cost = Cost::default();
+fn expected(rest: &[(Variant, ExecutionConfig)], first: &Variant, found: &Measurement) -> TimeEstimate {
+    let mut estimate = TimeEstimate::default();
     for (variant, _) in rest {
         let ms = found.total_ms.p50 * (0.5 + 0.5 * variant.million_macs / first.million_macs);
-        cost.add(GLANCE, ms, found.load_ms);
+        estimate.add(QUICK_SAMPLE, ms, found.load_ms);
     }
-    cost
+    estimate
 }
 
 /// `[######          ] 3 of 9: lite2@320 by tract f32, 2 threads`, on terminals alone; it is taken away at the end.
@@ -132,8 +133,8 @@ fn bar(done: usize, all: usize, doing: &str) {
     let _ = stderr.flush();
 }
 
-fn table(laws: &[ConfigProfile], seconds: f64, out: &mut dyn Write) -> std::io::Result<()> {
-    for ConfigProfile { config, found, law } in laws {
+fn table(latency_models: &[ConfigProfile], seconds: f64, out: &mut dyn Write) -> std::io::Result<()> {
+    for ConfigProfile { config, found, latency_model } in latency_models {
         writeln!(out, "{config}, {}", system::processor())?;
         writeln!(out, "variant          φ   M MACs   p50 ms   p95 ms   p99 ms   MiB   frames")?;
         for (variant, found) in found {
@@ -151,8 +152,8 @@ fn table(laws: &[ConfigProfile], seconds: f64, out: &mut dyn Write) -> std::io::
                 found.frames
             )?;
         }
-        match law {
-            Some(law) => writeln!(out, "{}\n", in_words(law))?,
+        match latency_model {
+            Some(latency_model) => writeln!(out, "{}\n", in_words(latency_model))?,
             None => writeln!(out, "nothing runs in this way\n")?,
         }
     }
@@ -163,25 +164,25 @@ fn table(laws: &[ConfigProfile], seconds: f64, out: &mut dyn Write) -> std::io::
 }
 
 /// `t = 1.4 ms + 18.6 ms for each 1000 M MACs, ± 2.1 %; p95 is 1.06 × the median`
-fn in_words(law: &Law) -> String {
-    let activations = match law.ms_per_million_activations {
+fn in_words(latency_model: &LatencyModel) -> String {
+    let activations = match latency_model.ms_per_million_activations {
         0.0 => String::new(),
         each => format!(" + {each:.3} ms for each million activations"),
     };
     format!(
         "t = {:.2} ms + {:.2} ms for each 1000 M MACs{activations}, ± {:.1} %; p95 is {:.2} × the median",
-        law.fixed_ms,
-        law.ms_per_million_macs * 1e3,
-        law.residual * 100.0,
-        law.tail
+        latency_model.fixed_ms,
+        latency_model.ms_per_million_macs * 1e3,
+        latency_model.residual * 100.0,
+        latency_model.p95_ratio
     )
 }
 
 /// The object that `measure --json` prints.
-fn as_json(laws: &[ConfigProfile], seconds: f64) -> Value {
-    let configs: Vec<Value> = laws
+fn as_json(latency_models: &[ConfigProfile], seconds: f64) -> Value {
+    let configs: Vec<Value> = latency_models
         .iter()
-        .map(|ConfigProfile { config, found, law }| {
+        .map(|ConfigProfile { config, found, latency_model }| {
             let variants: Vec<Value> = found
                 .iter()
                 .map(|(variant, found)| {
@@ -191,15 +192,15 @@ fn as_json(laws: &[ConfigProfile], seconds: f64) -> Value {
                     })
                 })
                 .collect();
-            let law = law.map(|law| {
+            let latency_model = latency_model.map(|latency_model| {
                 json!({
-                    "fixed_ms": law.fixed_ms, "ms_per_million_macs": law.ms_per_million_macs,
-                    "ms_per_million_activations": law.ms_per_million_activations, "tail": law.tail,
-                    "residual": law.residual,
+                    "fixed_ms": latency_model.fixed_ms, "ms_per_million_macs": latency_model.ms_per_million_macs,
+                    "ms_per_million_activations": latency_model.ms_per_million_activations, "p95_ratio": latency_model.p95_ratio,
+                    "residual": latency_model.residual,
                 })
             });
             json!({
-                "engine": config.engine, "precision": config.precision, "threads": config.threads, "variants": variants, "law": law,
+                "engine": config.engine, "precision": config.precision, "threads": config.threads, "variants": variants, "latency_model": latency_model,
             })
         })
         .collect();

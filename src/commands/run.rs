@@ -133,7 +133,7 @@ fn look_after(
                     *current = (model.variant.name.clone(), model.config);
                 }
             }
-            Kept::Calm => {
+            Kept::IdleDetector => {
                 info!("other programs are gone: what they disturbed is measured again");
                 setup.remembered.doubt_disturbed();
             }
@@ -142,7 +142,7 @@ fn look_after(
             Ok(Some(again)) => pick = again,
             Ok(None) => return,
             // It was picked once, and that is no worse for being measured again.
-            Err(error) if kept == Kept::Calm => warn!("{} goes on answering: {error}", current.0),
+            Err(error) if kept == Kept::IdleDetector => warn!("{} goes on answering: {error}", current.0),
             Err(error) => return warn!("{} goes on answering, whatever it takes: {error}", current.0),
         }
     }

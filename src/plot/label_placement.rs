@@ -81,7 +81,7 @@ impl Surroundings {
         let forwards: Vec<usize> = (0..wanted.len()).collect();
         let backwards: Vec<usize> = forwards.iter().rev().copied().collect();
         let tried = [forwards, backwards].map(|order| self.in_order(wanted, &order));
-        let [first, second] = tried.map(|placed| (placed.iter().map(|(cost, _)| cost).sum::<f64>(), placed));
+        let [first, second] = tried.map(|placed| (placed.iter().map(|(estimate, _)| estimate).sum::<f64>(), placed));
         let best = if second.0 < first.0 { second.1 } else { first.1 };
         best.into_iter().map(|(_, placed)| placed).collect()
     }
@@ -120,9 +120,9 @@ impl Surroundings {
                 if best.is_some_and(|(least, _)| distance + against >= least) {
                     continue; // what it covers can only add to that
                 }
-                let cost = distance + against + self.cost(point, &Placed { place, leader }, others);
-                if best.is_none_or(|(least, _)| cost < least) {
-                    best = Some((cost, Placed { place, leader }));
+                let estimate = distance + against + self.estimate(point, &Placed { place, leader }, others);
+                if best.is_none_or(|(least, _)| estimate < least) {
+                    best = Some((estimate, Placed { place, leader }));
                 }
             }
         }
@@ -131,7 +131,7 @@ impl Surroundings {
     }
 
     /// What it covers and crosses, in pixels of distance that it would be worth to avoid that.
-    fn cost(&self, point: (f64, f64), Placed { place, leader }: &Placed, others: &[Placed]) -> f64 {
+    fn estimate(&self, point: (f64, f64), Placed { place, leader }: &Placed, others: &[Placed]) -> f64 {
         let taken = || self.taken.iter().chain(others.iter().map(|other| &other.place));
         let leaders = || others.iter().filter_map(|other| other.leader);
         let covered = taken().filter(|taken| taken.overlaps(place)).count();
@@ -140,16 +140,17 @@ impl Surroundings {
         // A label as near to another mark seems to be that one's.
         let near = place.wider(6.0);
         let doubtful = self.taken.iter().filter(|taken| taken.overlaps(&near) && !taken.holds(point)).count();
-        let mut cost = 45.0 * doubtful as f64 + 2000.0 * covered as f64 + 25.0 * lines as f64 + 500.0 * led_over as f64;
+        let mut estimate =
+            45.0 * doubtful as f64 + 2000.0 * covered as f64 + 25.0 * lines as f64 + 500.0 * led_over as f64;
         if let Some(leader) = leader {
             let others_taken = || taken().filter(|taken| !taken.holds(point));
             let hit = others_taken().filter(|taken| along(leader).any(|at| taken.holds(at))).count();
             let crossed = leaders().filter(|other| cross(leader, other)).count();
             let near = |at: (f64, f64)| self.lines.iter().any(|(x, y)| (x - at.0).hypot(y - at.1) < STEP);
             let through_line = along(leader).skip(3).any(near); // the point itself may be on a line
-            cost += 15.0 + 300.0 * hit as f64 + 400.0 * crossed as f64 + if through_line { 60.0 } else { 0.0 };
+            estimate += 15.0 + 300.0 * hit as f64 + 400.0 * crossed as f64 + if through_line { 60.0 } else { 0.0 };
         }
-        cost
+        estimate
     }
 }
 

@@ -10,9 +10,9 @@ use phicam_engine::ExecutionConfig;
 use phicam_model::catalog::Variant;
 use phicam_platform::paths::replace_file;
 use phicam_platform::system;
-use phicam_policy::governor::soak_test::Soaked;
+use phicam_policy::governor::soak_test::SoakResult;
 use phicam_policy::measurement::Measurement;
-use phicam_policy::picker::{Candidate, MOST_FRAMES};
+use phicam_policy::picker::{Candidate, MAX_FRAMES};
 
 /// One entry of the file.
 #[derive(Serialize, Deserialize)]
@@ -145,13 +145,13 @@ impl Remembered {
 
     /// Remembers of a variant that did not hold what it takes in service, so that the next start does not pick it again, and that
     /// `instead` came in its place. Where it might have held it is worth another look after the next start of the machine.
-    pub fn put_soak(&mut self, rung: &Candidate, instead: &Candidate, soaked: &Soaked, limit_ms: f64) {
+    pub fn put_soak(&mut self, rung: &Candidate, instead: &Candidate, soaked: &SoakResult, limit_ms: f64) {
         self.replace_picked(&rung.variant.name, rung.config, Some((&instead.variant.name, instead.config)));
         let Some(known) = &rung.measurement else {
             return debug!("{} was never measured by itself", rung.variant.name);
         };
-        let more = MOST_FRAMES + 1; // it is not measured again for being near a limit
-        let Soaked { percentiles: total_ms, answers: frames, is_noisy, p95_ms, .. } = *soaked;
+        let more = MAX_FRAMES + 1; // it is not measured again for being near a limit
+        let SoakResult { percentiles: total_ms, answers: frames, is_noisy, p95_ms, .. } = *soaked;
         let preempted_frames = if is_noisy || p95_ms <= limit_ms { frames } else { 0 };
         let found = Measurement { total_ms, frames, requested_frames: more, preempted_frames, ..known.clone() };
         self.put(&rung.variant, found);

@@ -13,11 +13,11 @@ use phicam_pipeline::classify::{Classifier, Model};
 use phicam_pipeline::{Line, Took};
 use phicam_platform::system::{Others, Power};
 use phicam_platform::{paths, system};
-use phicam_policy::governor::idle_detector::Calm;
-use phicam_policy::governor::soak_test::{Soak, Soaked};
-use phicam_policy::governor::thermal::Cooling;
-use phicam_policy::governor::{Adapt, Cause, Change, Condition, Rung};
-use phicam_policy::picker::{Candidate, Pick, Step};
+use phicam_policy::governor::idle_detector::IdleDetector;
+use phicam_policy::governor::soak_test::{SoakResult, SoakTest};
+use phicam_policy::governor::thermal::ThermalLimiter;
+use phicam_policy::governor::{Cause, Change, Condition, Governor, Rung};
+use phicam_policy::picker::{Candidate, LadderStep, Pick};
 
 const CONDITIONS: [Condition; 3] = [Condition::Hot, Condition::Throttled, Condition::OtherPowerMode];
 
@@ -37,19 +37,19 @@ pub struct Service<'p> {
     limits: Limits,
     pick: &'p Pick,
     rungs: Vec<&'p Candidate>,
-    adapt: Adapt,
+    governor: Governor,
     /// Until the pick has held, or been stepped down from.
-    soak: Option<Soak>,
+    soak: Option<SoakTest>,
     /// What other programs take since the soak began.
     soak_others: Others,
-    cooling: Cooling,
+    cooling: ThermalLimiter,
     hottest_celsius: Option<f64>,
     /// How power was supplied when it began.
     power: String,
     conditions: [(Condition, bool); 3],
     /// Whether other programs had a part in what is known.
     is_doubtful: bool,
-    calm: Calm,
+    calm: IdleDetector,
     others: Others,
     start: Instant,
 }
@@ -66,14 +66,14 @@ impl<'p> Service<'p> {
     ) -> Option<Service<'p>> {
         let rungs: Vec<&Candidate> = pick.ladder.iter().map(|step| &pick.candidates[step.candidate]).collect();
         let at = rungs.iter().position(|rung| (&rung.variant.name, rung.config) == (&current.0, current.1))?;
-        let time = |step: &Step| Rung { p50_ms: step.p50_ms, p95_ms: step.p95_ms, is_measured: step.is_measured };
-        let mut adapt = Adapt::new(pick.ladder.iter().map(time).collect(), limits.limit_ms);
+        let time = |step: &LadderStep| Rung { p50_ms: step.p50_ms, p95_ms: step.p95_ms, is_measured: step.is_measured };
+        let mut governor = Governor::new(pick.ladder.iter().map(time).collect(), limits.limit_ms);
         if at > 0 {
-            adapt.changed(0.0, at);
+            governor.changed(0.0, at);
         }
         for (to, rung) in rungs.iter().enumerate().filter(|(_, rung)| takes_minutes(rung)) {
             debug!("{} by {} is no way out: it is not prepared", rung.variant.name, rung.config);
-            adapt.failed(to);
+            governor.failed(to);
         }
         Some(Service {
             line,
@@ -81,15 +81,15 @@ impl<'p> Service<'p> {
             limits,
             pick,
             rungs,
-            adapt,
-            soak: Some(Soak::new(0.0)),
+            governor,
+            soak: Some(SoakTest::new(0.0)),
             soak_others: Others::new(),
-            cooling: Cooling::new(limits.celsius),
+            cooling: ThermalLimiter::new(limits.celsius),
             hottest_celsius: None,
             power: system::power_identity(),
             conditions: CONDITIONS.map(|condition| (condition, false)),
             is_doubtful: pick.is_noisy(),
-            calm: Calm::new(0.0, calm_s),
+            calm: IdleDetector::new(0.0, calm_s),
             others: Others::new(),
             start: Instant::now(),
         })
@@ -97,7 +97,7 @@ impl<'p> Service<'p> {
 
     /// What answers.
     pub fn rung(&self) -> &'p Candidate {
-        self.rungs[self.adapt.at()]
+        self.rungs[self.governor.at()]
     }
 
     fn now_s(&self) -> f64 {
@@ -112,7 +112,7 @@ impl<'p> Service<'p> {
             let is = is_so(*condition, &now, self.limits.celsius.unwrap_or(HOT_CELSIUS), &self.power);
             if is != *known {
                 *known = is;
-                if is { self.adapt.begins(*condition) } else { self.adapt.ends(*condition) }
+                if is { self.governor.begins(*condition) } else { self.governor.ends(*condition) }
             }
         }
     }
@@ -129,7 +129,7 @@ impl<'p> Service<'p> {
 
     /// Does less where it is too hot.
     pub fn cool(&mut self) {
-        let (now_s, at) = (self.now_s(), self.adapt.at());
+        let (now_s, at) = (self.now_s(), self.governor.at());
         if let Some(to) = self.cooling.step_down(now_s, self.hottest_celsius, at, self.rungs.len()) {
             let celsius = self.hottest_celsius.unwrap_or_default();
             let words = format!("down to {}: {celsius:.0} °C is too hot", self.rungs[to].variant.name);
@@ -147,22 +147,22 @@ impl<'p> Service<'p> {
         if let Some(soaked) =
             self.soak.as_mut().and_then(|soak| soak.answered(now_s, total_ms, || self.soak_others.cores()))
         {
-            let (at, words) = (self.adapt.at(), soaked.in_words(&model.variant.name, limit_ms));
+            let (at, words) = (self.governor.at(), soaked.in_words(&model.variant.name, limit_ms));
             match did_not_hold(&soaked, limit_ms, at, self.pick) {
                 Some(to) => {
                     let words = format!("down to {}: {words}", self.rungs[to].variant.name);
                     remembered.put_soak(self.rungs[at], self.rungs[to], &soaked, limit_ms);
                     self.is_doubtful |= soaked.is_noisy;
-                    self.adapt.failed(at);
+                    self.governor.failed(at);
                     self.hand_over(to, words, now_s);
-                    (self.soak, self.soak_others) = (Some(Soak::new(now_s)), Others::new());
+                    (self.soak, self.soak_others) = (Some(SoakTest::new(now_s)), Others::new());
                     return;
                 }
                 None if soaked.p95_at_most_ms <= limit_ms => info!("{words}: it holds"),
                 None => info!("{words}, of {limit_ms:.1}: nothing quicker is there"),
             }
         }
-        let change = self.adapt.answered(now_s, total_ms);
+        let change = self.governor.answered(now_s, total_ms);
         if let Change::Down { to, .. } | Change::Up { to } = change {
             self.soak = None; // what disturbs it now says nothing of the pick
             self.hand_over(to, in_words(change, self.rungs[to], limit_ms), now_s);
@@ -176,11 +176,11 @@ impl<'p> Service<'p> {
                 info!("{words}");
                 self.line.screen.notice(words);
                 self.line.next_model.put(classifier);
-                self.adapt.changed(now_s, to);
+                self.governor.changed(now_s, to);
             }
             Err(error) => {
                 warn!("{words}, but it cannot be opened: {error}");
-                self.adapt.failed(to);
+                self.governor.failed(to);
             }
         }
     }
@@ -188,7 +188,7 @@ impl<'p> Service<'p> {
 
 /// Where to go down to, where more than one answer in twenty was late or may soon be: the first that would have fitted at
 /// that pace.
-fn did_not_hold(soaked: &Soaked, limit_ms: f64, at: usize, pick: &Pick) -> Option<usize> {
+fn did_not_hold(soaked: &SoakResult, limit_ms: f64, at: usize, pick: &Pick) -> Option<usize> {
     if soaked.p95_at_most_ms <= limit_ms {
         return None;
     }

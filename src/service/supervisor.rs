@@ -10,7 +10,7 @@ use crate::profiler::child_bench::Remembered;
 use phicam_engine::ExecutionConfig;
 use phicam_pipeline::Line;
 use phicam_pipeline::classify;
-use phicam_policy::governor::idle_detector::CALM_S;
+use phicam_policy::governor::idle_detector::IDLE_S;
 use phicam_policy::picker::Pick;
 
 /// How often it looks.
@@ -26,7 +26,7 @@ pub enum Kept {
     /// An engine failed, and the processor goes on in its place.
     EngineLost,
     /// Other programs disturbed when this machine was measured, and have not been there for long.
-    Calm,
+    IdleDetector,
 }
 
 /// Looks after one pick after the other, of a line.
@@ -45,7 +45,7 @@ pub struct Keeper<'a, 'b> {
 impl<'a, 'b> Keeper<'a, 'b> {
     /// For a `line` that has just begun.
     pub fn new(line: &'a Line<'b>, settings: &'a classify::Settings, limits: Limits, stop: &'a AtomicBool) -> Self {
-        Keeper { line, settings, limits, stop, engines_lost: 0, calm_s: CALM_S }
+        Keeper { line, settings, limits, stop, engines_lost: 0, calm_s: IDLE_S }
     }
 
     /// Looks after `pick` until the line ends or another is to be made. `current`: the variant that answers, and its way;
@@ -70,7 +70,7 @@ impl<'a, 'b> Keeper<'a, 'b> {
             }
             if service.is_calm() {
                 self.calm_s *= 2.0;
-                return Kept::Calm;
+                return Kept::IdleDetector;
             }
             service.cool();
             self.line.recent.take(&mut took);

@@ -87,7 +87,7 @@ pub enum Change {
 }
 
 /// See the module.
-pub struct Adapt {
+pub struct Governor {
     rungs: Vec<Rung>,
     limit_ms: f64,
     at: usize,
@@ -116,11 +116,11 @@ pub struct Adapt {
     wait_s: f64,
 }
 
-impl Adapt {
+impl Governor {
     /// `rungs` from the most accurate, which answers now, down to the quickest; `limit_ms` is what an answer may take at
     /// the 95th percentile.
-    pub fn new(rungs: Vec<Rung>, limit_ms: f64) -> Adapt {
-        Adapt {
+    pub fn new(rungs: Vec<Rung>, limit_ms: f64) -> Governor {
+        Governor {
             broken: vec![false; rungs.len()],
             learnt: rungs.iter().map(|rung| !rung.is_measured).collect(),
             rungs,

@@ -18,13 +18,15 @@ mod search;
 pub(crate) mod tests;
 mod time_estimate;
 mod verdicts;
-pub use accuracy::{ESTIMATE_POINTS, PUBLISHED_POINTS, Worth, allowance_points, uncertainty_points};
+pub use accuracy::{AccuracyRank, ESTIMATE_POINTS, PUBLISHED_POINTS, allowance_points, uncertainty_points};
 pub use explain::explain;
-pub use headroom::{GLANCE, LINE_MIB, LINE_SHARE, MOST_FRAMES, judge, needed_mib, needed_ms};
-pub use hysteresis::{STAYS, holds};
-pub use latency_model::{Law, Work};
-pub use search::{Found, Search};
-pub use time_estimate::{Cost, expected_cost};
+pub use headroom::{
+    MAX_FRAMES, PIPELINE_HEADROOM, PIPELINE_MEMORY_MIB, QUICK_SAMPLE, judge, required_mib, required_ms,
+};
+pub use hysteresis::{HYSTERESIS, holds};
+pub use latency_model::{ComputeCost, LatencyModel};
+pub use search::{Search, Selection};
+pub use time_estimate::{TimeEstimate, estimate_time};
 
 /// What became of a variant that was considered in one way to run it.
 #[derive(Clone, Debug, PartialEq)]
@@ -38,12 +40,12 @@ pub enum Verdict {
     /// As good as the picked, as far as anyone knows, and takes longer or is expected to.
     Tied,
     /// Not measured: a more accurate one fits.
-    Smaller,
+    LessAccurate,
     TooSlow {
         p95_ms: f64,
     },
-    /// Fits, but by less than [`STAYS`]: what was picked before stays.
-    Narrow {
+    /// Fits, but by less than [`HYSTERESIS`]: what was picked before stays.
+    WithinHysteresis {
         p95_ms: f64,
     },
     TooMuchMemory {
@@ -51,11 +53,11 @@ pub enum Verdict {
     },
     TooMuchWork,
     /// Not measured: expected to take more than twice what fits, if so.
-    Larger {
-        expected_p95_ms: f64,
+    PredictedTooSlow {
+        predicted_p95_ms: f64,
     },
     /// Not measured: another that holds no more needs too much memory.
-    Heavier {
+    PredictedTooMuchMemory {
         than: String,
     },
     /// Not measured: another that runs in the same way costs no more and is at least as accurate.
@@ -85,7 +87,7 @@ pub struct Candidate {
 
 /// One place of a pick's ladder: quicker than the one before, and the most accurate that is.
 #[derive(Clone, Copy, Debug, PartialEq)]
-pub struct Step {
+pub struct LadderStep {
     /// Position among the candidates.
     pub candidate: usize,
     /// Times of the variant by itself.
@@ -97,10 +99,10 @@ pub struct Step {
 
 /// Which limit kept the pick from being larger.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Bound {
+pub enum LimitingFactor {
     Time,
     Memory,
-    Work,
+    ComputeCost,
     /// There is nothing more accurate to be had.
     Catalog,
     /// The next more accurate one cannot be run.
@@ -119,15 +121,15 @@ pub struct Pick {
     /// What it keeps.
     pub budget: Budget,
     /// What kept it from being larger.
-    pub bound: Bound,
+    pub limiting_factor: LimitingFactor,
     /// Position among the candidates of the next more accurate one, where there is one.
     pub next: Option<usize>,
     /// Position of the most accurate that fits, where the picked is as good as far as anyone knows, and cheaper.
     pub tied_with: Option<usize>,
-    /// Work in million multiply-accumulates that this machine could do in the budget's time, in the way picked.
+    /// ComputeCost in million multiply-accumulates that this machine could do in the budget's time, in the way picked.
     pub affordable_million_macs: Option<f64>,
     /// What to go down to when the machine slows down, the picked first.
-    pub ladder: Vec<Step>,
+    pub ladder: Vec<LadderStep>,
     /// Everything that was considered, by work, then by way.
     pub candidates: Vec<Candidate>,
     /// What the variants came from, for the reason: the catalog, or the network that the user named.
@@ -144,7 +146,7 @@ impl Pick {
     /// What was measured and fits: the picked, then the others, the most accurate first.
     pub fn fitting(&self) -> Vec<&Candidate> {
         let by_work = self.candidates.iter().any(|candidate| candidate.variant.top1_percent.is_none());
-        let worth = |candidate: &Candidate| Worth::of(&candidate.variant, candidate.config, by_work);
+        let rank = |candidate: &Candidate| AccuracyRank::of(&candidate.variant, candidate.config, by_work);
         let mut fitting: Vec<&Candidate> = self
             .candidates
             .iter()
@@ -152,7 +154,7 @@ impl Pick {
             .filter(|candidate| matches!(candidate.verdict, Verdict::Picked | Verdict::Fits | Verdict::Tied))
             .collect();
         let picked = |candidate: &Candidate| candidate.verdict == Verdict::Picked;
-        fitting.sort_by(|a, b| picked(b).cmp(&picked(a)).then(worth(b).compare(&worth(a))));
+        fitting.sort_by(|a, b| picked(b).cmp(&picked(a)).then(rank(b).compare(&rank(a))));
         fitting
     }
 }
@@ -195,7 +197,7 @@ where
     pick_again(variants, configs, budget, None, known, measure)
 }
 
-/// The same where the variant of that name, in that way, was picked `before`: it stays while it takes up to [`STAYS`] times
+/// The same where the variant of that name, in that way, was picked `before`: it stays while it takes up to [`HYSTERESIS`] times
 /// what others may, and a more accurate one has to take as much less. So measurements that differ from one time to the next do
 /// not make it another variant each time. Where it does not stay after all, it has no say: then it is as if nothing was picked.
 pub fn pick_again<K, M>(

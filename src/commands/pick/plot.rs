@@ -7,7 +7,7 @@ use anyhow::Context;
 use crate::plot::{Axis, BLUE, Colour, Figure, GREEN, Mark, ORANGE, Panel, Point, Series};
 use phicam_engine::ExecutionConfig;
 use phicam_platform::paths;
-use phicam_policy::picker::{Law, Pick, Verdict, Work, explain, needed_ms};
+use phicam_policy::picker::{ComputeCost, LatencyModel, Pick, Verdict, explain, required_ms};
 
 const RED: Colour = (200, 30, 60);
 /// One for each way, in turn.
@@ -37,7 +37,7 @@ fn picture(pick: &Pick) -> Figure {
         series.push(plain(format!("the budget, {limit:.1} ms"), RED, vec![line(ends.0), line(ends.1)]));
     }
     let picked =
-        Point::new(pick.variant.million_macs, needed_ms(pick.measurement.total_ms.p95), pick.variant.name.clone());
+        Point::new(pick.variant.million_macs, required_ms(pick.measurement.total_ms.p95), pick.variant.name.clone());
     let chosen = Series { mark: Mark::Diamond, joined: false, ..plain("picked".into(), RED, vec![picked]) };
     series.push(chosen);
     let times = || series.iter().flat_map(|series| &series.points).map(|point| point.y);
@@ -58,24 +58,30 @@ fn picture(pick: &Pick) -> Figure {
 /// What was measured in one way, what is expected of the others (hollow), and the law.
 fn of_config(pick: &Pick, config: ExecutionConfig, colour: Colour, mark: Mark) -> Vec<Series> {
     let candidates = || pick.candidates.iter().filter(|candidate| candidate.config == config);
-    let measured =
-        || candidates().filter_map(|candidate| Some((Work::of(&candidate.variant), candidate.measurement.as_ref()?)));
-    let Some(law) = Law::through(measured()) else { return Vec::new() };
+    let measured = || {
+        candidates()
+            .filter_map(|candidate| Some((ComputeCost::of(&candidate.variant), candidate.measurement.as_ref()?)))
+    };
+    let Some(latency_model) = LatencyModel::through(measured()) else { return Vec::new() };
     let points = candidates().filter(|candidate| !matches!(candidate.verdict, Verdict::Failed(_))).map(|candidate| {
         let known = candidate.measurement.as_ref().map(|found| found.total_ms.p95);
-        let ms = needed_ms(known.unwrap_or_else(|| law.p95_ms(&Work::of(&candidate.variant))));
+        let ms = required_ms(known.unwrap_or_else(|| latency_model.p95_ms(&ComputeCost::of(&candidate.variant))));
         let label = if candidate.verdict == Verdict::Picked { String::new() } else { candidate.variant.name.clone() };
         Point { hollow: known.is_none(), ..Point::new(candidate.variant.million_macs, ms, label) }
     });
     let points: Vec<Point> = points.collect();
     let curve = candidates().map(|candidate| {
-        Point::new(candidate.variant.million_macs, needed_ms(law.p95_ms(&Work::of(&candidate.variant))), "")
+        Point::new(
+            candidate.variant.million_macs,
+            required_ms(latency_model.p95_ms(&ComputeCost::of(&candidate.variant))),
+            "",
+        )
     });
     let mut curve: Vec<Point> = curve.collect();
     curve.sort_by(|a, b| a.x.total_cmp(&b.x));
     let named = format!("{config} (hollow: expected, not measured)");
     vec![
-        plain(format!("its law, ± {:.1} %", law.residual * 100.0), colour, curve),
+        plain(format!("its law, ± {:.1} %", latency_model.residual * 100.0), colour, curve),
         Series { mark, joined: false, ..plain(named, colour, points) },
     ]
 }

@@ -20,7 +20,7 @@ pub fn soak(setup: &mut Setup, pick: Pick, seconds: f64) -> anyhow::Result<Pick>
         info!("{} by {} is to hold for {seconds:.0} s", pick.variant.name, pick.config);
         let found = measure_at_rate(&pick.variant, &setup.folder, pick.config, sampling, setup.budget.frame_ms, &stop)?;
         // As exact as there is: the pick does not measure it again.
-        let frames = found.frames.max(phicam_policy::picker::MOST_FRAMES + 1);
+        let frames = found.frames.max(phicam_policy::picker::MAX_FRAMES + 1);
         let (held, p95_ms) = (holds(&found, &setup.budget), found.total_ms.p95);
         setup
             .remembered

@@ -21,9 +21,11 @@ const ENOUGH: Duration = Duration::from_millis(1000);
 /// Milliseconds of the engine alone for one picture, the median.
 pub fn median_ms(name: &str, sized: &Sized, threads: usize) -> anyhow::Result<f64> {
     check_size(sized).with_context(|| format!("{name} cannot be timed"))?;
-    let needed_mib = 3.0 * 4.0 * sized.cost.folded_parameters as f64 / (1 << 20) as f64;
-    if let Some((_, free_mib)) = system::memory_mib().filter(|(_, free)| *free < needed_mib) {
-        bail!("{name} cannot be timed: loading it takes {needed_mib:.0} MiB, {free_mib:.0} are free; choose less work");
+    let required_mib = 3.0 * 4.0 * sized.cost.folded_parameters as f64 / (1 << 20) as f64;
+    if let Some((_, free_mib)) = system::memory_mib().filter(|(_, free)| *free < required_mib) {
+        bail!(
+            "{name} cannot be timed: loading it takes {required_mib:.0} MiB, {free_mib:.0} are free; choose less work"
+        );
     }
     let mut onnx = Vec::new();
     write_seeded(&sized.network, form(sized), 0, &mut onnx)?;

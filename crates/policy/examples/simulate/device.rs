@@ -6,7 +6,7 @@ use phicam_engine::latency::Stage;
 use phicam_engine::{EngineKind, ExecutionConfig, Precision};
 use phicam_model::catalog::Variant;
 use phicam_policy::measurement::Measurement;
-use phicam_policy::picker::Work;
+use phicam_policy::picker::ComputeCost;
 use phicam_policy::sampling::SamplingPlan;
 
 use crate::noise::Noise;
@@ -49,7 +49,7 @@ impl Kind {
 }
 
 /// Of one engine in one precision.
-struct Law {
+struct TrueLatency {
     fixed_ms: f64,
     per_million_macs: f64,
     per_million_activations: f64,
@@ -60,7 +60,7 @@ struct Law {
 pub struct Device {
     pub kind: Kind,
     pub configs: Vec<ExecutionConfig>,
-    laws: BTreeMap<ExecutionConfig, Law>,
+    true_latencies: BTreeMap<ExecutionConfig, TrueLatency>,
     /// Sizes that are off, by engine and position among the variants.
     odd: BTreeMap<(EngineKind, usize), f64>,
     memory: Memory,
@@ -91,7 +91,7 @@ impl Device {
         let (engines, precisions) = (&engines[..=random.below(3)], &precisions[..=random.below(3)]);
         let macs = || variants.iter().map(|variant| variant.million_macs);
         let (least, most) = (macs().fold(f64::INFINITY, f64::min), macs().fold(0.0, f64::max));
-        let (mut laws, mut odd, mut configs) = (BTreeMap::new(), BTreeMap::new(), Vec::new());
+        let (mut true_latencies, mut odd, mut configs) = (BTreeMap::new(), BTreeMap::new(), Vec::new());
         for &engine in engines {
             let engine_ms = if engine == EngineKind::Tract { unit_ms } else { unit_ms * random.log_between(0.3, 3.0) };
             let fixed = random.between(0.02, 0.5);
@@ -112,9 +112,9 @@ impl Device {
                 };
                 let config = ExecutionConfig { engine, precision, threads: 1 };
                 let varying = engine_ms * quicker * (1.0 - fixed);
-                laws.insert(
+                true_latencies.insert(
                     config,
-                    Law {
+                    TrueLatency {
                         fixed_ms: engine_ms * fixed,
                         per_million_macs: varying * (1.0 - by_memory) / UNIT.0,
                         per_million_activations: varying * by_memory / UNIT.1,
@@ -130,12 +130,22 @@ impl Device {
             mib_per_million_activations: random.between(0.3, 3.0),
         };
         let noise = Noise::draw(kind, &mut random);
-        Device { kind, configs, laws, odd, memory, load_ms: 50.0 + 5.0 * unit_ms, noise, clock_s: 0.0, measurements: 0 }
+        Device {
+            kind,
+            configs,
+            true_latencies,
+            odd,
+            memory,
+            load_ms: 50.0 + 5.0 * unit_ms,
+            noise,
+            clock_s: 0.0,
+            measurements: 0,
+        }
     }
 
     /// The true median of the variant at that position, when nothing disturbs.
-    pub fn median_ms(&self, at: usize, work: &Work, config: ExecutionConfig) -> f64 {
-        let Law { fixed_ms, per_million_macs, per_million_activations, cliff } = self.laws[&config];
+    pub fn median_ms(&self, at: usize, work: &ComputeCost, config: ExecutionConfig) -> f64 {
+        let TrueLatency { fixed_ms, per_million_macs, per_million_activations, cliff } = self.true_latencies[&config];
         let line = |macs: f64, share: f64| {
             per_million_macs * macs + per_million_activations * work.million_activations.unwrap_or(macs / 60.0) * share
         };
@@ -148,12 +158,12 @@ impl Device {
     }
 
     /// The true 95th percentile.
-    pub fn p95_ms(&self, at: usize, work: &Work, config: ExecutionConfig) -> f64 {
+    pub fn p95_ms(&self, at: usize, work: &ComputeCost, config: ExecutionConfig) -> f64 {
         self.median_ms(at, work, config) * self.noise.p95_over_median()
     }
 
     /// Resident memory.
-    pub fn peak_rss_mib(&self, variant: &Variant, work: &Work, config: ExecutionConfig) -> f64 {
+    pub fn peak_rss_mib(&self, variant: &Variant, work: &ComputeCost, config: ExecutionConfig) -> f64 {
         let bytes = match config.precision {
             Precision::F32 => 1.0,
             Precision::F16 => 0.5,
@@ -169,7 +179,7 @@ impl Device {
         &mut self,
         at: usize,
         variant: &Variant,
-        work: &Work,
+        work: &ComputeCost,
         config: ExecutionConfig,
         sampling: SamplingPlan,
     ) -> Measurement {

@@ -1,7 +1,7 @@
-//! The line after the pick, under load that changes: what `adapt` does, and how soon.
+//! The line after the pick, under load that changes: what `governor` does, and how soon.
 
-use phicam_policy::governor::{Adapt, Change, Rung};
-use phicam_policy::picker::Step;
+use phicam_policy::governor::{Change, Governor, Rung};
+use phicam_policy::picker::LadderStep;
 use serde_json::{Value, json};
 
 use crate::device::Kind;
@@ -14,17 +14,17 @@ const FRAME_S: f64 = 1.0 / 30.0;
 /// From the word to change to the first answer of the other model, which has been warmed up.
 const SWITCH_S: f64 = 0.2;
 /// What the rest of the line adds to every answer: all the room that the picker leaves for it.
-const LINE: f64 = 1.0 + phicam_policy::picker::LINE_SHARE;
+const LINE: f64 = 1.0 + phicam_policy::picker::PIPELINE_HEADROOM;
 /// Slower budgets give too few answers to tell anything within seconds.
 const SLOWEST_BUDGET_MS: f64 = 500.0;
 
 /// A line that runs on a simulated device.
 struct Line {
-    adapt: Adapt,
+    governor: Governor,
     noise: Noise,
     /// True medians of the rungs, and their 95th percentile when nothing is the matter, with the rest of the line.
     medians_ms: Vec<f64>,
-    tail: f64,
+    p95_ratio: f64,
     limit_ms: f64,
     now_s: f64,
     pending: Option<(f64, usize)>,
@@ -34,7 +34,7 @@ struct Line {
     over_s: f64,
 }
 
-fn rung(step: &Step) -> Rung {
+fn rung(step: &LadderStep) -> Rung {
     Rung { p50_ms: step.p50_ms, p95_ms: step.p95_ms, is_measured: step.is_measured }
 }
 
@@ -47,27 +47,27 @@ impl Line {
             return None;
         }
         let pick = drawn.pick(offer)?;
-        let tail = drawn.device.noise.p95_over_median();
+        let p95_ratio = drawn.device.noise.p95_over_median();
         let medians_ms: Vec<f64> = pick
             .ladder
             .iter()
             .filter_map(|step| {
                 let candidate = &pick.candidates[step.candidate];
                 let truth = drawn.truth(offer.position(&candidate.variant), candidate.config)?;
-                Some(drawn.truths[truth].p95_ms / tail)
+                Some(drawn.truths[truth].p95_ms / p95_ratio)
             })
             .collect();
         let rungs = pick.ladder.iter().map(rung).collect();
         // What truly does not keep the budget is counted where picks are.
-        if medians_ms[0] * tail * LINE > limit_ms {
+        if medians_ms[0] * p95_ratio * LINE > limit_ms {
             return None;
         }
         drawn.device.noise.cool();
         Some(Line {
-            adapt: Adapt::new(rungs, limit_ms),
+            governor: Governor::new(rungs, limit_ms),
             noise: drawn.device.noise,
             medians_ms,
-            tail,
+            p95_ratio,
             limit_ms,
             now_s: 0.0,
             pending: None,
@@ -79,7 +79,7 @@ impl Line {
 
     /// Truly, by more than 5 %, as for a pick.
     fn is_over(&self, at: usize, slowdown: f64) -> bool {
-        self.medians_ms[at] * self.tail * LINE * slowdown > 1.05 * self.limit_ms
+        self.medians_ms[at] * self.p95_ratio * LINE * slowdown > 1.05 * self.limit_ms
     }
 
     /// Runs for `seconds`; `slowdown` tells by how much everything takes longer then.
@@ -87,7 +87,7 @@ impl Line {
         let until_s = self.now_s + seconds;
         while self.now_s < until_s {
             let slowdown = slowdown(self.now_s);
-            let at = self.adapt.at();
+            let at = self.governor.at();
             let ms = self.medians_ms[at] * LINE * slowdown * self.noise.sample(self.now_s);
             let spent_s = (ms / 1e3).max(FRAME_S);
             let hot = self.noise.heat.as_ref().map_or(1.0, Heat::slowdown);
@@ -96,14 +96,14 @@ impl Line {
             }
             self.noise.spend_part(spent_s, (ms / 1e3 / spent_s).min(1.0));
             self.now_s += spent_s;
-            let change = self.adapt.answered(self.now_s, ms);
+            let change = self.governor.answered(self.now_s, ms);
             if let Change::Down { to, .. } | Change::Up { to } = change {
                 self.changes += 1;
                 self.ups += usize::from(matches!(change, Change::Up { .. }));
                 self.pending = Some((self.now_s + SWITCH_S, to));
             }
             if let Some((at_s, to)) = self.pending.filter(|(at_s, _)| self.now_s >= *at_s) {
-                self.adapt.changed(at_s.max(self.now_s), to);
+                self.governor.changed(at_s.max(self.now_s), to);
                 self.pending = None;
             }
         }
@@ -130,10 +130,10 @@ pub fn throttled(seed: u64, offer: &Offer, constant_s: f64) -> Option<Throttled>
     let fits = (0..line.medians_ms.len()).any(|at| !line.is_over(at, 2.0));
     let over_s = fits.then_some(line.over_s);
     let ended_s = line.now_s;
-    while line.adapt.at() != 0 && line.now_s < ended_s + 4000.0 {
+    while line.governor.at() != 0 && line.now_s < ended_s + 4000.0 {
         line.run(0.5, |_| 1.0);
     }
-    let back_s = (line.adapt.at() == 0).then_some(line.now_s - ended_s);
+    let back_s = (line.governor.at() == 0).then_some(line.now_s - ended_s);
     Some(Throttled { over_s, back_s, changes: line.changes, limit_ms: line.limit_ms })
 }
 

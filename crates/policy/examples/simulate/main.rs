@@ -46,12 +46,12 @@ fn main() -> anyhow::Result<()> {
         report[offer.name] = report::of_trials(&trials(args.seed, count, offer));
     }
     report["real_devices"] = real::report()?;
-    report["adapt"] = adapt(&args, &shipped);
+    report["adapt"] = governor(&args, &shipped);
     tell(&report, &args)
 }
 
 /// A line that runs on: slowed down to a half at once and little by little, for a day without change, by its own heat.
-fn adapt(args: &Args, offer: &trial::Offer) -> Value {
+fn governor(args: &Args, offer: &trial::Offer) -> Value {
     let (seed, count) = (args.seed.wrapping_mul(1_000_003), args.devices as usize / 10);
     let all = |of: &(dyn Fn(u64) -> Option<load::Throttled> + Sync)| -> Vec<load::Throttled> {
         each(count, |number| of(seed + number as u64)).into_iter().flatten().collect()

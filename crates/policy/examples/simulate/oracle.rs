@@ -3,7 +3,7 @@
 use phicam_engine::ExecutionConfig;
 use phicam_model::catalog::Variant;
 use phicam_policy::budget::Budget;
-use phicam_policy::picker::{LINE_MIB, LINE_SHARE, Worth, uncertainty_points};
+use phicam_policy::picker::{AccuracyRank, PIPELINE_HEADROOM, PIPELINE_MEMORY_MIB, uncertainty_points};
 
 /// What is true of a variant in a way.
 #[derive(Clone, Copy)]
@@ -19,19 +19,19 @@ pub struct Truth {
 pub fn decide(variants: &[Variant], truths: &[Truth], budget: Budget) -> Option<usize> {
     let within = |value: f64, limit: Option<f64>| limit.is_none_or(|limit| value <= limit);
     let fits = |truth: &Truth| {
-        within(truth.p95_ms * (1.0 + LINE_SHARE), budget.frame_ms)
-            && within(truth.peak_rss_mib + LINE_MIB, budget.memory_mib)
+        within(truth.p95_ms * (1.0 + PIPELINE_HEADROOM), budget.frame_ms)
+            && within(truth.peak_rss_mib + PIPELINE_MEMORY_MIB, budget.memory_mib)
             && within(variants[truth.at].million_macs, budget.million_macs)
     };
-    let worth = |truth: &Truth| Worth::of(&variants[truth.at], truth.config, false);
+    let rank = |truth: &Truth| AccuracyRank::of(&variants[truth.at], truth.config, false);
     let fitting: Vec<usize> = (0..truths.len()).filter(|&number| fits(&truths[number])).collect();
     let best = *fitting.iter().max_by(|&&a, &&b| {
         let quicker = truths[b].p95_ms.total_cmp(&truths[a].p95_ms);
-        worth(&truths[a]).compare(&worth(&truths[b])).then(quicker)
+        rank(&truths[a]).compare(&rank(&truths[b])).then(quicker)
     })?;
     let as_good = fitting.into_iter().filter(|&other| {
         let uncertainty = uncertainty_points(&variants[truths[best].at], &variants[truths[other].at]);
-        worth(&truths[best]).ties(&worth(&truths[other]), uncertainty)
+        rank(&truths[best]).ties(&rank(&truths[other]), uncertainty)
     });
     let as_good: Vec<usize> = as_good.collect();
     let quickest_ms = as_good.iter().map(|&at| truths[at].p95_ms).fold(f64::INFINITY, f64::min);
@@ -60,11 +60,11 @@ pub fn is_at_a_boundary(variants: &[Variant], truths: &[Truth], budget: Budget) 
         decide(variants, &others, budget).is_some_and(|second| {
             let (a, b) = (truths[here], others[second]);
             let uncertainty = uncertainty_points(&variants[a.at], &variants[b.at]);
-            let worth = |truth: &Truth| Worth::of(&variants[truth.at], truth.config, false);
+            let rank = |truth: &Truth| AccuracyRank::of(&variants[truth.at], truth.config, false);
             let near = |ratio: f64, limit: f64| (ratio / limit - 1.0).abs() <= BOUNDARY;
             let ratio = b.p95_ms / a.p95_ms;
             let close = near(ratio, 1.0) || near(ratio, AS_QUICK) || near(ratio, 1.0 / AS_QUICK);
-            worth(&a).ties(&worth(&b), uncertainty) && close
+            rank(&a).ties(&rank(&b), uncertainty) && close
         })
     });
     here != more || here != less || close

@@ -9,7 +9,7 @@ use phicam_model::catalog::Variant;
 use phicam_model::efficientnet::{Family, Released, Scaled};
 use phicam_policy::budget::Budget;
 use phicam_policy::measurement::Measurement;
-use phicam_policy::picker::{Law, Work, needed_ms, pick};
+use phicam_policy::picker::{ComputeCost, LatencyModel, pick, required_ms};
 use serde::Deserialize;
 use serde_json::{Value, json};
 
@@ -38,7 +38,7 @@ struct Accuracy {
 struct Device {
     name: String,
     variants: Vec<Variant>,
-    work: Vec<Work>,
+    work: Vec<ComputeCost>,
     ms: Vec<f64>,
 }
 
@@ -75,7 +75,7 @@ fn devices() -> anyhow::Result<Vec<Device>> {
             work: Vec::new(),
             ms: Vec::new(),
         });
-        device.work.push(Work::of(&made));
+        device.work.push(ComputeCost::of(&made));
         device.variants.push(made);
         device.ms.push(row.step_ms / row.batch);
     }
@@ -159,14 +159,15 @@ fn one(device: &Device, outcomes: &mut Outcomes, counts: &mut Vec<f64>) -> Vec<f
     let off = |at: usize| (variants[at].million_macs / middle_macs).ln().abs();
     let between = by_macs.iter().copied().min_by(|&a, &b| off(a).total_cmp(&off(b))).unwrap_or(first);
     let known = [first, between, last];
-    let of_known: Vec<(Work, Measurement)> =
+    let of_known: Vec<(ComputeCost, Measurement)> =
         known.iter().map(|&at| (work[at], measured(&variants[at], ms[at]))).collect();
-    let law = Law::through(of_known.iter().map(|(work, found)| (*work, found))).expect("three points");
+    let latency_model =
+        LatencyModel::through(of_known.iter().map(|(work, found)| (*work, found))).expect("three points");
     let guessed = |time: &dyn Fn(usize) -> f64| -> Vec<Truth> {
         let each = |truth: &Truth| Truth { p95_ms: time(truth.at), ..*truth };
         truths.iter().map(each).collect()
     };
-    let by_law = guessed(&|at| if known.contains(&at) { ms[at] } else { law.p95_ms(&work[at]) });
+    let by_law = guessed(&|at| if known.contains(&at) { ms[at] } else { latency_model.p95_ms(&work[at]) });
     let named = |name: &str| variants.iter().position(|variant| variant.network.name.ends_with(name)).unwrap_or(first);
     let (lite0, b0) = (named("lite0"), named("efficientnet_b0"));
     let by_lite0 = guessed(&|at| ms[lite0] * variants[at].million_macs / variants[lite0].million_macs);
@@ -177,7 +178,7 @@ fn one(device: &Device, outcomes: &mut Outcomes, counts: &mut Vec<f64>) -> Vec<f
         let budget = Budget { frame_ms: Some(frame_ms), ..Budget::default() };
         let right = decide(variants, &truths, budget);
         let boundary = is_at_a_boundary(variants, &truths, budget);
-        let most_macs = frame_ms / needed_ms(1.0) * variants[b0].million_macs / ms[b0];
+        let most_macs = frame_ms / required_ms(1.0) * variants[b0].million_macs / ms[b0];
         let table = by_macs.iter().rev().copied().find(|&at| variants[at].million_macs <= most_macs);
         let mut measurements = 0.0;
         let all: Vec<&Variant> = variants.iter().collect();
@@ -200,11 +201,11 @@ fn one(device: &Device, outcomes: &mut Outcomes, counts: &mut Vec<f64>) -> Vec<f
             ("proportional", decide(variants, &by_lite0, budget)),
             ("flops_table", table),
         ] {
-            let over = found.is_some_and(|at| needed_ms(ms[at]) > 1.05 * frame_ms);
+            let over = found.is_some_and(|at| required_ms(ms[at]) > 1.05 * frame_ms);
             let nothing = found.is_none() && right.is_some();
             outcomes.entry(name).or_default().push(Outcome { boundary, equal: found == right, over, nothing });
         }
     }
     let others = (0..ms.len()).filter(|at| !known.contains(at));
-    others.map(|at| 100.0 * (law.p95_ms(&work[at]) / ms[at] - 1.0).abs()).collect()
+    others.map(|at| 100.0 * (latency_model.p95_ms(&work[at]) / ms[at] - 1.0).abs()).collect()
 }

@@ -3,7 +3,7 @@
 use phicam_engine::ExecutionConfig;
 use phicam_model::catalog::Variant;
 use phicam_policy::budget::Budget;
-use phicam_policy::picker::{GLANCE, LINE_SHARE, Pick, Work, needed_ms, pick};
+use phicam_policy::picker::{ComputeCost, PIPELINE_HEADROOM, Pick, QUICK_SAMPLE, pick, required_ms};
 
 use crate::device::{Device, Kind};
 use crate::oracle::{self, Truth, decide, is_at_a_boundary};
@@ -13,7 +13,7 @@ use crate::random::Random;
 pub struct Offer {
     pub name: &'static str,
     pub variants: Vec<Variant>,
-    work: Vec<Work>,
+    work: Vec<ComputeCost>,
     steps: Vec<usize>,
     /// Position of Lite0 at 224 pixels, and of B0 or what is nearest to it.
     lite0: usize,
@@ -22,7 +22,7 @@ pub struct Offer {
 
 impl Offer {
     pub fn new(name: &'static str, variants: Vec<Variant>) -> Offer {
-        let work = variants.iter().map(Work::of).collect();
+        let work = variants.iter().map(ComputeCost::of).collect();
         let steps = oracle::steps(&variants);
         let named = |name: &str| variants.iter().position(|variant| variant.name == name);
         let lite0 = named("lite0@224").unwrap_or_default();
@@ -119,7 +119,7 @@ pub fn run(seed: u64, offer: &Offer) -> Trial {
         let step = |number: usize| offer.steps[truths[number].at] as i64;
         let over = picked
             .zip(budget.frame_ms)
-            .is_some_and(|(number, limit_ms)| needed_ms(truths[number].p95_ms) > 1.05 * limit_ms);
+            .is_some_and(|(number, limit_ms)| required_ms(truths[number].p95_ms) > 1.05 * limit_ms);
         Outcome { equal: picked == right, steps: picked.zip(right).map(|(a, b)| step(a) - step(b)), over }
     };
     Trial {
@@ -165,7 +165,7 @@ fn proportional(drawn: &mut Drawn, offer: &Offer) -> Option<usize> {
     let configs = device.configs.clone();
     let measured: Vec<f64> = configs
         .iter()
-        .map(|&config| device.measure(*lite0, &variants[*lite0], &work[*lite0], config, GLANCE).total_ms.p95)
+        .map(|&config| device.measure(*lite0, &variants[*lite0], &work[*lite0], config, QUICK_SAMPLE).total_ms.p95)
         .collect();
     let guessed: Vec<Truth> = truths
         .iter()
@@ -183,7 +183,7 @@ fn by_table(device: &Device, offer: &Offer, truths: &[Truth], budget: Budget) ->
     let Offer { variants, work, b0, .. } = offer;
     let config = device.configs[0];
     let macs_a_ms = variants[*b0].million_macs / device.median_ms(*b0, &work[*b0], config);
-    let most = macs_a_ms * budget.frame_ms.unwrap_or(f64::INFINITY) / (1.0 + LINE_SHARE);
+    let most = macs_a_ms * budget.frame_ms.unwrap_or(f64::INFINITY) / (1.0 + PIPELINE_HEADROOM);
     let fits = |truth: &Truth| {
         truth.config == config
             && variants[truth.at].million_macs <= most

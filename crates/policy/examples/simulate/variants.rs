@@ -47,8 +47,8 @@ pub fn variant(
     top1_percent: f64,
     top1_source: &str,
 ) -> Variant {
-    let cost = scaled.map(|scaled| scaled.network().cost(side));
-    let million_macs = cost.map(|cost| cost.million_macs()).or(million_macs).unwrap_or_default();
+    let estimate = scaled.map(|scaled| scaled.network().cost(side));
+    let million_macs = estimate.map(|estimate| estimate.million_macs()).or(million_macs).unwrap_or_default();
     let network = Network {
         name: name.into(),
         file: PathBuf::new(),
@@ -56,7 +56,7 @@ pub fn variant(
         labels: PathBuf::new(),
         labels_sha256: String::new(),
         scaled,
-        million_parameters: cost.map_or(0.0, |cost| cost.million_parameters()),
+        million_parameters: estimate.map_or(0.0, |estimate| estimate.million_parameters()),
         licence: String::new(),
         source: String::new(),
     };

@@ -5,19 +5,19 @@ use phicam_platform::system::LITTLE_CORES;
 /// How often it is looked at what they have, in seconds.
 const LOOK_S: f64 = 60.0;
 /// For how long, the first time.
-pub const CALM_S: f64 = 600.0;
+pub const IDLE_S: f64 = 600.0;
 
 /// See the module.
-pub struct Calm {
+pub struct IdleDetector {
     calm_s: f64,
     looked_s: f64,
     since_s: Option<f64>,
 }
 
-impl Calm {
+impl IdleDetector {
     /// From `now_s` on, seconds of a clock that never goes back, until they are gone for `calm_s` seconds.
-    pub fn new(now_s: f64, calm_s: f64) -> Calm {
-        Calm { calm_s, looked_s: now_s, since_s: None }
+    pub fn new(now_s: f64, calm_s: f64) -> IdleDetector {
+        IdleDetector { calm_s, looked_s: now_s, since_s: None }
     }
 
     /// Whether it is time, once; `others` tells how many cores' time they had since it was asked last.
@@ -49,7 +49,7 @@ mod tests {
 
     /// Seconds at which it is time, for what the others take then.
     fn times(others: impl Fn(f64) -> Option<f64>) -> Vec<u32> {
-        let mut calm = Calm::new(0.0, CALM_S);
+        let mut calm = IdleDetector::new(0.0, IDLE_S);
         (0..2000).filter(|second| calm.is_long_enough(f64::from(*second), || others(f64::from(*second)))).collect()
     }
 

@@ -1,6 +1,6 @@
 //! How the pick does in its first seconds of service, beside a camera and a screen that no measurement had.
 
-use crate::picker::LINE_SHARE;
+use crate::picker::PIPELINE_HEADROOM;
 use phicam_engine::latency::{Percentiles, Stage, p95_error};
 use phicam_platform::system::LITTLE_CORES;
 
@@ -17,14 +17,14 @@ const SURE: f64 = 2.0;
 const TOLD: f64 = 1.01;
 
 /// See the module.
-pub struct Soak {
+pub struct SoakTest {
     since_s: f64,
     total: Option<Stage>,
     times_ms: Vec<f32>,
 }
 
 /// What came of it.
-pub struct Soaked {
+pub struct SoakResult {
     pub p95_ms: f64,
     /// What that may come to in the next minutes.
     pub p95_at_most_ms: f64,
@@ -34,15 +34,20 @@ pub struct Soaked {
     pub percentiles: Percentiles,
 }
 
-impl Soak {
+impl SoakTest {
     /// From now on.
-    pub fn new(now_s: f64) -> Soak {
-        Soak { since_s: now_s, total: Some(Stage::new("total")), times_ms: Vec::new() }
+    pub fn new(now_s: f64) -> SoakTest {
+        SoakTest { since_s: now_s, total: Some(Stage::new("total")), times_ms: Vec::new() }
     }
 
     /// Records a latency. Returns the result once, at the end; `other_cores` is asked then for the cores that other programs
     /// took since the start.
-    pub fn answered(&mut self, now_s: f64, total_ms: f64, other_cores: impl FnOnce() -> Option<f64>) -> Option<Soaked> {
+    pub fn answered(
+        &mut self,
+        now_s: f64,
+        total_ms: f64,
+        other_cores: impl FnOnce() -> Option<f64>,
+    ) -> Option<SoakResult> {
         let total = self.total.as_mut()?;
         if now_s - self.since_s < SETTLES_S {
             return None;
@@ -55,18 +60,18 @@ impl Soak {
         let percentiles = total.percentiles()?;
         let is_noisy = other_cores().is_some_and(|cores| cores > LITTLE_CORES);
         // No more than the line's share, so that what is remembered keeps it from being picked again.
-        let doubt = (SURE * p95_error(&self.times_ms).unwrap_or(0.0)).min(LINE_SHARE);
+        let doubt = (SURE * p95_error(&self.times_ms).unwrap_or(0.0)).min(PIPELINE_HEADROOM);
         let (p95_ms, p95_at_most_ms) = (percentiles.p95, percentiles.p95 * (1.0 + doubt));
-        let soaked = Soaked { p95_ms, p95_at_most_ms, answers: total.count(), is_noisy, percentiles };
+        let soaked = SoakResult { p95_ms, p95_at_most_ms, answers: total.count(), is_noisy, percentiles };
         (self.total, self.times_ms) = (None, Vec::new());
         Some(soaked)
     }
 }
 
-impl Soaked {
+impl SoakResult {
     /// `lite2@260 took 61.3 ms at p95, which may come to 63.0, for 290 pictures of service beside other programs`
     pub fn in_words(&self, name: &str, limit_ms: f64) -> String {
-        let Soaked { p95_ms, p95_at_most_ms, answers, is_noisy, .. } = self;
+        let SoakResult { p95_ms, p95_at_most_ms, answers, is_noisy, .. } = self;
         let beside = if *is_noisy { " beside other programs" } else { "" };
         let decides = *p95_ms <= limit_ms && *p95_at_most_ms > limit_ms;
         let perhaps = match decides || *p95_at_most_ms > p95_ms * TOLD {
@@ -83,7 +88,7 @@ mod tests {
 
     #[test]
     fn a_pick_is_judged_once_after_twenty_seconds_without_its_first_one() {
-        let mut soak = Soak::new(100.0);
+        let mut soak = SoakTest::new(100.0);
         let mut told = Vec::new();
         for tenth in 0..400 {
             let now_s = 100.0 + f64::from(tenth) / 10.0;
@@ -97,14 +102,14 @@ mod tests {
 
     #[test]
     fn few_answers_are_waited_for() {
-        let mut soak = Soak::new(0.0);
+        let mut soak = SoakTest::new(0.0);
         let judged = (0..80).step_by(2).find(|second| soak.answered(f64::from(*second), 900.0, || None).is_some());
         assert_eq!(judged, Some(40), "one every two seconds, and the first does not count");
     }
 
     /// What is said of twenty seconds of 30 answers each, of which the n-th took `ms`, where 23 ms are the limit.
     fn said(ms: impl Fn(u32) -> f64) -> String {
-        let mut soak = Soak::new(0.0);
+        let mut soak = SoakTest::new(0.0);
         let mut answers = (0..).map(|n| soak.answered(f64::from(n) / 30.0, ms(n), || None));
         let soaked = answers.find_map(|soaked| soaked).unwrap();
         soaked.in_words("lite2@260", 23.0)

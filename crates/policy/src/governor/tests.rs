@@ -7,29 +7,29 @@ fn rungs() -> Vec<Rung> {
 
 /// A line that answers as fast as it can, every change made at once.
 struct Played {
-    adapt: Adapt,
+    governor: Governor,
     now_s: f64,
     changes: Vec<(f64, Change)>,
 }
 
 impl Played {
     fn new() -> Played {
-        Played { adapt: Adapt::new(rungs(), 50.0), now_s: 0.0, changes: Vec::new() }
+        Played { governor: Governor::new(rungs(), 50.0), now_s: 0.0, changes: Vec::new() }
     }
 
     /// `seconds` in which answers take `slowdown(n)` times what they should.
     fn play(&mut self, seconds: f64, slowdown: impl Fn(usize) -> f64) -> &mut Played {
         let until_s = self.now_s + seconds;
         for number in 0.. {
-            let ms = rungs()[self.adapt.at()].p50_ms * slowdown(number);
+            let ms = rungs()[self.governor.at()].p50_ms * slowdown(number);
             self.now_s += ms / 1e3;
             if self.now_s > until_s {
                 return self;
             }
-            let change = self.adapt.answered(self.now_s, ms);
+            let change = self.governor.answered(self.now_s, ms);
             if let Change::Down { to, .. } | Change::Up { to } = change {
                 self.changes.push((self.now_s, change));
-                self.adapt.changed(self.now_s, to);
+                self.governor.changed(self.now_s, to);
             }
         }
         self
@@ -52,9 +52,9 @@ fn at_twice_the_time_it_goes_straight_to_what_fits_within_three_seconds() {
 
 #[test]
 fn at_thirty_answers_a_second_it_is_sure_sooner() {
-    let mut adapt = Adapt::new(rungs(), 33.0);
+    let mut governor = Governor::new(rungs(), 33.0);
     let at_s = (0..).map(|number| f64::from(number) / 30.0);
-    let down = at_s.take(300).find(|at_s| matches!(adapt.answered(*at_s, 66.0), Change::Down { .. }));
+    let down = at_s.take(300).find(|at_s| matches!(governor.answered(*at_s, 66.0), Change::Down { .. }));
     assert!(down.is_some_and(|at_s| at_s < 1.4), "{down:?}");
 }
 
@@ -76,7 +76,7 @@ fn where_it_can_never_tell_that_there_is_room_it_tries_after_half_an_hour() {
     // Ever since, everything takes a fourth longer than it did: 50 ms of 50 for the first rung.
     played.play(60.0, |_| 1.0).play(60.0, |_| 2.0).play(1700.0, |_| 1.25);
     let before = played.changes.len();
-    assert_ne!(played.adapt.at(), 0);
+    assert_ne!(played.governor.at(), 0);
     played.play(400.0, |_| 1.25);
     assert!(
         played.changes[before..].iter().any(|(_, change)| matches!(change, Change::Up { to: 0 })),
@@ -144,7 +144,7 @@ fn a_known_cause_needs_less_evidence_and_keeps_it_down_while_it_lasts() {
     let seconds_to_down = |condition: Option<Condition>| {
         let mut played = Played::new();
         played.play(60.0, |_| 1.0);
-        condition.into_iter().for_each(|condition| played.adapt.begins(condition));
+        condition.into_iter().for_each(|condition| played.governor.begins(condition));
         played.play(10.0, |_| 1.5);
         (played.changes[0].0 - 60.0, played)
     };
@@ -155,9 +155,9 @@ fn a_known_cause_needs_less_evidence_and_keeps_it_down_while_it_lasts() {
     assert!(matches!(played.changes[0].1, Change::Down { cause: found, .. } if found == cause));
     played.play(300.0, |_| 1.0);
     assert_eq!(played.changes.len(), 1, "the system still says that it is slowed down");
-    played.adapt.ends(Condition::Throttled);
+    played.governor.ends(Condition::Throttled);
     played.play(5.0, |_| 1.0);
-    assert_eq!(played.adapt.at(), 0);
+    assert_eq!(played.governor.at(), 0);
 }
 
 #[test]
@@ -171,7 +171,7 @@ fn where_nothing_fits_it_takes_the_quickest_and_stays() {
 fn a_rung_that_nobody_measured_is_learnt_when_it_answers() {
     let mut guessed = rungs();
     guessed[2] = Rung { p50_ms: 12.0, p95_ms: 13.2, is_measured: false }; // it takes 20 ms
-    let mut played = Played { adapt: Adapt::new(guessed, 50.0), now_s: 0.0, changes: Vec::new() };
+    let mut played = Played { governor: Governor::new(guessed, 50.0), now_s: 0.0, changes: Vec::new() };
     played.play(60.0, |_| 1.0).play(60.0, |_| 2.0).play(60.0, |_| 1.0);
     let changes: Vec<Change> = played.changes.iter().map(|(_, change)| *change).collect();
     assert_eq!(changes, [Change::Down { to: 2, slowdown: 2.0, cause: Cause::Slow }, Change::Up { to: 0 }]);
@@ -179,14 +179,14 @@ fn a_rung_that_nobody_measured_is_learnt_when_it_answers() {
 
 #[test]
 fn a_change_that_is_under_way_is_not_told_twice_and_one_that_fails_is_not_tried_again() {
-    let mut adapt = Adapt::new(rungs(), 50.0);
+    let mut governor = Governor::new(rungs(), 50.0);
     let mut changes = Vec::new();
     for number in 1..200 {
-        let change = adapt.answered(f64::from(number) * 0.08, 80.0);
+        let change = governor.answered(f64::from(number) * 0.08, 80.0);
         if let Change::Down { to, .. } = change {
             changes.push(to);
             if to == 2 {
-                adapt.failed(to);
+                governor.failed(to);
             }
         }
     }

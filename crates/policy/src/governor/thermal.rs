@@ -6,16 +6,16 @@ const HOT_FOR_S: f64 = 3.0;
 const NEXT_S: f64 = 30.0;
 
 /// Watches one limit. What is stepped down comes up again as after any other cause, once it is below the limit.
-pub struct Cooling {
+pub struct ThermalLimiter {
     limit: Option<f64>,
     hot_since_s: Option<f64>,
     stepped_s: f64,
 }
 
-impl Cooling {
+impl ThermalLimiter {
     /// To stay below so many degrees; without a limit it never says anything.
-    pub fn new(limit: Option<f64>) -> Cooling {
-        Cooling { limit, hot_since_s: None, stepped_s: f64::NEG_INFINITY }
+    pub fn new(limit: Option<f64>) -> ThermalLimiter {
+        ThermalLimiter { limit, hot_since_s: None, stepped_s: f64::NEG_INFINITY }
     }
 
     /// The rung to step down to, where that is needed at `now_s`: `at` is the one that answers, of so many.
@@ -40,7 +40,7 @@ mod tests {
 
     /// Steps at each second, for what the sensor says then.
     fn steps(limit: Option<f64>, celsius: impl Fn(u32) -> f64) -> Vec<(u32, usize)> {
-        let (mut cooling, mut at) = (Cooling::new(limit), 0);
+        let (mut cooling, mut at) = (ThermalLimiter::new(limit), 0);
         let step = |second: u32| {
             let to = cooling.step_down(f64::from(second), Some(celsius(second)), at, 3)?;
             at = to;

@@ -41,37 +41,39 @@ pub fn uncertainty_points(a: &Variant, b: &Variant) -> f64 {
 /// What a variant run in a precision is worth. Accuracy orders; where one of them has none that is known, work does, as
 /// inside one network the larger side is the better one.
 #[derive(Clone, Copy, Debug, PartialEq)]
-pub enum Worth {
+pub enum AccuracyRank {
     /// Top-1 in percent, less what the precision may cost.
     Points(f64),
     /// Million multiply-accumulates, and what the precision may cost in points.
-    Work(f64, f64),
+    ComputeCost(f64, f64),
 }
 
-impl Worth {
+impl AccuracyRank {
     /// Of `variant` in that precision; `by_work` where accuracies are not all known.
-    pub fn of(variant: &Variant, config: ExecutionConfig, by_work: bool) -> Worth {
+    pub fn of(variant: &Variant, config: ExecutionConfig, by_work: bool) -> AccuracyRank {
         let allowance = allowance_points(config.precision);
         match variant.top1_percent {
-            Some(percent) if !by_work => Worth::Points(percent - allowance),
-            _ => Worth::Work(variant.million_macs, allowance),
+            Some(percent) if !by_work => AccuracyRank::Points(percent - allowance),
+            _ => AccuracyRank::ComputeCost(variant.million_macs, allowance),
         }
     }
 
     /// The better one is the greater.
-    pub fn compare(&self, other: &Worth) -> Ordering {
+    pub fn compare(&self, other: &AccuracyRank) -> Ordering {
         match (self, other) {
-            (Worth::Points(a), Worth::Points(b)) => a.total_cmp(b),
-            (Worth::Work(a, lost_a), Worth::Work(b, lost_b)) => a.total_cmp(b).then(lost_b.total_cmp(lost_a)),
-            (Worth::Work(..), Worth::Points(_)) => Ordering::Less,
-            (Worth::Points(_), Worth::Work(..)) => Ordering::Greater,
+            (AccuracyRank::Points(a), AccuracyRank::Points(b)) => a.total_cmp(b),
+            (AccuracyRank::ComputeCost(a, lost_a), AccuracyRank::ComputeCost(b, lost_b)) => {
+                a.total_cmp(b).then(lost_b.total_cmp(lost_a))
+            }
+            (AccuracyRank::ComputeCost(..), AccuracyRank::Points(_)) => Ordering::Less,
+            (AccuracyRank::Points(_), AccuracyRank::ComputeCost(..)) => Ordering::Greater,
         }
     }
 
     /// Whether `other` is as good, as far as anyone knows, `uncertainty` being that of the difference in points.
-    pub fn ties(&self, other: &Worth, uncertainty: f64) -> bool {
+    pub fn ties(&self, other: &AccuracyRank, uncertainty: f64) -> bool {
         match (self, other) {
-            (Worth::Points(a), Worth::Points(b)) => (a - b).abs() <= uncertainty,
+            (AccuracyRank::Points(a), AccuracyRank::Points(b)) => (a - b).abs() <= uncertainty,
             _ => self == other,
         }
     }
@@ -100,7 +102,8 @@ mod tests {
     #[test]
     fn integers_cost_accuracy_and_half_precision_does_not() {
         let config = |precision| ExecutionConfig { precision, ..ExecutionConfig::tract(1) };
-        let of = |precision, by_work| Worth::of(&variant("lite0", 224, 385.0, 74.85), config(precision), by_work);
+        let of =
+            |precision, by_work| AccuracyRank::of(&variant("lite0", 224, 385.0, 74.85), config(precision), by_work);
         for by_work in [false, true] {
             assert_eq!(of(Precision::F32, by_work).compare(&of(Precision::F16, by_work)), Ordering::Equal);
             assert_eq!(of(Precision::F32, by_work).compare(&of(Precision::Int8, by_work)), Ordering::Greater);
@@ -112,7 +115,8 @@ mod tests {
         let mut unknown = variant("birds", 224, 385.0, 0.0);
         unknown.top1_percent = None;
         let larger = Variant { million_macs: 600.0, ..unknown.clone() };
-        let [small, large] = [&unknown, &larger].map(|variant| Worth::of(variant, ExecutionConfig::tract(1), true));
+        let [small, large] =
+            [&unknown, &larger].map(|variant| AccuracyRank::of(variant, ExecutionConfig::tract(1), true));
         assert_eq!(large.compare(&small), Ordering::Greater);
         assert!(!large.ties(&small, 1.0));
     }

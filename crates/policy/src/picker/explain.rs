@@ -1,6 +1,6 @@
 //! The pick in one line, for people.
 
-use super::{Bound, Candidate, Pick, PickError, STAYS, Verdict, needed_mib, needed_ms};
+use super::{Candidate, HYSTERESIS, LimitingFactor, Pick, PickError, Verdict, required_mib, required_ms};
 use crate::budget::Budget;
 use phicam_engine::ExecutionConfig;
 use phicam_model::catalog::Variant;
@@ -20,7 +20,7 @@ pub fn explain(pick: &Pick) -> String {
         variant.phi_in_words(),
         stays(pick),
         tie(pick),
-        bound(pick)
+        limiting_factor(pick)
     )
 }
 
@@ -36,7 +36,7 @@ fn has_several_ways(pick: &Pick) -> bool {
 fn stays(pick: &Pick) -> String {
     let p95_ms = pick.measurement.total_ms.p95;
     match pick.budget.frame_ms {
-        Some(limit_ms) if needed_ms(p95_ms) > limit_ms => {
+        Some(limit_ms) if required_ms(p95_ms) > limit_ms => {
             let left = (limit_ms / p95_ms - 1.0) * 100.0;
             format!("that leaves {left:.0} % for the rest of the line, but it was picked before and stays; ")
         }
@@ -51,10 +51,10 @@ fn tie(pick: &Pick) -> String {
     format!("as good as {}, which takes {ms:.1} ms, as far as anyone has measured; ", best.variant.name)
 }
 
-fn bound(pick: &Pick) -> String {
+fn limiting_factor(pick: &Pick) -> String {
     let affordable = pick.affordable_million_macs.map(|macs| format!("φ {:.2} ({macs:.0} M MACs)", phi_of_macs(macs)));
-    match (pick.bound, pick.next.map(|at| &pick.candidates[at])) {
-        (Bound::Catalog, _) | (_, None) => {
+    match (pick.limiting_factor, pick.next.map(|at| &pick.candidates[at])) {
+        (LimitingFactor::Catalog, _) | (_, None) => {
             let afford = affordable.map(|phi| format!(", this machine could afford about {phi}"));
             format!("{} is the limit{}", pick.offer, afford.unwrap_or_default())
         }
@@ -64,20 +64,20 @@ fn bound(pick: &Pick) -> String {
             let (ms, mib) = (of(pick.budget.frame_ms), of(pick.budget.memory_mib));
             let next_is = match &next.verdict {
                 Verdict::TooSlow { p95_ms } => {
-                    format!("needs {:.1} ms of {ms} beside the rest of the line", needed_ms(*p95_ms))
+                    format!("needs {:.1} ms of {ms} beside the rest of the line", required_ms(*p95_ms))
                 }
-                Verdict::Narrow { p95_ms } => {
-                    let (needed, less) = (needed_ms(*p95_ms), (1.0 - 1.0 / STAYS) * 100.0);
+                Verdict::WithinHysteresis { p95_ms } => {
+                    let (needed, less) = (required_ms(*p95_ms), (1.0 - 1.0 / HYSTERESIS) * 100.0);
                     format!("needs {needed:.1} ms of {ms}, not {less:.0} % less, and what was picked before stays")
                 }
-                Verdict::Larger { expected_p95_ms } => {
-                    format!("is expected to need {:.1} ms of {ms}", needed_ms(*expected_p95_ms))
+                Verdict::PredictedTooSlow { predicted_p95_ms } => {
+                    format!("is expected to need {:.1} ms of {ms}", required_ms(*predicted_p95_ms))
                 }
                 Verdict::TooMuchMemory { .. } => {
-                    let needed = next.measurement.as_ref().map_or(f64::NAN, needed_mib);
+                    let needed = next.measurement.as_ref().map_or(f64::NAN, required_mib);
                     format!("needs {needed:.1} MiB of {mib} with the rest of the line")
                 }
-                Verdict::Heavier { than } => {
+                Verdict::PredictedTooMuchMemory { than } => {
                     format!("needs more memory than {than}, for which {mib} MiB are not enough")
                 }
                 Verdict::TooMuchWork => {
@@ -108,7 +108,7 @@ pub fn nothing_fits(candidates: &[Candidate], budget: &Budget) -> PickError {
     };
     let needs = match &smallest.measurement {
         Some(found) => {
-            let (ms, mib) = (needed_ms(found.total_ms.p95).ceil(), needed_mib(found).ceil());
+            let (ms, mib) = (required_ms(found.total_ms.p95).ceil(), required_mib(found).ceil());
             let macs = smallest.variant.million_macs.ceil(); // rounded up, all three: allowing that much must do
             format!("needs {ms:.0} ms a frame at p95, {macs:.0} M MACs and {mib:.0} MiB")
         }

@@ -2,19 +2,19 @@
 
 use std::cmp::Ordering;
 
-use super::headroom::{judge_with, needed_ms};
-use super::{Found, Search, Verdict};
+use super::headroom::{judge_with, required_ms};
+use super::{Search, Selection, Verdict};
 use crate::budget::Budget;
 use crate::measurement::Measurement;
 use phicam_engine::ExecutionConfig;
 
 /// What is measured in seconds differs by up to so much from one minute to the next, as a factor, where others share the
 /// machine: 3 to 6 % on the cores of a virtual one, 3 % beside a program that has one of them.
-pub const STAYS: f64 = 1.05;
+pub const HYSTERESIS: f64 = 1.05;
 
 /// Whether what was picked keeps `budget` as well as it must to be picked again.
 pub fn holds(measurement: &Measurement, budget: &Budget) -> bool {
-    judge_with(1.0 / STAYS, measurement, budget) == Verdict::Fits
+    judge_with(1.0 / HYSTERESIS, measurement, budget) == Verdict::Fits
 }
 
 impl Search {
@@ -30,7 +30,7 @@ impl Search {
     }
 
     /// Whether what was picked before had a say, but is not what is picked now.
-    pub(super) fn is_another(&self, found: Option<Found>) -> bool {
+    pub(super) fn is_another(&self, found: Option<Selection>) -> bool {
         self.before.is_some() && found.map(|found| found.picked) != self.before
     }
 
@@ -41,21 +41,21 @@ impl Search {
         let [this, that] = [at, before].map(|at| &self.candidates[at]);
         let is_less = this.config == that.config && this.variant.million_macs <= that.variant.million_macs;
         match self.compare(at, before) {
-            _ if at == before => 1.0 / STAYS,
-            Ordering::Greater if !is_less && !self.ties(at, before) => STAYS,
+            _ if at == before => 1.0 / HYSTERESIS,
+            Ordering::Greater if !is_less && !self.ties(at, before) => HYSTERESIS,
             _ => 1.0,
         }
     }
 
     /// The time that a budget must allow for this candidate to be picked.
-    pub(super) fn needed_ms(&self, at: usize, p95_ms: f64) -> f64 {
-        needed_ms(p95_ms) * self.factor(at)
+    pub(super) fn required_ms(&self, at: usize, p95_ms: f64) -> f64 {
+        required_ms(p95_ms) * self.factor(at)
     }
 
     /// Whether it fits, though what was picked before stays in its place.
     pub(super) fn is_narrow(&self, at: usize, p95_ms: f64) -> bool {
-        let fits = |needed_ms: f64| self.budget.frame_ms.is_none_or(|limit_ms| needed_ms <= limit_ms);
-        fits(needed_ms(p95_ms)) && !fits(self.needed_ms(at, p95_ms))
+        let fits = |required_ms: f64| self.budget.frame_ms.is_none_or(|limit_ms| required_ms <= limit_ms);
+        fits(required_ms(p95_ms)) && !fits(self.required_ms(at, p95_ms))
     }
 
     /// A verdict for what was measured.

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use super::{Candidate, Search, Verdict, needed_ms};
+use super::{Candidate, Search, Verdict, required_ms};
 use crate::measurement::Measurement;
 use phicam_engine::ExecutionConfig;
 
@@ -74,7 +74,7 @@ impl Search {
             }
             [smallest] => {
                 let per_macs = self.p95_ms(smallest) / macs(smallest);
-                let plausible = |at: &usize| needed_ms(per_macs * macs(*at)) <= PLAUSIBLE * limit_ms;
+                let plausible = |at: &usize| required_ms(per_macs * macs(*at)) <= PLAUSIBLE * limit_ms;
                 let larger = || open.iter().copied().filter(|&at| macs(at) > macs(smallest));
                 larger().rfind(plausible).or_else(|| larger().next()).or_else(|| open.first().copied())
             }

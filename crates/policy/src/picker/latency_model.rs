@@ -5,7 +5,7 @@ use phicam_model::catalog::Variant;
 
 /// What a variant asks of whatever runs it.
 #[derive(Clone, Copy, Debug, PartialEq)]
-pub struct Work {
+pub struct ComputeCost {
     /// Multiply-accumulates of one picture.
     pub million_macs: f64,
     /// Values that its layers give, where the network is known: they have to pass through memory, and tell time better
@@ -13,17 +13,20 @@ pub struct Work {
     pub million_activations: Option<f64>,
 }
 
-impl Work {
+impl ComputeCost {
     /// Counted layer by layer.
-    pub fn of(variant: &Variant) -> Work {
-        let cost = variant.network.scaled.map(|scaled| scaled.network().cost(variant.side));
-        Work { million_macs: variant.million_macs, million_activations: cost.map(|cost| cost.million_activations()) }
+    pub fn of(variant: &Variant) -> ComputeCost {
+        let estimate = variant.network.scaled.map(|scaled| scaled.network().cost(variant.side));
+        ComputeCost {
+            million_macs: variant.million_macs,
+            million_activations: estimate.map(|estimate| estimate.million_activations()),
+        }
     }
 }
 
 /// Median milliseconds of a frame as a line over work.
 #[derive(Clone, Copy, Debug, PartialEq)]
-pub struct Law {
+pub struct LatencyModel {
     /// What even a network without work would take.
     pub fixed_ms: f64,
     /// Milliseconds for each million multiply-accumulates.
@@ -31,7 +34,7 @@ pub struct Law {
     /// Milliseconds for each million activations; 0 where they explain nothing more.
     pub ms_per_million_activations: f64,
     /// The 95th percentile as a multiple of the median: the middle one of what was measured.
-    pub tail: f64,
+    pub p95_ratio: f64,
     /// How far the measured medians are from the line: mean of |ln(measured / line)|. Two points are on it always.
     pub residual: f64,
 }
@@ -45,35 +48,35 @@ const BETTER: f64 = 0.7;
 /// Up to this many points every pair of them makes a line to try; beyond, pairs that lie far apart do.
 const ALL_PAIRS: usize = 12;
 
-impl Law {
+impl LatencyModel {
     /// The line with the least mean |ln(measured / line)| among those through two of the points: so a size or two that
     /// are off, as on some accelerators, do not bend it. Through the origin where there is only one. Nothing without any.
     ///
     /// Proportional prediction errs by up to 85 % inside this family, an affine fit by 2–11 % (EfficientNet-Lite's
     /// published latencies on a Pixel 4).
-    pub fn through<'a>(measured: impl Iterator<Item = (Work, &'a Measurement)>) -> Option<Law> {
-        let points: Vec<(Work, &Measurement)> = measured.collect();
-        let tail = middle(points.iter().map(|(_, m)| m.total_ms.p95 / m.total_ms.p50).collect())?;
+    pub fn through<'a>(measured: impl Iterator<Item = (ComputeCost, &'a Measurement)>) -> Option<LatencyModel> {
+        let points: Vec<(ComputeCost, &Measurement)> = measured.collect();
+        let p95_ratio = middle(points.iter().map(|(_, m)| m.total_ms.p95 / m.total_ms.p50).collect())?;
         let mean_macs = points.iter().map(|(work, _)| work.million_macs).sum::<f64>() / points.len() as f64;
         let activations: Option<Vec<f64>> = points.iter().map(|(work, _)| work.million_activations).collect();
         let mean_activations = activations.map(|all| all.iter().sum::<f64>() / all.len() as f64);
-        let mut best: Option<Law> = None;
+        let mut best: Option<LatencyModel> = None;
         for share in SHARES {
             if share > 0.0 && (points.len() < LEAST_FOR_ACTIVATIONS || mean_activations.is_none()) {
                 break;
             }
             let per_macs = (1.0 - share) / mean_macs;
             let per_activations = mean_activations.map_or(0.0, |mean| share / mean);
-            let at = |work: &Work| {
+            let at = |work: &ComputeCost| {
                 work.million_macs * per_macs + work.million_activations.unwrap_or_default() * per_activations
             };
             let line = Line::through(points.iter().map(|(work, m)| (at(work), m.total_ms.p50)).collect());
             if best.is_none_or(|best| line.residual < best.residual * BETTER) {
-                best = Some(Law {
+                best = Some(LatencyModel {
                     fixed_ms: line.fixed,
                     ms_per_million_macs: line.slope * per_macs,
                     ms_per_million_activations: line.slope * per_activations,
-                    tail,
+                    p95_ratio,
                     residual: line.residual,
                 });
             }
@@ -82,22 +85,22 @@ impl Law {
     }
 
     /// The median for such work, in milliseconds.
-    pub fn p50_ms(&self, work: &Work) -> f64 {
+    pub fn p50_ms(&self, work: &ComputeCost) -> f64 {
         let activations = work.million_activations.unwrap_or_default();
         self.fixed_ms + self.ms_per_million_macs * work.million_macs + self.ms_per_million_activations * activations
     }
 
     /// The 95th percentile for such work, in milliseconds.
-    pub fn p95_ms(&self, work: &Work) -> f64 {
-        self.p50_ms(work) * self.tail
+    pub fn p95_ms(&self, work: &ComputeCost) -> f64 {
+        self.p50_ms(work) * self.p95_ratio
     }
 
     /// The multiply-accumulates, in millions, whose 95th percentile is `ms`, of networks with as many activations for
     /// each as `like` has.
-    pub fn million_macs_in(&self, ms: f64, like: &Work) -> f64 {
+    pub fn million_macs_in(&self, ms: f64, like: &ComputeCost) -> f64 {
         let activations = like.million_activations.unwrap_or_default() / like.million_macs;
         let each = self.ms_per_million_macs + self.ms_per_million_activations * activations;
-        ((ms / self.tail - self.fixed_ms) / each).max(0.0)
+        ((ms / self.p95_ratio - self.fixed_ms) / each).max(0.0)
     }
 }
 

@@ -2,9 +2,9 @@
 
 use std::cmp::Ordering;
 
-use super::headroom::{GLANCE, LONG, closer, doubt, once_more};
-use super::latency_model::Law;
-use super::{Candidate, Found, Search, Verdict};
+use super::headroom::{LONG, QUICK_SAMPLE, closer, doubt, once_more};
+use super::latency_model::LatencyModel;
+use super::{Candidate, Search, Selection, Verdict};
 use crate::measurement::Measurement;
 use crate::sampling::SamplingPlan;
 
@@ -21,7 +21,7 @@ const UNSTEADY: (f64, f64) = (1.25, 2.0);
 impl Search {
     /// A measurement that is not enough for what hangs on it, and what to measure instead: of the best of them, as what it
     /// is found to be may settle the others.
-    pub(super) fn doubtful(&self, found: Option<Found>) -> Option<(usize, SamplingPlan)> {
+    pub(super) fn doubtful(&self, found: Option<Selection>) -> Option<(usize, SamplingPlan)> {
         let wander = self.wander();
         let mut best: Option<(usize, SamplingPlan)> = None;
         for at in 0..self.candidates.len() {
@@ -51,8 +51,8 @@ impl Search {
         if most > UNSTEADY.0 { most.min(UNSTEADY.1) } else { 1.0 }
     }
 
-    fn law_of(&self, at: usize) -> Option<&Law> {
-        self.law(self.candidates[at].config)
+    fn law_of(&self, at: usize) -> Option<&LatencyModel> {
+        self.latency_model(self.candidates[at].config)
     }
 
     /// Of one that is too slow as measured: what tells whether it is.
@@ -60,29 +60,30 @@ impl Search {
         &self,
         at: usize,
         measured: &Measurement,
-        found: Option<Found>,
+        found: Option<Selection>,
         wander: f64,
     ) -> Option<SamplingPlan> {
         let p95_ms = measured.total_ms.p95;
         let limit_ms = self.budget.frame_ms?;
-        let expected_ms = self.law_of(at).map(|law| law.p95_ms(self.work(at)));
+        let expected_ms = self.law_of(at).map(|latency_model| latency_model.p95_ms(self.work(at)));
         let odd = if wander > 1.0 { 1.0 } else { ODD };
         let is_odd = |expected_ms: &f64| p95_ms > expected_ms * odd;
-        let odd_ms = expected_ms.filter(is_odd).filter(|_| measured.requested_frames <= GLANCE.frames);
+        let odd_ms = expected_ms.filter(is_odd).filter(|_| measured.requested_frames <= QUICK_SAMPLE.frames);
         // The median may fit with the tail that is usual in this way: another program was at work then.
-        let usual_ms = self.law_of(at).map(|law| measured.total_ms.p50 * law.tail * USUAL_TAIL);
+        let usual_ms =
+            self.law_of(at).map(|latency_model| measured.total_ms.p50 * latency_model.p95_ratio * USUAL_TAIL);
         let min_ms = [odd_ms, usual_ms].into_iter().flatten().fold(p95_ms / doubt(measured), f64::min);
-        if self.needed_ms(at, min_ms) > limit_ms || !self.matters(at, min_ms, found) {
+        if self.required_ms(at, min_ms) > limit_ms || !self.matters(at, min_ms, found) {
             return None;
         }
-        let distance = self.needed_ms(at, p95_ms) / limit_ms;
+        let distance = self.required_ms(at, p95_ms) / limit_ms;
         let closer = closer(measured, distance).or_else(|| once_more(measured))?;
         Some(if wander > 1.0 { LONG.or_longer(closer) } else { closer })
     }
 
     /// Of the one that would be picked: what tells whether it fits.
     fn perhaps_does_not(&self, at: usize, measured: &Measurement, wander: f64) -> Option<SamplingPlan> {
-        let share = self.needed_ms(at, measured.total_ms.p95) / self.budget.frame_ms?;
+        let share = self.required_ms(at, measured.total_ms.p95) / self.budget.frame_ms?;
         if share * wander > 1.0 && wander > 1.0 && measured.requested_frames < LONG.frames {
             return Some(LONG);
         }
@@ -90,11 +91,17 @@ impl Search {
     }
 
     /// Of one that is as good as the picked: what tells whether it is the cheaper one.
-    fn perhaps_cheaper(&self, at: usize, measured: &Measurement, found: Found, wander: f64) -> Option<SamplingPlan> {
+    fn perhaps_cheaper(
+        &self,
+        at: usize,
+        measured: &Measurement,
+        found: Selection,
+        wander: f64,
+    ) -> Option<SamplingPlan> {
         let apart = measured.total_ms.p95 / self.p95_ms(found.picked);
         // One with less work that takes longer is so by nature, or was disturbed.
         let macs = |at: usize| self.candidates[at].variant.million_macs;
-        let expected_ms = self.law_of(at).map(|law| law.p50_ms(self.work(at)));
+        let expected_ms = self.law_of(at).map(|latency_model| latency_model.p50_ms(self.work(at)));
         let is_odd = macs(at) < macs(found.picked)
             && expected_ms.is_some_and(|expected_ms| measured.total_ms.p50 > expected_ms * ODD);
         if is_odd && wander > 1.0 && measured.requested_frames < LONG.frames {

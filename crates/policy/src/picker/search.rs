@@ -3,9 +3,9 @@
 use std::cmp::{Ordering, Reverse};
 use std::collections::BTreeMap;
 
-use super::accuracy::{Worth, uncertainty_points};
-use super::headroom::GLANCE;
-use super::latency_model::{Law, Work};
+use super::accuracy::{AccuracyRank, uncertainty_points};
+use super::headroom::QUICK_SAMPLE;
+use super::latency_model::{ComputeCost, LatencyModel};
 use super::{Candidate, Verdict};
 use crate::budget::Budget;
 use crate::sampling::SamplingPlan;
@@ -25,16 +25,16 @@ pub struct Search {
     pub budget: Budget,
     /// The one that was picked when the same was asked before.
     pub(super) before: Option<usize>,
-    worth: Vec<Worth>,
-    work: Vec<Work>,
-    laws: BTreeMap<ExecutionConfig, Law>,
+    rank: Vec<AccuracyRank>,
+    work: Vec<ComputeCost>,
+    latency_models: BTreeMap<ExecutionConfig, LatencyModel>,
     /// How many were measured in each way.
     measured: BTreeMap<ExecutionConfig, usize>,
 }
 
 /// The most accurate that fits, and the cheapest of those that are as good as far as anyone knows: positions.
 #[derive(Clone, Copy, Debug, PartialEq)]
-pub struct Found {
+pub struct Selection {
     pub best: usize,
     pub picked: usize,
 }
@@ -51,18 +51,18 @@ impl Search {
             candidates: Vec::new(),
             budget,
             before: None,
-            worth: Vec::new(),
+            rank: Vec::new(),
             work: Vec::new(),
-            laws: BTreeMap::new(),
+            latency_models: BTreeMap::new(),
             measured: BTreeMap::new(),
         };
         for variant in sorted {
-            let work = Work::of(variant);
+            let work = ComputeCost::of(variant);
             let over = budget.million_macs.is_some_and(|limit| variant.million_macs > limit);
             for &config in &configs {
                 let verdict = if over { Verdict::TooMuchWork } else { Verdict::Open };
                 search.candidates.push(Candidate { variant: variant.clone(), config, measurement: None, verdict });
-                search.worth.push(Worth::of(variant, config, by_work));
+                search.rank.push(AccuracyRank::of(variant, config, by_work));
                 search.work.push(work);
             }
         }
@@ -82,8 +82,8 @@ impl Search {
                 let of_config = (0..self.candidates.len()).filter(|&other| self.candidates[other].config == config);
                 let points =
                     of_config.filter_map(|at| Some((self.work[at], self.candidates[at].measurement.as_ref()?)));
-                if let Some(law) = Law::through(points) {
-                    self.laws.insert(config, law);
+                if let Some(latency_model) = LatencyModel::through(points) {
+                    self.latency_models.insert(config, latency_model);
                 }
             }
             Err(cause) => self.candidates[at].verdict = Verdict::Failed(cause),
@@ -92,12 +92,12 @@ impl Search {
     }
 
     /// The law of what was measured in `config`.
-    pub fn law(&self, config: ExecutionConfig) -> Option<&Law> {
-        self.laws.get(&config)
+    pub fn latency_model(&self, config: ExecutionConfig) -> Option<&LatencyModel> {
+        self.latency_models.get(&config)
     }
 
     /// What a candidate asks.
-    pub fn work(&self, at: usize) -> &Work {
+    pub fn work(&self, at: usize) -> &ComputeCost {
         &self.work[at]
     }
 
@@ -113,17 +113,17 @@ impl Search {
 
     /// The better one is the greater.
     pub fn compare(&self, a: usize, b: usize) -> Ordering {
-        self.worth[a].compare(&self.worth[b])
+        self.rank[a].compare(&self.rank[b])
     }
 
     /// Whether both are as good, as far as anyone knows.
     pub fn ties(&self, a: usize, b: usize) -> bool {
         let uncertainty = uncertainty_points(&self.candidates[a].variant, &self.candidates[b].variant);
-        self.worth[a].ties(&self.worth[b], uncertainty)
+        self.rank[a].ties(&self.rank[b], uncertainty)
     }
 
     /// The decision on what is known.
-    pub fn found(&self) -> Option<Found> {
+    pub fn found(&self) -> Option<Selection> {
         let fits = || (0..self.candidates.len()).filter(|&at| self.candidates[at].verdict == Verdict::Fits);
         let quicker = |a: usize, b: usize| self.p95_ms(a).total_cmp(&self.p95_ms(b)).then(a.cmp(&b));
         let best = fits().max_by(|&a, &b| self.compare(a, b).then(quicker(b, a)))?;
@@ -134,18 +134,18 @@ impl Search {
         let picked = as_quick()
             .find(|&at| Some(at) == self.before)
             .or_else(|| as_quick().min_by(|&a, &b| macs(a).total_cmp(&macs(b)).then(quicker(a, b))))?;
-        Some(Found { best, picked })
+        Some(Selection { best, picked })
     }
 
     /// What to measure next, and how well; nothing once no measurement can change the decision.
     pub fn next(&self) -> Option<(usize, SamplingPlan)> {
         let found = self.found();
-        self.unmeasured(found).map(|at| (at, GLANCE)).or_else(|| self.doubtful(found))
+        self.unmeasured(found).map(|at| (at, QUICK_SAMPLE)).or_else(|| self.doubtful(found))
     }
 
     /// Whether a candidate that took `p95_ms` and fitted would be picked instead, or decide what is.
-    pub(super) fn matters(&self, at: usize, p95_ms: f64, found: Option<Found>) -> bool {
-        let Some(Found { best, picked }) = found else { return true };
+    pub(super) fn matters(&self, at: usize, p95_ms: f64, found: Option<Selection>) -> bool {
+        let Some(Selection { best, picked }) = found else { return true };
         let cheaper = p95_ms < self.p95_ms(picked);
         match self.compare(at, best) {
             Ordering::Greater => cheaper || !self.ties(at, picked),
@@ -154,7 +154,7 @@ impl Search {
     }
 
     /// The unmeasured candidate that is most worth a look.
-    fn unmeasured(&self, found: Option<Found>) -> Option<usize> {
+    fn unmeasured(&self, found: Option<Selection>) -> Option<usize> {
         let open: Vec<usize> = (0..self.candidates.len()).filter(|&at| self.is_open(at, found)).collect();
         let Some(limit_ms) = self.budget.frame_ms else {
             return open.into_iter().max_by(|&a, &b| self.compare(a, b).then(b.cmp(&a)));
@@ -164,13 +164,15 @@ impl Search {
         }
         // Nearest to the limit by the law: these decide, and teach the law what it is to tell.
         let far = |at: usize| {
-            let law = self.laws.get(&self.candidates[at].config);
-            law.map_or(0.0, |law| (self.needed_ms(at, law.p95_ms(&self.work[at])) / limit_ms).ln().abs())
+            let latency_model = self.latency_models.get(&self.candidates[at].config);
+            latency_model.map_or(0.0, |latency_model| {
+                (self.required_ms(at, latency_model.p95_ms(&self.work[at])) / limit_ms).ln().abs()
+            })
         };
         open.into_iter().min_by(|&a, &b| far(a).total_cmp(&far(b)).then(a.cmp(&b)))
     }
 
-    fn is_open(&self, at: usize, found: Option<Found>) -> bool {
+    fn is_open(&self, at: usize, found: Option<Selection>) -> bool {
         if self.candidates[at].verdict != Verdict::Open || self.gives_up(self.candidates[at].config) {
             return false;
         }
@@ -183,14 +185,14 @@ impl Search {
 
     /// Whether an unmeasured candidate is too slow even if it takes the least that it may.
     fn is_out_of_reach(&self, at: usize) -> bool {
-        self.budget.frame_ms.is_some_and(|limit| self.needed_ms(at, self.least_p95_ms(at)) > limit)
+        self.budget.frame_ms.is_some_and(|limit| self.required_ms(at, self.least_p95_ms(at)) > limit)
     }
 
     /// The least that an unmeasured candidate may take at the 95th percentile.
     fn least_p95_ms(&self, at: usize) -> f64 {
         let config = self.candidates[at].config;
         let measured = |other: &&Candidate| other.config == config && other.measurement.is_some();
-        match (self.laws.get(&config), self.measured.get(&config)) {
+        match (self.latency_models.get(&config), self.measured.get(&config)) {
             (None, _) | (_, None | Some(0)) => 0.0,
             // One point makes no law; but what is larger takes no less, but for a surprise.
             (Some(_), Some(1)) => {
@@ -201,7 +203,9 @@ impl Search {
                     .filter(|only| only.variant.million_macs <= self.candidates[at].variant.million_macs);
                 only.and_then(|only| only.measurement.as_ref()).map_or(0.0, |m| m.total_ms.p95 / SURPRISE)
             }
-            (Some(law), _) => law.p95_ms(&self.work[at]) / (SURPRISE * (1.0 + law.residual.min(0.5))),
+            (Some(latency_model), _) => {
+                latency_model.p95_ms(&self.work[at]) / (SURPRISE * (1.0 + latency_model.residual.min(0.5)))
+            }
         }
     }
 

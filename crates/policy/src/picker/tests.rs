@@ -57,7 +57,7 @@ fn simulated(variant: &Variant, _: ExecutionConfig, _: SamplingPlan) -> Result<M
 }
 
 fn needed(variant: &Variant) -> f64 {
-    needed_ms(simulated(variant, ExecutionConfig::tract(2), GLANCE).unwrap().total_ms.p95)
+    required_ms(simulated(variant, ExecutionConfig::tract(2), QUICK_SAMPLE).unwrap().total_ms.p95)
 }
 
 pub fn ms(frame_ms: f64) -> Budget {
@@ -174,7 +174,7 @@ fn what_cannot_run_at_all_is_not_told_as_a_matter_of_the_budget_nor_tried_for_ev
 #[test]
 fn without_any_limit_it_is_the_most_accurate_after_one_measurement() {
     let pick = picked(Budget::default()).unwrap();
-    assert_eq!((pick.variant.name.as_str(), pick.bound), ("lite2@320", Bound::Catalog));
+    assert_eq!((pick.variant.name.as_str(), pick.limiting_factor), ("lite2@320", LimitingFactor::Catalog));
     assert_eq!(pick.candidates.iter().filter(|c| c.measurement.is_some()).count(), 1);
 }
 
@@ -185,7 +185,7 @@ fn a_choice_that_cannot_run_is_passed_over() {
         _ => simulated(variant, config, sampling),
     };
     let pick = picked_from(&catalog(), &[ExecutionConfig::tract(2)], ms(500.0), broken).unwrap();
-    assert_eq!((pick.variant.name.as_str(), pick.bound), ("lite2@260", Bound::Failure));
+    assert_eq!((pick.variant.name.as_str(), pick.limiting_factor), ("lite2@260", LimitingFactor::Failure));
     assert!(explain(&pick).contains("the next, lite2@320, cannot be run (killed)"));
 }
 
@@ -219,7 +219,7 @@ fn of_those_as_accurate_as_anyone_knows_the_cheaper_is_picked_and_said_so() {
     assert_eq!(pick.variant.name, "lite2@240", "0.4 points below lite2@320, known to half a point");
     let tied = pick.candidates.iter().filter(|c| c.verdict == Verdict::Tied);
     assert_eq!(tied.map(|c| c.variant.name.as_str()).collect::<Vec<_>>(), ["lite2@260", "lite2@320"]);
-    assert_eq!(pick.bound, Bound::Catalog);
+    assert_eq!(pick.limiting_factor, LimitingFactor::Catalog);
 }
 
 #[test]
@@ -261,7 +261,7 @@ fn the_ladder_leads_from_the_picked_down_to_the_quickest() {
         pick.ladder.iter().map(|step| pick.candidates[step.candidate].variant.name.as_str()).collect();
     assert_eq!(names, ["lite2@260", "lite1@240", "lite0@224", "lite0@96"], "lite0@288 is beaten by lite1@240");
     for step in &pick.ladder {
-        let expected = simulated(&pick.candidates[step.candidate].variant, pick.config, GLANCE).unwrap().total_ms;
+        let expected = simulated(&pick.candidates[step.candidate].variant, pick.config, QUICK_SAMPLE).unwrap().total_ms;
         assert!((step.p50_ms / expected.p50 - 1.0).abs() < 1e-6 && (step.p95_ms / expected.p95 - 1.0).abs() < 1e-6);
     }
 }

@@ -10,12 +10,12 @@ use phicam_model::catalog::Variant;
 
 /// Measurements that are expected to be needed.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
-pub struct Cost {
+pub struct TimeEstimate {
     pub measurements: usize,
     pub seconds: f64,
 }
 
-impl Cost {
+impl TimeEstimate {
     /// Adds a measurement of frames of `ms` after a load of `load_ms`.
     pub fn add(&mut self, sampling: SamplingPlan, ms: f64, load_ms: f64) {
         let frames = SamplingPlan::WARM_UP + sampling.frames_at(ms);
@@ -28,23 +28,23 @@ impl Cost {
 const SUPPOSED_TAIL: f64 = 1.086;
 
 /// What [`pick`] would take beyond what is known, if a frame took as long as `supposed` says, and a load `load_ms`.
-pub fn expected_cost<K, T>(
+pub fn estimate_time<K, T>(
     variants: &[&Variant],
     configs: &[ExecutionConfig],
     budget: Budget,
     known: K,
     supposed: T,
     load_ms: f64,
-) -> Cost
+) -> TimeEstimate
 where
     K: Fn(&Variant, ExecutionConfig) -> Option<Known>,
     T: Fn(&Variant, ExecutionConfig) -> f64,
 {
-    let mut cost = Cost::default();
+    let mut estimate = TimeEstimate::default();
     // Whether something would be picked does not matter here.
     let _ = pick(variants, configs, budget, known, |variant, config, sampling| {
         let ms = supposed(variant, config);
-        cost.add(sampling, ms, load_ms);
+        estimate.add(sampling, ms, load_ms);
         let total_ms = Percentiles { p50: ms, p95: ms * SUPPOSED_TAIL, p99: ms * SUPPOSED_TAIL, min: ms };
         Ok(Measurement {
             load_ms,
@@ -52,5 +52,5 @@ where
             ..Measurement::assumed(variant, config, sampling.frames_at(ms), total_ms)
         })
     });
-    cost
+    estimate
 }

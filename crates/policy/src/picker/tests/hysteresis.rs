@@ -42,7 +42,7 @@ fn the_reason_says_so() {
     let said = explain(&pick);
     assert!(said.contains("lite1@240, needs 38.7 ms of 39, not 5 % less, and what was picked before stays"), "{said}");
     let narrow = pick.candidates.iter().find(|candidate| candidate.variant.name == "lite1@240").unwrap();
-    assert!(matches!(narrow.verdict, Verdict::Narrow { .. }), "{:?}", narrow.verdict);
+    assert!(matches!(narrow.verdict, Verdict::WithinHysteresis { .. }), "{:?}", narrow.verdict);
 }
 
 #[test]
@@ -57,7 +57,7 @@ fn where_it_does_not_stay_it_has_no_say_in_what_is_picked_instead() {
     // lite1@240 fits by far and lite2@260 by 2 %: it is a question of those two.
     let pick = picked_again(Some("lite0@224"), 0.7, None);
     assert_eq!(pick.variant.name, "lite2@260");
-    assert!(pick.candidates.iter().all(|candidate| !matches!(candidate.verdict, Verdict::Narrow { .. })));
+    assert!(pick.candidates.iter().all(|candidate| !matches!(candidate.verdict, Verdict::WithinHysteresis { .. })));
 }
 
 #[test]
@@ -66,7 +66,7 @@ fn what_needs_too_much_memory_is_told_as_that() {
     let pick = picked_within(budget, Some("lite0@224"), 1.0, None);
     let larger = pick.candidates.iter().find(|candidate| candidate.variant.name == "lite1@240").unwrap();
     assert!(matches!(larger.verdict, Verdict::TooMuchMemory { .. }), "{:?}", larger.verdict);
-    assert_eq!((pick.variant.name.as_str(), pick.bound), ("lite0@224", Bound::Memory));
+    assert_eq!((pick.variant.name.as_str(), pick.limiting_factor), ("lite0@224", LimitingFactor::Memory));
 }
 
 #[test]

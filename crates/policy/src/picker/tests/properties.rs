@@ -48,8 +48,8 @@ fn variants(seeded: &mut Seeded) -> Vec<Variant> {
 fn machine(seed: u64) -> impl Fn(&Variant, ExecutionConfig, SamplingPlan) -> Result<Measurement, MeasureError> {
     move |variant, config, sampling| {
         let engine = WAYS.iter().position(|known| *known == config).unwrap() as u64;
-        let mut law = Seeded(seed ^ (engine << 40));
-        let (fixed, slope) = (law.between(1.0, 8.0), law.between(0.01, 0.08));
+        let mut latency_model = Seeded(seed ^ (engine << 40));
+        let (fixed, slope) = (latency_model.between(1.0, 8.0), latency_model.between(0.01, 0.08));
         let mut own = Seeded(seed ^ (engine << 40) ^ (u64::from(variant.side) << 8));
         let odd = if own.below(6) == 0 { own.between(0.5, 2.0) } else { 1.0 };
         if own.below(20) == 0 {
@@ -134,7 +134,7 @@ fn whatever_is_picked_was_measured_and_keeps_the_budget() {
     on_machines(|seeded, seed| {
         let (variants, budget) = (variants(seeded), ms(seeded.between(5.0, 80.0)));
         if let Ok(pick) = picked_from(&variants, &WAYS, budget, machine(seed)) {
-            let measured = machine(seed)(&pick.variant, pick.config, GLANCE).unwrap();
+            let measured = machine(seed)(&pick.variant, pick.config, QUICK_SAMPLE).unwrap();
             assert_eq!(judge(&measured, &budget), Verdict::Fits, "seed {seed}");
             assert!(pick.candidates.iter().all(|c| c.verdict != Verdict::Open), "seed {seed}");
         }

@@ -51,7 +51,7 @@ fn near_the_limit_it_is_measured_for_longer() {
     });
     assert_eq!(pick.unwrap().variant.name, "lite1@240"); // needs 38.7 of 39
     let most = |name: &str| efforts.iter().filter(|(of, _)| of == name).map(|(_, frames)| *frames).max();
-    assert_eq!((most("lite1@240"), most("lite0@96")), (Some(MOST_FRAMES), Some(GLANCE.frames)), "{efforts:?}");
+    assert_eq!((most("lite1@240"), most("lite0@96")), (Some(MAX_FRAMES), Some(QUICK_SAMPLE.frames)), "{efforts:?}");
 }
 
 #[test]
@@ -61,14 +61,14 @@ fn a_fresh_board_of_the_class_of_a_raspberry_pi_4_is_measured_within_a_minute() 
     // Four threads of a Cortex-A72: B0, of the same work, takes 74 ms there (ncnn's figures).
     let ms_of = |variant: &Variant, _: ExecutionConfig| 5.0 + 69.0 * variant.million_macs / 386.0;
     for frame_ms in [15.0, 20.0, 33.0, 50.0, 66.0, 80.0, 100.0, 150.0, 200.0, 400.0] {
-        let cost = expected_cost(&variants, &[ExecutionConfig::tract(4)], ms(frame_ms), nothing, ms_of, 600.0);
-        assert!(cost.seconds <= 60.0, "{frame_ms} ms: {cost:?}");
+        let estimate = estimate_time(&variants, &[ExecutionConfig::tract(4)], ms(frame_ms), nothing, ms_of, 600.0);
+        assert!(estimate.seconds <= 60.0, "{frame_ms} ms: {estimate:?}");
     }
 }
 
 /// Two threads, and one that takes 1.7 times as long, or where `disturbed` as long, but steadily.
 fn with_threads(variant: &Variant, config: ExecutionConfig, disturbed: bool) -> Measurement {
-    let mut found = simulated(variant, config, GLANCE).unwrap();
+    let mut found = simulated(variant, config, QUICK_SAMPLE).unwrap();
     let (p50, p95) = match (config.threads, disturbed) {
         (1, _) => (1.7, 1.7),
         (_, false) => (1.0, 1.0),
@@ -116,7 +116,7 @@ fn beside_another_program_fewer_threads_may_afford_more() {
 
 #[test]
 fn on_a_machine_whose_times_wander_the_pick_is_timed_for_long_and_on_a_steady_one_a_glance_is_enough() {
-    for (wanders, min_ms) in [(true, 2500.0), (false, GLANCE.min_ms)] {
+    for (wanders, min_ms) in [(true, 2500.0), (false, QUICK_SAMPLE.min_ms)] {
         let mut efforts = Vec::new();
         let pick = picked_from(&catalog(), &[ExecutionConfig::tract(2)], ms(60.0), |variant, config, sampling| {
             let mut found = simulated(variant, config, sampling)?;
