@@ -34,7 +34,7 @@ fn a_line_that_answers_is_well_and_one_that_was_killed_is_not() {
     program.run("health").with(4);
     let mut child = answering(&program, "run --camera pattern:64x48 --display none --model lite0@96 --json");
     let health = health(&program, &mut child, 0);
-    assert_eq!((&health["well"], &health["model"]), (&true.into(), &"lite0@96".into()));
+    assert_eq!((&health["healthy"], &health["model"]), (&true.into(), &"lite0@96".into()));
     let executable = std::fs::canonicalize(env!("CARGO_BIN_EXE_phicam")).unwrap();
     assert_eq!(health["executable"].as_str().unwrap(), executable.to_str().unwrap());
     assert_eq!(health["pid"], child.id());
@@ -50,6 +50,6 @@ fn a_file_that_is_not_health_is_said_to_be_none() {
     let program = Program::new();
     program.write("runtime/health.json", "{\"well\": true}");
     let ended: Ended = program.run("health --json").with(4);
-    let why = ended.json()[0]["why"][0].as_str().unwrap().to_string();
+    let why = ended.json()[0]["reasons"][0].as_str().unwrap().to_string();
     assert!(why.contains("runtime/health.json is not what phicam"), "{why}");
 }

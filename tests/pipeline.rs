@@ -11,18 +11,19 @@ use phicam_display::Display;
 use phicam_frame::Rect;
 use phicam_frame::Size;
 use phicam_frame::mailbox::{Mailbox, Taken};
-use phicam_pipeline::Line;
+use phicam_pipeline::Pipeline;
 use phicam_pipeline::display_state::{Drawing, Screen};
 
 #[test]
 fn capture_does_not_wait_for_a_slow_model_and_every_dropped_frame_is_counted() {
     let stop = AtomicBool::new(false);
-    let line = Line::new(&stop);
+    let pipeline = Pipeline::new(&stop);
     let mut sequence = Vec::new();
     let slow = classifier("lite0@96", Duration::from_millis(20), u64::MAX);
-    line.run(&mut watched(fast_camera()), slow, &mut [], Some(10), &mut |told| sequence.push(told.answer.frame))
+    pipeline
+        .run(&mut watched(fast_camera()), slow, &mut [], Some(10), &mut |told| sequence.push(told.answer.frame))
         .unwrap();
-    let counts = line.counts();
+    let counts = pipeline.metrics();
     assert_eq!((sequence.len(), counts.answers), (10, 10));
     assert!(sequence.windows(2).all(|pair| pair[0] < pair[1]), "{sequence:?}");
     let last = sequence[9];
@@ -35,16 +36,17 @@ fn capture_does_not_wait_for_a_slow_model_and_every_dropped_frame_is_counted() {
 #[test]
 fn a_better_model_takes_over_between_two_frames() {
     let stop = AtomicBool::new(false);
-    let line = Line::new(&stop);
+    let pipeline = Pipeline::new(&stop);
     let mut models = Vec::new();
     let first = classifier("lite0@96", Duration::ZERO, u64::MAX);
-    line.run(&mut watched(fast_camera()), first, &mut [], Some(10), &mut |told| {
-        models.push(told.answer.model.variant.name.clone());
-        if models.len() == 4 {
-            line.next_model.put(classifier("lite0@128", Duration::ZERO, u64::MAX));
-        }
-    })
-    .unwrap();
+    pipeline
+        .run(&mut watched(fast_camera()), first, &mut [], Some(10), &mut |told| {
+            models.push(told.answer.model.variant.name.clone());
+            if models.len() == 4 {
+                pipeline.next_model.put(classifier("lite0@128", Duration::ZERO, u64::MAX));
+            }
+        })
+        .unwrap();
     assert_eq!(models[..4], ["lite0@96"; 4]);
     assert_eq!(models[4..], ["lite0@128"; 6]);
 }
@@ -52,7 +54,7 @@ fn a_better_model_takes_over_between_two_frames() {
 #[test]
 fn while_an_engine_is_built_and_takes_over_every_frame_is_shown_and_none_goes_unanswered() {
     let stop = AtomicBool::new(false);
-    let line = Line::new(&stop);
+    let pipeline = Pipeline::new(&stop);
     let display = Counting::default();
     let shown = display.shown;
     let mut displays: [Box<dyn Display>; 1] = [Box::new(display)];
@@ -62,21 +64,22 @@ fn while_an_engine_is_built_and_takes_over_every_frame_is_shown_and_none_goes_un
     std::thread::scope(|scope| {
         scope.spawn(|| {
             std::thread::sleep(Duration::from_millis(1500)); // as TensorRT, but for minutes
-            line.next_model.put(classifier("lite0@128", Duration::from_millis(3), u64::MAX));
+            pipeline.next_model.put(classifier("lite0@128", Duration::from_millis(3), u64::MAX));
         });
-        line.run(&mut camera, first, &mut displays, Some(30), &mut |told| {
-            answered.push(told.answer.frame);
-            models.push(told.answer.model.variant.name.clone());
-        })
-        .unwrap();
+        pipeline
+            .run(&mut camera, first, &mut displays, Some(30), &mut |told| {
+                answered.push(told.answer.frame);
+                models.push(told.answer.model.variant.name.clone());
+            })
+            .unwrap();
     });
     let place = models.iter().position(|model| model == "lite0@128").expect("it took over");
     assert!((5..25).contains(&place), "it took over at {place}");
-    assert_eq!(line.counts().switches, 1);
+    assert_eq!(pipeline.metrics().switches, 1);
     // At most one inference's gap: the frame that came meanwhile.
     let gaps: Vec<u64> = answered.windows(2).map(|pair| pair[1] - pair[0]).collect();
     assert!(gaps.iter().all(|gap| *gap <= 2), "{gaps:?}");
-    let frames = line.counts().frames;
+    let frames = pipeline.metrics().frames;
     assert!(
         shown.0.load(Ordering::Relaxed) >= frames - 1,
         "{} pictures of {frames} frames",

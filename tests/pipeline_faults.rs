@@ -11,50 +11,55 @@ use phicam_camera::reconnect::{Again, Open, Watch};
 use phicam_camera::{Camera, CameraError, Next};
 use phicam_display::Display;
 use phicam_frame::{Frame, FrameInfo, Layout, Memory, Size};
-use phicam_pipeline::{Line, LineError};
+use phicam_pipeline::{Pipeline, PipelineError};
 
 #[test]
 fn a_display_that_fails_is_counted_and_the_line_goes_on() {
     let stop = AtomicBool::new(false);
-    let line = Line::new(&stop);
+    let pipeline = Pipeline::new(&stop);
     let (good, bad) = (Counting::default(), Counting { refuses: true, ..Counting::default() });
     let shown = good.shown;
     let mut displays: [Box<dyn Display>; 2] = [Box::new(bad), Box::new(good)];
     let model = classifier("lite0@96", Duration::from_millis(2), u64::MAX);
-    line.run(&mut watched(fast_camera()), model, &mut displays, Some(20), &mut |_| {}).unwrap();
-    assert_eq!(line.counts().answers, 20);
-    assert!(line.counts().not_shown > 0);
+    pipeline.run(&mut watched(fast_camera()), model, &mut displays, Some(20), &mut |_| {}).unwrap();
+    assert_eq!(pipeline.metrics().answers, 20);
+    assert!(pipeline.metrics().not_shown > 0);
     assert!(shown.0.load(Ordering::Relaxed) > 0);
 }
 
 #[test]
 fn an_engine_that_fails_ends_the_line_with_its_reason() {
     let stop = AtomicBool::new(false);
-    let line = Line::new(&stop);
-    let ended =
-        line.run(&mut watched(fast_camera()), classifier("lite0@96", Duration::ZERO, 3), &mut [], None, &mut |_| {});
+    let pipeline = Pipeline::new(&stop);
+    let ended = pipeline.run(
+        &mut watched(fast_camera()),
+        classifier("lite0@96", Duration::ZERO, 3),
+        &mut [],
+        None,
+        &mut |_| {},
+    );
     assert!(
-        matches!(&ended, Err(LineError::Classification(error)) if error.to_string().contains("on purpose")),
+        matches!(&ended, Err(PipelineError::Classification(error)) if error.to_string().contains("on purpose")),
         "{ended:?}"
     );
-    assert_eq!(line.counts().answers, 3);
+    assert_eq!(pipeline.metrics().answers, 3);
 }
 
 #[test]
 fn where_an_engine_fails_the_next_goes_on_announced_and_counted() {
     let stop = AtomicBool::new(false);
-    let mut line = Line::new(&stop);
-    line.rescue = Some(Box::new(|failed| {
+    let mut pipeline = Pipeline::new(&stop);
+    pipeline.rescue = Some(Box::new(|failed| {
         (failed.variant.name == "lite0@96").then(|| classifier("lite0@128", Duration::ZERO, 5))
     }));
     let first = classifier("lite0@96", Duration::ZERO, 3);
     let mut models = Vec::new();
-    let ended = line.run(&mut watched(fast_camera()), first, &mut [], None, &mut |told| {
+    let ended = pipeline.run(&mut watched(fast_camera()), first, &mut [], None, &mut |told| {
         models.push(told.answer.model.variant.name.clone());
     });
     assert_eq!(models, [["lite0@96"; 3].as_slice(), &["lite0@128"; 5]].concat());
-    assert_eq!(line.counts().engines_lost, 1);
-    assert!(matches!(&ended, Err(LineError::Classification(_))), "the second has none behind it: {ended:?}");
+    assert_eq!(pipeline.metrics().engines_lost, 1);
+    assert!(matches!(&ended, Err(PipelineError::Classification(_))), "the second has none behind it: {ended:?}");
 }
 
 /// A camera that ends, gives nothing for ever, or breaks.
@@ -74,18 +79,18 @@ impl Camera for Scripted {
 #[test]
 fn the_last_frame_is_answered_before_the_line_ends_with_its_camera() {
     let stop = AtomicBool::new(false);
-    let line = Line::new(&stop);
+    let pipeline = Pipeline::new(&stop);
     let frame = common::frame(Size::new(4, 4), &[9; 48]);
     let camera = Scripted(vec![Ok(Next::Frame(frame)), Ok(Next::Finished)], Default::default());
     let slow = classifier("lite0@96", Duration::from_millis(30), u64::MAX);
-    line.run(&mut watched(camera), slow, &mut [], None, &mut |_| {}).unwrap();
-    assert_eq!(line.counts().answers, 1);
+    pipeline.run(&mut watched(camera), slow, &mut [], None, &mut |_| {}).unwrap();
+    assert_eq!(pipeline.metrics().answers, 1);
 }
 
 #[test]
 fn a_bad_picture_is_skipped_and_counted_but_a_lost_camera_ends_the_line() {
     let stop = AtomicBool::new(false);
-    let line = Line::new(&stop);
+    let pipeline = Pipeline::new(&stop);
     let bad = CameraError::BadPicture {
         path: "a.jpg".into(),
         cause: phicam_frame::decode::DecodeError::Truncated { bytes: 3 }.into(),
@@ -93,22 +98,27 @@ fn a_bad_picture_is_skipped_and_counted_but_a_lost_camera_ends_the_line() {
     let lost = CameraError::NoPictures { what: "camera".into() };
     let frame = common::frame(Size::new(4, 4), &[9; 48]);
     let camera = Scripted(vec![Err(bad), Ok(Next::Frame(frame)), Err(lost)], Default::default());
-    let ended =
-        line.run(&mut watched(camera), classifier("lite0@96", Duration::ZERO, u64::MAX), &mut [], None, &mut |_| {});
-    assert!(matches!(ended, Err(LineError::Camera(_))), "{ended:?}");
-    let counts = line.counts();
+    let ended = pipeline.run(
+        &mut watched(camera),
+        classifier("lite0@96", Duration::ZERO, u64::MAX),
+        &mut [],
+        None,
+        &mut |_| {},
+    );
+    assert!(matches!(ended, Err(PipelineError::Camera(_))), "{ended:?}");
+    let counts = pipeline.metrics();
     assert_eq!((counts.bad_pictures, counts.answers), (1, 1));
 }
 
 #[test]
 fn a_camera_that_gives_nothing_does_not_keep_the_line_from_being_stopped() {
     let stop = AtomicBool::new(false);
-    let line = Line::new(&stop);
+    let pipeline = Pipeline::new(&stop);
     let calls = <&AtomicU64Holder>::default();
     std::thread::scope(|scope| {
         let running = scope.spawn(|| {
             let model = classifier("lite0@96", Duration::ZERO, u64::MAX);
-            line.run(&mut watched(Scripted(Vec::new(), calls)), model, &mut [], None, &mut |_| {})
+            pipeline.run(&mut watched(Scripted(Vec::new(), calls)), model, &mut [], None, &mut |_| {})
         });
         while calls.0.load(Ordering::Relaxed) < 3 {
             std::thread::yield_now();
@@ -116,7 +126,7 @@ fn a_camera_that_gives_nothing_does_not_keep_the_line_from_being_stopped() {
         stop.store(true, Ordering::Relaxed);
         running.join().unwrap().unwrap();
     });
-    assert_eq!(line.counts().answers, 0);
+    assert_eq!(pipeline.metrics().answers, 0);
 }
 
 /// Memory of a driver that gives its camera to nobody else while a frame of it is held.
@@ -144,7 +154,7 @@ fn driver_frame(held: &Arc<AtomicU64>) -> Next {
 #[test]
 fn a_lost_camera_gets_its_buffers_back_and_is_opened_again_while_the_line_goes_on() {
     let stop = AtomicBool::new(false);
-    let line = Line::new(&stop);
+    let pipeline = Pipeline::new(&stop);
     let held = Arc::new(AtomicU64::new(0));
     let gone = || Err(CameraError::Gone { what: "the camera".into(), cause: "pulled".into() });
     let first = Scripted(vec![Ok(driver_frame(&held)), gone()], Default::default());
@@ -163,11 +173,11 @@ fn a_lost_camera_gets_its_buffers_back_and_is_opened_again_while_the_line_goes_o
     let mut watch = Watch::over(Box::new(first), Some(Again { settings: phicam_camera::Settings::default(), open }));
     let mut displays: [Box<dyn Display>; 1] = [Box::new(Counting::default())];
     let model = classifier("lite0@96", Duration::ZERO, u64::MAX);
-    line.run(&mut watch, model, &mut displays, None, &mut |_| {}).unwrap();
-    let counts = line.counts();
+    pipeline.run(&mut watch, model, &mut displays, None, &mut |_| {}).unwrap();
+    let counts = pipeline.metrics();
     assert_eq!((counts.frames, counts.camera_lost), (2, 1));
     assert_eq!(counts.camera.as_deref(), Some("scripted"));
-    assert!(line.screen.faults().is_empty(), "{:?}", line.screen.faults());
+    assert!(pipeline.screen.faults().is_empty(), "{:?}", pipeline.screen.faults());
 }
 
 /// A camera whose driver has a fault.
@@ -186,8 +196,8 @@ impl Camera for Panicking {
 #[test]
 fn a_panic_in_one_thread_ends_the_line_instead_of_leaving_the_others_waiting() {
     let stop = AtomicBool::new(false);
-    let line = Line::new(&stop);
+    let pipeline = Pipeline::new(&stop);
     let model = classifier("lite0@96", Duration::ZERO, u64::MAX);
-    let run = || line.run(&mut watched(Panicking), model, &mut [], None, &mut |_| {});
+    let run = || pipeline.run(&mut watched(Panicking), model, &mut [], None, &mut |_| {});
     assert!(std::panic::catch_unwind(std::panic::AssertUnwindSafe(run)).is_err());
 }

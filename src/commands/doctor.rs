@@ -215,14 +215,14 @@ fn user() -> Finding {
 }
 
 fn running() -> Finding {
-    let judged = health::judged(&paths::runtime_to_read());
-    match (judged.well, judged.health) {
+    let judged = health::current_report(&paths::runtime_to_read());
+    match (judged.healthy, judged.health) {
         (true, Some(health)) => {
             let (pid, model) = (health.pid, health.model.unwrap_or_default());
             good("running", format!("process {pid} answers with {model}, {} in the last 10 s", health.answers_in_10_s))
         }
         (_, None) => good("running", "nothing".into()),
-        _ => bad("running", State::Missing, judged.why.join("; "), "`phicam health` says more, `just logs` why"),
+        _ => bad("running", State::Missing, judged.reasons.join("; "), "`phicam health` says more, `just logs` why"),
     }
 }
 

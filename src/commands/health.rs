@@ -6,28 +6,28 @@ use std::process::ExitCode;
 
 use super::{exit, write_json};
 use crate::cli::HealthArgs;
-use phicam_pipeline::health::{Health, Judgement, WITHIN_S, Witness, judge};
+use phicam_pipeline::health::{Health, HealthReport, ProcessProbe, WITHIN_S, evaluate};
 use phicam_platform::{paths, system};
 
 pub fn health(args: HealthArgs, out: &mut dyn Write) -> anyhow::Result<ExitCode> {
     let folder = args.runtime.unwrap_or_else(paths::runtime_to_read);
-    let judged = judge(&folder, args.within, &Linux);
+    let report = evaluate(&folder, args.within, &Linux);
     match args.json {
-        true => write_json(out, &judged)?,
-        false => in_words(&judged, out)?,
+        true => write_json(out, &report)?,
+        false => in_words(&report, out)?,
     }
-    Ok(if judged.well { ExitCode::SUCCESS } else { exit::SOME_FAILED.into() })
+    Ok(if report.healthy { ExitCode::SUCCESS } else { exit::SOME_FAILED.into() })
 }
 
 /// How whoever writes into `folder` is, by the usual limit.
-pub fn judged(folder: &Path) -> Judgement {
-    judge(folder, WITHIN_S, &Linux)
+pub fn current_report(folder: &Path) -> HealthReport {
+    evaluate(folder, WITHIN_S, &Linux)
 }
 
-fn in_words(judged: &Judgement, out: &mut dyn Write) -> std::io::Result<()> {
-    writeln!(out, "{}", if judged.well { "well" } else { "NOT WELL" })?;
-    judged.why.iter().try_for_each(|why| writeln!(out, "  {why}"))?;
-    let Some(health) = &judged.health else { return Ok(()) };
+fn in_words(report: &HealthReport, out: &mut dyn Write) -> std::io::Result<()> {
+    writeln!(out, "{}", if report.healthy { "healthy" } else { "NOT WELL" })?;
+    report.reasons.iter().try_for_each(|why| writeln!(out, "  {why}"))?;
+    let Some(health) = &report.health else { return Ok(()) };
     let Health { version, executable, frames, answers, dropped, answers_in_10_s, .. } = health;
     writeln!(out, "phicam {version}, {}, for {:.0} s", executable.display(), health.written_s - health.started_s)?;
     writeln!(
@@ -35,7 +35,7 @@ fn in_words(judged: &Judgement, out: &mut dyn Write) -> std::io::Result<()> {
         "camera   {}, lost {} times; {}",
         health.camera.as_deref().unwrap_or("none"),
         health.camera_lost,
-        health.by_camera
+        health.camera_stats
     )?;
     writeln!(out, "screens  {}; {} pictures not shown", health.displays.join(", "), health.not_shown)?;
     writeln!(out, "model    {}", health.model.as_deref().unwrap_or("none yet"))?;
@@ -45,7 +45,7 @@ fn in_words(judged: &Judgement, out: &mut dyn Write) -> std::io::Result<()> {
 
 struct Linux;
 
-impl Witness for Linux {
+impl ProcessProbe for Linux {
     fn now_s(&self) -> f64 {
         system::since_boot_s()
     }

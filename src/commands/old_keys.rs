@@ -3,11 +3,14 @@
 use serde_json::Value;
 
 /// New and old names.
-const RENAMED: [(&str, &str); 4] = [
+const RENAMED: [(&str, &str); 7] = [
     ("variant", "choice"),
     ("predictions", "guesses"),
     ("peak_rss_mib", "rss_mib"),
     ("engine_description", "engine_detail"),
+    ("healthy", "well"),
+    ("reasons", "why"),
+    ("camera_stats", "by_camera"),
 ];
 
 /// Adds the old name of every renamed key in `value`.

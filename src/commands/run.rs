@@ -23,7 +23,7 @@ use phicam_engine::{EngineKind, ExecutionConfig};
 use phicam_pipeline::answer_json;
 use phicam_pipeline::classify;
 use phicam_pipeline::classify::{Classifier, Model};
-use phicam_pipeline::{Counts, Line};
+use phicam_pipeline::{Metrics, Pipeline};
 use phicam_platform::paths;
 use phicam_policy::budget::Budget;
 use phicam_policy::picker::{Pick, explain};
@@ -48,17 +48,17 @@ pub fn run(args: RunArgs, out: &mut dyn Write) -> anyhow::Result<ExitCode> {
     info!("board {}: {}", board.name, board.summary);
     let First { classifier: first, pick, undecided } = first_to_answer(&setup, &settings)?;
     let mut current = (first.model().variant.name.clone(), first.model().config);
-    let mut line = Line::new(&stop);
-    line.rescue = Some(Box::new(|failed| on_the_processor(failed, &settings)));
+    let mut pipeline = Pipeline::new(&stop);
+    pipeline.rescue = Some(Box::new(|failed| on_the_processor(failed, &settings)));
     let (limit_ms, celsius) = (setup.budget.frame_ms, setup.budget.celsius);
     let names: Vec<String> = displays.iter().map(|display| display.name()).collect();
     let mut write_error = None;
     let (ended, picked) = std::thread::scope(|scope| {
-        line.measuring.store(undecided, Ordering::Relaxed);
+        pipeline.measuring.store(undecided, Ordering::Relaxed);
         let picker = scope.spawn(|| -> anyhow::Result<()> {
             let configs = setup.configs.clone();
             let decided = match undecided {
-                true => decide(&line, &mut setup, &configs, &settings, &mut current, &stop),
+                true => decide(&pipeline, &mut setup, &configs, &settings, &mut current, &stop),
                 false => Ok(None),
             };
             let pick = match (decided, pick) {
@@ -73,13 +73,13 @@ pub fn run(args: RunArgs, out: &mut dyn Write) -> anyhow::Result<ExitCode> {
                 }
             };
             if let (Some(pick), Some(limit_ms)) = (pick, limit_ms.or(celsius.map(|_| f64::INFINITY))) {
-                let keeper = Keeper::new(&line, &settings, Limits { limit_ms, celsius }, &stop);
-                look_after(&line, keeper, pick, &mut setup, &settings, &mut current, &stop);
+                let keeper = Keeper::new(&pipeline, &settings, Limits { limit_ms, celsius }, &stop);
+                look_after(&pipeline, keeper, pick, &mut setup, &settings, &mut current, &stop);
             }
             Ok(())
         });
-        scope.spawn(|| keep_watch(&line, &names, limit_ms, &stop));
-        let ended = line.run(&mut camera, first, &mut displays, args.frames, &mut |told| {
+        scope.spawn(|| keep_watch(&pipeline, &names, limit_ms, &stop));
+        let ended = pipeline.run(&mut camera, first, &mut displays, args.frames, &mut |told| {
             if args.json {
                 let object = answer_json::answer(told.answer, told.age_ms, told.dropped);
                 write_error = write_error.take().or(write_json(out, &object).err());
@@ -93,8 +93,8 @@ pub fn run(args: RunArgs, out: &mut dyn Write) -> anyhow::Result<ExitCode> {
     });
     drop(displays);
     let summarised = match args.json {
-        true => summary(&line.counts(), &mut std::io::stderr()),
-        false => summary(&line.counts(), out),
+        true => summary(&pipeline.metrics(), &mut std::io::stderr()),
+        false => summary(&pipeline.metrics(), out),
     };
     if let Some(error) = write_error {
         return Err(error);
@@ -102,7 +102,7 @@ pub fn run(args: RunArgs, out: &mut dyn Write) -> anyhow::Result<ExitCode> {
     ended?;
     picked?;
     summarised?;
-    let counts = line.counts();
+    let counts = pipeline.metrics();
     let all_bad = counts.answers == 0 && counts.bad_pictures > 0;
     Ok(if all_bad { exit::SOME_FAILED.into() } else { ExitCode::SUCCESS })
 }
@@ -110,7 +110,7 @@ pub fn run(args: RunArgs, out: &mut dyn Write) -> anyhow::Result<ExitCode> {
 /// Keeps to the pick until the line ends, and makes another where an engine has failed, or where other programs that
 /// disturbed the measurements are gone.
 fn look_after(
-    line: &Line,
+    pipeline: &Pipeline,
     mut keeper: Keeper<'_, '_>,
     mut pick: Pick,
     setup: &mut Setup,
@@ -128,8 +128,8 @@ fn look_after(
                 if configs.is_empty() {
                     configs = vec![ExecutionConfig::tract(settings.config.threads)]; // as `on_the_processor` has it
                 }
-                line.next_model.take(Duration::ZERO); // it may be for the engine that failed
-                if let Some(model) = &line.counts().model {
+                pipeline.next_model.take(Duration::ZERO); // it may be for the engine that failed
+                if let Some(model) = &pipeline.metrics().model {
                     *current = (model.variant.name.clone(), model.config);
                 }
             }
@@ -138,7 +138,7 @@ fn look_after(
                 setup.remembered.doubt_disturbed();
             }
         }
-        match decide(line, setup, &configs, settings, current, stop) {
+        match decide(pipeline, setup, &configs, settings, current, stop) {
             Ok(Some(again)) => pick = again,
             Ok(None) => return,
             // It was picked once, and that is no worse for being measured again.
@@ -254,8 +254,8 @@ fn open_displays(args: &RunArgs, board: &Board) -> anyhow::Result<Vec<Box<dyn Di
     Ok(displays)
 }
 
-fn summary(counts: &Counts, out: &mut dyn Write) -> std::io::Result<()> {
-    let Counts { frames, answers, dropped, bad_pictures, not_shown, switches, engines_lost, ref by_camera, .. } =
+fn summary(counts: &Metrics, out: &mut dyn Write) -> std::io::Result<()> {
+    let Metrics { frames, answers, dropped, bad_pictures, not_shown, switches, engines_lost, ref camera_stats, .. } =
         *counts;
     writeln!(
         out,
@@ -264,8 +264,8 @@ fn summary(counts: &Counts, out: &mut dyn Write) -> std::io::Result<()> {
     if switches + engines_lost > 0 {
         writeln!(out, "{switches} switches of the model or its engine, {engines_lost} engines failed")?;
     }
-    if *by_camera != CameraCounts::default() {
-        writeln!(out, "before that: {by_camera}")?;
+    if *camera_stats != CameraCounts::default() {
+        writeln!(out, "before that: {camera_stats}")?;
     }
     writeln!(out, "stage          p50 ms    p95 ms")?;
     for stage in counts.stages() {

@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 
 use log::warn;
 
-use phicam_pipeline::Line;
+use phicam_pipeline::Pipeline;
 use phicam_pipeline::health::Health;
 use phicam_pipeline::overlay::Fault;
 use phicam_platform::system::Power;
@@ -27,9 +27,9 @@ const LOOK: Duration = Duration::from_millis(100);
 /// Counts that are kept, one a second: what is answered in ten seconds is the last less the first.
 const KEPT: usize = 11;
 
-/// Writes how `line` is and looks whether the machine is well, every second until it ends. `limit_ms` is the budget that
+/// Writes how `pipeline` is and looks whether the machine is well, every second until it ends. `limit_ms` is the budget that
 /// a picture may take.
-pub fn keep_watch(line: &Line, displays: &[String], limit_ms: Option<f64>, stop: &AtomicBool) {
+pub fn keep_watch(pipeline: &Pipeline, displays: &[String], limit_ms: Option<f64>, stop: &AtomicBool) {
     let folder = paths::runtime().filter(|folder| match std::fs::create_dir_all(folder) {
         Ok(()) => true,
         Err(error) => {
@@ -43,9 +43,9 @@ pub fn keep_watch(line: &Line, displays: &[String], limit_ms: Option<f64>, stop:
     let mut supply_events = None;
     for second in 0u64.. {
         if second % LOOK_AROUND_S == 0 {
-            look_around(line, limit_ms, &mut supply_events);
+            look_around(pipeline, limit_ms, &mut supply_events);
         }
-        let health = now(line, displays, started_s, &mut answers);
+        let health = now(pipeline, displays, started_s, &mut answers);
         if let Some(folder) = &folder
             && let Err(error) = health.write(folder)
             && !std::mem::replace(&mut told, true)
@@ -54,7 +54,7 @@ pub fn keep_watch(line: &Line, displays: &[String], limit_ms: Option<f64>, stop:
         }
         let next = Instant::now() + EVERY;
         while Instant::now() < next {
-            if stop.load(Ordering::Relaxed) || line.ended() {
+            if stop.load(Ordering::Relaxed) || pipeline.ended() {
                 return;
             }
             std::thread::sleep(LOOK);
@@ -63,18 +63,18 @@ pub fn keep_watch(line: &Line, displays: &[String], limit_ms: Option<f64>, stop:
 }
 
 /// Shows what is wrong with the machine, or takes it back. `supply_events` are those of the last look.
-fn look_around(line: &Line, limit_ms: Option<f64>, supply_events: &mut Option<u64>) {
+fn look_around(pipeline: &Pipeline, limit_ms: Option<f64>, supply_events: &mut Option<u64>) {
     let power = system::power();
-    line.screen.set_fault(Fault::Power, cut(&power, *supply_events));
+    pipeline.screen.set_fault(Fault::Power, cut(&power, *supply_events));
     *supply_events = power.supply_events;
     let hot = power.hottest.map(|zone| zone.celsius).filter(|celsius| *celsius >= HOT_CELSIUS);
-    line.screen.set_fault(Fault::Hot, hot.map(|celsius| format!("hot: {celsius:.0} °C")));
+    pipeline.screen.set_fault(Fault::Hot, hot.map(|celsius| format!("hot: {celsius:.0} °C")));
     let free = system::free_disk_mib(&paths::state()).ok().filter(|free| *free < LEAST_DISK_MIB);
-    line.screen.set_fault(Fault::Disk, free.map(|free| format!("disk full: {free:.0} MiB free")));
-    let recent_ms = line.counts().recent_ms;
+    pipeline.screen.set_fault(Fault::Disk, free.map(|free| format!("disk full: {free:.0} MiB free")));
+    let recent_ms = pipeline.metrics().recent_ms;
     let behind = recent_ms.zip(limit_ms).filter(|(recent_ms, limit_ms)| *recent_ms > limit_ms * BEHIND);
     let words = |(recent_ms, limit_ms)| format!("slow: {recent_ms:.0} ms a picture, the budget is {limit_ms:.0}");
-    line.screen.set_fault(Fault::Behind, behind.map(words));
+    pipeline.screen.set_fault(Fault::Behind, behind.map(words));
 }
 
 /// What slows the machine down; for a counter of events, where it has grown since `events_before`.
@@ -85,9 +85,9 @@ fn cut(power: &Power, events_before: Option<u64>) -> Option<String> {
     (!words.is_empty()).then(|| format!("power: {}", words.join(", ")))
 }
 
-fn now(line: &Line, displays: &[String], started_s: f64, kept: &mut Vec<u64>) -> Health {
-    let faults = line.screen.faults();
-    let counts = line.counts();
+fn now(pipeline: &Pipeline, displays: &[String], started_s: f64, kept: &mut Vec<u64>) -> Health {
+    let faults = pipeline.screen.faults();
+    let counts = pipeline.metrics();
     let written_s = system::since_boot_s();
     let since_boot = |then: Option<Instant>| then.map(|then| written_s - then.elapsed().as_secs_f64());
     if kept.len() == KEPT {
@@ -110,7 +110,7 @@ fn now(line: &Line, displays: &[String], started_s: f64, kept: &mut Vec<u64>) ->
         bad_pictures: counts.bad_pictures,
         not_shown: counts.not_shown,
         camera_lost: counts.camera_lost,
-        by_camera: counts.by_camera,
+        camera_stats: counts.camera_stats,
         camera: counts.camera.clone(),
         displays: displays.to_vec(),
         model: counts.model.as_ref().map(|model| model.variant.name.clone()),

@@ -10,7 +10,7 @@ use crate::profiler::child_bench::Remembered;
 use phicam_engine::ExecutionConfig;
 use phicam_pipeline::classify;
 use phicam_pipeline::classify::{Classifier, Model};
-use phicam_pipeline::{Line, Took};
+use phicam_pipeline::{LatencySample, Pipeline};
 use phicam_platform::system::{Others, Power};
 use phicam_platform::{paths, system};
 use phicam_policy::governor::idle_detector::IdleDetector;
@@ -32,7 +32,7 @@ pub struct Limits {
 
 /// See the module.
 pub struct Service<'p> {
-    line: &'p Line<'p>,
+    pipeline: &'p Pipeline<'p>,
     settings: &'p classify::Settings,
     limits: Limits,
     pick: &'p Pick,
@@ -57,7 +57,7 @@ pub struct Service<'p> {
 impl<'p> Service<'p> {
     /// From now on; `current` answers. Nothing where that is no rung of the pick's ladder. Others have to be gone for `calm_s`.
     pub fn new(
-        line: &'p Line<'p>,
+        pipeline: &'p Pipeline<'p>,
         settings: &'p classify::Settings,
         limits: Limits,
         calm_s: f64,
@@ -76,7 +76,7 @@ impl<'p> Service<'p> {
             governor.failed(to);
         }
         Some(Service {
-            line,
+            pipeline,
             settings,
             limits,
             pick,
@@ -138,7 +138,11 @@ impl<'p> Service<'p> {
     }
 
     /// Weighs an answer, and changes what gives the next where that is due.
-    pub fn answered(&mut self, &Took { at, total_ms, ref model }: &Took, remembered: &mut Remembered) {
+    pub fn answered(
+        &mut self,
+        &LatencySample { at, total_ms, ref model }: &LatencySample,
+        remembered: &mut Remembered,
+    ) {
         if !is(self.rung(), model) {
             return; // given before the change that was made last
         }
@@ -174,8 +178,8 @@ impl<'p> Service<'p> {
         match open(self.rungs[to], self.settings) {
             Ok(classifier) => {
                 info!("{words}");
-                self.line.screen.notice(words);
-                self.line.next_model.put(classifier);
+                self.pipeline.screen.notice(words);
+                self.pipeline.next_model.put(classifier);
                 self.governor.changed(now_s, to);
             }
             Err(error) => {
@@ -263,9 +267,9 @@ pub(super) mod tests {
     /// Seconds at which what is known is measured again, where nobody else takes time.
     fn measured_again(pick: &Pick, is_hot: bool) -> Vec<u32> {
         let stop = AtomicBool::new(false);
-        let line = Line::new(&stop);
+        let pipeline = Pipeline::new(&stop);
         let (settings, current) = (settings(pick), (pick.variant.name.clone(), pick.config));
-        let mut service = Service::new(&line, &settings, LIMITS, 600.0, pick, &current).unwrap();
+        let mut service = Service::new(&pipeline, &settings, LIMITS, 600.0, pick, &current).unwrap();
         service.conditions[0].1 = is_hot;
         (0..700).filter(|second| service.is_calm_at(f64::from(*second), |_| Some(0.0))).collect()
     }

@@ -6,7 +6,7 @@ use log::{error, info, warn};
 
 use super::super::session::{Doing, Setup};
 use phicam_engine::{EngineKind, ExecutionConfig};
-use phicam_pipeline::Line;
+use phicam_pipeline::Pipeline;
 use phicam_pipeline::classify;
 use phicam_pipeline::classify::Classifier;
 use phicam_pipeline::overlay::Fault;
@@ -15,7 +15,7 @@ use phicam_policy::picker::{Pick, PickError, explain};
 /// Measures, picks among `all` ways, loads the pick beside the running line, and hands it over. `current`: what answers
 /// now, and how. Gives the last pick; nothing where the line ended before.
 pub fn decide(
-    line: &Line,
+    pipeline: &Pipeline,
     setup: &mut Setup,
     all: &[ExecutionConfig],
     settings: &classify::Settings,
@@ -28,12 +28,12 @@ pub fn decide(
     let answers = current.1.engine == EngineKind::Tract;
     let first = (answers && !cpu.is_empty() && cpu.len() < all.len()).then_some(cpu);
     for configs in first.into_iter().chain([all.to_vec()]) {
-        let picked = setup.pick(&configs, stop, &|doing| tell(line, doing));
-        line.measuring.store(false, Ordering::Relaxed); // also where nothing had to be measured
+        let picked = setup.pick(&configs, stop, &|doing| tell(pipeline, doing));
+        pipeline.measuring.store(false, Ordering::Relaxed); // also where nothing had to be measured
         match picked {
             Ok(pick) => {
                 info!("{}", explain(&pick));
-                hand_over(line, &pick, settings, current);
+                hand_over(pipeline, &pick, settings, current);
                 last = Some(pick);
             }
             Err(PickError::Measure(_)) if stop.load(Ordering::Relaxed) => {
@@ -52,16 +52,16 @@ pub fn processor(configs: &[ExecutionConfig]) -> Vec<ExecutionConfig> {
 }
 
 /// Lets the line, and who looks at it, know what is being done.
-fn tell(line: &Line, doing: Doing) {
-    line.measuring.store(doing == Doing::Timing, Ordering::Relaxed);
+fn tell(pipeline: &Pipeline, doing: Doing) {
+    pipeline.measuring.store(doing == Doing::Timing, Ordering::Relaxed);
     let preparing = match doing {
         Doing::Preparing(words) => Some(words),
         Doing::Timing | Doing::Nothing => None,
     };
-    line.screen.set_fault(Fault::Preparing, preparing);
+    pipeline.screen.set_fault(Fault::Preparing, preparing);
 }
 
-fn hand_over(line: &Line, pick: &Pick, settings: &classify::Settings, current: &mut (String, ExecutionConfig)) {
+fn hand_over(pipeline: &Pipeline, pick: &Pick, settings: &classify::Settings, current: &mut (String, ExecutionConfig)) {
     let picked = (pick.variant.name.clone(), pick.config);
     if picked == *current {
         return;
@@ -69,7 +69,7 @@ fn hand_over(line: &Line, pick: &Pick, settings: &classify::Settings, current: &
     match open_largest(pick, settings) {
         Some(classifier) => {
             *current = (classifier.model().variant.name.clone(), classifier.model().config);
-            line.next_model.put(classifier);
+            pipeline.next_model.put(classifier);
         }
         None => error!("{} goes on answering", current.0),
     }

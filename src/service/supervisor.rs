@@ -8,7 +8,7 @@ use log::warn;
 use super::model_controller::{Limits, Service};
 use crate::profiler::child_bench::Remembered;
 use phicam_engine::ExecutionConfig;
-use phicam_pipeline::Line;
+use phicam_pipeline::Pipeline;
 use phicam_pipeline::classify;
 use phicam_policy::governor::idle_detector::IDLE_S;
 use phicam_policy::picker::Pick;
@@ -31,7 +31,7 @@ pub enum Kept {
 
 /// Looks after one pick after the other, of a line.
 pub struct Keeper<'a, 'b> {
-    line: &'a Line<'b>,
+    pipeline: &'a Pipeline<'b>,
     settings: &'a classify::Settings,
     limits: Limits,
     stop: &'a AtomicBool,
@@ -43,26 +43,32 @@ pub struct Keeper<'a, 'b> {
 }
 
 impl<'a, 'b> Keeper<'a, 'b> {
-    /// For a `line` that has just begun.
-    pub fn new(line: &'a Line<'b>, settings: &'a classify::Settings, limits: Limits, stop: &'a AtomicBool) -> Self {
-        Keeper { line, settings, limits, stop, engines_lost: 0, calm_s: IDLE_S }
+    /// For a `pipeline` that has just begun.
+    pub fn new(
+        pipeline: &'a Pipeline<'b>,
+        settings: &'a classify::Settings,
+        limits: Limits,
+        stop: &'a AtomicBool,
+    ) -> Self {
+        Keeper { pipeline, settings, limits, stop, engines_lost: 0, calm_s: IDLE_S }
     }
 
     /// Looks after `pick` until the line ends or another is to be made. `current`: the variant that answers, and its way;
     /// it is kept.
     pub fn keep(&mut self, pick: &Pick, current: &mut (String, ExecutionConfig), remembered: &mut Remembered) -> Kept {
-        let Some(mut service) = Service::new(self.line, self.settings, self.limits, self.calm_s, pick, current) else {
+        let Some(mut service) = Service::new(self.pipeline, self.settings, self.limits, self.calm_s, pick, current)
+        else {
             warn!("{} by {} goes on answering whatever it takes: it is not what was picked", current.0, current.1);
             return Kept::Ended;
         };
         let (mut asked, mut took) = (None::<Instant>, Vec::new());
-        while !self.stop.load(Ordering::Relaxed) && !self.line.ended() {
+        while !self.stop.load(Ordering::Relaxed) && !self.pipeline.ended() {
             std::thread::sleep(LOOK);
             let answers = service.rung();
             *current = (answers.variant.name.clone(), answers.config);
             if asked.is_none_or(|asked| asked.elapsed() >= ASK) {
                 asked = Some(Instant::now());
-                let lost = self.line.counts().engines_lost;
+                let lost = self.pipeline.metrics().engines_lost;
                 if std::mem::replace(&mut self.engines_lost, lost) < lost {
                     return Kept::EngineLost;
                 }
@@ -73,7 +79,7 @@ impl<'a, 'b> Keeper<'a, 'b> {
                 return Kept::IdleDetector;
             }
             service.cool();
-            self.line.recent.take(&mut took);
+            self.pipeline.recent.take(&mut took);
             for took in took.drain(..) {
                 service.answered(&took, remembered);
             }
@@ -91,12 +97,12 @@ mod tests {
     #[test]
     fn an_engine_that_fails_while_a_pick_is_made_is_noticed_and_so_is_the_next_one() {
         let (state, stop) = (tempfile::tempdir().unwrap(), AtomicBool::new(false));
-        let (line, pick) = (Line::new(&stop), picked(ms(60.0)).unwrap());
+        let (pipeline, pick) = (Pipeline::new(&stop), picked(ms(60.0)).unwrap());
         let settings = settings(&pick);
-        let mut keeper = Keeper::new(&line, &settings, LIMITS, &stop);
+        let mut keeper = Keeper::new(&pipeline, &settings, LIMITS, &stop);
         let mut remembered = Remembered::read(state.path());
         for lost in 1..=2 {
-            line.counts().engines_lost = lost;
+            pipeline.metrics().engines_lost = lost;
             let mut current = (pick.variant.name.clone(), pick.config);
             assert_eq!(keeper.keep(&pick, &mut current, &mut remembered), Kept::EngineLost);
         }

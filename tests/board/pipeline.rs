@@ -121,7 +121,7 @@ fn what_is_deployed_names_what_the_camera_sees_on_the_screen() {
     deploy(&board, &board_file("model = 'lite0@96'"));
     shows(&board, "dog.jpg", "lite0@96");
     let said = health(&board);
-    assert_eq!((&said["well"], &said["model"]), (&true.into(), &"lite0@96".into()), "{said}");
+    assert_eq!((&said["healthy"], &said["model"]), (&true.into(), &"lite0@96".into()), "{said}");
     assert!(said["camera"].as_str().unwrap().contains("YUYV 640×480"), "{said}");
     // Another photograph, by another program that plays.
     dog.end();

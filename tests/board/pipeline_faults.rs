@@ -77,7 +77,7 @@ fn a_camera_that_is_pulled_out_under_capture_is_taken_up_when_it_is_plugged_in()
     board.plug_vivid();
     board.until("camera again", || {
         let said = health(&board);
-        (said["camera"].is_string() && said["well"] == true).then_some(())
+        (said["camera"].is_string() && said["healthy"] == true).then_some(())
     });
 }
 
@@ -92,7 +92,7 @@ fn twenty_kills_and_a_clock_that_jumps_twenty_years_change_nothing() {
         board.ssh(&format!("kill -9 {}", before.unwrap()));
         board.until("new process that answers", || {
             let said = health(&board);
-            (said["well"] == true && said["pid"].as_u64() != before).then_some(())
+            (said["healthy"] == true && said["pid"].as_u64() != before).then_some(())
         });
     }
     shows(&board, "dog.jpg", MODEL);
@@ -110,7 +110,7 @@ fn a_full_disk_stands_on_the_screen_and_does_not_stop_the_line() {
     let player = running(&board, "dog.jpg");
     board.fill_disk(100);
     says(&board, "disk full");
-    assert_eq!(health(&board)["well"], true);
+    assert_eq!(health(&board)["healthy"], true);
     board.free_disk();
     board.until("end of the fault", || health(&board)["faults"].as_array()?.is_empty().then_some(()));
     shows(&board, "dog.jpg", MODEL);

@@ -11,7 +11,7 @@ fn the_hardened_service_opens_camera_and_screen_as_its_own_user_and_nothing_else
     deploy(&board, &board_file("model = 'lite0@96'"));
     shows(&board, "dog.jpg", "lite0@96");
     let said = health(&board);
-    assert_eq!(said["well"], true, "{said}");
+    assert_eq!(said["healthy"], true, "{said}");
     let show = |property: &str| board.ssh(&format!("systemctl show phicam --value -p {property}")).trim().to_string();
     assert_eq!((show("User").as_str(), show("ActiveState").as_str()), ("phicam", "active"));
     for group in ["video", "render"] {
@@ -31,7 +31,7 @@ fn the_hardened_service_opens_camera_and_screen_as_its_own_user_and_nothing_else
     board.ssh(&format!("kill -9 {}", said["pid"]));
     board.until("process after a kill", || {
         let now = health(&board);
-        (now["well"] == true && now["pid"] != said["pid"]).then_some(())
+        (now["healthy"] == true && now["pid"] != said["pid"]).then_some(())
     });
     assert_eq!(board.ssh("systemctl is-enabled phicam").trim(), "enabled");
     shows(&board, "dog.jpg", "lite0@96");

@@ -5,14 +5,14 @@ use std::time::{Duration, Instant};
 
 use log::error;
 
-use super::{LIMIT, Line, WHILE_MEASURING};
+use super::{LIMIT, Pipeline, WHILE_MEASURING};
 use crate::display_state::Drawing;
 use phicam_display::{Display, DisplayError};
 
 /// A display that goes on failing is told of no oftener than this: the log may go to the same full disk.
 const TELL_AGAIN: Duration = Duration::from_secs(60);
 
-impl Line<'_> {
+impl Pipeline<'_> {
     /// Screen → overlay → displays: the newest frame with the newest answer, as often as either changes.
     pub(super) fn show(&self, displays: &mut [Box<dyn Display>]) {
         let mut drawings: Vec<(Drawing, Option<Instant>)> = displays.iter().map(|_| Default::default()).collect();
@@ -27,7 +27,7 @@ impl Line<'_> {
                 let shown = drawing.draw(&scene, display.size(), |area| display.layer(area));
                 let drawn = Instant::now();
                 let result = display.show(&shown);
-                let mut counts = self.counts();
+                let mut counts = self.metrics();
                 counts.draw.record(drawn - start);
                 counts.show.record(drawn.elapsed());
                 drop(counts); // the log may be slow, and the other threads count too
@@ -53,7 +53,7 @@ impl Line<'_> {
             // As with any program in a pipe: whoever read has seen enough.
             return self.stop.store(true, Ordering::Relaxed);
         }
-        self.counts().not_shown += 1;
+        self.metrics().not_shown += 1;
         if matches!(error, DisplayError::StillLost { .. }) {
             return;
         }

@@ -1,4 +1,4 @@
-//! Whether a running line is well: what it writes into the runtime folder every second, and how others judge that.
+//! Whether a running line is healthy: what it writes into the runtime folder every second, and how others evaluate that.
 
 use std::path::{Path, PathBuf};
 
@@ -44,7 +44,8 @@ pub struct Health {
     /// How often the camera was lost.
     pub camera_lost: u64,
     /// What became of frames before they were counted in `frames`.
-    pub by_camera: CameraCounts,
+    #[serde(alias = "by_camera")]
+    pub camera_stats: CameraCounts,
     /// The camera in words; nothing while there is none.
     pub camera: Option<String>,
     pub displays: Vec<String>,
@@ -57,10 +58,10 @@ pub struct Health {
 
 /// What `phicam health` found.
 #[derive(Debug, Serialize)]
-pub struct Judgement {
-    pub well: bool,
+pub struct HealthReport {
+    pub healthy: bool,
     /// Why it is not well; nothing where it is.
-    pub why: Vec<String>,
+    pub reasons: Vec<String>,
     #[serde(flatten)]
     pub health: Option<Health>,
 }
@@ -73,7 +74,7 @@ impl Health {
 }
 
 /// What the machine says of time and processes.
-pub trait Witness {
+pub trait ProcessProbe {
     /// Seconds since the machine was started, sleep included.
     fn now_s(&self) -> f64;
     fn boot_id(&self) -> String;
@@ -82,43 +83,43 @@ pub trait Witness {
 }
 
 /// Judges the line that writes into `folder`: it is well if it answered a picture within the last `within_s` seconds.
-pub fn judge(folder: &Path, within_s: f64, witness: &dyn Witness) -> Judgement {
-    let unwell = |why: String| Judgement { well: false, why: vec![why], health: None };
+pub fn evaluate(folder: &Path, within_s: f64, witness: &dyn ProcessProbe) -> HealthReport {
+    let unhealthy = |reason: String| HealthReport { healthy: false, reasons: vec![reason], health: None };
     let path = folder.join(FILE);
     let health: Health = match paths::read_regular(&path, MOST_BYTES) {
         Ok(bytes) => match serde_json::from_slice(&bytes) {
             Ok(health) => health,
             Err(error) => {
-                return unwell(format!("{} is not what phicam of this version writes: {error}", path.display()));
+                return unhealthy(format!("{} is not what phicam of this version writes: {error}", path.display()));
             }
         },
         Err(ReadError::Io { cause, .. }) if cause.kind() == std::io::ErrorKind::NotFound => {
-            return unwell(format!(
+            return unhealthy(format!(
                 "nothing has run yet: there is no {}; start it, or name its folder with PHICAM_RUNTIME",
                 path.display()
             ));
         }
-        Err(error) => return unwell(error.to_string()),
+        Err(error) => return unhealthy(error.to_string()),
     };
-    let mut why = Vec::new();
+    let mut reasons = Vec::new();
     let now_s = witness.now_s();
     if health.boot_id != witness.boot_id() || !witness.runs(health.pid, &health.executable) {
-        why.push(format!("process {} ({}) does not run any more", health.pid, health.executable.display()));
+        reasons.push(format!("process {} ({}) does not run any more", health.pid, health.executable.display()));
     } else if now_s - health.written_s > SILENT_S {
-        why.push(format!("it hangs: it has said nothing for {:.0} s", now_s - health.written_s));
+        reasons.push(format!("it hangs: it has said nothing for {:.0} s", now_s - health.written_s));
     } else {
         match health.last_answer_s {
-            None => why.push("it has not answered a picture yet".into()),
+            None => reasons.push("it has not answered a picture yet".into()),
             Some(last_s) if now_s - last_s > within_s => {
-                why.push(format!("its last answer is {:.0} s old, the limit is {within_s:.0} s", now_s - last_s));
+                reasons.push(format!("its last answer is {:.0} s old, the limit is {within_s:.0} s", now_s - last_s));
             }
             Some(_) => {}
         }
-        if !why.is_empty() {
-            why.extend(health.faults.iter().cloned());
+        if !reasons.is_empty() {
+            reasons.extend(health.faults.iter().cloned());
         }
     }
-    Judgement { well: why.is_empty(), why, health: Some(health) }
+    HealthReport { healthy: reasons.is_empty(), reasons, health: Some(health) }
 }
 
 #[cfg(test)]
@@ -131,7 +132,7 @@ mod tests {
         alive: bool,
     }
 
-    impl Witness for Machine {
+    impl ProcessProbe for Machine {
         fn now_s(&self) -> f64 {
             self.now_s
         }
@@ -162,7 +163,7 @@ mod tests {
             bad_pictures: 0,
             not_shown: 0,
             camera_lost: 0,
-            by_camera: CameraCounts::default(),
+            camera_stats: CameraCounts::default(),
             camera: Some("pattern".into()),
             displays: vec!["none".into()],
             model: Some("lite0@96".into()),
@@ -171,12 +172,12 @@ mod tests {
         }
     }
 
-    fn judged(health: &Health, machine: &Machine) -> Judgement {
+    fn judged(health: &Health, machine: &Machine) -> HealthReport {
         let folder = tempfile::tempdir().unwrap();
         health.write(folder.path()).unwrap();
-        let judged = judge(folder.path(), 30.0, machine);
+        let judged = evaluate(folder.path(), 30.0, machine);
         assert_eq!(judged.health.as_ref(), Some(health));
-        assert_eq!(judged.well, judged.why.is_empty());
+        assert_eq!(judged.healthy, judged.reasons.is_empty());
         judged
     }
 
@@ -184,14 +185,14 @@ mod tests {
 
     #[test]
     fn a_line_that_answers_is_well() {
-        assert!(judged(&health(), &NOW).well);
+        assert!(judged(&health(), &NOW).healthy);
         let faulty = Health { faults: vec!["no screen".into()], ..health() };
-        assert!(judged(&faulty, &NOW).well, "it goes on classifying without a screen");
+        assert!(judged(&faulty, &NOW).healthy, "it goes on classifying without a screen");
     }
 
     #[test]
     fn each_way_of_not_being_well_is_named() {
-        let said = |health: Health, machine: Machine| judged(&health, &machine).why.join("; ");
+        let said = |health: Health, machine: Machine| judged(&health, &machine).reasons.join("; ");
         let never = Health { last_answer_s: None, faults: vec!["no camera".into()], ..health() };
         assert_eq!(said(never, NOW), "it has not answered a picture yet; no camera");
         let old = Health { last_answer_s: Some(60.0), ..health() };
@@ -209,9 +210,9 @@ mod tests {
             if let Some(text) = text {
                 std::fs::write(folder.path().join(FILE), text).unwrap();
             }
-            let judged = judge(folder.path(), 30.0, &NOW);
-            assert!(!judged.well && judged.health.is_none());
-            judged.why.join("; ")
+            let judged = evaluate(folder.path(), 30.0, &NOW);
+            assert!(!judged.healthy && judged.health.is_none());
+            judged.reasons.join("; ")
         };
         assert!(why(None).starts_with("nothing has run yet"));
         let whole = serde_json::to_vec(&health()).unwrap();

@@ -24,8 +24,8 @@ pub mod health;
 mod metrics;
 pub mod overlay;
 mod recent_latencies;
-pub use metrics::Counts;
-pub use recent_latencies::{Recent, Took};
+pub use metrics::Metrics;
+pub use recent_latencies::{LatencySample, RecentLatencies};
 
 /// The longest that any thread waits before it looks whether to stop.
 const LIMIT: Duration = Duration::from_millis(100);
@@ -34,7 +34,7 @@ const WHILE_MEASURING: Duration = Duration::from_millis(250);
 
 /// Why a line ended that nobody stopped.
 #[derive(Debug, thiserror::Error)]
-pub enum LineError {
+pub enum PipelineError {
     #[error(transparent)]
     Camera(#[from] CameraError),
     #[error(transparent)]
@@ -42,10 +42,10 @@ pub enum LineError {
 }
 
 /// Finds another engine for a model whose own has failed.
-pub type Rescue<'a> = Box<dyn Fn(&Model) -> Option<Classifier> + Send + Sync + 'a>;
+pub type EngineFallback<'a> = Box<dyn Fn(&Model) -> Option<Classifier> + Send + Sync + 'a>;
 
 /// What the threads of a line share.
-pub struct Line<'a> {
+pub struct Pipeline<'a> {
     /// The newest frame that waits for an answer.
     frames: Mailbox<Frame>,
     /// A better variant, ready to take over.
@@ -58,14 +58,14 @@ pub struct Line<'a> {
     /// Set while models are being timed beside the line.
     pub measuring: AtomicBool,
     /// What goes on when an engine fails; without it the line ends.
-    pub rescue: Option<Rescue<'a>>,
+    pub rescue: Option<EngineFallback<'a>>,
     /// What the newest answers took.
-    pub recent: Recent,
-    counts: Mutex<Counts>,
+    pub recent: RecentLatencies,
+    counts: Mutex<Metrics>,
 }
 
 /// What is told of each answer, besides the answer.
-pub struct Told<'a> {
+pub struct ClassificationEvent<'a> {
     pub answer: &'a Classification,
     /// Since the frame was captured.
     pub age_ms: f64,
@@ -74,9 +74,9 @@ pub struct Told<'a> {
 }
 
 /// Ends the line when the thread that holds it panics: the others would wait for it for ever.
-struct Ends<'a, 'b>(&'a Line<'b>);
+struct StopOnPanic<'a, 'b>(&'a Pipeline<'b>);
 
-impl Drop for Ends<'_, '_> {
+impl Drop for StopOnPanic<'_, '_> {
     fn drop(&mut self) {
         if std::thread::panicking() {
             self.0.stop.store(true, Ordering::Relaxed);
@@ -86,10 +86,10 @@ impl Drop for Ends<'_, '_> {
     }
 }
 
-impl<'a> Line<'a> {
+impl<'a> Pipeline<'a> {
     /// A line that ends when `stop` is set, by whomever.
-    pub fn new(stop: &'a AtomicBool) -> Line<'a> {
-        Line {
+    pub fn new(stop: &'a AtomicBool) -> Pipeline<'a> {
+        Pipeline {
             frames: Mailbox::default(),
             next_model: Mailbox::default(),
             screen: Screen::default(),
@@ -97,8 +97,8 @@ impl<'a> Line<'a> {
             ended: AtomicBool::new(false),
             measuring: AtomicBool::new(false),
             rescue: None,
-            recent: Recent::default(),
-            counts: Mutex::new(Counts::default()),
+            recent: RecentLatencies::default(),
+            counts: Mutex::new(Metrics::default()),
         }
     }
 
@@ -109,17 +109,17 @@ impl<'a> Line<'a> {
         classifier: Classifier,
         displays: &mut [Box<dyn Display>],
         most: Option<u64>,
-        tell: &mut dyn FnMut(Told),
-    ) -> Result<(), LineError> {
-        self.counts().camera = camera.describe();
+        tell: &mut dyn FnMut(ClassificationEvent),
+    ) -> Result<(), PipelineError> {
+        self.metrics().camera = camera.describe();
         std::thread::scope(|scope| {
-            let _ends = Ends(self);
+            let _ends = StopOnPanic(self);
             let capture = scope.spawn(|| {
-                let _ends = Ends(self);
+                let _ends = StopOnPanic(self);
                 self.capture(camera)
             });
             let show = scope.spawn(|| {
-                let _ends = Ends(self);
+                let _ends = StopOnPanic(self);
                 self.show(displays)
             });
             let answered = self.answer(classifier, most, tell);
@@ -131,13 +131,13 @@ impl<'a> Line<'a> {
                 std::panic::resume_unwind(Box::new("a thread of the line died"))
             };
             let unseen = matches!(self.frames.take(Duration::ZERO), Taken::Newest(_));
-            self.counts().dropped = self.frames.replaced() + u64::from(unseen);
+            self.metrics().dropped = self.frames.replaced() + u64::from(unseen);
             answered.and(captured)
         })
     }
 
     /// What was done so far.
-    pub fn counts(&self) -> MutexGuard<'_, Counts> {
+    pub fn metrics(&self) -> MutexGuard<'_, Metrics> {
         self.counts.lock().unwrap_or_else(PoisonError::into_inner) // counters are whole at any moment
     }
 
@@ -151,17 +151,17 @@ impl<'a> Line<'a> {
     }
 
     /// Camera → mailbox and screen. It never waits for an answer or a display.
-    fn capture(&self, camera: &mut Watch) -> Result<(), LineError> {
+    fn capture(&self, camera: &mut Watch) -> Result<(), PipelineError> {
         let ended = loop {
             if self.stopped() {
                 break Ok(());
             }
             match camera.next(LIMIT) {
                 Event::Next(Next::Frame(frame)) => {
-                    let mut counts = self.counts();
+                    let mut counts = self.metrics();
                     counts.frames += 1;
                     counts.last_frame = Some(Instant::now());
-                    counts.by_camera = camera.counts();
+                    counts.camera_stats = camera.counts();
                     drop(counts);
                     self.screen.set_frame(frame.clone());
                     self.frames.put(frame);
@@ -180,7 +180,7 @@ impl<'a> Line<'a> {
 
     /// Lets go of the lost camera's buffers: its driver may not give it to anybody before that.
     fn lose_camera(&self, why: String) {
-        let mut counts = self.counts();
+        let mut counts = self.metrics();
         counts.camera_lost += u64::from(counts.camera.is_some());
         counts.camera = None;
         drop(counts);
@@ -192,13 +192,13 @@ impl<'a> Line<'a> {
 
     fn find_camera(&self, name: String) {
         info!("camera {name}");
-        self.counts().camera = Some(name);
+        self.metrics().camera = Some(name);
         self.screen.set_fault(Fault::Camera, None);
     }
 
     /// Counts and announces a picture that gets no answer.
     fn skip(&self, why: String) {
-        self.counts().bad_pictures += 1;
+        self.metrics().bad_pictures += 1;
         warn!("{why}");
         self.screen.notice(why);
     }
@@ -206,7 +206,7 @@ impl<'a> Line<'a> {
     /// What answers instead of an engine that failed, counted and announced.
     fn rescued(&self, failed: &Model, error: &ClassifyError) -> Option<Classifier> {
         let rescued = self.rescue.as_ref().and_then(|rescue| rescue(failed))?;
-        self.counts().engines_lost += 1;
+        self.metrics().engines_lost += 1;
         let (engine, next) = (failed.config.engine, rescued.model().config.engine);
         warn!("{error}; {next} goes on in the place of {engine}");
         self.screen.notice(format!("{engine} failed, now {next}"));
@@ -218,8 +218,8 @@ impl<'a> Line<'a> {
         &self,
         mut classifier: Classifier,
         most: Option<u64>,
-        tell: &mut dyn FnMut(Told),
-    ) -> Result<(), LineError> {
+        tell: &mut dyn FnMut(ClassificationEvent),
+    ) -> Result<(), PipelineError> {
         let mut answers = 0;
         while !self.stopped() && most.is_none_or(|most| answers < most) {
             let frame = match self.frames.take(LIMIT) {
@@ -233,7 +233,7 @@ impl<'a> Line<'a> {
                 let config = classifier.model().config;
                 info!("{} ({}) takes over, by {config}", variant.name, variant.phi_in_words());
                 self.screen.notice(format!("now {} by {}", variant.name, config.engine));
-                self.counts().switches += 1;
+                self.metrics().switches += 1;
             }
             let waited = frame.captured.elapsed();
             let answer = match classifier.answer(&frame) {
@@ -252,12 +252,12 @@ impl<'a> Line<'a> {
             };
             answers += 1;
             let dropped = self.frames.replaced();
-            let mut counts = self.counts();
+            let mut counts = self.metrics();
             counts.answers = answers;
             counts.last_answer = Some(Instant::now());
             counts.model = Some(answer.model.clone());
             counts.took(answer.times.total_ms());
-            self.recent.put(Took {
+            self.recent.put(LatencySample {
                 at: Instant::now(),
                 total_ms: answer.times.total_ms(),
                 model: answer.model.clone(),
@@ -269,7 +269,7 @@ impl<'a> Line<'a> {
             counts.prediction.record_ms(answer.times.postprocess_ms);
             drop(counts);
             let age_ms = answer.captured.elapsed().as_secs_f64() * 1e3;
-            tell(Told { answer: &answer, age_ms, dropped });
+            tell(ClassificationEvent { answer: &answer, age_ms, dropped });
             self.screen.set_answer(answer);
             if self.measuring.load(Ordering::Relaxed) {
                 std::thread::sleep(WHILE_MEASURING);

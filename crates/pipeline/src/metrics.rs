@@ -8,13 +8,13 @@ use phicam_camera::CameraCounts;
 use phicam_engine::latency::Stage;
 
 /// What a line has done.
-pub struct Counts {
+pub struct Metrics {
     /// The camera in words; nothing while there is none.
     pub camera: Option<String>,
     /// How often a camera was lost.
     pub camera_lost: u64,
     /// What became of frames before they came here.
-    pub by_camera: CameraCounts,
+    pub camera_stats: CameraCounts,
     /// How often another model or engine took over.
     pub switches: u64,
     /// How often an engine failed and another went on in its place.
@@ -50,18 +50,18 @@ pub struct Counts {
     pub show: Stage,
 }
 
-impl Default for Counts {
+impl Default for Metrics {
     /// Of a line that has not begun.
-    fn default() -> Counts {
+    fn default() -> Metrics {
         let stage = Stage::new;
         let [wait, preprocess, infer] = [stage("wait"), stage("preprocess"), stage("infer")];
         let [prediction, draw, show] = [stage("postprocess"), stage("draw"), stage("show")];
         let (camera, camera_lost, last_frame, last_answer) = (None, 0, None, None);
         let (frames, answers, dropped, bad_pictures, not_shown) = (0, 0, 0, 0, 0);
-        Counts {
+        Metrics {
             camera,
             camera_lost,
-            by_camera: CameraCounts::default(),
+            camera_stats: CameraCounts::default(),
             switches: 0,
             engines_lost: 0,
             last_frame,
@@ -83,7 +83,7 @@ impl Default for Counts {
     }
 }
 
-impl Counts {
+impl Metrics {
     /// Counts an answer that took `total_ms` in [`Counts::recent_ms`].
     pub fn took(&mut self, total_ms: f64) {
         let before = self.recent_ms.unwrap_or(total_ms);

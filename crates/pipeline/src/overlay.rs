@@ -149,7 +149,7 @@ impl Overlay {
                 let framed = Framed { frame, seen, words, capital, line };
                 framed.draw(picture, area, &mut self.preview, &mut self.text);
             }
-            Content::Line { ref text, colour, capital, left, baseline } => {
+            Content::Pipeline { ref text, colour, capital, left, baseline } => {
                 let (words, at) = (&self.next.text[text.clone()], (area.left + left, area.top + baseline));
                 self.text.draw(picture, at, words, capital, colour, area);
             }

@@ -11,7 +11,7 @@ const MOST: usize = 256;
 
 /// What one answer took.
 #[derive(Clone)]
-pub struct Took {
+pub struct LatencySample {
     /// When it was ready.
     pub at: Instant,
     /// From a decoded frame to its guesses.
@@ -21,19 +21,19 @@ pub struct Took {
 }
 
 /// See the module. Putting allocates nothing.
-pub struct Recent {
-    newest: Mutex<VecDeque<Took>>,
+pub struct RecentLatencies {
+    newest: Mutex<VecDeque<LatencySample>>,
 }
 
-impl Default for Recent {
-    fn default() -> Recent {
-        Recent { newest: Mutex::new(VecDeque::with_capacity(MOST)) }
+impl Default for RecentLatencies {
+    fn default() -> RecentLatencies {
+        RecentLatencies { newest: Mutex::new(VecDeque::with_capacity(MOST)) }
     }
 }
 
-impl Recent {
+impl RecentLatencies {
     /// Notes an answer.
-    pub fn put(&self, took: Took) {
+    pub fn put(&self, took: LatencySample) {
         let mut newest = self.lock();
         if newest.len() == MOST {
             newest.pop_front();
@@ -42,13 +42,13 @@ impl Recent {
     }
 
     /// Moves what was noted since the last time into `into`, the oldest first.
-    pub fn take(&self, into: &mut Vec<Took>) {
+    pub fn take(&self, into: &mut Vec<LatencySample>) {
         into.clear();
         into.extend(self.lock().drain(..));
     }
 
     /// A thread that panicked while it held the lock left whole entries.
-    fn lock(&self) -> MutexGuard<'_, VecDeque<Took>> {
+    fn lock(&self) -> MutexGuard<'_, VecDeque<LatencySample>> {
         self.newest.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }

@@ -64,7 +64,7 @@ fn add_label(plan: &mut Plan, text: &mut Text, answer: Option<&Classification>, 
         plan.text.push('…');
     }
     let (text, left, baseline) = (start..plan.text.len(), capital / 2, area.height * 3 / 4);
-    plan.add(area, area, Content::Line { text, colour, capital, left, baseline });
+    plan.add(area, area, Content::Pipeline { text, colour, capital, left, baseline });
 }
 
 fn say(text: &mut String, words: Arguments) {
@@ -110,7 +110,7 @@ impl Column<'_> {
         if self.has_room(self.capital) {
             let shown = self.text.first_line(&self.plan.text[start..], self.capital, self.area.width).len();
             let (text, capital, baseline) = (start..start + shown, self.capital, self.lift() + self.capital);
-            self.add(self.line_height(), Content::Line { text, colour, capital, left: 0, baseline });
+            self.add(self.line_height(), Content::Pipeline { text, colour, capital, left: 0, baseline });
         }
     }
 

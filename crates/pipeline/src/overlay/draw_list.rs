@@ -28,7 +28,7 @@ pub enum Content {
     /// The frame with the box of what the model saw, perhaps dimmed, with words over it.
     Frame { frame: FrameKey, seen: Option<Rect>, dim: bool, words: Range<usize>, capital: u32 },
     /// One line; `baseline` and `left` are in pixels from the cell's corner.
-    Line { text: Range<usize>, colour: Rgb888, capital: u32, left: u32, baseline: u32 },
+    Pipeline { text: Range<usize>, colour: Rgb888, capital: u32, left: u32, baseline: u32 },
     /// A bar of which some columns are filled, from `top` on.
     Bar { width: u32, filled: u32, top: u32, height: u32 },
 }
@@ -85,12 +85,12 @@ impl Plan {
 
     fn is_same(&self, mine: &Content, other: &Plan, its: &Content) -> bool {
         let words = |content: &Content| match content {
-            Content::Frame { words: text, .. } | Content::Line { text, .. } => text.clone(),
+            Content::Frame { words: text, .. } | Content::Pipeline { text, .. } => text.clone(),
             Content::Bar { .. } => 0..0,
         };
         let without = |content: &Content| {
             let mut content = content.clone();
-            if let Content::Frame { words: text, .. } | Content::Line { text, .. } = &mut content {
+            if let Content::Frame { words: text, .. } | Content::Pipeline { text, .. } = &mut content {
                 *text = 0..0;
             }
             content
