@@ -134,7 +134,7 @@ pub fn open_classifier(variant: &Variant, settings: &classify::Settings) -> Resu
     let network = &variant.network;
     // What TensorRT built is kept always: it took minutes. Not in a temporary folder: what lies there may be anybody's.
     let keeps = settings.keeps_packed || settings.config.engine != EngineKind::Tract;
-    let state = keeps.then(paths::kept_state).flatten();
+    let state = keeps.then(paths::persistent_state_dir).flatten();
     let engine = open(variant, settings.config, state.as_deref())?;
     let labels = Labels::parse(&network.read_labels()?, &network.labels)?;
     let labels = labels.for_classes(engine.classes(), &network.name, &network.labels)?;

@@ -90,7 +90,7 @@ impl<'a> Trying<'a> {
 
     /// Builds what TensorRT needs, where that is not there yet; one picture is enough for that.
     fn prepare(&self, variant: &Variant, config: ExecutionConfig) -> Result<(), MeasureError> {
-        let Some(state) = paths::kept_state() else { return Ok(()) };
+        let Some(state) = paths::persistent_state_dir() else { return Ok(()) };
         // What is wrong with the library comes out when it is opened.
         if phicam_engine_onnxruntime::is_prepared(variant, config, &state).unwrap_or(true) {
             return Ok(());

@@ -40,7 +40,7 @@ pub fn board(args: &BoardArgs) -> anyhow::Result<Board> {
 
 /// What is shipped in `folder`, and what was added to it. Damage to what was added does not stop what was shipped.
 pub fn catalog(folder: &Path) -> anyhow::Result<Catalog> {
-    let Some(state) = paths::kept_state() else { return Ok(Catalog::read(folder)?) };
+    let Some(state) = paths::persistent_state_dir() else { return Ok(Catalog::read(folder)?) };
     let with_added = Catalog::read(folder)?.with_added(&state);
     with_added.or_else(|error| {
         warn!("what was added is left out: {error}; `phicam models verify` says more");
@@ -67,7 +67,7 @@ pub struct Setup {
 
 impl Setup {
     pub fn new(board: &Board, budget: &BudgetArgs, model_args: &ModelArgs) -> anyhow::Result<Setup> {
-        let folder = paths::models(model_args.folder.models.as_deref())?;
+        let folder = paths::models_dir(model_args.folder.models.as_deref())?;
         let catalog = catalog(&folder)?;
         let model = model_args.model.as_ref().or(board.model.as_ref());
         let admitted = match model {
@@ -109,7 +109,7 @@ impl Setup {
             admitted,
             known,
             named: model.cloned(),
-            remembered: Remembered::read(&paths::state()),
+            remembered: Remembered::read(&paths::state_dir()),
         })
     }
 

@@ -7,7 +7,7 @@ use std::time::Duration;
 use common::gstreamer::{is_here, is_there, processes, signal, wait_for};
 use phicam_camera;
 use phicam_camera::gst::{GstError, Settings};
-use phicam_camera::reconnect::{Again, Event, Watch};
+use phicam_camera::reconnect::{Event, ReconnectingCamera, ReopenPolicy};
 use phicam_camera::{Camera, CameraError, Gst, Next};
 use phicam_frame::Frame;
 use phicam_frame::color_convert::Pixels;
@@ -193,7 +193,7 @@ fn a_process_that_is_killed_is_lost_and_comes_back_and_nothing_is_left() {
         phicam_camera::open(settings, || Err("no samples")).map_err(|error| error.to_string())
     };
     let first = open(&settings).unwrap();
-    let mut watch = Watch::over(first, Some(Again { settings, open: Box::new(open) }));
+    let mut watch = ReconnectingCamera::over(first, Some(ReopenPolicy { settings, open: Box::new(open) }));
     let mut said = Vec::new();
     let mut pids = Vec::new();
     while said.len() < 10 {

@@ -7,7 +7,7 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
 use common::pipeline::{AtomicU64Holder, Counting, classifier, fast_camera, watched};
-use phicam_camera::reconnect::{Again, Open, Watch};
+use phicam_camera::reconnect::{Open, ReconnectingCamera, ReopenPolicy};
 use phicam_camera::{Camera, CameraError, Next};
 use phicam_display::Display;
 use phicam_frame::{Frame, FrameInfo, Layout, Memory, Size};
@@ -170,7 +170,10 @@ fn a_lost_camera_gets_its_buffers_back_and_is_opened_again_while_the_line_goes_o
             Err(format!("{held} frames are held"))
         }
     });
-    let mut watch = Watch::over(Box::new(first), Some(Again { settings: phicam_camera::Settings::default(), open }));
+    let mut watch = ReconnectingCamera::over(
+        Box::new(first),
+        Some(ReopenPolicy { settings: phicam_camera::Settings::default(), open }),
+    );
     let mut displays: [Box<dyn Display>; 1] = [Box::new(Counting::default())];
     let model = classifier("lite0@96", Duration::ZERO, u64::MAX);
     pipeline.run(&mut watch, model, &mut displays, None, &mut |_| {}).unwrap();

@@ -64,7 +64,7 @@ pub fn bench(args: BenchArgs, out: &mut dyn Write) -> anyhow::Result<ExitCode> {
     table(&measurement, out)?;
     let remembered = setup.remembered.get(&variant, measurement.config);
     if let Some(remembered) = remembered {
-        let (p95, path) = (remembered.total_ms.p95, paths::state());
+        let (p95, path) = (remembered.total_ms.p95, paths::state_dir());
         writeln!(out, "remembered in {} of this machine: {p95:.2} ms at p95", path.display())?;
     }
     Ok(ExitCode::SUCCESS)
@@ -141,7 +141,7 @@ const PREEMPTED: f64 = 0.05;
 
 /// Whether other programs have had next to nothing of the processor; not where nobody can tell.
 fn is_little(cores: Option<f64>) -> bool {
-    cores.is_some_and(|cores| cores <= system::LITTLE_CORES)
+    cores.is_some_and(|cores| cores <= system::NEGLIGIBLE_CORES)
 }
 
 /// Puts frames through the stages one after the other, as the line does on its threads.
@@ -158,7 +158,7 @@ fn measure(
     let [mut infer, mut draw, mut total] = ["infer", "draw", "total"].map(Stage::new);
     let (frames_box, screen, mut drawing) = (Mailbox::default(), Screen::default(), Drawing::default());
     let mut started = Instant::now();
-    let (mut count, mut preempted_frames, mut others): (u64, u64, Option<system::Others>) = (0, 0, None);
+    let (mut count, mut preempted_frames, mut others): (u64, u64, Option<system::OtherCpuLoad>) = (0, 0, None);
     loop {
         let counted = count.saturating_sub(SamplingPlan::WARM_UP);
         let is_done = |held_up: u64| sampling.is_done(counted, started.elapsed().as_secs_f64() * 1e3, held_up);
@@ -192,7 +192,7 @@ fn measure(
         std::thread::sleep(next_at.saturating_duration_since(Instant::now()));
         count += 1;
         if count <= SamplingPlan::WARM_UP {
-            (started, others) = (Instant::now(), Some(system::Others::beside_parent()));
+            (started, others) = (Instant::now(), Some(system::OtherCpuLoad::beside_parent()));
             continue;
         }
         preempted_frames += u64::from(waited > all.mul_f64(PREEMPTED));

@@ -30,7 +30,7 @@ pub fn capture(args: CaptureArgs, out: &mut dyn Write) -> anyhow::Result<ExitCod
         Some(settings) => settings.clone(),
         None => board(&args.board)?.camera,
     };
-    let mut camera = phicam_camera::open(&settings, paths::samples).context("camera")?;
+    let mut camera = phicam_camera::open(&settings, paths::samples_dir).context("camera")?;
     let mut writer = Writer { out, args: &args, unpack: Unpack::default(), pixels: Pixels::default(), taken: 0 };
     let (mut passed, mut bad) = (0, 0);
     let mut due: Option<Instant> = None;

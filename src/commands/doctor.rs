@@ -126,7 +126,7 @@ fn models(named: Option<&Path>) -> Vec<Finding> {
 
 fn samples() -> Finding {
     const REMEDY: &str = "copy the folder samples from the source beside the program, or name pictures with --camera";
-    let folder = match paths::samples() {
+    let folder = match paths::samples_dir() {
         Ok(folder) => folder,
         Err(error) => return bad("samples", State::Missing, error.to_string(), REMEDY),
     };
@@ -146,7 +146,7 @@ fn samples() -> Finding {
 }
 
 fn state_folder() -> Finding {
-    let folder = paths::state();
+    let folder = paths::state_dir();
     let tried = folder.join("doctor.try");
     let written = std::fs::create_dir_all(&folder)
         .and_then(|()| std::fs::write(&tried, b"x"))
@@ -167,7 +167,7 @@ fn state_folder() -> Finding {
 }
 
 fn disk() -> Finding {
-    let folder = paths::state();
+    let folder = paths::state_dir();
     match system::free_disk_mib(&folder) {
         Ok(free) if free < LEAST_DISK_MIB => bad(
             "disk",
@@ -215,7 +215,7 @@ fn user() -> Finding {
 }
 
 fn running() -> Finding {
-    let judged = health::current_report(&paths::runtime_to_read());
+    let judged = health::current_report(&paths::runtime_dir_for_reading());
     match (judged.healthy, judged.health) {
         (true, Some(health)) => {
             let (pid, model) = (health.pid, health.model.unwrap_or_default());

@@ -10,7 +10,7 @@ use phicam_pipeline::health::{Health, HealthReport, ProcessProbe, WITHIN_S, eval
 use phicam_platform::{paths, system};
 
 pub fn health(args: HealthArgs, out: &mut dyn Write) -> anyhow::Result<ExitCode> {
-    let folder = args.runtime.unwrap_or_else(paths::runtime_to_read);
+    let folder = args.runtime.unwrap_or_else(paths::runtime_dir_for_reading);
     let report = evaluate(&folder, args.within, &Linux);
     match args.json {
         true => write_json(out, &report)?,

@@ -32,8 +32,8 @@ pub fn models(args: ModelsArgs, out: &mut dyn Write) -> anyhow::Result<ExitCode>
 
 /// What is shipped and what was added; damage to either is an error.
 pub fn read(folder: Option<&Path>) -> anyhow::Result<Catalog> {
-    let catalog = Catalog::read(&paths::models(folder)?)?;
-    Ok(match paths::kept_state() {
+    let catalog = Catalog::read(&paths::models_dir(folder)?)?;
+    Ok(match paths::persistent_state_dir() {
         Some(state) => catalog.with_added(&state)?,
         None => catalog,
     })
@@ -95,7 +95,7 @@ fn verify(folder: Option<&Path>, out: &mut dyn Write) -> anyhow::Result<ExitCode
     let catalog = match read(folder) {
         Ok(catalog) => catalog,
         Err(error) => {
-            let shipped = Catalog::read(&paths::models(folder)?)?; // or that is the error
+            let shipped = Catalog::read(&paths::models_dir(folder)?)?; // or that is the error
             failed += 1;
             writeln!(out, "what was added cannot be read, move its catalog aside or mend it: {error}")?;
             shipped

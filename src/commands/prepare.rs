@@ -24,7 +24,7 @@ pub fn prepare(args: PrepareArgs, out: &mut dyn Write) -> anyhow::Result<ExitCod
              `phicam doctor` says what is here"
         );
     };
-    let state = paths::kept_state().context("nothing can be kept: name a folder with PHICAM_STATE")?;
+    let state = paths::persistent_state_dir().context("nothing can be kept: name a folder with PHICAM_STATE")?;
     if args.fresh {
         setup.remembered.forget();
         let folder = state.join(phicam_engine_onnxruntime::PREPARED);

@@ -17,7 +17,7 @@ use crate::cli::RunArgs;
 use crate::service::health_monitor::keep_watch;
 use crate::session::{Setup, board, classifier_settings};
 use phicam_camera::CameraCounts;
-use phicam_camera::reconnect::{Again, Open, Watch};
+use phicam_camera::reconnect::{Open, ReconnectingCamera, ReopenPolicy};
 use phicam_display::Display;
 use phicam_engine::{EngineKind, ExecutionConfig};
 use phicam_pipeline::answer_json;
@@ -209,20 +209,20 @@ fn on_the_processor(failed: &Model, settings: &classify::Settings) -> Option<Cla
 }
 
 /// The camera that the user named must open; one that only the board file names may still come. A lost one is looked for.
-fn open_camera(args: &RunArgs, board: &Board) -> anyhow::Result<Watch<'static>> {
+fn open_camera(args: &RunArgs, board: &Board) -> anyhow::Result<ReconnectingCamera<'static>> {
     let settings = args.camera.as_ref().unwrap_or(&board.camera).clone();
     let open: Open = Box::new(|settings: &phicam_camera::Settings| {
-        phicam_camera::open(settings, paths::samples).map_err(|error| error.to_string())
+        phicam_camera::open(settings, paths::samples_dir).map_err(|error| error.to_string())
     });
-    let again = |settings| Again { settings, open };
-    match phicam_camera::open(&settings, paths::samples) {
+    let again = |settings| ReopenPolicy { settings, open };
+    match phicam_camera::open(&settings, paths::samples_dir) {
         Ok(camera) => {
             info!("camera {}", camera.describe());
-            Ok(Watch::over(camera, Some(again(settings))))
+            Ok(ReconnectingCamera::over(camera, Some(again(settings))))
         }
         Err(phicam_camera::OpenError::Camera(error)) if args.camera.is_none() && error.is_lost() => {
             warn!("going on without the camera of board {}, looking for it: {error}", board.name);
-            Ok(Watch::missing(again(settings)))
+            Ok(ReconnectingCamera::missing(again(settings)))
         }
         Err(error) => Err(error).context("camera"),
     }

@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 
 use phicam_engine::ExecutionConfig;
 use phicam_model::catalog::Variant;
-use phicam_platform::paths::replace_file;
+use phicam_platform::paths::atomic_write;
 use phicam_platform::system;
 use phicam_policy::governor::soak_test::SoakResult;
 use phicam_policy::measurement::Measurement;
@@ -94,7 +94,7 @@ impl Remembered {
     /// Why `variant` could not be run under the same circumstances, with the very file that is there now.
     pub fn failure(&self, variant: &Variant, config: ExecutionConfig) -> Option<&str> {
         match self.by_key.get(&key(variant, config)) {
-            Some(Entry::Failed { failed, file }) if *file == variant.network.as_it_is() => Some(failed),
+            Some(Entry::Failed { failed, file }) if *file == variant.network.fingerprint() => Some(failed),
             _ => None,
         }
     }
@@ -108,7 +108,7 @@ impl Remembered {
 
     /// Remembers in the same way that it could not be run.
     pub fn put_failure(&mut self, variant: &Variant, config: ExecutionConfig, cause: &str) {
-        let entry = Entry::Failed { failed: cause.into(), file: variant.network.as_it_is() };
+        let entry = Entry::Failed { failed: cause.into(), file: variant.network.fingerprint() };
         self.by_key.insert(key(variant, config), entry);
         self.write();
     }
@@ -167,7 +167,7 @@ impl Remembered {
         let folder = self.path.parent().unwrap_or(Path::new("."));
         let written = serde_json::to_vec_pretty(&self.by_key)
             .map_err(std::io::Error::other)
-            .and_then(|bytes| std::fs::create_dir_all(folder).and_then(|()| replace_file(&self.path, &bytes)));
+            .and_then(|bytes| std::fs::create_dir_all(folder).and_then(|()| atomic_write(&self.path, &bytes)));
         if let Err(error) = written {
             warn!(
                 "{} cannot be written ({error}): measured again at the next start; PHICAM_STATE names another folder",

@@ -30,7 +30,7 @@ const KEPT: usize = 11;
 /// Writes how `pipeline` is and looks whether the machine is well, every second until it ends. `limit_ms` is the budget that
 /// a picture may take.
 pub fn keep_watch(pipeline: &Pipeline, displays: &[String], limit_ms: Option<f64>, stop: &AtomicBool) {
-    let folder = paths::runtime().filter(|folder| match std::fs::create_dir_all(folder) {
+    let folder = paths::runtime_dir().filter(|folder| match std::fs::create_dir_all(folder) {
         Ok(()) => true,
         Err(error) => {
             warn!("health is not written: {}: {error}; name a folder with PHICAM_RUNTIME", folder.display());
@@ -69,7 +69,7 @@ fn look_around(pipeline: &Pipeline, limit_ms: Option<f64>, supply_events: &mut O
     *supply_events = power.supply_events;
     let hot = power.hottest.map(|zone| zone.celsius).filter(|celsius| *celsius >= HOT_CELSIUS);
     pipeline.screen.set_fault(Fault::Hot, hot.map(|celsius| format!("hot: {celsius:.0} °C")));
-    let free = system::free_disk_mib(&paths::state()).ok().filter(|free| *free < LEAST_DISK_MIB);
+    let free = system::free_disk_mib(&paths::state_dir()).ok().filter(|free| *free < LEAST_DISK_MIB);
     pipeline.screen.set_fault(Fault::Disk, free.map(|free| format!("disk full: {free:.0} MiB free")));
     let recent_ms = pipeline.metrics().recent_ms;
     let behind = recent_ms.zip(limit_ms).filter(|(recent_ms, limit_ms)| *recent_ms > limit_ms * BEHIND);

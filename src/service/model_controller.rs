@@ -11,7 +11,7 @@ use phicam_engine::ExecutionConfig;
 use phicam_pipeline::classify;
 use phicam_pipeline::classify::{Classifier, Model};
 use phicam_pipeline::{LatencySample, Pipeline};
-use phicam_platform::system::{Others, Power};
+use phicam_platform::system::{OtherCpuLoad, Power};
 use phicam_platform::{paths, system};
 use phicam_policy::governor::idle_detector::IdleDetector;
 use phicam_policy::governor::soak_test::{SoakResult, SoakTest};
@@ -41,7 +41,7 @@ pub struct Service<'p> {
     /// Until the pick has held, or been stepped down from.
     soak: Option<SoakTest>,
     /// What other programs take since the soak began.
-    soak_others: Others,
+    soak_others: OtherCpuLoad,
     cooling: ThermalLimiter,
     hottest_celsius: Option<f64>,
     /// How power was supplied when it began.
@@ -50,7 +50,7 @@ pub struct Service<'p> {
     /// Whether other programs had a part in what is known.
     is_doubtful: bool,
     calm: IdleDetector,
-    others: Others,
+    others: OtherCpuLoad,
     start: Instant,
 }
 
@@ -83,14 +83,14 @@ impl<'p> Service<'p> {
             rungs,
             governor,
             soak: Some(SoakTest::new(0.0)),
-            soak_others: Others::new(),
+            soak_others: OtherCpuLoad::new(),
             cooling: ThermalLimiter::new(limits.celsius),
             hottest_celsius: None,
             power: system::power_identity(),
             conditions: CONDITIONS.map(|condition| (condition, false)),
             is_doubtful: pick.is_noisy(),
             calm: IdleDetector::new(0.0, calm_s),
-            others: Others::new(),
+            others: OtherCpuLoad::new(),
             start: Instant::now(),
         })
     }
@@ -119,10 +119,10 @@ impl<'p> Service<'p> {
 
     /// Whether it is time to measure again what other programs disturbed.
     pub fn is_calm(&mut self) -> bool {
-        self.is_calm_at(self.now_s(), Others::cores)
+        self.is_calm_at(self.now_s(), OtherCpuLoad::cores)
     }
 
-    fn is_calm_at(&mut self, now_s: f64, cores: impl FnOnce(&mut Others) -> Option<f64>) -> bool {
+    fn is_calm_at(&mut self, now_s: f64, cores: impl FnOnce(&mut OtherCpuLoad) -> Option<f64>) -> bool {
         let is_well = self.conditions.iter().all(|(_, is)| !is);
         self.is_doubtful && is_well && self.calm.is_long_enough(now_s, || cores(&mut self.others))
     }
@@ -159,7 +159,7 @@ impl<'p> Service<'p> {
                     self.is_doubtful |= soaked.is_noisy;
                     self.governor.failed(at);
                     self.hand_over(to, words, now_s);
-                    (self.soak, self.soak_others) = (Some(SoakTest::new(now_s)), Others::new());
+                    (self.soak, self.soak_others) = (Some(SoakTest::new(now_s)), OtherCpuLoad::new());
                     return;
                 }
                 None if soaked.p95_at_most_ms <= limit_ms => info!("{words}: it holds"),
@@ -203,7 +203,7 @@ fn did_not_hold(soaked: &SoakResult, limit_ms: f64, at: usize, pick: &Pick) -> O
 
 /// Whether TensorRT would build for it first.
 fn takes_minutes(rung: &Candidate) -> bool {
-    let state = paths::kept_state();
+    let state = paths::persistent_state_dir();
     state.is_some_and(|state| {
         !phicam_engine_onnxruntime::is_prepared(&rung.variant, rung.config, &state).unwrap_or(false)
     })

@@ -3,7 +3,7 @@
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
-use phicam_camera::reconnect::Watch;
+use phicam_camera::reconnect::ReconnectingCamera;
 use phicam_camera::{Camera, Pattern};
 use phicam_display::{Display, DisplayError, Shown};
 use phicam_engine::{Engine, EngineError, ExecutionConfig};
@@ -102,6 +102,6 @@ pub fn fast_camera() -> Pattern {
     Pattern::new(Size::new(64, 48), 1000.0)
 }
 
-pub fn watched(camera: impl Camera + 'static) -> Watch<'static> {
-    Watch::over(Box::new(camera), None)
+pub fn watched(camera: impl Camera + 'static) -> ReconnectingCamera<'static> {
+    ReconnectingCamera::over(Box::new(camera), None)
 }

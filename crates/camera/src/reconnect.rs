@@ -31,16 +31,16 @@ pub enum Event {
 pub type Open<'a> = Box<dyn FnMut(&Settings) -> Result<Box<dyn Camera>, String> + Send + 'a>;
 
 /// How a lost camera is opened again.
-pub struct Again<'a> {
+pub struct ReopenPolicy<'a> {
     /// The one the user named.
     pub settings: Settings,
     pub open: Open<'a>,
 }
 
 /// See the module.
-pub struct Watch<'a> {
+pub struct ReconnectingCamera<'a> {
     camera: Option<Box<dyn Camera>>,
-    again: Option<Again<'a>>,
+    again: Option<ReopenPolicy<'a>>,
     /// What became of the frames of the cameras that were lost.
     before: CameraCounts,
     /// By what the camera that was lost is told from others.
@@ -59,23 +59,23 @@ pub struct Watch<'a> {
     held: Option<Next>,
 }
 
-impl<'a> Watch<'a> {
+impl<'a> ReconnectingCamera<'a> {
     /// Watches a camera that is open. Without `again`, a lost camera ends the line.
-    pub fn over(camera: Box<dyn Camera>, again: Option<Again<'a>>) -> Watch<'a> {
+    pub fn over(camera: Box<dyn Camera>, again: Option<ReopenPolicy<'a>>) -> ReconnectingCamera<'a> {
         let its_own = camera.reopen();
-        Watch { its_own, ..Watch::new(Some(camera), again) }
+        ReconnectingCamera { its_own, ..ReconnectingCamera::new(Some(camera), again) }
     }
 
     /// Watches for a camera that could not be opened yet.
-    pub fn missing(again: Again<'a>) -> Watch<'a> {
-        Watch::new(None, Some(again))
+    pub fn missing(again: ReopenPolicy<'a>) -> ReconnectingCamera<'a> {
+        ReconnectingCamera::new(None, Some(again))
     }
 
-    fn new(camera: Option<Box<dyn Camera>>, again: Option<Again<'a>>) -> Watch<'a> {
+    fn new(camera: Option<Box<dyn Camera>>, again: Option<ReopenPolicy<'a>>) -> ReconnectingCamera<'a> {
         let now = Instant::now();
         let (wait, said, unproven, held) = (FIRST_WAIT, String::new(), false, None);
         let before = CameraCounts::default();
-        Watch {
+        ReconnectingCamera {
             camera,
             again,
             before,
@@ -206,7 +206,7 @@ mod tests {
     }
 
     /// Events without those that say nothing.
-    fn events(watch: &mut Watch, most: usize) -> Vec<String> {
+    fn events(watch: &mut ReconnectingCamera, most: usize) -> Vec<String> {
         let mut events = Vec::new();
         while events.len() < most {
             match watch.next(Duration::from_millis(50)) {
@@ -234,8 +234,8 @@ mod tests {
                 }
             })
         };
-        let again = Again { settings: Settings::default(), open };
-        let mut watch = Watch::over(fragile("first", 2), Some(again));
+        let again = ReopenPolicy { settings: Settings::default(), open };
+        let mut watch = ReconnectingCamera::over(fragile("first", 2), Some(again));
         let events = events(&mut watch, 6);
         assert_eq!(events[..2], ["frame", "frame"]);
         assert!(events[2].starts_with("lost: ") && events[2].contains("first"), "{events:?}");
@@ -254,7 +254,7 @@ mod tests {
             tries += 1;
             if tries < 3 { Err("no camera".into()) } else { Ok(fragile("late", 9)) }
         });
-        let mut watch = Watch::missing(Again { settings: Settings::default(), open });
+        let mut watch = ReconnectingCamera::missing(ReopenPolicy { settings: Settings::default(), open });
         assert_eq!(watch.describe(), None);
         assert_eq!(events(&mut watch, 3), ["lost: no camera", "back: late", "frame"]);
     }
@@ -266,7 +266,8 @@ mod tests {
             tries += 1;
             Ok(if tries < 3 { fragile("silent", 0) } else { fragile("loud", 9) })
         });
-        let mut watch = Watch::over(fragile("first", 0), Some(Again { settings: Settings::default(), open }));
+        let mut watch =
+            ReconnectingCamera::over(fragile("first", 0), Some(ReopenPolicy { settings: Settings::default(), open }));
         let events = events(&mut watch, 4);
         assert!(events[0].contains("first is gone") && events[1].contains("silent is gone"), "{events:?}");
         assert_eq!(events[2..], ["back: loud", "frame"]);
@@ -279,14 +280,17 @@ mod tests {
             true => Err("the first is not there".into()),
             false => Ok(fragile("another", 9)),
         });
-        let again = Again { settings: Settings::default(), open };
-        let mut watch = Watch { patience: Duration::ZERO, ..Watch::over(fragile("first", 0), Some(again)) };
+        let again = ReopenPolicy { settings: Settings::default(), open };
+        let mut watch = ReconnectingCamera {
+            patience: Duration::ZERO,
+            ..ReconnectingCamera::over(fragile("first", 0), Some(again))
+        };
         assert_eq!(events(&mut watch, 3)[1..], ["back: another", "frame"]);
     }
 
     #[test]
     fn a_camera_that_nobody_can_open_again_ends_the_line() {
-        let mut watch = Watch::over(fragile("only", 0), None);
+        let mut watch = ReconnectingCamera::over(fragile("only", 0), None);
         assert!(matches!(watch.next(Duration::ZERO), Event::Ended(CameraError::Gone { .. })));
     }
 }

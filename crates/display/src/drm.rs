@@ -11,7 +11,7 @@ use rustix::event::{PollFd, PollFlags, poll};
 use rustix::time::Timespec;
 
 use super::pixel_packing::Packing;
-use super::reconnect::{Device, Reopened};
+use super::reconnect::{Device, Reconnecting};
 use super::{DisplayError, Shown};
 use phicam_frame::Rect;
 use phicam_frame::Size;
@@ -39,16 +39,16 @@ const CHECK: Duration = Duration::from_secs(1);
 const UNKNOWN_SIZE: Size = Size::new(1280, 720);
 
 /// See the module.
-pub type Drm = Reopened<Output>;
+pub type Drm = Reconnecting<Output>;
 
 impl Drm {
     /// Opens the screen now, or waits for it where there is a card but nothing is connected to it.
     pub fn open_or_wait(wish: Wish) -> Result<Drm, DisplayError> {
-        match Reopened::open(wish.clone()) {
+        match Reconnecting::open(wish.clone()) {
             Err(error @ DisplayError::NotConnected { .. }) => {
                 log::warn!("{error}; it is looked for every second");
                 let name = wish.connector.as_deref().unwrap_or("any connector");
-                Ok(Reopened::missing(wish.clone(), format!("drm:{name}"), UNKNOWN_SIZE))
+                Ok(Reconnecting::missing(wish.clone(), format!("drm:{name}"), UNKNOWN_SIZE))
             }
             opened => opened,
         }

@@ -8,12 +8,12 @@ use log::debug;
 use super::mmap;
 use super::mmap::Mapping;
 use super::pixel_packing::Packing;
-use super::reconnect::{Device, Reopened};
+use super::reconnect::{Device, Reconnecting};
 use super::{DisplayError, Shown};
 use phicam_frame::Size;
 
 /// See the module.
-pub type Fb = Reopened<Framebuffer>;
+pub type Fb = Reconnecting<Framebuffer>;
 
 /// An open framebuffer.
 pub struct Framebuffer {

@@ -9,7 +9,7 @@ use image::{ExtendedColorType, ImageEncoder};
 use super::{Display, DisplayError, Shown};
 use phicam_frame::Size;
 use phicam_frame::canvas::Canvas;
-use phicam_platform::paths::replace_file;
+use phicam_platform::paths::atomic_write;
 
 /// A file is not written oftener than this: it would wear out an SD card, and nobody could look.
 const LEAST_INTERVAL: Duration = Duration::from_millis(500);
@@ -54,7 +54,7 @@ impl Png {
         PngEncoder::new_with_quality(&mut self.file, CompressionType::Fast, FilterType::Adaptive)
             .write_image(&self.rgb, width, height, ExtendedColorType::Rgb8)
             .map_err(|cause| DisplayError::Encode { path: path.clone(), cause: cause.to_string() })?;
-        replace_file(&path, &self.file).map_err(|cause| DisplayError::File { path, cause })?;
+        atomic_write(&path, &self.file).map_err(|cause| DisplayError::File { path, cause })?;
         self.written += 1;
         Ok(())
     }

@@ -37,7 +37,7 @@ pub trait Device: Send + Sized {
 }
 
 /// See the module.
-pub struct Reopened<D: Device> {
+pub struct Reconnecting<D: Device> {
     // Dropped in this order: the console's text comes back onto what the screen showed before.
     device: Option<D>,
     console: Option<Console>,
@@ -52,20 +52,20 @@ pub struct Reopened<D: Device> {
     why: String,
 }
 
-impl<D: Device> Reopened<D> {
+impl<D: Device> Reconnecting<D> {
     /// Opens the device now.
-    pub fn open(mut settings: D::Settings) -> Result<Reopened<D>, DisplayError> {
+    pub fn open(mut settings: D::Settings) -> Result<Reconnecting<D>, DisplayError> {
         let device = D::open(&mut settings)?;
         let (name, size, looked) = (device.name(), device.size(), Instant::now());
         let (console, why) = (Console::take(), String::new());
-        Ok(Reopened { device: Some(device), console, settings, name, size, blank: true, looked, why })
+        Ok(Reconnecting { device: Some(device), console, settings, name, size, blank: true, looked, why })
     }
 
     /// A device that is not there yet: it is looked for. Until then pictures have `size`.
-    pub fn missing(settings: D::Settings, name: String, size: Size) -> Reopened<D> {
+    pub fn missing(settings: D::Settings, name: String, size: Size) -> Reconnecting<D> {
         let looked = Instant::now();
         let why = String::new();
-        Reopened { device: None, console: None, settings, name, size, blank: true, looked, why }
+        Reconnecting { device: None, console: None, settings, name, size, blank: true, looked, why }
     }
 
     /// The device, opened again where it is time for that.
@@ -100,7 +100,7 @@ impl<D: Device> Reopened<D> {
     }
 }
 
-impl<D: Device> Display for Reopened<D> {
+impl<D: Device> Display for Reconnecting<D> {
     fn name(&self) -> String {
         self.name.clone()
     }

@@ -55,7 +55,7 @@ impl Kept {
         let kernels = settings.kernels;
         let (hash, side, version) = (&variant.network.sha256, variant.side, env!("CARGO_PKG_VERSION"));
         let program = std::env::current_exe().and_then(std::fs::metadata).ok()?;
-        let (program, file) = (paths::as_it_is(&program), variant.network.as_it_is()?);
+        let (program, file) = (paths::fingerprint(&program), variant.network.fingerprint()?);
         let key = format!(
             "phicam {version} ({program}), {kernels:?} × {}, {hash} ({file}) @ {side} {:?}",
             kernels.lanes, variant.input.layout
@@ -134,7 +134,7 @@ impl Kept {
     fn write_whole(&self, program: &Program) -> io::Result<()> {
         let folder = self.path.parent().unwrap_or(Path::new("."));
         std::fs::create_dir_all(folder)?;
-        paths::replace_with(&self.path, |file| {
+        paths::atomic_write_with(&self.path, |file| {
             let mut out = Summed { inner: file, sum: Hasher::new() };
             out.write_all(MAGIC)?;
             out.write_all(&(self.key.len() as u32).to_le_bytes())?;

@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use super::engine_cache::Key;
 use phicam_engine::ExecutionConfig;
 use phicam_model::catalog::Variant;
-use phicam_platform::paths::as_it_is;
+use phicam_platform::paths::fingerprint;
 
 /// Where the parts of TensorRT lie, patterns below the root.
 const PLACES: [&str; 4] = [
@@ -39,7 +39,7 @@ fn described(path: &Path) -> String {
     let there = path.canonicalize().and_then(|path| Ok((fs::metadata(&path)?, path)));
     there.map_or_else(
         |_| path.display().to_string(),
-        |(there, path)| format!("{} ({})", path.display(), as_it_is(&there)),
+        |(there, path)| format!("{} ({})", path.display(), fingerprint(&there)),
     )
 }
 

@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use log::{debug, warn};
 
 use phicam_engine::EngineKind;
-use phicam_platform::paths::replace_file;
+use phicam_platform::paths::atomic_write;
 
 /// So many tries in a row that did not come back are enough. One may be a power cut in the minutes of building, or an
 /// impatient user.
@@ -32,7 +32,7 @@ impl Trial {
             ));
         }
         let written =
-            fs::create_dir_all(state).and_then(|()| replace_file(&path, format!("{} {library}", count + 1).as_bytes()));
+            fs::create_dir_all(state).and_then(|()| atomic_write(&path, format!("{} {library}", count + 1).as_bytes()));
         if let Err(error) = written {
             debug!("{} cannot be written ({error}): tries of {engine} are not counted", path.display());
         }

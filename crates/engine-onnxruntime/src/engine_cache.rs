@@ -12,7 +12,7 @@ use crc32fast::Hasher;
 use log::{info, warn};
 use serde::{Deserialize, Serialize};
 
-use phicam_platform::paths::replace_file;
+use phicam_platform::paths::atomic_write;
 
 /// Folder below the state folder.
 pub const FOLDER: &str = "tensorrt";
@@ -148,7 +148,7 @@ impl Prepared {
     pub fn finish(&self, build_s: f64) -> io::Result<()> {
         let summed: io::Result<Vec<_>> = files(&self.folder)?.iter().map(|path| sum(path)).collect();
         let note = Note { key: self.key.clone(), build_s, files: summed? };
-        replace_file(&self.folder.join(NOTE), &serde_json::to_vec_pretty(&note)?)?;
+        atomic_write(&self.folder.join(NOTE), &serde_json::to_vec_pretty(&note)?)?;
         self.sweep();
         Ok(())
     }

@@ -168,7 +168,7 @@ pub fn setting() -> String {
     found.map_or_else(
         |error| error,
         |path| {
-            let there = std::fs::metadata(&path).map(|there| phicam_platform::paths::as_it_is(&there));
+            let there = std::fs::metadata(&path).map(|there| phicam_platform::paths::fingerprint(&there));
             format!("{}, {}", path.display(), there.unwrap_or_default())
         },
     )

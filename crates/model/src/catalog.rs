@@ -81,11 +81,11 @@ impl Network {
     }
 
     /// What tells the ONNX file from a later one at its place, without reading it; nothing where there is none.
-    pub fn as_it_is(&self) -> Option<String> {
+    pub fn fingerprint(&self) -> Option<String> {
         if self.file.starts_with(phicam_platform::bundled_models::FOLDER) {
             return Some("built in".into());
         }
-        std::fs::metadata(&self.file).ok().map(|there| phicam_platform::paths::as_it_is(&there))
+        std::fs::metadata(&self.file).ok().map(|there| phicam_platform::paths::fingerprint(&there))
     }
 
     /// The label file's bytes, once their hash is what the catalog says.

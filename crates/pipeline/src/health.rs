@@ -69,7 +69,7 @@ pub struct HealthReport {
 impl Health {
     /// Writes it into `folder` for whoever asks.
     pub fn write(&self, folder: &Path) -> std::io::Result<()> {
-        paths::replace_file(&folder.join(FILE), &serde_json::to_vec_pretty(self)?)
+        paths::atomic_write(&folder.join(FILE), &serde_json::to_vec_pretty(self)?)
     }
 }
 

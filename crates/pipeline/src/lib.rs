@@ -10,7 +10,7 @@ use log::{info, warn};
 use crate::classify::{Classification, Classifier, ClassifyError, Model};
 use crate::display_state::Screen;
 use crate::overlay::Fault;
-use phicam_camera::reconnect::{Event, Watch};
+use phicam_camera::reconnect::{Event, ReconnectingCamera};
 use phicam_camera::{CameraError, Next};
 use phicam_display::Display;
 use phicam_frame::Frame;
@@ -105,7 +105,7 @@ impl<'a> Pipeline<'a> {
     /// Runs until the camera has no more, `most` frames are answered, or someone stops it; `tell` hears each answer.
     pub fn run(
         &self,
-        camera: &mut Watch,
+        camera: &mut ReconnectingCamera,
         classifier: Classifier,
         displays: &mut [Box<dyn Display>],
         most: Option<u64>,
@@ -151,7 +151,7 @@ impl<'a> Pipeline<'a> {
     }
 
     /// Camera → mailbox and screen. It never waits for an answer or a display.
-    fn capture(&self, camera: &mut Watch) -> Result<(), PipelineError> {
+    fn capture(&self, camera: &mut ReconnectingCamera) -> Result<(), PipelineError> {
         let ended = loop {
             if self.stopped() {
                 break Ok(());

@@ -6,37 +6,37 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 /// What other programs may have without counting, in cores' time: an idle system takes some hundredths.
-pub const LITTLE_CORES: f64 = 0.2;
+pub const NEGLIGIBLE_CORES: f64 = 0.2;
 
 /// How long each thread of this process stood ready so far while others had the cores, in nanoseconds.
-pub struct Waits(BTreeMap<PathBuf, u64>);
+pub struct RunQueueDelay(BTreeMap<PathBuf, u64>);
 
 /// As it is now; nothing where the kernel does not tell (it does with CONFIG_SCHED_INFO, as Debian's, Raspberry Pi's and
 /// NVIDIA's have).
-pub fn waits() -> Option<Waits> {
+pub fn waits() -> Option<RunQueueDelay> {
     waits_in(Path::new("/proc/self/task"))
 }
 
-fn waits_in(tasks: &Path) -> Option<Waits> {
+fn waits_in(tasks: &Path) -> Option<RunQueueDelay> {
     let mut waits = BTreeMap::new();
     for task in fs::read_dir(tasks).ok()?.flatten() {
         // Time on a core, time waited for one, both in nanoseconds, and turns. A thread may end meanwhile.
         let Ok(line) = fs::read_to_string(task.path().join("schedstat")) else { continue };
         waits.insert(task.path(), line.split_whitespace().nth(1)?.parse().ok()?);
     }
-    (!waits.is_empty()).then_some(Waits(waits))
+    (!waits.is_empty()).then_some(RunQueueDelay(waits))
 }
 
-impl Waits {
+impl RunQueueDelay {
     /// What the thread that waited longest waited since. All of them together would add up the moments that each takes to wake.
-    pub fn longest_since(&self, before: &Waits) -> Duration {
+    pub fn longest_since(&self, before: &RunQueueDelay) -> Duration {
         let since = |(task, ns): (&PathBuf, &u64)| ns.saturating_sub(before.0.get(task).copied().unwrap_or_default());
         Duration::from_nanos(self.0.iter().map(since).max().unwrap_or_default())
     }
 }
 
 /// Tells from one look to the next how many cores' time other programs had: neither this one nor what it started.
-pub struct Others {
+pub struct OtherCpuLoad {
     own: u32,
     before: Option<Spent>,
 }
@@ -52,22 +52,22 @@ struct Spent {
     own: u64,
 }
 
-impl Others {
+impl OtherCpuLoad {
     /// From now on.
-    pub fn new() -> Others {
-        Others::beside(std::process::id())
+    pub fn new() -> OtherCpuLoad {
+        OtherCpuLoad::beside(std::process::id())
     }
 
     /// The same where this process is one that the program started to time something: the line beside it is no other.
-    pub fn beside_parent() -> Others {
+    pub fn beside_parent() -> OtherCpuLoad {
         let parent = rustix::process::getppid().map(|id| id.as_raw_nonzero().get() as u32);
         let program = |id: &str| fs::read_link(format!("/proc/{id}/exe")).ok();
         let is_same = |parent: &u32| program(&parent.to_string()).is_some_and(|it| program("self") == Some(it));
-        Others::beside(parent.filter(is_same).unwrap_or_else(std::process::id))
+        OtherCpuLoad::beside(parent.filter(is_same).unwrap_or_else(std::process::id))
     }
 
-    fn beside(own: u32) -> Others {
-        Others { own, before: spent(own) }
+    fn beside(own: u32) -> OtherCpuLoad {
+        OtherCpuLoad { own, before: spent(own) }
     }
 
     /// Cores' time since the look before, such as 0.5 of one; nothing where the kernel does not tell, or no time has passed.
@@ -78,9 +78,9 @@ impl Others {
     }
 }
 
-impl Default for Others {
-    fn default() -> Others {
-        Others::new()
+impl Default for OtherCpuLoad {
+    fn default() -> OtherCpuLoad {
+        OtherCpuLoad::new()
     }
 }
 

@@ -20,7 +20,7 @@ fn list(paths: &[PathBuf]) -> String {
 }
 
 /// The folder of models: what the user named, `PHICAM_MODELS`, or the first of the usual places.
-pub fn models(named: Option<&Path>) -> Result<PathBuf, NotFound> {
+pub fn models_dir(named: Option<&Path>) -> Result<PathBuf, NotFound> {
     let named = named.map(Path::to_path_buf).or_else(|| folder_of("PHICAM_MODELS"));
     let remedy = "name it with --models DIR or PHICAM_MODELS";
     if named.as_deref() == Some(Path::new(bundled_models::FOLDER)) && bundled_models::is_there() {
@@ -33,7 +33,7 @@ pub fn models(named: Option<&Path>) -> Result<PathBuf, NotFound> {
 }
 
 /// The folder of sample photographs.
-pub fn samples() -> Result<PathBuf, NotFound> {
+pub fn samples_dir() -> Result<PathBuf, NotFound> {
     find("samples", "expected.toml", None, "name pictures of your own with --camera files:DIR")
 }
 
@@ -72,12 +72,12 @@ fn folder_of(variable: &str) -> Option<PathBuf> {
 
 /// Where the program remembers (measurements, added models): `PHICAM_STATE`, systemd's state folder, or XDG's; without
 /// any of them a temporary folder.
-pub fn state() -> PathBuf {
-    kept_state().unwrap_or_else(|| env::temp_dir().join("phicam"))
+pub fn state_dir() -> PathBuf {
+    persistent_state_dir().unwrap_or_else(|| env::temp_dir().join("phicam"))
 }
 
 /// The same, but no temporary folder: what lies there may be anybody's, and no model should be taken from it.
-pub fn kept_state() -> Option<PathBuf> {
+pub fn persistent_state_dir() -> Option<PathBuf> {
     let named = ["PHICAM_STATE", "STATE_DIRECTORY"].into_iter().find_map(folder_of);
     let xdg = || folder_of("XDG_STATE_HOME").map(|home| home.join("phicam"));
     let home = || folder_of("HOME").map(|home| home.join(".local/state/phicam"));
@@ -85,21 +85,21 @@ pub fn kept_state() -> Option<PathBuf> {
 }
 
 /// Where a running program says how it is: `PHICAM_RUNTIME`, systemd's runtime folder, or XDG's; nothing without them.
-pub fn runtime() -> Option<PathBuf> {
+pub fn runtime_dir() -> Option<PathBuf> {
     let named = ["PHICAM_RUNTIME", "RUNTIME_DIRECTORY"].into_iter().find_map(folder_of);
     named.or_else(|| folder_of("XDG_RUNTIME_DIR").map(|folder| folder.join("phicam")))
 }
 
 /// Where to look for that: the same, but a service's folder before the user's own.
-pub fn runtime_to_read() -> PathBuf {
+pub fn runtime_dir_for_reading() -> PathBuf {
     let service = PathBuf::from("/run/phicam");
     let named = ["PHICAM_RUNTIME", "RUNTIME_DIRECTORY"].into_iter().find_map(folder_of);
     let there = || service.is_dir().then(|| service.clone());
-    named.or_else(there).or_else(runtime).unwrap_or(service)
+    named.or_else(there).or_else(runtime_dir).unwrap_or(service)
 }
 
 /// Writes what `write` gives to `path` so that a power cut leaves the old file or the new one, never half of one.
-pub fn replace_with<T, E: From<std::io::Error>>(
+pub fn atomic_write_with<T, E: From<std::io::Error>>(
     path: &Path,
     write: impl FnOnce(&mut dyn std::io::Write) -> Result<T, E>,
 ) -> Result<T, E> {
@@ -132,7 +132,7 @@ fn replaceable(path: &Path) -> std::io::Result<PathBuf> {
 }
 
 /// What tells a file from a later one at its place.
-pub fn as_it_is(file: &std::fs::Metadata) -> String {
+pub fn fingerprint(file: &std::fs::Metadata) -> String {
     let changed = file.modified().ok().and_then(|time| time.duration_since(std::time::SystemTime::UNIX_EPOCH).ok());
     format!("{} bytes of {}", file.len(), changed.unwrap_or_default().as_nanos())
 }
@@ -167,8 +167,8 @@ pub fn read_regular(path: &Path, limit: u64) -> Result<Vec<u8>, ReadError> {
 }
 
 /// Writes `bytes` to `path` so that a power cut leaves the old file or the new one, never half of one.
-pub fn replace_file(path: &Path, bytes: &[u8]) -> std::io::Result<()> {
-    replace_with(path, |file| file.write_all(bytes))
+pub fn atomic_write(path: &Path, bytes: &[u8]) -> std::io::Result<()> {
+    atomic_write_with(path, |file| file.write_all(bytes))
 }
 
 #[cfg(test)]
@@ -179,8 +179,8 @@ mod tests {
     fn a_file_is_replaced_whole_and_nothing_is_left_beside_it() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("a.json");
-        replace_file(&path, b"old").unwrap();
-        replace_file(&path, b"new").unwrap();
+        atomic_write(&path, b"old").unwrap();
+        atomic_write(&path, b"new").unwrap();
         assert_eq!(std::fs::read(&path).unwrap(), b"new");
         assert_eq!(std::fs::read_dir(folder.path()).unwrap().count(), 1);
     }
@@ -189,8 +189,8 @@ mod tests {
     fn a_file_stays_as_it_was_when_writing_the_new_one_fails() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("a.onnx");
-        replace_file(&path, b"old").unwrap();
-        let failed: std::io::Result<()> = replace_with(&path, |file| {
+        atomic_write(&path, b"old").unwrap();
+        let failed: std::io::Result<()> = atomic_write_with(&path, |file| {
             file.write_all(b"half")?;
             Err(std::io::Error::other("no weights"))
         });
@@ -212,12 +212,12 @@ mod tests {
             assert!(matches!(read_regular(path, 9), Err(ReadError::NoFile { .. })), "{}", path.display());
         }
         assert!(matches!(read_regular(&folder.path().join("gone"), 9), Err(ReadError::Io { .. })));
-        assert!(replace_file(folder.path(), b"x").is_err());
+        assert!(atomic_write(folder.path(), b"x").is_err());
     }
 
     #[test]
     fn a_named_folder_without_models_is_an_error_that_names_it() {
-        let error = models(Some(Path::new("/nowhere"))).unwrap_err().to_string();
+        let error = models_dir(Some(Path::new("/nowhere"))).unwrap_err().to_string();
         assert!(error.contains("/nowhere") && error.contains("--models"), "{error}");
     }
 }

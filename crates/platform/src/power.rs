@@ -11,7 +11,7 @@ mod supply;
 mod tests;
 mod thermal;
 pub use jetson::{JetPack, PowerMode};
-pub use thermal::{Trip, Zone};
+pub use thermal::{ThermalZone, TripPoint};
 
 /// What the kernel tells of clocks, heat and supply. What a machine does not tell is left out.
 #[derive(Clone, Debug, Default, PartialEq, Serialize)]
@@ -36,7 +36,7 @@ pub struct Power {
     /// are cut for a moment each time.
     pub supply_events: Option<u64>,
     /// The hottest place.
-    pub hottest: Option<Zone>,
+    pub hottest: Option<ThermalZone>,
 }
 
 /// What the kernel tells now.
@@ -87,7 +87,7 @@ pub fn power_identity_in(root: &Path) -> String {
 
 /// A reason why the board does less than it could, and what helps.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct HeldBack {
+pub struct ThrottleReason {
     pub why: String,
     /// A command where there is one.
     pub remedy: String,
@@ -95,8 +95,8 @@ pub struct HeldBack {
 
 impl Power {
     /// What holds the board back most; nothing where it does what it can.
-    pub fn held_back(&self) -> Option<HeldBack> {
-        let held = |why: String, remedy: &str| Some(HeldBack { why, remedy: remedy.into() });
+    pub fn held_back(&self) -> Option<ThrottleReason> {
+        let held = |why: String, remedy: &str| Some(ThrottleReason { why, remedy: remedy.into() });
         if let Some(word) = self.throttled.iter().find(|word| word.contains("voltage")) {
             return held(word.clone(), "a supply and a cable that hold the voltage: 5.1 V for a Raspberry Pi");
         }

@@ -3,9 +3,10 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 
-pub use crate::cpu_contention::{LITTLE_CORES, Others, Waits, waits};
+pub use crate::cpu_contention::{NEGLIGIBLE_CORES, OtherCpuLoad, RunQueueDelay, waits};
 pub use crate::power::{
-    HeldBack, JetPack, Power, PowerMode, Trip, Zone, power, power_identity, power_identity_in, power_in,
+    JetPack, Power, PowerMode, ThermalZone, ThrottleReason, TripPoint, power, power_identity, power_identity_in,
+    power_in,
 };
 
 /// Name of the processor, from `/proc/cpuinfo` (x86) or the parts it lists (ARM).

@@ -59,7 +59,7 @@ pub fn csi() -> Option<Finding> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use phicam_platform::system::{JetPack, PowerMode, Trip, Zone};
+    use phicam_platform::system::{JetPack, PowerMode, ThermalZone, TripPoint};
 
     fn jetson() -> Power {
         let jetpack = Some(JetPack { major: Some(6), l4t: "36.4.3".into() });
@@ -81,10 +81,10 @@ mod tests {
 
     #[test]
     fn heat_is_told_with_what_happens_next_and_is_wrong_when_the_board_slows_down() {
-        let zone = |celsius| Zone {
+        let zone = |celsius| ThermalZone {
             name: "tj-thermal".into(),
             celsius,
-            next_trip: Some(Trip { kind: "passive".into(), celsius: 99.0 }),
+            next_trip: Some(TripPoint { kind: "passive".into(), celsius: 99.0 }),
         };
         let at = |celsius| heat(&Power { hottest: Some(zone(celsius)), ..Power::default() });
         assert_eq!(at(49.3).value, "49 °C at the hottest sensor (tj-thermal), passive at 99 °C");

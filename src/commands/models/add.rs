@@ -20,8 +20,8 @@ use phicam_model::published_accuracy::Published;
 use phicam_platform::{paths, system};
 
 pub fn add(args: AddArgs, out: &mut dyn Write) -> anyhow::Result<ExitCode> {
-    let shipped = paths::models(args.folder.models.as_deref())?;
-    let state = paths::kept_state().context(NO_STATE)?;
+    let shipped = paths::models_dir(args.folder.models.as_deref())?;
+    let state = paths::persistent_state_dir().context(NO_STATE)?;
     let name = name(&args)?;
     check_free(&name, &args, &shipped, &state)?;
     let file = ModelFile::open(&args.file)?;
@@ -89,7 +89,7 @@ fn check_free(name: &str, args: &AddArgs, shipped: &Path, state: &Path) -> anyho
 
 /// `phicam models remove`
 pub fn remove(name: &str, out: &mut dyn Write) -> anyhow::Result<ExitCode> {
-    let state = paths::kept_state().context(NO_STATE)?;
+    let state = paths::persistent_state_dir().context(NO_STATE)?;
     let lock = Lock::take(&state)?;
     if !lock.remove(name)? {
         let network = name.split('@').next().unwrap_or(name);

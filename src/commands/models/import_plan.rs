@@ -125,7 +125,7 @@ impl Plan {
             source: self.source.clone(),
         };
         std::fs::rename(candidate, &onnx_path).with_context(|| format!("{} cannot be written", onnx_path.display()))?;
-        paths::replace_file(&labels_path, &self.labels)
+        paths::atomic_write(&labels_path, &self.labels)
             .with_context(|| format!("{} cannot be written", labels_path.display()))?;
         let inputs = self.sides.iter().map(|side| side.input.clone()).collect();
         let variants = self.sides.iter().map(|side| side.entry(&self.name, scaled)).collect();

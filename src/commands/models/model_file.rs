@@ -11,7 +11,7 @@ use phicam_model::import::{Folding, Habits, Naming, Recognised, recognise};
 use phicam_model::onnx::inspect;
 use phicam_model::onnx::inspect::Facts;
 use phicam_platform::paths;
-use phicam_platform::paths::replace_with;
+use phicam_platform::paths::atomic_write_with;
 
 /// A file that was read and understood.
 pub enum ModelFile {
@@ -129,7 +129,7 @@ impl ModelFile {
 
     /// Writes it to `path` as ONNX, whole or not at all. `habits` are those of the library that trained the weights.
     pub fn write(&self, path: &Path, side: u32, habits: Option<Habits>, storage: Storage) -> anyhow::Result<()> {
-        let written: Result<(), anyhow::Error> = replace_with(path, |out| match self {
+        let written: Result<(), anyhow::Error> = atomic_write_with(path, |out| match self {
             ModelFile::Onnx { bytes, .. } => Ok(out.write_all(bytes)?),
             ModelFile::Weights { weights, recognised } => {
                 let habits = habits.context("weights without the habits of their library")?;

@@ -18,7 +18,7 @@ pub fn write(pick: &Pick, path: &Path) -> anyhow::Result<()> {
     let picture = picture(pick);
     let svg = path.extension().is_some_and(|ending| ending.eq_ignore_ascii_case("svg"));
     let bytes = if svg { picture.svg()?.into_bytes() } else { picture.png()? };
-    paths::replace_file(path, &bytes).with_context(|| format!("{} cannot be written", path.display()))
+    paths::atomic_write(path, &bytes).with_context(|| format!("{} cannot be written", path.display()))
 }
 
 fn picture(pick: &Pick) -> Figure {

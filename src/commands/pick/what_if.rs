@@ -63,7 +63,7 @@ pub fn beyond(setup: &Setup, config: ExecutionConfig) -> Vec<Beyond> {
 
 /// Where networks are written to be timed; of this process alone.
 fn folder() -> PathBuf {
-    paths::state().join(format!("what-if.{}", std::process::id()))
+    paths::state_dir().join(format!("what-if.{}", std::process::id()))
 }
 
 /// Whether it keeps the budget, as far as it is known.
@@ -119,7 +119,7 @@ fn write(one: &Beyond) -> anyhow::Result<()> {
     let path: &Path = &one.variant.network.file;
     std::fs::create_dir_all(folder()).with_context(|| format!("{} cannot be made", folder().display()))?;
     let form = Form { side: one.variant.side, padding: Padding::Same, storage: Storage::Half };
-    let written = paths::replace_with(path, |out| write_seeded(&network, form, SEED, out));
+    let written = paths::atomic_write_with(path, |out| write_seeded(&network, form, SEED, out));
     written.with_context(|| format!("{} cannot be written", path.display())).map(drop)
 }
 

@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 
 use super::Sized;
 use phicam_model::efficientnet::{Form, Padding, Storage, write_seeded};
-use phicam_platform::paths::replace_with;
+use phicam_platform::paths::atomic_write_with;
 
 /// Protocol buffers, and so ONNX files, hold no more.
 const MOST_BYTES: u64 = (1 << 31) - 1;
@@ -40,7 +40,7 @@ pub fn check_size(sized: &Sized) -> anyhow::Result<()> {
 /// Writes the network into `path`, whole or not at all.
 pub fn write(path: &Path, sized: &Sized, seed: u64) -> anyhow::Result<Written> {
     check_size(sized).with_context(|| path.display().to_string())?;
-    let written = replace_with(path, |file| write_seeded(&sized.network, form(sized), seed, file));
+    let written = atomic_write_with(path, |file| write_seeded(&sized.network, form(sized), seed, file));
     let bytes = written.with_context(|| format!("{} cannot be written", path.display()))?;
     Ok(Written { file: path.into(), bytes, seed })
 }

@@ -44,7 +44,7 @@ pub fn plot(path: &Path, args: &ScaleArgs, out: &mut dyn Write) -> anyhow::Resul
     let picture = picture(&variants, threads);
     let svg = path.extension().is_some_and(|ending| ending.eq_ignore_ascii_case("svg"));
     let bytes = if svg { picture.svg()?.into_bytes() } else { picture.png()? };
-    paths::replace_file(path, &bytes).with_context(|| format!("{} cannot be written", path.display()))?;
+    paths::atomic_write(path, &bytes).with_context(|| format!("{} cannot be written", path.display()))?;
     let (shown, size) = (variants.len(), bytes.len());
     let measured = variants.iter().filter(|variant| variant.total_ms.is_some()).count();
     if args.json {
@@ -64,7 +64,7 @@ pub fn plot(path: &Path, args: &ScaleArgs, out: &mut dyn Write) -> anyhow::Resul
 
 /// The shipped variants by work; without a catalog none, announced. Those without φ or accuracy have no place.
 fn variants(args: &ScaleArgs, threads: usize) -> Vec<Shown> {
-    let folder = paths::models(args.models.as_deref()).map_err(anyhow::Error::from);
+    let folder = paths::models_dir(args.models.as_deref()).map_err(anyhow::Error::from);
     let catalog = match folder.and_then(|folder| Ok(Catalog::read(&folder)?)) {
         Ok(catalog) => catalog,
         Err(error) => {
@@ -72,7 +72,7 @@ fn variants(args: &ScaleArgs, threads: usize) -> Vec<Shown> {
             return Vec::new();
         }
     };
-    let remembered = Remembered::read(&paths::state());
+    let remembered = Remembered::read(&paths::state_dir());
     let shown = |variant: &Variant| {
         let time = remembered.get(variant, ExecutionConfig::tract(threads)).map(|found| found.total_ms.p50);
         let released = Released::named(&variant.network.name);

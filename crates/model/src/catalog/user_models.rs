@@ -7,7 +7,7 @@ use log::info;
 
 use super::schema::{CatalogFile, NetworkEntry, VariantEntry};
 use super::{ADDED, Catalog, CatalogError, Crop, Filter, InputSpec, Layout};
-use phicam_platform::paths::replace_file;
+use phicam_platform::paths::atomic_write;
 
 /// A network that is to be added, with its variants.
 #[derive(Clone, Debug)]
@@ -140,7 +140,7 @@ impl Lock {
         let head = "# Written by `phicam models add`; `phicam models remove` takes a network out again.";
         Catalog::assemble(catalog, &self.folder)
             .map_err(|message| CatalogError::Inconsistent { path: path.clone(), message })?;
-        replace_file(&path, format!("{head}\n\n{text}").as_bytes()).map_err(unwritable)
+        atomic_write(&path, format!("{head}\n\n{text}").as_bytes()).map_err(unwritable)
     }
 }
 

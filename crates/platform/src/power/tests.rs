@@ -84,7 +84,7 @@ fn a_raspberry_pi_that_is_well_is_held_back_by_nothing() {
     assert_eq!((power.held_back(), power.throttled.len(), power.supply_events), (None, 0, None));
     let hottest = power.hottest.unwrap();
     assert_eq!((hottest.name.as_str(), hottest.celsius), ("cpu-thermal", 52.582));
-    assert_eq!(hottest.next_trip, Some(Trip { kind: "critical".into(), celsius: 110.0 }));
+    assert_eq!(hottest.next_trip, Some(TripPoint { kind: "critical".into(), celsius: 110.0 }));
 }
 
 #[test]
@@ -140,7 +140,11 @@ fn a_jetson_tells_its_mode_its_clocks_and_the_command_that_gives_all() {
     );
     let hottest = power.hottest.as_ref().unwrap();
     assert_eq!(hottest.name, "tj-thermal");
-    assert_eq!(hottest.next_trip, Some(Trip { kind: "passive".into(), celsius: 99.0 }), "the fan's trip slows nothing");
+    assert_eq!(
+        hottest.next_trip,
+        Some(TripPoint { kind: "passive".into(), celsius: 99.0 }),
+        "the fan's trip slows nothing"
+    );
     write(&jetson, "var/lib/nvpmodel/status", "pmode:0002 fmode:quiet\n");
     let held = power_in(jetson.path()).held_back().unwrap();
     assert!(held.why.contains("1510 MHz of 1728") && held.remedy.starts_with("echo 1728000 | sudo tee"), "{held:?}");

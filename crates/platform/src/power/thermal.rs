@@ -8,17 +8,17 @@ use super::{folders, number, text};
 
 /// A place with a sensor, `/sys/class/thermal/thermal_zoneN` (Documentation/driver-api/thermal/sysfs-api.rst of Linux).
 #[derive(Clone, Debug, PartialEq, Serialize)]
-pub struct Zone {
+pub struct ThermalZone {
     /// Its `type`, such as `cpu-thermal`.
     pub name: String,
     pub celsius: f64,
     /// The next temperature at which something happens.
-    pub next_trip: Option<Trip>,
+    pub next_trip: Option<TripPoint>,
 }
 
 /// A temperature at which the kernel does something.
 #[derive(Clone, Debug, PartialEq, Serialize)]
-pub struct Trip {
+pub struct TripPoint {
     /// `passive` slows down, `hot` warns, `critical` switches off.
     pub kind: String,
     pub celsius: f64,
@@ -30,7 +30,7 @@ const MEANT_CELSIUS: std::ops::Range<f64> = 1.0..200.0;
 const MOST_TRIPS: usize = 32;
 
 /// The hottest of all places whose sensors answer.
-pub(super) fn hottest(root: &Path) -> Option<Zone> {
+pub(super) fn hottest(root: &Path) -> Option<ThermalZone> {
     let zones = folders(&root.join("sys/class/thermal"), "thermal_zone").into_iter();
     let (folder, celsius) = zones
         .filter_map(|zone| Some((zone.clone(), number::<f64>(&zone.join("temp"))? / 1000.0)))
@@ -39,12 +39,12 @@ pub(super) fn hottest(root: &Path) -> Option<Zone> {
     let trips = (0..MOST_TRIPS).map_while(|index| {
         let kind = text(&folder.join(format!("trip_point_{index}_type")))?;
         let celsius = number::<f64>(&folder.join(format!("trip_point_{index}_temp"))).unwrap_or_default() / 1000.0;
-        Some(Trip { kind, celsius })
+        Some(TripPoint { kind, celsius })
     });
     let next_trip = trips
         .filter(|trip| trip.kind != "active" && trip.celsius > celsius && MEANT_CELSIUS.contains(&trip.celsius))
         .min_by(|a, b| a.celsius.total_cmp(&b.celsius));
-    Some(Zone { name: text(&folder.join("type")).unwrap_or_else(|| "a sensor".into()), celsius, next_trip })
+    Some(ThermalZone { name: text(&folder.join("type")).unwrap_or_else(|| "a sensor".into()), celsius, next_trip })
 }
 
 /// What is slowed down for heat: cooling devices that are no fans and are at work. Their types: `cpufreq-cpu0` or

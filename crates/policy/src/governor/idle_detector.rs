@@ -1,6 +1,6 @@
 //! Whether other programs have left the processor alone for so long that it is worth measuring again what they disturbed.
 
-use phicam_platform::system::LITTLE_CORES;
+use phicam_platform::system::NEGLIGIBLE_CORES;
 
 /// How often it is looked at what they have, in seconds.
 const LOOK_S: f64 = 60.0;
@@ -27,7 +27,7 @@ impl IdleDetector {
         }
         let before_s = std::mem::replace(&mut self.looked_s, now_s);
         match others() {
-            Some(cores) if cores <= LITTLE_CORES => {
+            Some(cores) if cores <= NEGLIGIBLE_CORES => {
                 let since_s = *self.since_s.get_or_insert(before_s);
                 let is_long = now_s - since_s >= self.calm_s;
                 if is_long {

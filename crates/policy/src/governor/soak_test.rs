@@ -2,7 +2,7 @@
 
 use crate::picker::PIPELINE_HEADROOM;
 use phicam_engine::latency::{Percentiles, Stage, p95_error};
-use phicam_platform::system::LITTLE_CORES;
+use phicam_platform::system::NEGLIGIBLE_CORES;
 
 /// How long it has to hold.
 const SECONDS: f64 = 20.0;
@@ -58,7 +58,7 @@ impl SoakTest {
             return None;
         }
         let percentiles = total.percentiles()?;
-        let is_noisy = other_cores().is_some_and(|cores| cores > LITTLE_CORES);
+        let is_noisy = other_cores().is_some_and(|cores| cores > NEGLIGIBLE_CORES);
         // No more than the line's share, so that what is remembered keeps it from being picked again.
         let doubt = (SURE * p95_error(&self.times_ms).unwrap_or(0.0)).min(PIPELINE_HEADROOM);
         let (p95_ms, p95_at_most_ms) = (percentiles.p95, percentiles.p95 * (1.0 + doubt));
