@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use log::{info, warn};
 
-use crate::profiler::child_bench::{Remembered, measure, measure_watched};
+use crate::profiler::child_bench::{MeasurementStore, measure, measure_watched};
 use phicam_engine::{EngineKind, ExecutionConfig};
 use phicam_model::catalog::Variant;
 use phicam_platform::paths;
@@ -20,7 +20,7 @@ pub(crate) mod measurement_store;
 
 /// What is being done beside the line.
 #[derive(Clone, Debug, PartialEq)]
-pub enum Doing {
+pub enum Activity {
     /// An engine is built, for minutes: in words for the screen. The line may go on as fast as it can.
     Preparing(String),
     /// A variant is timed, and the line should not disturb that.
@@ -29,28 +29,33 @@ pub enum Doing {
 }
 
 /// Hears what is being done.
-pub type Tell<'a> = &'a (dyn Fn(Doing) + Sync);
+pub type ProgressFn<'a> = &'a (dyn Fn(Activity) + Sync);
 
 /// See the module.
-pub struct Trying<'a> {
+pub struct Profiler<'a> {
     folder: &'a Path,
     stop: &'a AtomicBool,
-    tell: Tell<'a>,
-    remembered: RefCell<&'a mut Remembered>,
+    tell: ProgressFn<'a>,
+    store: RefCell<&'a mut MeasurementStore>,
     /// Engines that cannot be used on this machine, and why.
     unusable: RefCell<BTreeMap<EngineKind, String>>,
 }
 
-impl<'a> Trying<'a> {
-    pub fn new(remembered: &'a mut Remembered, folder: &'a Path, stop: &'a AtomicBool, tell: Tell<'a>) -> Trying<'a> {
+impl<'a> Profiler<'a> {
+    pub fn new(
+        store: &'a mut MeasurementStore,
+        folder: &'a Path,
+        stop: &'a AtomicBool,
+        tell: ProgressFn<'a>,
+    ) -> Profiler<'a> {
         let unusable = RefCell::default();
-        Trying { folder, stop, tell, remembered: RefCell::new(remembered), unusable }
+        Profiler { folder, stop, tell, store: RefCell::new(store), unusable }
     }
 
     /// What is known of it, and beyond doubt.
     pub fn known(&self, variant: &Variant, config: ExecutionConfig) -> Option<Result<Measurement, String>> {
-        let remembered = self.remembered.borrow();
-        recall(&remembered, variant, config).filter(|_| !remembered.is_doubtful(variant, config))
+        let store = self.store.borrow();
+        lookup(&store, variant, config).filter(|_| !store.is_doubtful(variant, config))
     }
 
     /// Times it, announced and remembered.
@@ -64,13 +69,13 @@ impl<'a> Trying<'a> {
             return Err(MeasureError::Failed { variant: variant.name.clone(), cause: cause.clone(), lasting: false });
         }
         let found = self.prepare(variant, config).and_then(|()| {
-            (self.tell)(Doing::Timing);
+            (self.tell)(Activity::Timing);
             info!("measuring {} by {config}, {} frames", variant.name, sampling.frames);
             measure(variant, self.folder, config, sampling, self.stop)
         });
-        (self.tell)(Doing::Nothing);
+        (self.tell)(Activity::Nothing);
         match &found {
-            Ok(found) => self.remembered.borrow_mut().put(variant, found.clone()),
+            Ok(found) => self.store.borrow_mut().put(variant, found.clone()),
             Err(MeasureError::NoEngine { engine, cause }) => {
                 warn!("going on without {engine}: {cause}");
                 self.unusable.borrow_mut().insert(*engine, cause.clone());
@@ -80,7 +85,7 @@ impl<'a> Trying<'a> {
             Err(MeasureError::Failed { cause, lasting, .. }) => {
                 warn!("{} by {config} cannot be run: {cause}", variant.name);
                 if *lasting {
-                    self.remembered.borrow_mut().put_failure(variant, config, cause);
+                    self.store.borrow_mut().put_failure(variant, config, cause);
                 }
             }
             Err(MeasureError::NotYet(_)) => {}
@@ -105,7 +110,7 @@ impl<'a> Trying<'a> {
             let seconds = so_far.as_secs();
             if told != Some(seconds) {
                 told = Some(seconds);
-                (self.tell)(Doing::Preparing(in_words(variant, config, &in_all, so_far)));
+                (self.tell)(Activity::Preparing(in_words(variant, config, &in_all, so_far)));
             }
         });
         prepared.map(|_| info!("{} is prepared for {}", config.engine, variant.name))
@@ -120,11 +125,11 @@ fn in_words(variant: &Variant, config: ExecutionConfig, in_all: &str, so_far: Du
 }
 
 /// What is remembered of it.
-pub fn recall(
-    remembered: &Remembered,
+pub fn lookup(
+    store: &MeasurementStore,
     variant: &Variant,
     config: ExecutionConfig,
 ) -> Option<Result<Measurement, String>> {
-    let failure = || remembered.failure(variant, config).map(|cause| Err(cause.to_string()));
-    remembered.get(variant, config).map(|known| Ok(known.clone())).or_else(failure)
+    let failure = || store.failure(variant, config).map(|cause| Err(cause.to_string()));
+    store.get(variant, config).map(|known| Ok(known.clone())).or_else(failure)
 }

@@ -9,7 +9,7 @@ use log::{info, warn};
 use crate::board::Board;
 use crate::cli::{BoardArgs, BudgetArgs, ModelArgs, PredictionArgs};
 use crate::engines::Threads;
-use crate::profiler::child_bench::Remembered;
+use crate::profiler::child_bench::MeasurementStore;
 use phicam_engine::ExecutionConfig;
 use phicam_model::catalog::{Catalog, Variant};
 use phicam_model::efficientnet::Scaled;
@@ -23,8 +23,8 @@ use phicam_policy::measurement::MeasureError;
 use phicam_policy::picker::{Pick, PickError, estimate_time, explain, pick_again};
 use phicam_policy::sampling::SamplingPlan;
 
-pub use crate::profiler::{Doing, Tell};
-use crate::profiler::{Trying, recall};
+pub use crate::profiler::{Activity, ProgressFn};
+use crate::profiler::{Profiler, lookup};
 
 /// The board that the user named, or the one this is.
 pub fn board(args: &BoardArgs) -> anyhow::Result<Board> {
@@ -49,7 +49,7 @@ pub fn catalog(folder: &Path) -> anyhow::Result<Catalog> {
 }
 
 /// What the user admits of the catalog, and what it may cost.
-pub struct Setup {
+pub struct Session {
     pub folder: PathBuf,
     pub budget: Budget,
     /// The ways in which they may be run; the first is that of what the user pinned.
@@ -62,11 +62,11 @@ pub struct Setup {
     pub known: Vec<Scaled>,
     /// The network or variant that the user named.
     named: Option<String>,
-    pub remembered: Remembered,
+    pub store: MeasurementStore,
 }
 
-impl Setup {
-    pub fn new(board: &Board, budget: &BudgetArgs, model_args: &ModelArgs) -> anyhow::Result<Setup> {
+impl Session {
+    pub fn new(board: &Board, budget: &BudgetArgs, model_args: &ModelArgs) -> anyhow::Result<Session> {
         let folder = paths::models_dir(model_args.folder.models.as_deref())?;
         let catalog = catalog(&folder)?;
         let model = model_args.model.as_ref().or(board.model.as_ref());
@@ -101,7 +101,7 @@ impl Setup {
             let usual = configs[0].threads;
             configs.retain(|config| config.threads == usual);
         }
-        Ok(Setup {
+        Ok(Session {
             folder,
             budget,
             configs,
@@ -109,7 +109,7 @@ impl Setup {
             admitted,
             known,
             named: model.cloned(),
-            remembered: Remembered::read(&paths::state_dir()),
+            store: MeasurementStore::read(&paths::state_dir()),
         })
     }
 
@@ -123,7 +123,7 @@ impl Setup {
     pub fn pick_remembered(&self, configs: &[ExecutionConfig]) -> anyhow::Result<Option<Pick>> {
         let never =
             |variant: &Variant, _: ExecutionConfig, _: SamplingPlan| Err(MeasureError::NotYet(variant.name.clone()));
-        let known = |variant: &Variant, config: ExecutionConfig| recall(&self.remembered, variant, config);
+        let known = |variant: &Variant, config: ExecutionConfig| lookup(&self.store, variant, config);
         let admitted: Vec<&Variant> = self.admitted.iter().collect();
         let again =
             |before: Option<(&str, ExecutionConfig)>| pick_again(&admitted, configs, self.budget, before, known, never);
@@ -140,14 +140,18 @@ impl Setup {
 
     /// Whether any of what is remembered of `configs` is worth another look.
     pub fn is_doubtful(&self, configs: &[ExecutionConfig]) -> bool {
-        let doubtful = |config: &ExecutionConfig| {
-            self.admitted.iter().any(|variant| self.remembered.is_doubtful(variant, *config))
-        };
+        let doubtful =
+            |config: &ExecutionConfig| self.admitted.iter().any(|variant| self.store.is_doubtful(variant, *config));
         configs.iter().any(doubtful)
     }
 
     /// The pick among `configs`, measuring what is not remembered, announced. `stop` ends it early, with an error.
-    pub fn pick(&mut self, configs: &[ExecutionConfig], stop: &AtomicBool, tell: Tell) -> Result<Pick, PickError> {
+    pub fn pick(
+        &mut self,
+        configs: &[ExecutionConfig],
+        stop: &AtomicBool,
+        tell: ProgressFn,
+    ) -> Result<Pick, PickError> {
         let (admitted, budget) = (self.admitted.clone(), self.budget);
         let variants: Vec<&Variant> = match &self.pinned {
             Some(pinned) => vec![pinned],
@@ -155,11 +159,11 @@ impl Setup {
         };
         self.tell_failures();
         let before = self.before(configs);
-        let trying = Trying::new(&mut self.remembered, &self.folder, stop, tell);
-        let known = |variant: &Variant, config: ExecutionConfig| trying.known(variant, config);
+        let profiler = Profiler::new(&mut self.store, &self.folder, stop, tell);
+        let known = |variant: &Variant, config: ExecutionConfig| profiler.known(variant, config);
         let mut measured = 0;
         let mut time = |variant: &Variant, config: ExecutionConfig, sampling: SamplingPlan| {
-            let found = trying.time(variant, config, sampling);
+            let found = profiler.time(variant, config, sampling);
             measured += 1;
             if let (1, Ok(found)) = (measured, &found) {
                 // Of the smallest, half is supposed to be there without any work; half the threads take longer.
@@ -179,7 +183,7 @@ impl Setup {
         let pick = self.offered(picked?);
         if self.pinned.is_none() {
             let question = self.question(configs, pick.is_noisy());
-            self.remembered.put_picked(&question, &pick.variant.name, pick.config);
+            self.store.put_picked(&question, &pick.variant.name, pick.config);
         }
         Ok(pick)
     }
@@ -196,7 +200,7 @@ impl Setup {
     /// What was picked of `configs` before: on a quiet machine, and beside other programs.
     fn before(&self, configs: &[ExecutionConfig]) -> [Option<Before>; 2] {
         [false, true].map(|is_noisy| {
-            let picked = self.remembered.picked(&self.question(configs, is_noisy));
+            let picked = self.store.picked(&self.question(configs, is_noisy));
             picked.map(|(name, config)| (name.to_string(), config))
         })
     }
@@ -207,8 +211,8 @@ impl Setup {
     }
 
     /// What times one variant at a time.
-    pub fn trying<'a>(&'a mut self, stop: &'a AtomicBool, tell: Tell<'a>) -> Trying<'a> {
-        Trying::new(&mut self.remembered, &self.folder, stop, tell)
+    pub fn profiler<'a>(&'a mut self, stop: &'a AtomicBool, tell: ProgressFn<'a>) -> Profiler<'a> {
+        Profiler::new(&mut self.store, &self.folder, stop, tell)
     }
 
     /// Names what failed at an earlier start, and is passed over for that.
@@ -216,7 +220,7 @@ impl Setup {
         for (variant, config) in
             self.admitted.iter().flat_map(|variant| self.configs.iter().map(move |config| (variant, *config)))
         {
-            if let Some(cause) = self.remembered.failure(variant, config) {
+            if let Some(cause) = self.store.failure(variant, config) {
                 warn!("{} by {config} failed here before and is passed over: {cause}; --fresh tries it", variant.name);
             }
         }

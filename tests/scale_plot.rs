@@ -65,9 +65,9 @@ fn times_that_are_remembered_get_a_panel() {
     assert_eq!((&ended.json()[0]["measured"], &ended.json()[0]["variants"]), (&1.into(), &11.into()));
     let texts = texts(&std::fs::read_to_string(program.path("a.svg")).unwrap());
     assert!(texts.iter().any(|text| text.starts_with("milliseconds from frame to guess")), "{texts:?}");
-    let remembered = std::fs::read(program.path("state/measurements.json")).unwrap();
-    let remembered: serde_json::Value = serde_json::from_slice(&remembered).unwrap();
-    let measured = remembered.as_object().unwrap().values().next().unwrap()["total_ms"]["p50"].as_f64().unwrap();
+    let store = std::fs::read(program.path("state/measurements.json")).unwrap();
+    let store: serde_json::Value = serde_json::from_slice(&store).unwrap();
+    let measured = store.as_object().unwrap().values().next().unwrap()["total_ms"]["p50"].as_f64().unwrap();
     assert!(texts.contains(&format!("{measured:.0}")), "{measured}: {texts:?}");
 }
 

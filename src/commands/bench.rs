@@ -11,7 +11,7 @@ use anyhow::{Context, bail};
 use super::models::model_file::ModelFile;
 use super::write_json;
 use crate::cli::{BenchArgs, BoardArgs, BudgetArgs};
-use crate::session::{Setup, board, is_file_name};
+use crate::session::{Session, board, is_file_name};
 use phicam_camera::{Camera, Next, Pattern};
 use phicam_engine::latency::{Percentiles, Stage};
 use phicam_engine::{EngineKind, ExecutionConfig};
@@ -41,8 +41,8 @@ pub fn bench(args: BenchArgs, out: &mut dyn Write) -> anyhow::Result<ExitCode> {
         bail!("--side is for --model FILE; a variant has its side in its name, such as lite0@192");
     }
     let board = board(&BoardArgs::default())?;
-    let mut setup = Setup::new(&board, &BudgetArgs::default(), &args.model_args)?;
-    let (variant, config) = setup.choose()?;
+    let mut session = Session::new(&board, &BudgetArgs::default(), &args.model_args)?;
+    let (variant, config) = session.choose()?;
     let settings = classify::Settings { keeps_packed: args.packed, ..settings(config) };
     let frame = next(&mut pattern())?;
     let expected = verify_output::expected(&variant, &settings, &frame)?;
@@ -62,9 +62,9 @@ pub fn bench(args: BenchArgs, out: &mut dyn Write) -> anyhow::Result<ExitCode> {
         return Ok(ExitCode::SUCCESS);
     }
     table(&measurement, out)?;
-    let remembered = setup.remembered.get(&variant, measurement.config);
-    if let Some(remembered) = remembered {
-        let (p95, path) = (remembered.total_ms.p95, paths::state_dir());
+    let store = session.store.get(&variant, measurement.config);
+    if let Some(store) = store {
+        let (p95, path) = (store.total_ms.p95, paths::state_dir());
         writeln!(out, "remembered in {} of this machine: {p95:.2} ms at p95", path.display())?;
     }
     Ok(ExitCode::SUCCESS)

@@ -12,7 +12,7 @@ use serde_json::json;
 use super::image_files::read;
 use super::{exit, write_json};
 use crate::cli::ClassifyArgs;
-use crate::session::{Setup, board, classifier_settings, make_folder};
+use crate::session::{Session, board, classifier_settings, make_folder};
 use phicam_frame::FramePool;
 use phicam_pipeline::answer_json::predictions;
 use phicam_pipeline::classify::{Classification, Classifier};
@@ -24,8 +24,8 @@ pub fn classify(args: ClassifyArgs, out: &mut dyn Write) -> anyhow::Result<ExitC
         check_dump(&args.files, folder)?;
     }
     let board = board(&args.board)?;
-    let mut setup = Setup::new(&board, &args.budget, &args.model_args)?;
-    let (variant, config) = setup.choose()?;
+    let mut session = Session::new(&board, &args.budget, &args.model_args)?;
+    let (variant, config) = session.choose()?;
     let settings = classifier_settings(&args.prediction, board.view, 0, config);
     let mut classifier = crate::engines::open_classifier(&variant, &settings)?;
     let mut pool = FramePool::default();

@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 
 use super::{known, write_json};
 use crate::cli::PickArgs;
-use crate::session::{Setup, board};
+use crate::session::{Session, board};
 use phicam_engine::ExecutionConfig;
 use phicam_model::catalog::Variant;
 use phicam_model::efficientnet::compound_scaling::{TARGET_MILLION_MACS, objective, phi_of_macs};
@@ -23,19 +23,19 @@ mod what_if;
 
 pub fn pick(args: PickArgs, out: &mut dyn Write) -> anyhow::Result<ExitCode> {
     let board = board(&args.board)?;
-    let mut setup = Setup::new(&board, &args.budget, &args.model_args)?;
+    let mut session = Session::new(&board, &args.budget, &args.model_args)?;
     if args.fresh {
-        setup.remembered.forget();
+        session.store.forget();
     }
-    let mut pick = setup.pick(&setup.configs.clone(), &AtomicBool::new(false), &|_| {})?;
+    let mut pick = session.pick(&session.configs.clone(), &AtomicBool::new(false), &|_| {})?;
     if let Some(seconds) = args.soak {
-        pick = soak::soak(&mut setup, pick, seconds)?;
+        pick = soak::soak(&mut session, pick, seconds)?;
     }
     if let Some(path) = &args.explain {
         plot::write(&pick, path)?;
     }
     let beyond =
-        if args.what_if { what_if::time(&mut setup, pick.config)? } else { what_if::beyond(&setup, pick.config) };
+        if args.what_if { what_if::time(&mut session, pick.config)? } else { what_if::beyond(&session, pick.config) };
     let best = what_if::best(&beyond, pick.variant.top1_percent);
     if args.json {
         let mut object = as_json(&pick);

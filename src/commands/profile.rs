@@ -10,7 +10,7 @@ use serde_json::{Value, json};
 
 use super::{exit, known, write_json};
 use crate::cli::MeasureArgs;
-use crate::session::{Doing, Setup, board};
+use crate::session::{Activity, Session, board};
 use phicam_engine::ExecutionConfig;
 use phicam_model::catalog::Variant;
 use phicam_platform::system;
@@ -24,26 +24,26 @@ const BAR: usize = 24;
 
 pub fn measure(args: MeasureArgs, out: &mut dyn Write) -> anyhow::Result<ExitCode> {
     let board = board(&args.board)?;
-    let mut setup = Setup::new(&board, &Default::default(), &args.model_args)?;
+    let mut session = Session::new(&board, &Default::default(), &args.model_args)?;
     if args.fresh {
-        setup.remembered.forget();
+        session.store.forget();
     }
-    let plan = plan(&setup, args.all);
+    let plan = plan(&session, args.all);
     let (stop, started) = (AtomicBool::new(false), Instant::now());
     let mut cost_told = false;
     for (place, (variant, config)) in plan.iter().enumerate() {
-        if setup.remembered.get(variant, *config).is_some() && !setup.remembered.is_doubtful(variant, *config) {
+        if session.store.get(variant, *config).is_some() && !session.store.is_doubtful(variant, *config) {
             continue;
         }
-        let doing = format!("{} by {config}", variant.name);
-        bar(place, plan.len(), &doing);
-        let tell = |now: Doing| {
-            if let Doing::Preparing(words) = now {
+        let activity = format!("{} by {config}", variant.name);
+        bar(place, plan.len(), &activity);
+        let tell = |now: Activity| {
+            if let Activity::Preparing(words) = now {
                 bar(place, plan.len(), &words);
             }
         };
         // What fails is announced, and is no reason not to time the others.
-        let found = setup.trying(&stop, &tell).time(variant, *config, QUICK_SAMPLE);
+        let found = session.profiler(&stop, &tell).time(variant, *config, QUICK_SAMPLE);
         if let (Ok(found), false) = (&found, cost_told) {
             cost_told = true;
             let left = expected(&plan[place + 1..], variant, found);
@@ -52,13 +52,13 @@ pub fn measure(args: MeasureArgs, out: &mut dyn Write) -> anyhow::Result<ExitCod
     }
     bar(plan.len(), plan.len(), "");
     let seconds = started.elapsed().as_secs_f64();
-    let latency_models: Vec<ConfigProfile> = setup
+    let latency_models: Vec<ConfigProfile> = session
         .configs
         .iter()
         .map(|config| {
             let of_config = plan.iter().filter(|(_, planned)| planned == config);
             let found: Vec<_> =
-                of_config.filter_map(|(variant, _)| Some((variant, setup.remembered.get(variant, *config)?))).collect();
+                of_config.filter_map(|(variant, _)| Some((variant, session.store.get(variant, *config)?))).collect();
             let latency_model =
                 LatencyModel::through(found.iter().map(|(variant, found)| (ComputeCost::of(variant), *found)));
             ConfigProfile { config: *config, found, latency_model }
@@ -73,19 +73,19 @@ pub fn measure(args: MeasureArgs, out: &mut dyn Write) -> anyhow::Result<ExitCod
 }
 
 /// Three sizes in each way, or all of them; of an engine that may have more threads, three do: fewer are rarely quicker.
-fn plan(setup: &Setup, all: bool) -> Vec<(Variant, ExecutionConfig)> {
+fn plan(session: &Session, all: bool) -> Vec<(Variant, ExecutionConfig)> {
     let of_config = |config: &ExecutionConfig| {
         let more = |other: &ExecutionConfig| {
             other.threads > config.threads && ExecutionConfig { threads: config.threads, ..*other } == *config
         };
-        let variants = match all && !setup.configs.iter().any(more) {
-            true => setup.admitted.clone(),
-            false => spread(&setup.admitted),
+        let variants = match all && !session.configs.iter().any(more) {
+            true => session.admitted.clone(),
+            false => spread(&session.admitted),
         };
         let config = *config;
         variants.into_iter().map(move |variant| (variant, config))
     };
-    setup.configs.iter().flat_map(of_config).collect()
+    session.configs.iter().flat_map(of_config).collect()
 }
 
 /// What is known of one way.
@@ -119,7 +119,7 @@ fn expected(rest: &[(Variant, ExecutionConfig)], first: &Variant, found: &Measur
 }
 
 /// `[######          ] 3 of 9: lite2@320 by tract f32, 2 threads`, on terminals alone; it is taken away at the end.
-fn bar(done: usize, all: usize, doing: &str) {
+fn bar(done: usize, all: usize, activity: &str) {
     let mut stderr = std::io::stderr();
     if !stderr.is_terminal() {
         return;
@@ -127,7 +127,7 @@ fn bar(done: usize, all: usize, doing: &str) {
     let full = BAR * done / all.max(1);
     let line = match done == all {
         true => String::new(),
-        false => format!("[{}{}] {} of {all}: {doing}", "#".repeat(full), " ".repeat(BAR - full), done + 1),
+        false => format!("[{}{}] {} of {all}: {activity}", "#".repeat(full), " ".repeat(BAR - full), done + 1),
     };
     let _ = write!(stderr, "\r\x1b[K{line}"); // a terminal that is gone is no reason to stop
     let _ = stderr.flush();

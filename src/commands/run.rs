@@ -15,7 +15,7 @@ use super::{exit, write_json};
 use crate::board::Board;
 use crate::cli::RunArgs;
 use crate::service::health_monitor::keep_watch;
-use crate::session::{Setup, board, classifier_settings};
+use crate::session::{Session, board, classifier_settings};
 use phicam_camera::CameraCounts;
 use phicam_camera::reconnect::{Open, ReconnectingCamera, ReopenPolicy};
 use phicam_display::Display;
@@ -30,35 +30,35 @@ use phicam_policy::picker::{Pick, explain};
 
 use crate::service::model_controller::Limits;
 use crate::service::selection::{decide, open_largest, processor};
-use crate::service::supervisor::{Keeper, Kept};
+use crate::service::supervisor::{Kept, Supervisor};
 
 pub fn run(args: RunArgs, out: &mut dyn Write) -> anyhow::Result<ExitCode> {
     let stop = stop_on_signals()?;
     let board = board(&args.board)?;
-    let mut setup = Setup::new(&board, &args.budget, &args.model_args)?;
+    let mut session = Session::new(&board, &args.budget, &args.model_args)?;
     if args.fresh {
-        setup.remembered.forget();
+        session.store.forget();
     }
-    if setup.pinned.is_some() {
-        setup.budget = Budget::default(); // what is pinned is run, whatever it takes
+    if session.pinned.is_some() {
+        session.budget = Budget::default(); // what is pinned is run, whatever it takes
     }
-    let settings = classifier_settings(&args.prediction, board.view, args.smoothing_ms, setup.config());
+    let settings = classifier_settings(&args.prediction, board.view, args.smoothing_ms, session.config());
     let mut camera = open_camera(&args, &board)?;
     let mut displays = open_displays(&args, &board)?;
     info!("board {}: {}", board.name, board.summary);
-    let First { classifier: first, pick, undecided } = first_to_answer(&setup, &settings)?;
+    let First { classifier: first, pick, undecided } = first_to_answer(&session, &settings)?;
     let mut current = (first.model().variant.name.clone(), first.model().config);
     let mut pipeline = Pipeline::new(&stop);
     pipeline.rescue = Some(Box::new(|failed| on_the_processor(failed, &settings)));
-    let (limit_ms, celsius) = (setup.budget.frame_ms, setup.budget.celsius);
+    let (limit_ms, celsius) = (session.budget.frame_ms, session.budget.celsius);
     let names: Vec<String> = displays.iter().map(|display| display.name()).collect();
     let mut write_error = None;
     let (ended, picked) = std::thread::scope(|scope| {
         pipeline.measuring.store(undecided, Ordering::Relaxed);
         let picker = scope.spawn(|| -> anyhow::Result<()> {
-            let configs = setup.configs.clone();
+            let configs = session.configs.clone();
             let decided = match undecided {
-                true => decide(&pipeline, &mut setup, &configs, &settings, &mut current, &stop),
+                true => decide(&pipeline, &mut session, &configs, &settings, &mut current, &stop),
                 false => Ok(None),
             };
             let pick = match (decided, pick) {
@@ -73,8 +73,8 @@ pub fn run(args: RunArgs, out: &mut dyn Write) -> anyhow::Result<ExitCode> {
                 }
             };
             if let (Some(pick), Some(limit_ms)) = (pick, limit_ms.or(celsius.map(|_| f64::INFINITY))) {
-                let keeper = Keeper::new(&pipeline, &settings, Limits { limit_ms, celsius }, &stop);
-                look_after(&pipeline, keeper, pick, &mut setup, &settings, &mut current, &stop);
+                let supervisor = Supervisor::new(&pipeline, &settings, Limits { limit_ms, celsius }, &stop);
+                look_after(&pipeline, supervisor, pick, &mut session, &settings, &mut current, &stop);
             }
             Ok(())
         });
@@ -111,19 +111,19 @@ pub fn run(args: RunArgs, out: &mut dyn Write) -> anyhow::Result<ExitCode> {
 /// disturbed the measurements are gone.
 fn look_after(
     pipeline: &Pipeline,
-    mut keeper: Keeper<'_, '_>,
+    mut supervisor: Supervisor<'_, '_>,
     mut pick: Pick,
-    setup: &mut Setup,
+    session: &mut Session,
     settings: &classify::Settings,
     current: &mut (String, ExecutionConfig),
     stop: &AtomicBool,
 ) {
-    let mut configs = setup.configs.clone();
+    let mut configs = session.configs.clone();
     loop {
-        let kept = keeper.keep(&pick, current, &mut setup.remembered);
+        let kept = supervisor.supervise(&pick, current, &mut session.store);
         match kept {
             Kept::Ended => return,
-            Kept::EngineLost => {
+            Kept::EngineFailed => {
                 configs = processor(&configs);
                 if configs.is_empty() {
                     configs = vec![ExecutionConfig::tract(settings.config.threads)]; // as `on_the_processor` has it
@@ -135,10 +135,10 @@ fn look_after(
             }
             Kept::IdleDetector => {
                 info!("other programs are gone: what they disturbed is measured again");
-                setup.remembered.doubt_disturbed();
+                session.store.doubt_disturbed();
             }
         }
-        match decide(pipeline, setup, &configs, settings, current, stop) {
+        match decide(pipeline, session, &configs, settings, current, stop) {
             Ok(Some(again)) => pick = again,
             Ok(None) => return,
             // It was picked once, and that is no worse for being measured again.
@@ -167,26 +167,26 @@ struct First {
     undecided: bool,
 }
 
-fn first_to_answer(setup: &Setup, settings: &classify::Settings) -> anyhow::Result<First> {
-    if let Some(pinned) = &setup.pinned {
+fn first_to_answer(session: &Session, settings: &classify::Settings) -> anyhow::Result<First> {
+    if let Some(pinned) = &session.pinned {
         info!("{} ({}), as named: no limit is checked", pinned.name, pinned.phi_in_words());
         // Where a GPU seems to be there as well, it is tried beside the line.
         let classifier = crate::engines::open_classifier(pinned, settings)?;
-        return Ok(First { classifier, pick: None, undecided: setup.configs.len() > 1 });
+        return Ok(First { classifier, pick: None, undecided: session.configs.len() > 1 });
     }
-    let [all, processor] = [setup.configs.clone(), processor(&setup.configs)];
+    let [all, processor] = [session.configs.clone(), processor(&session.configs)];
     for configs in [&all, &processor].into_iter().filter(|configs| !configs.is_empty()) {
-        let Some(pick) = setup.pick_remembered(configs)? else { continue };
+        let Some(pick) = session.pick_remembered(configs)? else { continue };
         info!("{}", explain(&pick));
         match open_largest(&pick, settings) {
             Some(classifier) => {
-                let undecided = configs.len() < setup.configs.len() || setup.is_doubtful(&setup.configs);
+                let undecided = configs.len() < session.configs.len() || session.is_doubtful(&session.configs);
                 return Ok(First { classifier, pick: Some(pick), undecided });
             }
             None => warn!("none that fits can be run: beginning anew with the smallest"),
         }
     }
-    for variant in &setup.admitted {
+    for variant in &session.admitted {
         match crate::engines::open_classifier(variant, settings) {
             Ok(classifier) => {
                 info!("{} ({}) answers until this machine is measured", variant.name, variant.phi_in_words());

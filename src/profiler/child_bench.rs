@@ -12,7 +12,7 @@ use phicam_model::catalog::Variant;
 use phicam_policy::measurement::{MeasureError, Measurement};
 use phicam_policy::sampling::SamplingPlan;
 
-pub use crate::profiler::measurement_store::Remembered;
+pub use crate::profiler::measurement_store::MeasurementStore;
 
 /// A variant that is not done by then hangs: the slowest board needs a few minutes for the largest one.
 const LIMIT: Duration = Duration::from_secs(900);

@@ -38,14 +38,14 @@ enum Entry {
 }
 
 /// What was found, and outlives the program, by model hash, side, engine, threads, program version and machine.
-pub struct Remembered {
+pub struct MeasurementStore {
     path: PathBuf,
     by_key: BTreeMap<String, Entry>,
 }
 
-impl Remembered {
+impl MeasurementStore {
     /// What was remembered in the state folder; a file that cannot be understood is kept aside, announced.
-    pub fn read(state: &Path) -> Remembered {
+    pub fn read(state: &Path) -> MeasurementStore {
         let path = state.join("measurements.json");
         let by_key = match std::fs::read(&path) {
             Err(error) if error.kind() == std::io::ErrorKind::NotFound => BTreeMap::new(),
@@ -61,7 +61,7 @@ impl Remembered {
                 BTreeMap::new()
             }),
         };
-        Remembered { path, by_key }
+        MeasurementStore { path, by_key }
     }
 
     /// What was measured of `variant` under the same circumstances.
@@ -200,9 +200,9 @@ mod tests {
     fn measurements_are_remembered_until_they_are_forgotten() {
         let state = tempfile::tempdir().unwrap();
         let variant = variant("lite0", 224, 385.0, 74.85);
-        let mut remembered = Remembered::read(state.path());
-        remembered.put(&variant, measurement(&variant, 25.0, 70.0));
-        let mut again = Remembered::read(state.path());
+        let mut store = MeasurementStore::read(state.path());
+        store.put(&variant, measurement(&variant, 25.0, 70.0));
+        let mut again = MeasurementStore::read(state.path());
         assert_eq!(again.get(&variant, ExecutionConfig::tract(2)), Some(&measurement(&variant, 25.0, 70.0)));
         assert_eq!(
             again.get(&variant, ExecutionConfig::tract(4)),
@@ -214,45 +214,48 @@ mod tests {
             None
         );
         again.forget();
-        assert_eq!(Remembered::read(state.path()).get(&variant, ExecutionConfig::tract(2)), None);
+        assert_eq!(MeasurementStore::read(state.path()).get(&variant, ExecutionConfig::tract(2)), None);
     }
 
     #[test]
     fn what_was_picked_outlives_what_was_measured_until_it_does_not_hold() {
         let state = tempfile::tempdir().unwrap();
         let (lite0, config) = (variant("lite0", 224, 385.0, 74.85), ExecutionConfig::tract(2));
-        let mut remembered = Remembered::read(state.path());
-        remembered.put(&lite0, measurement(&lite0, 25.0, 70.0));
-        remembered.put_picked("66 ms", &lite0.name, config);
-        remembered.forget();
-        let mut again = Remembered::read(state.path());
+        let mut store = MeasurementStore::read(state.path());
+        store.put(&lite0, measurement(&lite0, 25.0, 70.0));
+        store.put_picked("66 ms", &lite0.name, config);
+        store.forget();
+        let mut again = MeasurementStore::read(state.path());
         assert_eq!((again.get(&lite0, config), again.picked("66 ms")), (None, Some(("lite0@224", config))));
         assert_eq!(again.picked("33 ms"), None, "that was not asked");
         again.replace_picked(&lite0.name, ExecutionConfig::tract(1), None);
         assert!(again.picked("66 ms").is_some(), "it was another way that did not hold");
         again.replace_picked(&lite0.name, config, Some(("lite0@192", config)));
-        assert_eq!(Remembered::read(state.path()).picked("66 ms"), Some(("lite0@192", config)));
+        assert_eq!(MeasurementStore::read(state.path()).picked("66 ms"), Some(("lite0@192", config)));
         again.replace_picked("lite0@192", config, None);
-        assert_eq!(Remembered::read(state.path()).picked("66 ms"), None);
+        assert_eq!(MeasurementStore::read(state.path()).picked("66 ms"), None);
     }
 
     #[test]
     fn what_was_measured_while_others_disturbed_is_worth_another_look_after_the_next_start_of_the_machine() {
         let state = tempfile::tempdir().unwrap();
         let (calm, disturbed) = (variant("lite0", 224, 385.0, 74.85), variant("lite0", 192, 283.0, 71.4));
-        let mut remembered = Remembered::read(state.path());
-        remembered.put(&calm, measurement(&calm, 25.0, 70.0));
-        remembered.put(&disturbed, Measurement { preempted_frames: 6, ..measurement(&disturbed, 25.0, 70.0) });
+        let mut store = MeasurementStore::read(state.path());
+        store.put(&calm, measurement(&calm, 25.0, 70.0));
+        store.put(&disturbed, Measurement { preempted_frames: 6, ..measurement(&disturbed, 25.0, 70.0) });
         let config = ExecutionConfig::tract(2);
-        let doubtful = |of: &Remembered| [&calm, &disturbed].map(|variant| of.is_doubtful(variant, config));
-        assert_eq!(doubtful(&Remembered::read(state.path())), [false, false], "not in the same one");
+        let doubtful = |of: &MeasurementStore| [&calm, &disturbed].map(|variant| of.is_doubtful(variant, config));
+        assert_eq!(doubtful(&MeasurementStore::read(state.path())), [false, false], "not in the same one");
         let path = state.path().join("measurements.json");
         let later = std::fs::read_to_string(&path).unwrap().replace(&system::boot_id(), "another");
         std::fs::write(&path, later).unwrap();
-        assert_eq!(doubtful(&Remembered::read(state.path())), [false, true]);
-        assert!(Remembered::read(state.path()).get(&disturbed, config).is_some(), "until then it is all that is known");
-        remembered.doubt_disturbed();
-        assert_eq!(doubtful(&remembered), [false, true]);
+        assert_eq!(doubtful(&MeasurementStore::read(state.path())), [false, true]);
+        assert!(
+            MeasurementStore::read(state.path()).get(&disturbed, config).is_some(),
+            "until then it is all that is known"
+        );
+        store.doubt_disturbed();
+        assert_eq!(doubtful(&store), [false, true]);
     }
 
     #[test]
@@ -260,7 +263,7 @@ mod tests {
         let state = tempfile::tempdir().unwrap();
         std::fs::write(state.path().join("measurements.json"), b"{\"half").unwrap();
         let variant = variant("lite0", 224, 385.0, 74.85);
-        assert_eq!(Remembered::read(state.path()).get(&variant, ExecutionConfig::tract(2)), None);
+        assert_eq!(MeasurementStore::read(state.path()).get(&variant, ExecutionConfig::tract(2)), None);
         assert_eq!(std::fs::read(state.path().join("measurements.json.bad")).unwrap(), b"{\"half");
     }
 
@@ -272,8 +275,8 @@ mod tests {
         std::fs::write(&file, "one").unwrap();
         std::sync::Arc::make_mut(&mut variant.network).file = file.clone();
         let config = ExecutionConfig::tract(2);
-        Remembered::read(state.path()).put_failure(&variant, config, "killed");
-        let mut again = Remembered::read(state.path());
+        MeasurementStore::read(state.path()).put_failure(&variant, config, "killed");
+        let mut again = MeasurementStore::read(state.path());
         assert_eq!((again.get(&variant, config), again.failure(&variant, config)), (None, Some("killed")));
         assert_eq!(again.failure(&variant, ExecutionConfig::tract(4)), None);
         std::fs::write(&file, "another").unwrap();

@@ -6,7 +6,7 @@ use std::time::Instant;
 use log::{debug, info, warn};
 
 use super::health_monitor::HOT_CELSIUS;
-use crate::profiler::child_bench::Remembered;
+use crate::profiler::child_bench::MeasurementStore;
 use phicam_engine::ExecutionConfig;
 use phicam_pipeline::classify;
 use phicam_pipeline::classify::{Classifier, Model};
@@ -31,7 +31,7 @@ pub struct Limits {
 }
 
 /// See the module.
-pub struct Service<'p> {
+pub struct ModelController<'p> {
     pipeline: &'p Pipeline<'p>,
     settings: &'p classify::Settings,
     limits: Limits,
@@ -54,7 +54,7 @@ pub struct Service<'p> {
     start: Instant,
 }
 
-impl<'p> Service<'p> {
+impl<'p> ModelController<'p> {
     /// From now on; `current` answers. Nothing where that is no rung of the pick's ladder. Others have to be gone for `calm_s`.
     pub fn new(
         pipeline: &'p Pipeline<'p>,
@@ -63,7 +63,7 @@ impl<'p> Service<'p> {
         calm_s: f64,
         pick: &'p Pick,
         current: &(String, ExecutionConfig),
-    ) -> Option<Service<'p>> {
+    ) -> Option<ModelController<'p>> {
         let rungs: Vec<&Candidate> = pick.ladder.iter().map(|step| &pick.candidates[step.candidate]).collect();
         let at = rungs.iter().position(|rung| (&rung.variant.name, rung.config) == (&current.0, current.1))?;
         let time = |step: &LadderStep| Rung { p50_ms: step.p50_ms, p95_ms: step.p95_ms, is_measured: step.is_measured };
@@ -75,7 +75,7 @@ impl<'p> Service<'p> {
             debug!("{} by {} is no way out: it is not prepared", rung.variant.name, rung.config);
             governor.failed(to);
         }
-        Some(Service {
+        Some(ModelController {
             pipeline,
             settings,
             limits,
@@ -141,7 +141,7 @@ impl<'p> Service<'p> {
     pub fn answered(
         &mut self,
         &LatencySample { at, total_ms, ref model }: &LatencySample,
-        remembered: &mut Remembered,
+        store: &mut MeasurementStore,
     ) {
         if !is(self.rung(), model) {
             return; // given before the change that was made last
@@ -155,7 +155,7 @@ impl<'p> Service<'p> {
             match did_not_hold(&soaked, limit_ms, at, self.pick) {
                 Some(to) => {
                     let words = format!("down to {}: {words}", self.rungs[to].variant.name);
-                    remembered.put_soak(self.rungs[at], self.rungs[to], &soaked, limit_ms);
+                    store.put_soak(self.rungs[at], self.rungs[to], &soaked, limit_ms);
                     self.is_doubtful |= soaked.is_noisy;
                     self.governor.failed(at);
                     self.hand_over(to, words, now_s);
@@ -269,9 +269,9 @@ pub(super) mod tests {
         let stop = AtomicBool::new(false);
         let pipeline = Pipeline::new(&stop);
         let (settings, current) = (settings(pick), (pick.variant.name.clone(), pick.config));
-        let mut service = Service::new(&pipeline, &settings, LIMITS, 600.0, pick, &current).unwrap();
-        service.conditions[0].1 = is_hot;
-        (0..700).filter(|second| service.is_calm_at(f64::from(*second), |_| Some(0.0))).collect()
+        let mut controller = ModelController::new(&pipeline, &settings, LIMITS, 600.0, pick, &current).unwrap();
+        controller.conditions[0].1 = is_hot;
+        (0..700).filter(|second| controller.is_calm_at(f64::from(*second), |_| Some(0.0))).collect()
     }
 
     #[test]

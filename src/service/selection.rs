@@ -4,7 +4,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use log::{error, info, warn};
 
-use super::super::session::{Doing, Setup};
+use super::super::session::{Activity, Session};
 use phicam_engine::{EngineKind, ExecutionConfig};
 use phicam_pipeline::Pipeline;
 use phicam_pipeline::classify;
@@ -16,7 +16,7 @@ use phicam_policy::picker::{Pick, PickError, explain};
 /// now, and how. Gives the last pick; nothing where the line ended before.
 pub fn decide(
     pipeline: &Pipeline,
-    setup: &mut Setup,
+    session: &mut Session,
     all: &[ExecutionConfig],
     settings: &classify::Settings,
     current: &mut (String, ExecutionConfig),
@@ -28,7 +28,7 @@ pub fn decide(
     let answers = current.1.engine == EngineKind::Tract;
     let first = (answers && !cpu.is_empty() && cpu.len() < all.len()).then_some(cpu);
     for configs in first.into_iter().chain([all.to_vec()]) {
-        let picked = setup.pick(&configs, stop, &|doing| tell(pipeline, doing));
+        let picked = session.pick(&configs, stop, &|activity| tell(pipeline, activity));
         pipeline.measuring.store(false, Ordering::Relaxed); // also where nothing had to be measured
         match picked {
             Ok(pick) => {
@@ -52,11 +52,11 @@ pub fn processor(configs: &[ExecutionConfig]) -> Vec<ExecutionConfig> {
 }
 
 /// Lets the line, and who looks at it, know what is being done.
-fn tell(pipeline: &Pipeline, doing: Doing) {
-    pipeline.measuring.store(doing == Doing::Timing, Ordering::Relaxed);
-    let preparing = match doing {
-        Doing::Preparing(words) => Some(words),
-        Doing::Timing | Doing::Nothing => None,
+fn tell(pipeline: &Pipeline, activity: Activity) {
+    pipeline.measuring.store(activity == Activity::Timing, Ordering::Relaxed);
+    let preparing = match activity {
+        Activity::Preparing(words) => Some(words),
+        Activity::Timing | Activity::Nothing => None,
     };
     pipeline.screen.set_fault(Fault::Preparing, preparing);
 }

@@ -5,8 +5,8 @@ use std::time::{Duration, Instant};
 
 use log::warn;
 
-use super::model_controller::{Limits, Service};
-use crate::profiler::child_bench::Remembered;
+use super::model_controller::{Limits, ModelController};
+use crate::profiler::child_bench::MeasurementStore;
 use phicam_engine::ExecutionConfig;
 use phicam_pipeline::Pipeline;
 use phicam_pipeline::classify;
@@ -24,13 +24,13 @@ pub enum Kept {
     /// The line has ended, or nothing can be done for it.
     Ended,
     /// An engine failed, and the processor goes on in its place.
-    EngineLost,
+    EngineFailed,
     /// Other programs disturbed when this machine was measured, and have not been there for long.
     IdleDetector,
 }
 
 /// Looks after one pick after the other, of a line.
-pub struct Keeper<'a, 'b> {
+pub struct Supervisor<'a, 'b> {
     pipeline: &'a Pipeline<'b>,
     settings: &'a classify::Settings,
     limits: Limits,
@@ -42,7 +42,7 @@ pub struct Keeper<'a, 'b> {
     calm_s: f64,
 }
 
-impl<'a, 'b> Keeper<'a, 'b> {
+impl<'a, 'b> Supervisor<'a, 'b> {
     /// For a `pipeline` that has just begun.
     pub fn new(
         pipeline: &'a Pipeline<'b>,
@@ -50,13 +50,19 @@ impl<'a, 'b> Keeper<'a, 'b> {
         limits: Limits,
         stop: &'a AtomicBool,
     ) -> Self {
-        Keeper { pipeline, settings, limits, stop, engines_lost: 0, calm_s: IDLE_S }
+        Supervisor { pipeline, settings, limits, stop, engines_lost: 0, calm_s: IDLE_S }
     }
 
     /// Looks after `pick` until the line ends or another is to be made. `current`: the variant that answers, and its way;
     /// it is kept.
-    pub fn keep(&mut self, pick: &Pick, current: &mut (String, ExecutionConfig), remembered: &mut Remembered) -> Kept {
-        let Some(mut service) = Service::new(self.pipeline, self.settings, self.limits, self.calm_s, pick, current)
+    pub fn supervise(
+        &mut self,
+        pick: &Pick,
+        current: &mut (String, ExecutionConfig),
+        store: &mut MeasurementStore,
+    ) -> Kept {
+        let Some(mut controller) =
+            ModelController::new(self.pipeline, self.settings, self.limits, self.calm_s, pick, current)
         else {
             warn!("{} by {} goes on answering whatever it takes: it is not what was picked", current.0, current.1);
             return Kept::Ended;
@@ -64,24 +70,24 @@ impl<'a, 'b> Keeper<'a, 'b> {
         let (mut asked, mut took) = (None::<Instant>, Vec::new());
         while !self.stop.load(Ordering::Relaxed) && !self.pipeline.ended() {
             std::thread::sleep(LOOK);
-            let answers = service.rung();
+            let answers = controller.rung();
             *current = (answers.variant.name.clone(), answers.config);
             if asked.is_none_or(|asked| asked.elapsed() >= ASK) {
                 asked = Some(Instant::now());
                 let lost = self.pipeline.metrics().engines_lost;
                 if std::mem::replace(&mut self.engines_lost, lost) < lost {
-                    return Kept::EngineLost;
+                    return Kept::EngineFailed;
                 }
-                service.ask_the_system();
+                controller.ask_the_system();
             }
-            if service.is_calm() {
+            if controller.is_calm() {
                 self.calm_s *= 2.0;
                 return Kept::IdleDetector;
             }
-            service.cool();
+            controller.cool();
             self.pipeline.recent.take(&mut took);
             for took in took.drain(..) {
-                service.answered(&took, remembered);
+                controller.answered(&took, store);
             }
         }
         Kept::Ended
@@ -99,14 +105,14 @@ mod tests {
         let (state, stop) = (tempfile::tempdir().unwrap(), AtomicBool::new(false));
         let (pipeline, pick) = (Pipeline::new(&stop), picked(ms(60.0)).unwrap());
         let settings = settings(&pick);
-        let mut keeper = Keeper::new(&pipeline, &settings, LIMITS, &stop);
-        let mut remembered = Remembered::read(state.path());
+        let mut supervisor = Supervisor::new(&pipeline, &settings, LIMITS, &stop);
+        let mut store = MeasurementStore::read(state.path());
         for lost in 1..=2 {
             pipeline.metrics().engines_lost = lost;
             let mut current = (pick.variant.name.clone(), pick.config);
-            assert_eq!(keeper.keep(&pick, &mut current, &mut remembered), Kept::EngineLost);
+            assert_eq!(supervisor.supervise(&pick, &mut current, &mut store), Kept::EngineFailed);
         }
         let elsewhere = &mut ("lite9@96".to_string(), pick.config);
-        assert_eq!(keeper.keep(&pick, elsewhere, &mut remembered), Kept::Ended, "nothing is known of what answers");
+        assert_eq!(supervisor.supervise(&pick, elsewhere, &mut store), Kept::Ended, "nothing is known of what answers");
     }
 }

@@ -11,7 +11,7 @@ use serde_json::json;
 use super::super::image_files::read;
 use super::super::{exit, write_json};
 use crate::cli::{BoardArgs, BudgetArgs, ModelArgs};
-use crate::session::{Setup, board};
+use crate::session::{Session, board};
 use phicam_camera::is_picture;
 use phicam_engine::ExecutionConfig;
 use phicam_frame::FramePool;
@@ -53,8 +53,8 @@ impl Score {
 
 pub fn evaluate(dir: &Path, args: &ModelArgs, as_json: bool, out: &mut dyn Write) -> anyhow::Result<ExitCode> {
     let board = board(&BoardArgs::default())?;
-    let mut setup = Setup::new(&board, &BudgetArgs::default(), args)?;
-    let (variant, config) = setup.choose()?;
+    let mut session = Session::new(&board, &BudgetArgs::default(), args)?;
+    let (variant, config) = session.choose()?;
     let score = score(&variant, dir, config)?;
     if as_json {
         write_json(

@@ -10,7 +10,7 @@ use log::info;
 use serde_json::{Value, json};
 
 use crate::profiler::child_bench::measure;
-use crate::session::Setup;
+use crate::session::Session;
 use phicam_engine::ExecutionConfig;
 use phicam_model::catalog::{Layout, Variant};
 use phicam_model::efficientnet::{Family, Form, Padding, RELEASED, Storage, write_seeded};
@@ -37,10 +37,10 @@ pub struct Beyond {
 }
 
 /// All of them by work, with what is remembered of each in `config`.
-pub fn beyond(setup: &Setup, config: ExecutionConfig) -> Vec<Beyond> {
+pub fn beyond(session: &Session, config: ExecutionConfig) -> Vec<Beyond> {
     let mut all: Vec<Beyond> = RELEASED
         .iter()
-        .filter(|released| !setup.known.contains(&released.scaled()))
+        .filter(|released| !session.known.contains(&released.scaled()))
         .filter_map(|released| {
             let published = published_accuracy::best(released.name)?;
             let side = published.side;
@@ -52,8 +52,8 @@ pub fn beyond(setup: &Setup, config: ExecutionConfig) -> Vec<Beyond> {
             Arc::make_mut(&mut variant.network).sha256 = format!("seed {SEED} {}", released.name);
             variant.top1_percent = Some(published.top1_percent);
             variant.top1_source = format!("published: {}", published.model);
-            let measurement = setup.remembered.get(&variant, config).cloned();
-            let fits = verdict(&variant, measurement.as_ref(), setup);
+            let measurement = session.store.get(&variant, config).cloned();
+            let fits = verdict(&variant, measurement.as_ref(), session);
             Some(Beyond { variant, family: released.family, published, measurement, fits })
         })
         .collect();
@@ -67,41 +67,46 @@ fn folder() -> PathBuf {
 }
 
 /// Whether it keeps the budget, as far as it is known.
-fn verdict(variant: &Variant, measurement: Option<&Measurement>, setup: &Setup) -> Option<Result<(), String>> {
-    if let Some(limit) = setup.budget.million_macs.filter(|limit| variant.million_macs > *limit) {
+fn verdict(variant: &Variant, measurement: Option<&Measurement>, session: &Session) -> Option<Result<(), String>> {
+    if let Some(limit) = session.budget.million_macs.filter(|limit| variant.million_macs > *limit) {
         return Some(Err(format!("over {limit} M MACs")));
     }
-    measurement.map(|measurement| match judge(measurement, &setup.budget) {
-        Verdict::TooSlow { .. } => Err(format!("over {:.1} ms", setup.budget.frame_ms.unwrap_or_default())),
-        Verdict::TooMuchMemory { .. } => Err(format!("over {} MiB", setup.budget.memory_mib.unwrap_or_default())),
+    measurement.map(|measurement| match judge(measurement, &session.budget) {
+        Verdict::TooSlow { .. } => Err(format!("over {:.1} ms", session.budget.frame_ms.unwrap_or_default())),
+        Verdict::TooMuchMemory { .. } => Err(format!("over {} MiB", session.budget.memory_mib.unwrap_or_default())),
         _ => Ok(()),
     })
 }
 
 /// Times them in `config`, smallest first, each family until one does not fit.
-pub fn time(setup: &mut Setup, config: ExecutionConfig) -> anyhow::Result<Vec<Beyond>> {
-    let mut all = beyond(setup, config);
+pub fn time(session: &mut Session, config: ExecutionConfig) -> anyhow::Result<Vec<Beyond>> {
+    let mut all = beyond(session, config);
     let timed =
-        [Family::Lite, Family::B].into_iter().try_for_each(|family| time_family(&mut all, family, setup, config));
+        [Family::Lite, Family::B].into_iter().try_for_each(|family| time_family(&mut all, family, session, config));
     if folder().exists() {
         std::fs::remove_dir_all(folder()).with_context(|| format!("{} cannot be removed", folder().display()))?;
     }
     timed.map(|()| all)
 }
 
-fn time_family(all: &mut [Beyond], family: Family, setup: &mut Setup, config: ExecutionConfig) -> anyhow::Result<()> {
+fn time_family(
+    all: &mut [Beyond],
+    family: Family,
+    session: &mut Session,
+    config: ExecutionConfig,
+) -> anyhow::Result<()> {
     let mut fitting = true;
     for one in all.iter_mut().filter(|one| one.family == family) {
         if one.fits.is_none() && fitting {
             info!("timing {} with weights from a seed, by {config}", one.variant.name);
             write(one)?;
-            let measured = measure(&one.variant, &setup.folder, config, SamplingPlan::USUAL, &AtomicBool::new(false));
+            let measured = measure(&one.variant, &session.folder, config, SamplingPlan::USUAL, &AtomicBool::new(false));
             std::fs::remove_file(&one.variant.network.file)
                 .with_context(|| format!("{} cannot be removed", one.variant.network.file.display()))?;
             match measured {
                 Ok(measurement) => {
-                    setup.remembered.put(&one.variant, measurement.clone());
-                    one.fits = verdict(&one.variant, Some(&measurement), setup);
+                    session.store.put(&one.variant, measurement.clone());
+                    one.fits = verdict(&one.variant, Some(&measurement), session);
                     one.measurement = Some(measurement);
                 }
                 Err(MeasureError::Failed { cause, .. }) => one.fits = Some(Err(format!("failed: {cause}"))),

@@ -11,7 +11,7 @@ use super::Sized;
 use crate::cli::ScaleArgs;
 use crate::commands::write_json;
 use crate::plot::{Axis, BLUE, Colour, Figure, GREEN, Mark, ORANGE, Panel, Point, Series};
-use crate::profiler::child_bench::Remembered;
+use crate::profiler::child_bench::MeasurementStore;
 use phicam_engine::ExecutionConfig;
 use phicam_model::catalog::{Catalog, Variant};
 use phicam_model::efficientnet::compound_scaling::Coefficients;
@@ -72,9 +72,9 @@ fn variants(args: &ScaleArgs, threads: usize) -> Vec<Shown> {
             return Vec::new();
         }
     };
-    let remembered = Remembered::read(&paths::state_dir());
+    let store = MeasurementStore::read(&paths::state_dir());
     let shown = |variant: &Variant| {
-        let time = remembered.get(variant, ExecutionConfig::tract(threads)).map(|found| found.total_ms.p50);
+        let time = store.get(variant, ExecutionConfig::tract(threads)).map(|found| found.total_ms.p50);
         let released = Released::named(&variant.network.name);
         Some(Shown {
             name: variant.name.clone(),
