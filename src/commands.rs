@@ -8,6 +8,7 @@ use clap::CommandFactory;
 use crate::cli::{Cli, Command};
 
 mod bench;
+mod build_engines;
 mod capture;
 mod classify;
 mod doctor;
@@ -16,7 +17,6 @@ mod image_files;
 mod models;
 pub mod old_keys;
 mod pick;
-mod prepare;
 mod profile;
 mod run;
 mod scale;
@@ -41,8 +41,8 @@ pub fn execute(cli: Cli, out: &mut dyn Write) -> anyhow::Result<ExitCode> {
         Some(Command::Classify(args)) => classify::classify(args, out),
         Some(Command::Capture(args)) => capture::capture(args, out),
         Some(Command::Pick(args)) => pick::pick(args, out),
-        Some(Command::Measure(args)) => profile::measure(args, out),
-        Some(Command::Prepare(args)) => prepare::prepare(args, out),
+        Some(Command::Profile(args)) => profile::profile(args, out),
+        Some(Command::BuildEngines(args)) => build_engines::build_engines(args, out),
         Some(Command::Bench(args)) => bench::bench(args, out),
         Some(Command::Scale(args)) => scale::scale(args, out),
         Some(Command::Models(args)) => models::models(args, out),

@@ -1,4 +1,4 @@
-//! Times one variant in one way, preparing it first where that takes minutes, and passes over engines that cannot be used here.
+//! Measures variants one at a time: builds their engine first if that takes minutes, and skips engines that cannot be used here.
 
 use std::cell::RefCell;
 use std::collections::BTreeMap;
@@ -8,7 +8,6 @@ use std::time::Duration;
 
 use log::{info, warn};
 
-use crate::profiler::child_bench::{MeasurementStore, measure, measure_watched};
 use phicam_engine::{EngineKind, ExecutionConfig};
 use phicam_model::catalog::Variant;
 use phicam_platform::paths;
@@ -16,50 +15,53 @@ use phicam_policy::measurement::{MeasureError, Measurement};
 use phicam_policy::sampling::SamplingPlan;
 
 pub mod child_bench;
-pub(crate) mod measurement_store;
+pub mod measurement_store;
+pub use child_bench::BenchRequest;
+pub use measurement_store::MeasurementStore;
 
-/// What is being done beside the line.
+/// Activity beside the pipeline.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Activity {
-    /// An engine is built, for minutes: in words for the screen. The line may go on as fast as it can.
-    Preparing(String),
-    /// A variant is timed, and the line should not disturb that.
+    /// An engine is built for minutes, with a description for the display. The pipeline may run at full speed.
+    BuildingEngine(String),
+    /// A variant is timed, and the pipeline should leave it the CPU.
     Timing,
-    Nothing,
+    Idle,
 }
 
-/// Hears what is being done.
+/// Callback for a change of activity.
 pub type ProgressFn<'a> = &'a (dyn Fn(Activity) + Sync);
 
-/// See the module.
+/// Profiler over a measurement store.
 pub struct Profiler<'a> {
-    folder: &'a Path,
+    models: &'a Path,
     stop: &'a AtomicBool,
-    tell: ProgressFn<'a>,
+    progress: ProgressFn<'a>,
     store: RefCell<&'a mut MeasurementStore>,
-    /// Engines that cannot be used on this machine, and why.
+    /// Engines that cannot be used on this machine, with the cause.
     unusable: RefCell<BTreeMap<EngineKind, String>>,
 }
 
 impl<'a> Profiler<'a> {
+    /// Creates a profiler of the variants in the folder `models`. `stop` ends a measurement early.
     pub fn new(
         store: &'a mut MeasurementStore,
-        folder: &'a Path,
+        models: &'a Path,
         stop: &'a AtomicBool,
-        tell: ProgressFn<'a>,
+        progress: ProgressFn<'a>,
     ) -> Profiler<'a> {
         let unusable = RefCell::default();
-        Profiler { folder, stop, tell, store: RefCell::new(store), unusable }
+        Profiler { models, stop, progress, store: RefCell::new(store), unusable }
     }
 
-    /// What is known of it, and beyond doubt.
+    /// Returns the cached measurement or failure, unless it is stale.
     pub fn known(&self, variant: &Variant, config: ExecutionConfig) -> Option<Result<Measurement, String>> {
         let store = self.store.borrow();
-        lookup(&store, variant, config).filter(|_| !store.is_doubtful(variant, config))
+        lookup(&store, variant, config).filter(|_| !store.is_stale(variant, config))
     }
 
-    /// Times it, announced and remembered.
-    pub fn time(
+    /// Measures a variant, logs it and stores the result.
+    pub fn measure(
         &self,
         variant: &Variant,
         config: ExecutionConfig,
@@ -68,63 +70,72 @@ impl<'a> Profiler<'a> {
         if let Some(cause) = self.unusable.borrow().get(&config.engine) {
             return Err(MeasureError::Failed { variant: variant.name.clone(), cause: cause.clone(), lasting: false });
         }
-        let found = self.prepare(variant, config).and_then(|()| {
-            (self.tell)(Activity::Timing);
-            info!("measuring {} by {config}, {} frames", variant.name, sampling.frames);
-            measure(variant, self.folder, config, sampling, self.stop)
+        let result = self.build_engine(variant, config).and_then(|()| {
+            (self.progress)(Activity::Timing);
+            info!("measuring {} ({config}), {} frames", variant.name, sampling.frames);
+            self.request(variant, config, sampling).run(self.stop)
         });
-        (self.tell)(Activity::Nothing);
-        match &found {
-            Ok(found) => self.store.borrow_mut().put(variant, found.clone()),
+        (self.progress)(Activity::Idle);
+        match &result {
+            Ok(measurement) => self.store.borrow_mut().put(variant, measurement.clone()),
             Err(MeasureError::NoEngine { engine, cause }) => {
-                warn!("going on without {engine}: {cause}");
+                warn!("not using {engine}: {cause}");
                 self.unusable.borrow_mut().insert(*engine, cause.clone());
                 let cause = cause.clone();
                 return Err(MeasureError::Failed { variant: variant.name.clone(), cause, lasting: false });
             }
             Err(MeasureError::Failed { cause, lasting, .. }) => {
-                warn!("{} by {config} cannot be run: {cause}", variant.name);
+                warn!("{} ({config}) failed: {cause}", variant.name);
                 if *lasting {
                     self.store.borrow_mut().put_failure(variant, config, cause);
                 }
             }
             Err(MeasureError::NotYet(_)) => {}
         }
-        found
+        result
     }
 
-    /// Builds what TensorRT needs, where that is not there yet; one picture is enough for that.
-    fn prepare(&self, variant: &Variant, config: ExecutionConfig) -> Result<(), MeasureError> {
+    fn request<'r>(
+        &'r self,
+        variant: &'r Variant,
+        config: ExecutionConfig,
+        sampling: SamplingPlan,
+    ) -> BenchRequest<'r> {
+        BenchRequest { variant, models: self.models, config, sampling, interval_ms: None }
+    }
+
+    /// Builds the TensorRT engine if it is not cached; one frame is enough for that.
+    fn build_engine(&self, variant: &Variant, config: ExecutionConfig) -> Result<(), MeasureError> {
         let Some(state) = paths::persistent_state_dir() else { return Ok(()) };
-        // What is wrong with the library comes out when it is opened.
+        // A faulty library fails later, when it is opened.
         if phicam_engine_onnxruntime::is_prepared(variant, config, &state).unwrap_or(true) {
             return Ok(());
         }
         let expected = phicam_engine_onnxruntime::expected_s(&state);
-        let in_all =
+        let estimate =
             expected.map_or("some minutes".into(), |seconds| format!("about {:.0} min", (seconds / 60.0).ceil()));
-        info!("preparing {} for {}, {in_all}", config.engine, variant.name);
-        let mut told = None;
+        info!("building the {} engine of {}: {estimate}", config.engine, variant.name);
+        let mut last_reported = None;
         let sampling = SamplingPlan { frames: 1, min_ms: 0.0, max_ms: f64::INFINITY };
-        let prepared = measure_watched(variant, self.folder, config, sampling, self.stop, &mut |so_far| {
-            let seconds = so_far.as_secs();
-            if told != Some(seconds) {
-                told = Some(seconds);
-                (self.tell)(Activity::Preparing(in_words(variant, config, &in_all, so_far)));
+        let built = self.request(variant, config, sampling).run_with_progress(self.stop, &mut |elapsed| {
+            let seconds = elapsed.as_secs();
+            if last_reported != Some(seconds) {
+                last_reported = Some(seconds);
+                (self.progress)(Activity::BuildingEngine(build_progress(variant, config, &estimate, elapsed)));
             }
         });
-        prepared.map(|_| info!("{} is prepared for {}", config.engine, variant.name))
+        built.map(|_| info!("the {} engine of {} is built", config.engine, variant.name))
     }
 }
 
-/// `preparing TensorRT for lite0@224, about 4 min: 1:05`
-fn in_words(variant: &Variant, config: ExecutionConfig, in_all: &str, so_far: Duration) -> String {
+/// `building the TensorRT engine of lite0@224, about 4 min: 1:05`
+fn build_progress(variant: &Variant, config: ExecutionConfig, estimate: &str, elapsed: Duration) -> String {
     let engine = if config.engine == EngineKind::TensorRt { "TensorRT" } else { config.engine.as_str() };
-    let seconds = so_far.as_secs();
-    format!("preparing {engine} for {}, {in_all}: {}:{:02}", variant.name, seconds / 60, seconds % 60)
+    let seconds = elapsed.as_secs();
+    format!("building the {engine} engine of {}, {estimate}: {}:{:02}", variant.name, seconds / 60, seconds % 60)
 }
 
-/// What is remembered of it.
+/// Returns the cached measurement, else the cached failure.
 pub fn lookup(
     store: &MeasurementStore,
     variant: &Variant,

@@ -1,4 +1,4 @@
-//! What several commands need: the board, the catalog, the budget, and a variant for them.
+//! Board, catalog, budget and candidates of one command, and the pick among them.
 
 use std::path::{Path, PathBuf};
 use std::sync::atomic::AtomicBool;
@@ -9,7 +9,7 @@ use log::{info, warn};
 use crate::board::Board;
 use crate::cli::{BoardArgs, BudgetArgs, ModelArgs, PredictionArgs};
 use crate::engines::Threads;
-use crate::profiler::child_bench::MeasurementStore;
+use crate::profiler::MeasurementStore;
 use phicam_engine::ExecutionConfig;
 use phicam_model::catalog::{Catalog, Variant};
 use phicam_model::efficientnet::Scaled;
@@ -26,7 +26,7 @@ use phicam_policy::sampling::SamplingPlan;
 pub use crate::profiler::{Activity, ProgressFn};
 use crate::profiler::{Profiler, lookup};
 
-/// The board that the user named, or the one this is.
+/// Returns the board that the user named, else the detected one.
 pub fn board(args: &BoardArgs) -> anyhow::Result<Board> {
     let board = match &args.board {
         Some(name) => Board::named(name)?,
@@ -38,50 +38,52 @@ pub fn board(args: &BoardArgs) -> anyhow::Result<Board> {
     Ok(board)
 }
 
-/// What is shipped in `folder`, and what was added to it. Damage to what was added does not stop what was shipped.
+/// Reads the catalog in `folder` and the user models. A damaged catalog of user models is left out with a warning.
 pub fn catalog(folder: &Path) -> anyhow::Result<Catalog> {
     let Some(state) = paths::persistent_state_dir() else { return Ok(Catalog::read(folder)?) };
-    let with_added = Catalog::read(folder)?.with_added(&state);
-    with_added.or_else(|error| {
-        warn!("what was added is left out: {error}; `phicam models verify` says more");
+    let with_user_models = Catalog::read(folder)?.with_added(&state);
+    with_user_models.or_else(|error| {
+        warn!("user models are left out: {error}; `phicam models verify` says more");
         Ok(Catalog::read(folder)?)
     })
 }
 
-/// What the user admits of the catalog, and what it may cost.
+/// Candidates for a pick, their budget and what is known of them.
 pub struct Session {
-    pub folder: PathBuf,
+    /// Folder of the catalog.
+    pub models: PathBuf,
     pub budget: Budget,
-    /// The ways in which they may be run; the first is that of what the user pinned.
+    /// Execution configs to consider; the first is the default.
     pub configs: Vec<ExecutionConfig>,
-    /// The very variant that the user named, if so.
+    /// The variant that the user named, if the name leaves no choice.
     pub pinned: Option<Variant>,
-    /// What the user admits, by work.
-    pub admitted: Vec<Variant>,
-    /// Every EfficientNet of the catalog, admitted or not.
-    pub known: Vec<Scaled>,
+    /// Candidate variants, by MACs.
+    pub candidates: Vec<Variant>,
+    /// Every EfficientNet of the catalog, candidate or not.
+    pub catalog_networks: Vec<Scaled>,
     /// The network or variant that the user named.
-    named: Option<String>,
+    requested: Option<String>,
     pub store: MeasurementStore,
 }
 
 impl Session {
+    /// Reads the catalog and the measurement store, and selects the candidates that the arguments and the board file allow.
     pub fn new(board: &Board, budget: &BudgetArgs, model_args: &ModelArgs) -> anyhow::Result<Session> {
-        let folder = paths::models_dir(model_args.folder.models.as_deref())?;
-        let catalog = catalog(&folder)?;
+        let models = paths::models_dir(model_args.folder.models.as_deref())?;
+        let catalog = catalog(&models)?;
         let model = model_args.model.as_ref().or(board.model.as_ref());
-        let admitted = match model {
+        let named = match model {
             Some(name) if is_file_name(name) => bail!(
-                "{name} is a file, and how its pictures are to be made is not known: `phicam models add {name}` makes it \
-                 a variant, `phicam bench --model {name}` times it as it is"
+                "{name} is a file without an input specification: `phicam models add {name}` adds it as a user model, \
+                 `phicam bench --model {name}` benchmarks it as it is"
             ),
             Some(name) => catalog.named(name)?,
             None => {
                 let (comparable, left_out) = catalog.comparable();
                 for variant in left_out {
-                    let why =
-                        if variant.top1_percent.is_some() { "has other labels" } else { "its accuracy is not known" };
-                    info!("{} is not in the pick, {why}: --model {} runs it", variant.name, variant.network.name);
+                    let cause =
+                        if variant.top1_percent.is_some() { "it has other labels" } else { "its accuracy is unknown" };
+                    info!("{} is no candidate: {cause}; --model {} runs it", variant.name, variant.network.name);
                 }
                 comparable
             }
@@ -90,80 +92,81 @@ impl Session {
         let up_to = Threads::UpTo(budget.threads(system::cores()));
         let threads = model_args.threads.map_or(up_to, |threads| Threads::Just(threads.into()));
         let mut configs = crate::engines::configs(model_args.named_engine(), model_args.precision, threads)?;
-        let known = catalog.variants.iter().filter_map(|variant| variant.network.scaled).collect();
-        let mut admitted: Vec<Variant> = admitted.into_iter().cloned().collect();
-        admitted.sort_by(|a, b| a.million_macs.total_cmp(&b.million_macs));
-        // A network that has one side is that variant.
-        let only = model.is_some() && admitted.len() == 1;
-        let named = |pinned: &&Variant| only || model == Some(&pinned.name);
-        let pinned = admitted.iter().find(named).cloned();
+        let catalog_networks = catalog.variants.iter().filter_map(|variant| variant.network.scaled).collect();
+        let mut candidates: Vec<Variant> = named.into_iter().cloned().collect();
+        candidates.sort_by(|a, b| a.million_macs.total_cmp(&b.million_macs));
+        // The name of a network with one resolution pins its only variant.
+        let is_only = model.is_some() && candidates.len() == 1;
+        let is_named = |variant: &&Variant| is_only || model == Some(&variant.name);
+        let pinned = candidates.iter().find(is_named).cloned();
         if pinned.is_some() {
-            let usual = configs[0].threads;
-            configs.retain(|config| config.threads == usual);
+            let threads = configs[0].threads;
+            configs.retain(|config| config.threads == threads);
         }
         Ok(Session {
-            folder,
+            models,
             budget,
             configs,
             pinned,
-            admitted,
-            known,
-            named: model.cloned(),
+            candidates,
+            catalog_networks,
+            requested: model.cloned(),
             store: MeasurementStore::read(&paths::state_dir()),
         })
     }
 
-    /// The way of what the user pinned, and of what answers before anything is measured.
-    pub fn config(&self) -> ExecutionConfig {
+    /// Returns the execution config of a pinned variant, and of the first model before anything is measured.
+    pub fn default_config(&self) -> ExecutionConfig {
         self.configs[0]
     }
 
-    /// The pick among `configs`, from what is remembered alone; nothing where that does not suffice, or where nothing fits by
-    /// what other programs disturbed.
-    pub fn pick_remembered(&self, configs: &[ExecutionConfig]) -> anyhow::Result<Option<Pick>> {
+    /// Returns the pick among `configs` from cached measurements alone. Returns `None` if they do not suffice, or if nothing fits
+    /// and some of them are stale.
+    pub fn pick_from_store(&self, configs: &[ExecutionConfig]) -> anyhow::Result<Option<Pick>> {
         let never =
             |variant: &Variant, _: ExecutionConfig, _: SamplingPlan| Err(MeasureError::NotYet(variant.name.clone()));
         let known = |variant: &Variant, config: ExecutionConfig| lookup(&self.store, variant, config);
-        let admitted: Vec<&Variant> = self.admitted.iter().collect();
-        let again =
-            |before: Option<(&str, ExecutionConfig)>| pick_again(&admitted, configs, self.budget, before, known, never);
-        match as_before(&self.before(configs), again) {
+        let candidates: Vec<&Variant> = self.candidates.iter().collect();
+        let again = |before: Option<(&str, ExecutionConfig)>| {
+            pick_again(&candidates, configs, self.budget, before, known, never)
+        };
+        match pick_with_previous(&self.previous_picks(configs), again) {
             Ok(pick) => {
-                self.tell_failures();
-                Ok(Some(self.offered(pick)))
+                self.log_failures();
+                Ok(Some(self.with_source(pick)))
             }
             Err(PickError::Measure(_)) => Ok(None),
-            Err(PickError::NothingFits(_)) if self.is_doubtful(configs) => Ok(None),
+            Err(PickError::NothingFits(_)) if self.has_stale_measurements(configs) => Ok(None),
             Err(error) => Err(error.into()),
         }
     }
 
-    /// Whether any of what is remembered of `configs` is worth another look.
-    pub fn is_doubtful(&self, configs: &[ExecutionConfig]) -> bool {
-        let doubtful =
-            |config: &ExecutionConfig| self.admitted.iter().any(|variant| self.store.is_doubtful(variant, *config));
-        configs.iter().any(doubtful)
+    /// Returns whether any cached measurement with one of `configs` should be repeated.
+    pub fn has_stale_measurements(&self, configs: &[ExecutionConfig]) -> bool {
+        let is_stale =
+            |config: &ExecutionConfig| self.candidates.iter().any(|variant| self.store.is_stale(variant, *config));
+        configs.iter().any(is_stale)
     }
 
-    /// The pick among `configs`, measuring what is not remembered, announced. `stop` ends it early, with an error.
+    /// Picks among `configs`, and measures what is not cached. `stop` ends it early, with [`PickError::Measure`].
     pub fn pick(
         &mut self,
         configs: &[ExecutionConfig],
         stop: &AtomicBool,
-        tell: ProgressFn,
+        progress: ProgressFn,
     ) -> Result<Pick, PickError> {
-        let (admitted, budget) = (self.admitted.clone(), self.budget);
+        let (candidates, budget) = (self.candidates.clone(), self.budget);
         let variants: Vec<&Variant> = match &self.pinned {
             Some(pinned) => vec![pinned],
-            None => admitted.iter().collect(),
+            None => candidates.iter().collect(),
         };
-        self.tell_failures();
-        let before = self.before(configs);
-        let profiler = Profiler::new(&mut self.store, &self.folder, stop, tell);
+        self.log_failures();
+        let before = self.previous_picks(configs);
+        let profiler = Profiler::new(&mut self.store, &self.models, stop, progress);
         let known = |variant: &Variant, config: ExecutionConfig| profiler.known(variant, config);
         let mut measured = 0;
         let mut time = |variant: &Variant, config: ExecutionConfig, sampling: SamplingPlan| {
-            let found = profiler.time(variant, config, sampling);
+            let found = profiler.measure(variant, config, sampling);
             measured += 1;
             if let (1, Ok(found)) = (measured, &found) {
                 // Of the smallest, half is supposed to be there without any work; half the threads take longer.
@@ -179,62 +182,62 @@ impl Session {
             }
             found
         };
-        let picked = as_before(&before, |before| pick_again(&variants, configs, budget, before, known, &mut time));
-        let pick = self.offered(picked?);
+        let picked =
+            pick_with_previous(&before, |before| pick_again(&variants, configs, budget, before, known, &mut time));
+        let pick = self.with_source(picked?);
         if self.pinned.is_none() {
-            let question = self.question(configs, pick.is_noisy());
-            self.store.put_picked(&question, &pick.variant.name, pick.config);
+            let request = self.request_key(configs, pick.is_noisy());
+            self.store.put_pick(&request, &pick.variant.name, pick.config);
         }
         Ok(pick)
     }
 
-    /// What is asked of a pick: what was picked before is asked of the same alone, and of a machine beside other programs
-    /// apart from a quiet one.
-    fn question(&self, configs: &[ExecutionConfig], is_noisy: bool) -> String {
+    /// Returns the key of a request, under which the store keeps its pick. A noisy machine has picks of its own.
+    fn request_key(&self, configs: &[ExecutionConfig], is_noisy: bool) -> String {
         let configs: Vec<String> = configs.iter().map(ExecutionConfig::to_string).collect();
-        let offer = self.named.as_deref().unwrap_or("the catalog");
+        let source = self.requested.as_deref().unwrap_or("the catalog");
         let beside = if is_noisy { " beside other programs" } else { "" };
-        format!("of {offer} by {} within {:?}{beside}", configs.join(" or "), self.budget)
+        format!("of {source} by {} within {:?}{beside}", configs.join(" or "), self.budget)
     }
 
-    /// What was picked of `configs` before: on a quiet machine, and beside other programs.
-    fn before(&self, configs: &[ExecutionConfig]) -> [Option<Before>; 2] {
+    /// Returns the previous picks among `configs`: on a quiet machine, and under other load.
+    fn previous_picks(&self, configs: &[ExecutionConfig]) -> [Option<PreviousPick>; 2] {
         [false, true].map(|is_noisy| {
-            let picked = self.store.picked(&self.question(configs, is_noisy));
-            picked.map(|(name, config)| (name.to_string(), config))
+            let previous = self.store.previous_pick(&self.request_key(configs, is_noisy));
+            previous.map(|(name, config)| (name.to_string(), config))
         })
     }
 
-    /// The pick anew, after something else was found out of a variant.
+    /// Picks again, after the store has changed.
     pub fn repick(&mut self) -> anyhow::Result<Pick> {
         Ok(self.pick(&self.configs.clone(), &AtomicBool::new(false), &|_| {})?)
     }
 
-    /// What times one variant at a time.
-    pub fn profiler<'a>(&'a mut self, stop: &'a AtomicBool, tell: ProgressFn<'a>) -> Profiler<'a> {
-        Profiler::new(&mut self.store, &self.folder, stop, tell)
+    /// Returns a profiler over this session's store.
+    pub fn profiler<'a>(&'a mut self, stop: &'a AtomicBool, progress: ProgressFn<'a>) -> Profiler<'a> {
+        Profiler::new(&mut self.store, &self.models, stop, progress)
     }
 
-    /// Names what failed at an earlier start, and is passed over for that.
-    fn tell_failures(&self) {
+    /// Logs the candidates that failed at an earlier start and are skipped.
+    fn log_failures(&self) {
         for (variant, config) in
-            self.admitted.iter().flat_map(|variant| self.configs.iter().map(move |config| (variant, *config)))
+            self.candidates.iter().flat_map(|variant| self.configs.iter().map(move |config| (variant, *config)))
         {
             if let Some(cause) = self.store.failure(variant, config) {
-                warn!("{} by {config} failed here before and is passed over: {cause}; --fresh tries it", variant.name);
+                warn!("skipping {} ({config}), which failed before: {cause}; --remeasure tries it again", variant.name);
             }
         }
     }
 
-    /// The pick, with what it was picked from.
-    fn offered(&self, pick: Pick) -> Pick {
-        Pick { offer: self.named.clone().unwrap_or(pick.offer), ..pick }
+    /// Returns `pick` with the name of what it was picked from.
+    fn with_source(&self, pick: Pick) -> Pick {
+        Pick { offer: self.requested.clone().unwrap_or(pick.offer), ..pick }
     }
 
-    /// The variant that the user named, else the pick, and the way to run it.
+    /// Returns the pinned variant, else the pick, and its execution config.
     pub fn choose(&mut self) -> anyhow::Result<(Variant, ExecutionConfig)> {
         if let Some(pinned) = &self.pinned {
-            return Ok((pinned.clone(), self.config()));
+            return Ok((pinned.clone(), self.default_config()));
         }
         let pick = self.pick(&self.configs.clone(), &AtomicBool::new(false), &|_| {})?;
         info!("{}", explain(&pick));
@@ -242,29 +245,29 @@ impl Session {
     }
 }
 
-/// A variant, and the way in which it was picked.
-type Before = (String, ExecutionConfig);
+/// Variant name and execution config of a previous pick.
+type PreviousPick = (String, ExecutionConfig);
 
-/// The pick of a machine that may be quiet or not, which is known once it is measured: what was picked before counts for the
-/// one, or for the other.
-fn as_before(
-    before: &[Option<Before>; 2],
-    mut again: impl FnMut(Option<(&str, ExecutionConfig)>) -> Result<Pick, PickError>,
+/// Picks with hysteresis for the previous pick of a quiet machine. If the result turns out to be noisy, picks again with the
+/// previous pick under other load.
+fn pick_with_previous(
+    previous: &[Option<PreviousPick>; 2],
+    mut pick_with: impl FnMut(Option<(&str, ExecutionConfig)>) -> Result<Pick, PickError>,
 ) -> Result<Pick, PickError> {
-    let [quiet, beside_others] = before.each_ref().map(|it| it.as_ref().map(|(name, config)| (name.as_str(), *config)));
-    let pick = again(quiet)?;
-    if pick.is_noisy() && beside_others.is_some() && beside_others != quiet {
-        return again(beside_others);
+    let [quiet, noisy] = previous.each_ref().map(|pick| pick.as_ref().map(|(name, config)| (name.as_str(), *config)));
+    let pick = pick_with(quiet)?;
+    if pick.is_noisy() && noisy.is_some() && noisy != quiet {
+        return pick_with(noisy);
     }
     Ok(pick)
 }
 
-/// Whether what `--model` says is a file and no variant: variants do not end so, and have no slashes.
+/// Returns whether the value of `--model` is a file: variants have no slash and no such extension.
 pub fn is_file_name(model: &str) -> bool {
     model.contains('/') || published_accuracy::is_file_name(model)
 }
 
-/// What a classifier needs beside its variant.
+/// Returns the settings of a classifier from the arguments.
 pub fn classifier_settings(
     prediction: &PredictionArgs,
     view: CropMode,
@@ -273,13 +276,13 @@ pub fn classifier_settings(
 ) -> classify::Settings {
     let smoothing = std::time::Duration::from_millis(smoothing_ms);
     let predictions =
-        postprocess::Settings { top: prediction.top.into(), unsure_below: prediction.unsure_below, smoothing };
+        postprocess::Settings { top: prediction.top_k.into(), unsure_below: prediction.min_confidence, smoothing };
     classify::Settings { view: prediction.view.unwrap_or(view), prediction: predictions, config, keeps_packed: true }
 }
 
-/// A folder that the user named, made if need be.
+/// Creates a folder that the user named, if need be.
 pub fn make_folder(folder: &Path) -> anyhow::Result<()> {
-    std::fs::create_dir_all(folder).with_context(|| format!("{} cannot be made", folder.display()))
+    std::fs::create_dir_all(folder).with_context(|| format!("{} cannot be created", folder.display()))
 }
 
 #[cfg(test)]
@@ -288,24 +291,24 @@ mod tests {
     use phicam_test_fixtures::{ms, picked};
 
     #[test]
-    fn what_was_picked_beside_other_programs_counts_there_alone() {
-        let before = |name: &str| Some((name.to_string(), ExecutionConfig::tract(2)));
-        for (is_noisy, beside, expected) in [
-            (false, before("b"), vec!["q"]),
-            (true, before("b"), vec!["q", "b"]),
+    fn noisy_machine_has_its_own_previous_pick() {
+        let previous = |name: &str| Some((name.to_string(), ExecutionConfig::tract(2)));
+        for (is_noisy, noisy, expected) in [
+            (false, previous("b"), vec!["q"]),
+            (true, previous("b"), vec!["q", "b"]),
             (true, None, vec!["q"]),
-            (true, before("q"), vec!["q"]),
+            (true, previous("q"), vec!["q"]),
         ] {
-            let mut asked = Vec::new();
-            let again = |before: Option<(&str, ExecutionConfig)>| {
-                asked.extend(before.map(|(name, _)| name.to_string()));
+            let mut tried = Vec::new();
+            let pick_with = |before: Option<(&str, ExecutionConfig)>| {
+                tried.extend(before.map(|(name, _)| name.to_string()));
                 let mut pick = picked(ms(60.0)).unwrap();
                 let known = pick.candidates.iter_mut().find_map(|candidate| candidate.measurement.as_mut()).unwrap();
                 known.preempted_frames = if is_noisy { known.frames } else { 0 };
                 Ok(pick)
             };
-            as_before(&[before("q"), beside], again).unwrap();
-            assert_eq!(asked, expected);
+            pick_with_previous(&[previous("q"), noisy], pick_with).unwrap();
+            assert_eq!(tried, expected);
         }
     }
 }

@@ -1,22 +1,22 @@
-//! `measure`.
+//! Arguments of `phicam profile`.
 
 use clap::Args;
 
 use super::{BoardArgs, ModelArgs};
 
 #[derive(Debug, Args)]
-pub struct MeasureArgs {
+pub struct ProfileArgs {
     #[command(flatten)]
     pub board: BoardArgs,
     #[command(flatten)]
     pub model_args: ModelArgs,
-    /// Time every model that is admitted, and not only three sizes of each engine; three do with half of the threads
+    /// Time every candidate model, not only three sizes for each engine (always three with half of the threads)
     #[arg(long)]
     pub all: bool,
-    /// Forget what was measured before
-    #[arg(long)]
-    pub fresh: bool,
-    /// One JSON object on standard output
+    /// Discard cached measurements first
+    #[arg(long, alias = "fresh")]
+    pub remeasure: bool,
+    /// Print one JSON object on standard output
     #[arg(long)]
     pub json: bool,
 }

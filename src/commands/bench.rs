@@ -53,7 +53,7 @@ pub fn bench(args: BenchArgs, out: &mut dyn Write) -> anyhow::Result<ExitCode> {
     if let Some(expected) = expected {
         verify_output::check(&mut classifier, &frame, &expected)?;
     }
-    let mut measurement = measure(&mut classifier, load_ms, sampling(&args), args.pace_ms)?;
+    let mut measurement = measure(&mut classifier, load_ms, sampling(&args), args.interval_ms)?;
     if let (EngineKind::TensorRt | EngineKind::Cuda, Some(before)) = (config.engine, before) {
         measurement.peak_rss_mib = measurement.peak_rss_mib.max(taken_mib(before));
     }
@@ -83,8 +83,8 @@ fn sampling(args: &BenchArgs) -> SamplingPlan {
         Some(frames) => SamplingPlan { frames, min_ms: 0.0, ..SamplingPlan::USUAL },
         None => SamplingPlan::USUAL,
     };
-    let min_ms = args.min_ms.unwrap_or(usual.min_ms);
-    SamplingPlan { min_ms, max_ms: args.max_ms.unwrap_or(usual.max_ms), ..usual }
+    let min_ms = args.min_time_ms.unwrap_or(usual.min_ms);
+    SamplingPlan { min_ms, max_ms: args.max_time_ms.unwrap_or(usual.max_ms), ..usual }
 }
 
 fn settings(config: ExecutionConfig) -> classify::Settings {
@@ -127,7 +127,7 @@ fn bench_file(path: &Path, args: &BenchArgs, out: &mut dyn Write) -> anyhow::Res
         writeln!(out, "{}: {}, {:.1} M MACs", path.display(), file.in_words(), variant.million_macs)?;
     }
     drop(file);
-    let measurement = measure(&mut classifier, load_ms, sampling(args), args.pace_ms)?;
+    let measurement = measure(&mut classifier, load_ms, sampling(args), args.interval_ms)?;
     if args.json {
         write_json(out, &measurement)?;
     } else {

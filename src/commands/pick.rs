@@ -24,7 +24,7 @@ mod what_if;
 pub fn pick(args: PickArgs, out: &mut dyn Write) -> anyhow::Result<ExitCode> {
     let board = board(&args.board)?;
     let mut session = Session::new(&board, &args.budget, &args.model_args)?;
-    if args.fresh {
+    if args.remeasure {
         session.store.forget();
     }
     let mut pick = session.pick(&session.configs.clone(), &AtomicBool::new(false), &|_| {})?;

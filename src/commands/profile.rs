@@ -1,4 +1,4 @@
-//! `phicam measure`: times this machine ahead of any pick, and says by which law its engines go.
+//! `phicam profile`: benchmarks this machine ahead of any pick, and prints a latency model for each engine.
 
 use std::io::{IsTerminal, Write};
 use std::process::ExitCode;
@@ -9,7 +9,7 @@ use log::info;
 use serde_json::{Value, json};
 
 use super::{exit, known, write_json};
-use crate::cli::MeasureArgs;
+use crate::cli::ProfileArgs;
 use crate::session::{Activity, Session, board};
 use phicam_engine::ExecutionConfig;
 use phicam_model::catalog::Variant;
@@ -22,28 +22,28 @@ const SIZES: usize = 3;
 /// Cells of the bar.
 const BAR: usize = 24;
 
-pub fn measure(args: MeasureArgs, out: &mut dyn Write) -> anyhow::Result<ExitCode> {
+pub fn profile(args: ProfileArgs, out: &mut dyn Write) -> anyhow::Result<ExitCode> {
     let board = board(&args.board)?;
     let mut session = Session::new(&board, &Default::default(), &args.model_args)?;
-    if args.fresh {
+    if args.remeasure {
         session.store.forget();
     }
     let plan = plan(&session, args.all);
     let (stop, started) = (AtomicBool::new(false), Instant::now());
     let mut cost_told = false;
     for (place, (variant, config)) in plan.iter().enumerate() {
-        if session.store.get(variant, *config).is_some() && !session.store.is_doubtful(variant, *config) {
+        if session.store.get(variant, *config).is_some() && !session.store.is_stale(variant, *config) {
             continue;
         }
         let activity = format!("{} by {config}", variant.name);
         bar(place, plan.len(), &activity);
         let tell = |now: Activity| {
-            if let Activity::Preparing(words) = now {
+            if let Activity::BuildingEngine(words) = now {
                 bar(place, plan.len(), &words);
             }
         };
         // What fails is announced, and is no reason not to time the others.
-        let found = session.profiler(&stop, &tell).time(variant, *config, QUICK_SAMPLE);
+        let found = session.profiler(&stop, &tell).measure(variant, *config, QUICK_SAMPLE);
         if let (Ok(found), false) = (&found, cost_told) {
             cost_told = true;
             let left = expected(&plan[place + 1..], variant, found);
@@ -79,8 +79,8 @@ fn plan(session: &Session, all: bool) -> Vec<(Variant, ExecutionConfig)> {
             other.threads > config.threads && ExecutionConfig { threads: config.threads, ..*other } == *config
         };
         let variants = match all && !session.configs.iter().any(more) {
-            true => session.admitted.clone(),
-            false => spread(&session.admitted),
+            true => session.candidates.clone(),
+            false => spread(&session.candidates),
         };
         let config = *config;
         variants.into_iter().map(move |variant| (variant, config))

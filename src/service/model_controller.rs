@@ -1,15 +1,14 @@
-//! One pick in service: what its answers take and what the system says, and changes what gives the next where that is due.
+//! Control of the active model: watches latency and system state, and switches models when needed.
 
-use std::sync::Arc;
 use std::time::Instant;
 
 use log::{debug, info, warn};
 
+use super::active_model::ActiveModel;
 use super::health_monitor::HOT_CELSIUS;
-use crate::profiler::child_bench::MeasurementStore;
-use phicam_engine::ExecutionConfig;
-use phicam_pipeline::classify;
-use phicam_pipeline::classify::{Classifier, Model};
+use crate::engines::open_classifier;
+use crate::profiler::MeasurementStore;
+use phicam_pipeline::classify::{self, Classifier};
 use phicam_pipeline::{LatencySample, Pipeline};
 use phicam_platform::system::{OtherCpuLoad, Power};
 use phicam_platform::{paths, system};
@@ -21,16 +20,16 @@ use phicam_policy::picker::{Candidate, LadderStep, Pick};
 
 const CONDITIONS: [Condition; 3] = [Condition::Hot, Condition::Throttled, Condition::OtherPowerMode];
 
-/// What it keeps to.
+/// Limits at run time.
 #[derive(Clone, Copy)]
 pub struct Limits {
-    /// What an answer may take at the 95th percentile.
+    /// Latency at the 95th percentile, in milliseconds.
     pub limit_ms: f64,
-    /// What the hottest place is to stay below; without it heat counts only where answers are late.
+    /// Temperature of the hottest zone, in °C. Without it, heat matters only if latency is over the limit.
     pub celsius: Option<f64>,
 }
 
-/// See the module.
+/// Controller of the active model of one pick.
 pub struct ModelController<'p> {
     pipeline: &'p Pipeline<'p>,
     settings: &'p classify::Settings,
@@ -38,41 +37,43 @@ pub struct ModelController<'p> {
     pick: &'p Pick,
     rungs: Vec<&'p Candidate>,
     governor: Governor,
-    /// Until the pick has held, or been stepped down from.
-    soak: Option<SoakTest>,
-    /// What other programs take since the soak began.
-    soak_others: OtherCpuLoad,
-    cooling: ThermalLimiter,
+    /// Runs until the pick has passed it, or was left for another rung.
+    soak_test: Option<SoakTest>,
+    /// Load of other programs since the soak test began.
+    soak_load: OtherCpuLoad,
+    thermal_limiter: ThermalLimiter,
     hottest_celsius: Option<f64>,
-    /// How power was supplied when it began.
-    power: String,
+    /// Power mode and clock limits at the start.
+    power_identity: String,
+    /// Conditions, each with whether it holds.
     conditions: [(Condition, bool); 3],
-    /// Whether other programs had a part in what is known.
-    is_doubtful: bool,
-    calm: IdleDetector,
-    others: OtherCpuLoad,
+    /// Whether the pick rests on noisy measurements.
+    is_noisy: bool,
+    idle_detector: IdleDetector,
+    other_load: OtherCpuLoad,
     start: Instant,
 }
 
 impl<'p> ModelController<'p> {
-    /// From now on; `current` answers. Nothing where that is no rung of the pick's ladder. Others have to be gone for `calm_s`.
+    /// Creates a controller while `active` classifies; `None` if that is not on the pick's fallback ladder. Noisy measurements
+    /// are repeated after `idle_s` seconds without other load.
     pub fn new(
         pipeline: &'p Pipeline<'p>,
         settings: &'p classify::Settings,
         limits: Limits,
-        calm_s: f64,
+        idle_s: f64,
         pick: &'p Pick,
-        current: &(String, ExecutionConfig),
+        active: &ActiveModel,
     ) -> Option<ModelController<'p>> {
         let rungs: Vec<&Candidate> = pick.ladder.iter().map(|step| &pick.candidates[step.candidate]).collect();
-        let at = rungs.iter().position(|rung| (&rung.variant.name, rung.config) == (&current.0, current.1))?;
+        let at = rungs.iter().position(|rung| active.is_candidate(rung))?;
         let time = |step: &LadderStep| Rung { p50_ms: step.p50_ms, p95_ms: step.p95_ms, is_measured: step.is_measured };
         let mut governor = Governor::new(pick.ladder.iter().map(time).collect(), limits.limit_ms);
         if at > 0 {
             governor.changed(0.0, at);
         }
-        for (to, rung) in rungs.iter().enumerate().filter(|(_, rung)| takes_minutes(rung)) {
-            debug!("{} by {} is no way out: it is not prepared", rung.variant.name, rung.config);
+        for (to, rung) in rungs.iter().enumerate().filter(|(_, rung)| needs_engine_build(rung)) {
+            debug!("not using {} as a fallback: its TensorRT engine is not built", ActiveModel::from(*rung));
             governor.failed(to);
         }
         Some(ModelController {
@@ -82,20 +83,20 @@ impl<'p> ModelController<'p> {
             pick,
             rungs,
             governor,
-            soak: Some(SoakTest::new(0.0)),
-            soak_others: OtherCpuLoad::new(),
-            cooling: ThermalLimiter::new(limits.celsius),
+            soak_test: Some(SoakTest::new(0.0)),
+            soak_load: OtherCpuLoad::new(),
+            thermal_limiter: ThermalLimiter::new(limits.celsius),
             hottest_celsius: None,
-            power: system::power_identity(),
+            power_identity: system::power_identity(),
             conditions: CONDITIONS.map(|condition| (condition, false)),
-            is_doubtful: pick.is_noisy(),
-            calm: IdleDetector::new(0.0, calm_s),
-            others: OtherCpuLoad::new(),
+            is_noisy: pick.is_noisy(),
+            idle_detector: IdleDetector::new(0.0, idle_s),
+            other_load: OtherCpuLoad::new(),
             start: Instant::now(),
         })
     }
 
-    /// What answers.
+    /// Returns the candidate that classifies.
     pub fn rung(&self) -> &'p Candidate {
         self.rungs[self.governor.at()]
     }
@@ -104,146 +105,147 @@ impl<'p> ModelController<'p> {
         self.start.elapsed().as_secs_f64()
     }
 
-    /// How hot it is, and whether that or anything else holds it down.
-    pub fn ask_the_system(&mut self) {
+    /// Reads temperature, throttling and power mode, and reports changes to the governor.
+    pub fn poll_system(&mut self) {
         let now = system::power();
         self.hottest_celsius = now.hottest.as_ref().map(|zone| zone.celsius);
-        for (condition, known) in &mut self.conditions {
-            let is = is_so(*condition, &now, self.limits.celsius.unwrap_or(HOT_CELSIUS), &self.power);
-            if is != *known {
-                *known = is;
-                if is { self.governor.begins(*condition) } else { self.governor.ends(*condition) }
+        for (condition, holds) in &mut self.conditions {
+            let limit_celsius = self.limits.celsius.unwrap_or(HOT_CELSIUS);
+            let holds_now = condition_holds(*condition, &now, limit_celsius, &self.power_identity);
+            if holds_now != *holds {
+                *holds = holds_now;
+                if holds_now { self.governor.begins(*condition) } else { self.governor.ends(*condition) }
             }
         }
     }
 
-    /// Whether it is time to measure again what other programs disturbed.
-    pub fn is_calm(&mut self) -> bool {
-        self.is_calm_at(self.now_s(), OtherCpuLoad::cores)
+    /// Returns whether noisy measurements should be repeated now.
+    pub fn should_remeasure(&mut self) -> bool {
+        self.should_remeasure_at(self.now_s(), OtherCpuLoad::cores)
     }
 
-    fn is_calm_at(&mut self, now_s: f64, cores: impl FnOnce(&mut OtherCpuLoad) -> Option<f64>) -> bool {
-        let is_well = self.conditions.iter().all(|(_, is)| !is);
-        self.is_doubtful && is_well && self.calm.is_long_enough(now_s, || cores(&mut self.others))
+    fn should_remeasure_at(&mut self, now_s: f64, cores: impl FnOnce(&mut OtherCpuLoad) -> Option<f64>) -> bool {
+        let is_undisturbed = self.conditions.iter().all(|(_, holds)| !holds);
+        self.is_noisy && is_undisturbed && self.idle_detector.is_long_enough(now_s, || cores(&mut self.other_load))
     }
 
-    /// Does less where it is too hot.
-    pub fn cool(&mut self) {
+    /// Steps down if the board is above its temperature limit.
+    pub fn limit_temperature(&mut self) {
         let (now_s, at) = (self.now_s(), self.governor.at());
-        if let Some(to) = self.cooling.step_down(now_s, self.hottest_celsius, at, self.rungs.len()) {
+        if let Some(to) = self.thermal_limiter.step_down(now_s, self.hottest_celsius, at, self.rungs.len()) {
             let celsius = self.hottest_celsius.unwrap_or_default();
-            let words = format!("down to {}: {celsius:.0} °C is too hot", self.rungs[to].variant.name);
-            self.hand_over(to, words, now_s);
+            let limit = self.limits.celsius.unwrap_or_default();
+            let name = &self.rungs[to].variant.name;
+            self.hand_over(to, format!("down to {name}: {celsius:.0} °C, the limit is {limit:.0} °C"), now_s);
         }
     }
 
-    /// Weighs an answer, and changes what gives the next where that is due.
-    pub fn answered(
+    /// Takes in the latency of one classification, and switches models if needed.
+    pub fn on_latency(
         &mut self,
         &LatencySample { at, total_ms, ref model }: &LatencySample,
         store: &mut MeasurementStore,
     ) {
-        if !is(self.rung(), model) {
-            return; // given before the change that was made last
+        if ActiveModel::from(&**model) != ActiveModel::from(self.rung()) {
+            return; // by the model before the last switch
         }
         let limit_ms = self.limits.limit_ms;
         let now_s = at.saturating_duration_since(self.start).as_secs_f64();
-        if let Some(soaked) =
-            self.soak.as_mut().and_then(|soak| soak.answered(now_s, total_ms, || self.soak_others.cores()))
-        {
-            let (at, words) = (self.governor.at(), soaked.in_words(&model.variant.name, limit_ms));
-            match did_not_hold(&soaked, limit_ms, at, self.pick) {
+        let soak_load = &mut self.soak_load;
+        let result = self.soak_test.as_mut().and_then(|test| test.answered(now_s, total_ms, || soak_load.cores()));
+        if let Some(result) = result {
+            let (at, summary) = (self.governor.at(), result.in_words(&model.variant.name, limit_ms));
+            match step_down_target(&result, limit_ms, at, self.pick) {
                 Some(to) => {
-                    let words = format!("down to {}: {words}", self.rungs[to].variant.name);
-                    store.put_soak(self.rungs[at], self.rungs[to], &soaked, limit_ms);
-                    self.is_doubtful |= soaked.is_noisy;
+                    let reason = format!("down to {}: {summary}", self.rungs[to].variant.name);
+                    store.put_soak(self.rungs[at], self.rungs[to], &result, limit_ms);
+                    self.is_noisy |= result.is_noisy;
                     self.governor.failed(at);
-                    self.hand_over(to, words, now_s);
-                    (self.soak, self.soak_others) = (Some(SoakTest::new(now_s)), OtherCpuLoad::new());
+                    self.hand_over(to, reason, now_s);
+                    self.soak_test = Some(SoakTest::new(now_s));
+                    self.soak_load = OtherCpuLoad::new();
                     return;
                 }
-                None if soaked.p95_at_most_ms <= limit_ms => info!("{words}: it holds"),
-                None => info!("{words}, of {limit_ms:.1}: nothing quicker is there"),
+                None if result.p95_at_most_ms <= limit_ms => info!("{summary}: within the budget"),
+                None => info!("{summary}, over {limit_ms:.1} ms, and no faster model is available"),
             }
         }
         let change = self.governor.answered(now_s, total_ms);
         if let Change::Down { to, .. } | Change::Up { to } = change {
-            self.soak = None; // what disturbs it now says nothing of the pick
-            self.hand_over(to, in_words(change, self.rungs[to], limit_ms), now_s);
+            self.soak_test = None; // the cause of this change says nothing about the pick
+            self.hand_over(to, explain_change(change, self.rungs[to], limit_ms), now_s);
         }
     }
 
-    /// Opens a rung and lets it answer from now on, announced.
-    fn hand_over(&mut self, to: usize, words: String, now_s: f64) {
+    /// Opens a rung and lets it classify from now on; logs and shows the reason.
+    fn hand_over(&mut self, to: usize, reason: String, now_s: f64) {
         match open(self.rungs[to], self.settings) {
             Ok(classifier) => {
-                info!("{words}");
-                self.pipeline.screen.notice(words);
+                info!("{reason}");
+                self.pipeline.screen.notice(reason);
                 self.pipeline.next_model.put(classifier);
                 self.governor.changed(now_s, to);
             }
             Err(error) => {
-                warn!("{words}, but it cannot be opened: {error}");
+                warn!("{reason}; but it cannot be opened: {error}");
                 self.governor.failed(to);
             }
         }
     }
 }
 
-/// Where to go down to, where more than one answer in twenty was late or may soon be: the first that would have fitted at
-/// that pace.
-fn did_not_hold(soaked: &SoakResult, limit_ms: f64, at: usize, pick: &Pick) -> Option<usize> {
-    if soaked.p95_at_most_ms <= limit_ms {
+/// Returns the rung to step down to after a failed soak test: the first one that fits at the observed slowdown. `None` if the
+/// upper bound of the p95 is within the limit, or there is no faster rung.
+fn step_down_target(result: &SoakResult, limit_ms: f64, at: usize, pick: &Pick) -> Option<usize> {
+    if result.p95_at_most_ms <= limit_ms {
         return None;
     }
-    let slowdown = soaked.p95_at_most_ms / pick.ladder[at].p95_ms;
+    let slowdown = result.p95_at_most_ms / pick.ladder[at].p95_ms;
     let fits = |to: &usize| pick.ladder[*to].p95_ms * slowdown <= limit_ms;
     (at + 1..pick.ladder.len()).find(fits).or_else(|| (at + 1..pick.ladder.len()).next_back())
 }
 
-/// Whether TensorRT would build for it first.
-fn takes_minutes(rung: &Candidate) -> bool {
+/// Returns whether TensorRT would have to build an engine first, which takes minutes.
+fn needs_engine_build(rung: &Candidate) -> bool {
     let state = paths::persistent_state_dir();
     state.is_some_and(|state| {
         !phicam_engine_onnxruntime::is_prepared(&rung.variant, rung.config, &state).unwrap_or(false)
     })
 }
 
-/// Whether the system says so now.
-fn is_so(condition: Condition, now: &Power, hot_celsius: f64, identity: &str) -> bool {
+/// Returns whether `condition` holds; `identity` is the power mode at the start.
+fn condition_holds(condition: Condition, now: &Power, limit_celsius: f64, identity: &str) -> bool {
     match condition {
-        Condition::Hot => now.hottest.as_ref().is_some_and(|zone| zone.celsius >= hot_celsius),
+        Condition::Hot => now.hottest.as_ref().is_some_and(|zone| zone.celsius >= limit_celsius),
         Condition::Throttled => !now.throttled.is_empty(),
         Condition::OtherPowerMode => system::power_identity() != identity,
     }
 }
 
-fn is(rung: &Candidate, model: &Arc<Model>) -> bool {
-    (&rung.variant.name, rung.config) == (&model.variant.name, model.config)
-}
-
-/// Loads it and lets it answer once: the first time is the slowest.
+/// Opens a rung and runs it once, because the first inference is the slowest.
 fn open(rung: &Candidate, settings: &classify::Settings) -> Result<Classifier, String> {
     let settings = classify::Settings { config: rung.config, ..*settings };
-    let mut classifier =
-        crate::engines::open_classifier(&rung.variant, &settings).map_err(|error| error.to_string())?;
+    let mut classifier = open_classifier(&rung.variant, &settings).map_err(|error| error.to_string())?;
     classifier.warm_up().map_err(|error| error.to_string())?;
     Ok(classifier)
 }
 
-fn in_words(change: Change, to: &Candidate, limit_ms: f64) -> String {
+/// Returns the log line for a change of rung.
+fn explain_change(change: Change, to: &Candidate, limit_ms: f64) -> String {
     let name = &to.variant.name;
     match change {
         Change::Down { slowdown, cause, .. } => {
-            let why = match cause {
-                Cause::Slow => "another program takes time".into(),
-                Cause::Known(Condition::Hot) => "it is hot".into(),
-                Cause::Known(Condition::Throttled) => "clocks are held down".to_string(),
-                Cause::Known(Condition::OtherPowerMode) => "the power mode is another".into(),
+            let cause = match cause {
+                Cause::Slow => "other CPU load",
+                Cause::Known(Condition::Hot) => "the board is hot",
+                Cause::Known(Condition::Throttled) => "the CPU is throttled",
+                Cause::Known(Condition::OtherPowerMode) => "the power mode changed",
             };
-            format!("down to {name}: answers take {slowdown:.1} times as long, over {limit_ms:.0} ms; {why}, it seems")
+            format!(
+                "down to {name}: latency is {slowdown:.1} × the usual, over {limit_ms:.0} ms; probable cause: {cause}"
+            )
         }
-        Change::Up { .. } | Change::Stay => format!("up to {name}: there is room for it again"),
+        Change::Up { .. } | Change::Stay => format!("up to {name}: latency has headroom again"),
     }
 }
 
@@ -264,23 +266,23 @@ pub(super) mod tests {
         classify::Settings { view: CropMode::Centre, prediction, config: pick.config, keeps_packed: false }
     }
 
-    /// Seconds at which what is known is measured again, where nobody else takes time.
-    fn measured_again(pick: &Pick, is_hot: bool) -> Vec<u32> {
+    /// Returns the seconds at which measurements are repeated, without other load.
+    fn repeated_at(pick: &Pick, is_hot: bool) -> Vec<u32> {
         let stop = AtomicBool::new(false);
         let pipeline = Pipeline::new(&stop);
-        let (settings, current) = (settings(pick), (pick.variant.name.clone(), pick.config));
-        let mut controller = ModelController::new(&pipeline, &settings, LIMITS, 600.0, pick, &current).unwrap();
+        let (settings, active) = (settings(pick), ActiveModel::from(pick));
+        let mut controller = ModelController::new(&pipeline, &settings, LIMITS, 600.0, pick, &active).unwrap();
         controller.conditions[0].1 = is_hot;
-        (0..700).filter(|second| controller.is_calm_at(f64::from(*second), |_| Some(0.0))).collect()
+        (0..700).filter(|second| controller.should_remeasure_at(f64::from(*second), |_| Some(0.0))).collect()
     }
 
     #[test]
-    fn what_others_disturbed_is_measured_again_once_they_are_gone_and_it_is_not_hot() {
+    fn noisy_measurements_are_repeated_on_an_idle_cool_machine() {
         let mut pick = picked(ms(60.0)).unwrap();
-        assert_eq!(measured_again(&pick, false), [0; 0], "nothing was disturbed");
+        assert_eq!(repeated_at(&pick, false), [0; 0], "nothing was noisy");
         let measured = pick.candidates.iter_mut().find_map(|candidate| candidate.measurement.as_mut()).unwrap();
         measured.preempted_frames = measured.frames;
-        assert_eq!(measured_again(&pick, false), [600]);
-        assert_eq!(measured_again(&pick, true), [0; 0]);
+        assert_eq!(repeated_at(&pick, false), [600]);
+        assert_eq!(repeated_at(&pick, true), [0; 0]);
     }
 }

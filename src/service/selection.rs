@@ -1,10 +1,13 @@
-//! Finds the pick beside a running line, and hands it over: first what the processor affords, then what a GPU does.
+//! Selection of a model beside the running pipeline: first what the CPU affords, then what a GPU does.
 
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::Ordering;
 
 use log::{error, info, warn};
 
-use super::super::session::{Activity, Session};
+use super::Service;
+use super::active_model::ActiveModel;
+use crate::engines::open_classifier;
+use crate::session::Activity;
 use phicam_engine::{EngineKind, ExecutionConfig};
 use phicam_pipeline::Pipeline;
 use phicam_pipeline::classify;
@@ -12,76 +15,69 @@ use phicam_pipeline::classify::Classifier;
 use phicam_pipeline::overlay::Fault;
 use phicam_policy::picker::{Pick, PickError, explain};
 
-/// Measures, picks among `all` ways, loads the pick beside the running line, and hands it over. `current`: what answers
-/// now, and how. Gives the last pick; nothing where the line ended before.
-pub fn decide(
-    pipeline: &Pipeline,
-    session: &mut Session,
-    all: &[ExecutionConfig],
-    settings: &classify::Settings,
-    current: &mut (String, ExecutionConfig),
-    stop: &AtomicBool,
-) -> Result<Option<Pick>, PickError> {
-    let mut last = None;
-    let cpu = processor(all);
-    // A GPU's engine may be built for minutes: until then the processor should do its best, where it has to answer.
-    let answers = current.1.engine == EngineKind::Tract;
-    let first = (answers && !cpu.is_empty() && cpu.len() < all.len()).then_some(cpu);
-    for configs in first.into_iter().chain([all.to_vec()]) {
-        let picked = session.pick(&configs, stop, &|activity| tell(pipeline, activity));
-        pipeline.measuring.store(false, Ordering::Relaxed); // also where nothing had to be measured
-        match picked {
-            Ok(pick) => {
-                info!("{}", explain(&pick));
-                hand_over(pipeline, &pick, settings, current);
-                last = Some(pick);
+impl Service<'_, '_> {
+    /// Measures, picks among `configs`, loads the pick beside the running pipeline and hands it over. Returns the last pick,
+    /// `None` if the pipeline ended before.
+    pub(super) fn select(&mut self, configs: &[ExecutionConfig]) -> Result<Option<Pick>, PickError> {
+        let mut last = None;
+        let cpu = cpu_configs(configs);
+        // A GPU engine may take minutes to build. Until then the CPU should run its best model, if it classifies at all.
+        let is_on_cpu = self.active.config.engine == EngineKind::Tract;
+        let first = (is_on_cpu && !cpu.is_empty() && cpu.len() < configs.len()).then_some(cpu);
+        for configs in first.into_iter().chain([configs.to_vec()]) {
+            let pipeline = self.pipeline;
+            let picked = self.session.pick(&configs, self.stop, &|activity| show_activity(pipeline, activity));
+            pipeline.measuring.store(false, Ordering::Relaxed); // also if nothing had to be measured
+            match picked {
+                Ok(pick) => {
+                    info!("{}", explain(&pick));
+                    self.hand_over(&pick);
+                    last = Some(pick);
+                }
+                Err(PickError::Measure(_)) if self.stop.load(Ordering::Relaxed) => {
+                    info!("stopped before this machine was measured; the next start continues");
+                    return Ok(None);
+                }
+                Err(error) => return Err(error),
             }
-            Err(PickError::Measure(_)) if stop.load(Ordering::Relaxed) => {
-                info!("the line ended before this machine was measured; the next start goes on with it");
-                return Ok(None);
+        }
+        Ok(last)
+    }
+
+    fn hand_over(&mut self, pick: &Pick) {
+        if ActiveModel::from(pick) == self.active {
+            return;
+        }
+        match open_best(pick, self.settings) {
+            Some(classifier) => {
+                self.active = ActiveModel::from(&**classifier.model());
+                self.pipeline.next_model.put(classifier);
             }
-            Err(error) => return Err(error),
+            None => error!("keeping {}: no model that fits can be loaded", self.active.variant),
         }
     }
-    Ok(last)
 }
 
-/// Those of the CPU engine.
-pub fn processor(configs: &[ExecutionConfig]) -> Vec<ExecutionConfig> {
+/// Returns the execution configs of the CPU engine.
+pub fn cpu_configs(configs: &[ExecutionConfig]) -> Vec<ExecutionConfig> {
     configs.iter().copied().filter(|config| config.engine == EngineKind::Tract).collect()
 }
 
-/// Lets the line, and who looks at it, know what is being done.
-fn tell(pipeline: &Pipeline, activity: Activity) {
+/// Slows the pipeline down while a variant is timed, and shows on the display that an engine is being built.
+fn show_activity(pipeline: &Pipeline, activity: Activity) {
     pipeline.measuring.store(activity == Activity::Timing, Ordering::Relaxed);
-    let preparing = match activity {
-        Activity::Preparing(words) => Some(words),
-        Activity::Timing | Activity::Nothing => None,
+    let building = match activity {
+        Activity::BuildingEngine(description) => Some(description),
+        Activity::Timing | Activity::Idle => None,
     };
-    pipeline.screen.set_fault(Fault::Preparing, preparing);
+    pipeline.screen.set_fault(Fault::Preparing, building);
 }
 
-fn hand_over(pipeline: &Pipeline, pick: &Pick, settings: &classify::Settings, current: &mut (String, ExecutionConfig)) {
-    let picked = (pick.variant.name.clone(), pick.config);
-    if picked == *current {
-        return;
-    }
-    match open_largest(pick, settings) {
-        Some(classifier) => {
-            *current = (classifier.model().variant.name.clone(), classifier.model().config);
-            pipeline.next_model.put(classifier);
-        }
-        None => error!("{} goes on answering", current.0),
-    }
-}
-
-/// The pick, or the best of the others that fit, whichever can be loaded: a file may be damaged since it was measured.
-pub fn open_largest(pick: &Pick, settings: &classify::Settings) -> Option<Classifier> {
+/// Opens the pick, else the most accurate other candidate that fits and loads: a file may have been damaged since it was
+/// measured.
+pub fn open_best(pick: &Pick, settings: &classify::Settings) -> Option<Classifier> {
     pick.fitting().into_iter().find_map(|candidate| {
-        let opened = crate::engines::open_classifier(
-            &candidate.variant,
-            &classify::Settings { config: candidate.config, ..*settings },
-        );
-        opened.map_err(|error| warn!("passed over {} by {}: {error}", candidate.variant.name, candidate.config)).ok()
+        let opened = open_classifier(&candidate.variant, &classify::Settings { config: candidate.config, ..*settings });
+        opened.map_err(|error| warn!("skipping {}: {error}", ActiveModel::from(candidate))).ok()
     })
 }

@@ -1,96 +1,87 @@
-//! Keeps deciding while the line runs: a quicker variant soon after the budget is broken, a better one once there is room again.
+//! Supervision of one pick after another: feeds latencies to the model controller, and says when to select again.
 
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 use log::warn;
 
+use super::active_model::ActiveModel;
 use super::model_controller::{Limits, ModelController};
-use crate::profiler::child_bench::MeasurementStore;
-use phicam_engine::ExecutionConfig;
-use phicam_pipeline::Pipeline;
-use phicam_pipeline::classify;
+use crate::profiler::MeasurementStore;
+use phicam_pipeline::{Pipeline, classify};
 use phicam_policy::governor::idle_detector::IDLE_S;
 use phicam_policy::picker::Pick;
 
-/// How often it looks.
-const LOOK: Duration = Duration::from_millis(100);
-/// How often it asks the system how it is.
-const ASK: Duration = Duration::from_secs(1);
+/// Polling interval for latencies.
+const POLL: Duration = Duration::from_millis(100);
+/// Polling interval for temperature, throttling and failed engines.
+const POLL_SYSTEM: Duration = Duration::from_secs(1);
 
-/// Why a pick is no longer looked after.
+/// Reason to stop supervising a pick.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Kept {
-    /// The line has ended, or nothing can be done for it.
-    Ended,
-    /// An engine failed, and the processor goes on in its place.
+pub enum Stop {
+    /// The pipeline has ended, or the active model is unknown to the pick.
+    PipelineEnded,
+    /// An engine failed, and the CPU engine took over.
     EngineFailed,
-    /// Other programs disturbed when this machine was measured, and have not been there for long.
-    IdleDetector,
+    /// Other load that made measurements noisy has been gone long enough.
+    Remeasure,
 }
 
-/// Looks after one pick after the other, of a line.
-pub struct Supervisor<'a, 'b> {
-    pipeline: &'a Pipeline<'b>,
+/// Supervisor of the active model of one pipeline.
+pub struct Supervisor<'a, 'p> {
+    pipeline: &'a Pipeline<'p>,
     settings: &'a classify::Settings,
     limits: Limits,
     stop: &'a AtomicBool,
-    /// Engines that had failed when it last looked: one may fail while another pick is made.
+    /// Failed engines seen so far. It outlives a pick, because an engine may fail while the next one is made.
     engines_lost: u64,
-    /// How long others have to be gone before what they disturbed is measured again: longer each time, as it may be
-    /// disturbed again.
-    calm_s: f64,
+    /// Seconds without other load before noisy measurements are repeated. Doubled each time, because they may be noisy again.
+    idle_s: f64,
 }
 
-impl<'a, 'b> Supervisor<'a, 'b> {
-    /// For a `pipeline` that has just begun.
+impl<'a, 'p> Supervisor<'a, 'p> {
+    /// Creates a supervisor for a pipeline that has just started.
     pub fn new(
-        pipeline: &'a Pipeline<'b>,
+        pipeline: &'a Pipeline<'p>,
         settings: &'a classify::Settings,
         limits: Limits,
         stop: &'a AtomicBool,
     ) -> Self {
-        Supervisor { pipeline, settings, limits, stop, engines_lost: 0, calm_s: IDLE_S }
+        Supervisor { pipeline, settings, limits, stop, engines_lost: 0, idle_s: IDLE_S }
     }
 
-    /// Looks after `pick` until the line ends or another is to be made. `current`: the variant that answers, and its way;
-    /// it is kept.
-    pub fn supervise(
-        &mut self,
-        pick: &Pick,
-        current: &mut (String, ExecutionConfig),
-        store: &mut MeasurementStore,
-    ) -> Kept {
-        let Some(mut controller) =
-            ModelController::new(self.pipeline, self.settings, self.limits, self.calm_s, pick, current)
-        else {
-            warn!("{} by {} goes on answering whatever it takes: it is not what was picked", current.0, current.1);
-            return Kept::Ended;
+    /// Supervises `pick` until the pipeline ends or a new pick is needed. Keeps `active` up to date.
+    pub fn supervise(&mut self, pick: &Pick, active: &mut ActiveModel, store: &mut MeasurementStore) -> Stop {
+        let controller = ModelController::new(self.pipeline, self.settings, self.limits, self.idle_s, pick, active);
+        let Some(mut controller) = controller else {
+            warn!("keeping {active}, unsupervised: it is not on the pick's fallback ladder");
+            return Stop::PipelineEnded;
         };
-        let (mut asked, mut took) = (None::<Instant>, Vec::new());
+        let mut system_polled = None::<Instant>;
+        let mut samples = Vec::new();
         while !self.stop.load(Ordering::Relaxed) && !self.pipeline.ended() {
-            std::thread::sleep(LOOK);
-            let answers = controller.rung();
-            *current = (answers.variant.name.clone(), answers.config);
-            if asked.is_none_or(|asked| asked.elapsed() >= ASK) {
-                asked = Some(Instant::now());
+            std::thread::sleep(POLL);
+            *active = ActiveModel::from(controller.rung());
+            if system_polled.is_none_or(|polled| polled.elapsed() >= POLL_SYSTEM) {
+                system_polled = Some(Instant::now());
                 let lost = self.pipeline.metrics().engines_lost;
                 if std::mem::replace(&mut self.engines_lost, lost) < lost {
-                    return Kept::EngineFailed;
+                    return Stop::EngineFailed;
                 }
-                controller.ask_the_system();
+                controller.poll_system();
             }
-            if controller.is_calm() {
-                self.calm_s *= 2.0;
-                return Kept::IdleDetector;
+            if controller.should_remeasure() {
+                self.idle_s *= 2.0;
+                return Stop::Remeasure;
             }
-            controller.cool();
-            self.pipeline.recent.take(&mut took);
-            for took in took.drain(..) {
-                controller.answered(&took, store);
+            controller.limit_temperature();
+            self.pipeline.recent.take(&mut samples);
+            for sample in samples.drain(..) {
+                controller.on_latency(&sample, store);
             }
         }
-        Kept::Ended
+        Stop::PipelineEnded
     }
 }
 
@@ -101,7 +92,7 @@ mod tests {
     use phicam_test_fixtures::{ms, picked};
 
     #[test]
-    fn an_engine_that_fails_while_a_pick_is_made_is_noticed_and_so_is_the_next_one() {
+    fn engine_failure_during_a_pick_is_noticed() {
         let (state, stop) = (tempfile::tempdir().unwrap(), AtomicBool::new(false));
         let (pipeline, pick) = (Pipeline::new(&stop), picked(ms(60.0)).unwrap());
         let settings = settings(&pick);
@@ -109,10 +100,19 @@ mod tests {
         let mut store = MeasurementStore::read(state.path());
         for lost in 1..=2 {
             pipeline.metrics().engines_lost = lost;
-            let mut current = (pick.variant.name.clone(), pick.config);
-            assert_eq!(supervisor.supervise(&pick, &mut current, &mut store), Kept::EngineFailed);
+            let mut active = ActiveModel::from(&pick);
+            assert_eq!(supervisor.supervise(&pick, &mut active, &mut store), Stop::EngineFailed);
         }
-        let elsewhere = &mut ("lite9@96".to_string(), pick.config);
-        assert_eq!(supervisor.supervise(&pick, elsewhere, &mut store), Kept::Ended, "nothing is known of what answers");
+    }
+
+    #[test]
+    fn unknown_active_model_is_not_supervised() {
+        let (state, stop) = (tempfile::tempdir().unwrap(), AtomicBool::new(false));
+        let (pipeline, pick) = (Pipeline::new(&stop), picked(ms(60.0)).unwrap());
+        let settings = settings(&pick);
+        let mut supervisor = Supervisor::new(&pipeline, &settings, LIMITS, &stop);
+        let mut store = MeasurementStore::read(state.path());
+        let mut elsewhere = ActiveModel { variant: "lite9@96".into(), ..ActiveModel::from(&pick) };
+        assert_eq!(supervisor.supervise(&pick, &mut elsewhere, &mut store), Stop::PipelineEnded);
     }
 }

@@ -3,7 +3,7 @@
 use std::process::{Command, Stdio};
 
 use super::{Finding, State, bad, good};
-use crate::profiler::child_bench::own_words;
+use crate::profiler::child_bench::error_from_stderr;
 use phicam_engine::EngineKind;
 use phicam_engine_onnxruntime::LibraryError;
 use phicam_engine_onnxruntime::{VARIABLE, find, offered};
@@ -98,7 +98,7 @@ fn tried(what: &str, engine: EngineKind) -> Finding {
     };
     if !output.status.success() {
         let said = String::from_utf8_lossy(&output.stderr).into_owned();
-        let cause = match (own_words(&said), output.status.code()) {
+        let cause = match (error_from_stderr(&said), output.status.code()) {
             (Some(words), Some(_)) => words.into(),
             (words, _) => format!("{}: {}", output.status, words.unwrap_or("it said nothing")),
         };

@@ -8,7 +8,7 @@ use log::info;
 
 use super::model_file::ModelFile;
 use crate::cli::{AddArgs, Normalisation};
-use crate::profiler::child_bench::measure;
+use crate::profiler::BenchRequest;
 use phicam_engine::ExecutionConfig;
 use phicam_model::catalog::user_models;
 use phicam_model::catalog::user_models::{Addition, Lock};
@@ -88,13 +88,14 @@ impl Plan {
         file.write(candidate, *side, self.habits, self.storage)?;
         let variant = Variant::of_file(candidate, &[], *side, file.layout(), file.scaled(), *million_macs);
         info!("timing it at {side} pixels, in a process of its own");
-        let proof = measure(
-            &variant,
-            shipped,
-            ExecutionConfig::tract(system::cores()),
-            SamplingPlan::USUAL,
-            &AtomicBool::new(false),
-        );
+        let request = BenchRequest {
+            variant: &variant,
+            models: shipped,
+            config: ExecutionConfig::tract(system::cores()),
+            sampling: SamplingPlan::USUAL,
+            interval_ms: None,
+        };
+        let proof = request.run(&AtomicBool::new(false));
         let refused = |cause| format!("{} was not added, as it cannot be run at {side} pixels: {cause}", self.name);
         proof.map_err(|error| match error {
             MeasureError::Failed { cause, .. } => anyhow::anyhow!(refused(cause)),

@@ -9,7 +9,7 @@ use anyhow::Context;
 use log::info;
 use serde_json::{Value, json};
 
-use crate::profiler::child_bench::measure;
+use crate::profiler::BenchRequest;
 use crate::session::Session;
 use phicam_engine::ExecutionConfig;
 use phicam_model::catalog::{Layout, Variant};
@@ -40,7 +40,7 @@ pub struct Beyond {
 pub fn beyond(session: &Session, config: ExecutionConfig) -> Vec<Beyond> {
     let mut all: Vec<Beyond> = RELEASED
         .iter()
-        .filter(|released| !session.known.contains(&released.scaled()))
+        .filter(|released| !session.catalog_networks.contains(&released.scaled()))
         .filter_map(|released| {
             let published = published_accuracy::best(released.name)?;
             let side = published.side;
@@ -63,7 +63,7 @@ pub fn beyond(session: &Session, config: ExecutionConfig) -> Vec<Beyond> {
 
 /// Where networks are written to be timed; of this process alone.
 fn folder() -> PathBuf {
-    paths::state_dir().join(format!("what-if.{}", std::process::id()))
+    paths::state_dir().join(format!("tmp-what-if.{}", std::process::id()))
 }
 
 /// Whether it keeps the budget, as far as it is known.
@@ -100,7 +100,14 @@ fn time_family(
         if one.fits.is_none() && fitting {
             info!("timing {} with weights from a seed, by {config}", one.variant.name);
             write(one)?;
-            let measured = measure(&one.variant, &session.folder, config, SamplingPlan::USUAL, &AtomicBool::new(false));
+            let request = BenchRequest {
+                variant: &one.variant,
+                models: &session.models,
+                config,
+                sampling: SamplingPlan::USUAL,
+                interval_ms: None,
+            };
+            let measured = request.run(&AtomicBool::new(false));
             std::fs::remove_file(&one.variant.network.file)
                 .with_context(|| format!("{} cannot be removed", one.variant.network.file.display()))?;
             match measured {

@@ -11,7 +11,7 @@ use super::Sized;
 use crate::cli::ScaleArgs;
 use crate::commands::write_json;
 use crate::plot::{Axis, BLUE, Colour, Figure, GREEN, Mark, ORANGE, Panel, Point, Series};
-use crate::profiler::child_bench::MeasurementStore;
+use crate::profiler::MeasurementStore;
 use phicam_engine::ExecutionConfig;
 use phicam_model::catalog::{Catalog, Variant};
 use phicam_model::efficientnet::compound_scaling::Coefficients;

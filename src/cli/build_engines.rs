@@ -1,21 +1,21 @@
-//! `prepare`.
+//! Arguments of `phicam build-engines`.
 
 use clap::Args;
 
 use super::{BoardArgs, BudgetArgs, ModelArgs};
 
 #[derive(Debug, Args)]
-pub struct PrepareArgs {
+pub struct BuildEnginesArgs {
     #[command(flatten)]
     pub board: BoardArgs,
     #[command(flatten)]
     pub budget: BudgetArgs,
     #[command(flatten)]
     pub model_args: ModelArgs,
-    /// Prepare every model that is admitted, and not only those that the pick needs to know
+    /// Build for every candidate model, not only for those that the picker measures
     #[arg(long)]
     pub all: bool,
-    /// Forget what was built and measured before
-    #[arg(long)]
-    pub fresh: bool,
+    /// Discard built engines and cached measurements first
+    #[arg(long, alias = "fresh")]
+    pub remeasure: bool,
 }
