@@ -294,4 +294,19 @@ mod tests {
         assert_eq!(cli.run.display, [phicam_display::Settings::None {}]);
         assert!((cli.run.budget.budget().frame_ms.unwrap() - 66.67).abs() < 0.01);
     }
+
+    #[test]
+    fn old_names_of_flags_and_commands_still_parse() {
+        for line in [
+            "phicam run --fresh --cpu 50 --celsius 75 --top 3 --unsure-below 0.2",
+            "phicam pick --macs 800M --fresh",
+            "phicam bench --least-ms 1 --most-ms 2 --pace-ms 3",
+            "phicam measure --all --fresh",
+            "phicam prepare --fresh",
+            "phicam models add a.onnx --try photos",
+        ] {
+            let parsed = Cli::try_parse_from(line.split(' '));
+            assert!(parsed.is_ok(), "{line}: {}", parsed.unwrap_err());
+        }
+    }
 }

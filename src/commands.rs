@@ -1,4 +1,4 @@
-//! What each command does; here alone the parts are put together.
+//! The commands: each one parses its arguments, calls the parts and prints.
 
 use std::io::Write;
 use std::process::ExitCode;
@@ -23,17 +23,17 @@ mod scale;
 
 pub use scale::Unaffordable;
 
-/// How the program ends, besides 0 (well), 1 (an error) and 2 (a command line that is not understood).
+/// Exit codes besides 0 (success), 1 (an error) and 2 (an unknown command line).
 pub mod exit {
     /// No model fits the budget.
     pub const NOTHING_FITS: u8 = 3;
-    /// It went on, but some of the files, models or checks failed.
+    /// Some files, models or checks failed; the others were processed.
     pub const SOME_FAILED: u8 = 4;
-    /// The engine that was named cannot be used on this machine.
+    /// The named engine cannot be used on this machine.
     pub const NO_ENGINE: u8 = crate::profiler::child_bench::NO_ENGINE as u8;
 }
 
-/// Runs what the user asked for; results go to `out`, everything else to standard error.
+/// Executes the command. Results go to `out`, logs to standard error.
 pub fn execute(cli: Cli, out: &mut dyn Write) -> anyhow::Result<ExitCode> {
     match cli.command {
         None => run::run(cli.run, out),
@@ -57,7 +57,7 @@ pub fn execute(cli: Cli, out: &mut dyn Write) -> anyhow::Result<ExitCode> {
     }
 }
 
-/// A number for a table, with that many digits, or a dash where it is not known.
+/// Returns a number for a table with `digits` decimals, or a dash for `None`.
 fn known(value: Option<f64>, digits: usize) -> String {
     value.map_or("–".into(), |value| format!("{value:.digits$}"))
 }

@@ -1,4 +1,4 @@
-//! Which ways there are on this machine to run a variant.
+//! Registry of inference engines: which ones this machine has, and opening one.
 
 use std::path::Path;
 
@@ -12,8 +12,8 @@ use phicam_model::labels::Labels;
 use phicam_pipeline::classify::{self, Classifier, LoadError};
 use phicam_platform::paths;
 
-/// The ways that are wanted. `engine`: that one; without it all that this machine seems to have, of which the CPU engine is the
-/// first and always there. Whether an engine works is known only once it ran.
+/// Returns the execution configs to consider: those of `engine`, or without it those of all engines that this machine seems to
+/// have, the CPU engine first. Whether an engine works is known only after it has run.
 pub fn configs(
     engine: Option<EngineKind>,
     precision: Option<Precision>,
@@ -21,31 +21,32 @@ pub fn configs(
 ) -> Result<Vec<ExecutionConfig>, EngineError> {
     let Some(engine) = engine else {
         let names = [vec![EngineKind::Tract], gpu_engines()].concat();
-        let suits = |name: &EngineKind| precision.is_none_or(|precision| precisions(*name).contains(&precision));
+        let has_precision =
+            |name: &EngineKind| precision.is_none_or(|precision| precisions(*name).contains(&precision));
         let configs: Vec<ExecutionConfig> =
-            names.into_iter().filter(suits).flat_map(|name| of(name, precision, threads)).collect();
+            names.into_iter().filter(has_precision).flat_map(|name| engine_configs(name, precision, threads)).collect();
         return match (configs.is_empty(), precision) {
-            (true, Some(precision)) => Err(refused(EngineKind::Tract, precision)),
+            (true, Some(precision)) => Err(precision_error(EngineKind::Tract, precision)),
             _ => Ok(configs),
         };
     };
     match precision {
-        Some(precision) if !precisions(engine).contains(&precision) => Err(refused(engine, precision)),
-        _ => Ok(of(engine, precision, threads)),
+        Some(precision) if !precisions(engine).contains(&precision) => Err(precision_error(engine, precision)),
+        _ => Ok(engine_configs(engine, precision, threads)),
     }
 }
 
-/// How many threads one picture may use.
+/// Threads of one inference.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Threads {
-    /// So many, as somebody said.
+    /// A number that the user named.
     Just(usize),
-    /// So many or half of that: half is quicker where the other cores are slower ones, or other programs have them.
+    /// A number, or half of it: half is faster if the other cores are little ones, or taken by other programs.
     UpTo(usize),
 }
 
 impl Threads {
-    /// The most first.
+    /// Returns the numbers to try, the largest first.
     fn counts(self) -> Vec<usize> {
         match self {
             Threads::UpTo(most @ 2..) => vec![most, most / 2],
@@ -54,18 +55,18 @@ impl Threads {
     }
 }
 
-/// The ways of one engine, the usual one first. What runs on a GPU has one: its threads only feed it.
-fn of(engine: EngineKind, precision: Option<Precision>, threads: Threads) -> Vec<ExecutionConfig> {
+/// Returns the execution configs of one engine, the default first. GPU engines have one, because their threads only feed it.
+fn engine_configs(engine: EngineKind, precision: Option<Precision>, threads: Threads) -> Vec<ExecutionConfig> {
     let counts = threads.counts();
     let counts = if matches!(engine, EngineKind::TensorRt | EngineKind::Cuda) { &counts[..1] } else { &counts };
-    counts.iter().map(|count| config(engine, precision, *count)).collect()
+    counts.iter().map(|count| default_config(engine, precision, *count)).collect()
 }
 
-fn config(engine: EngineKind, precision: Option<Precision>, threads: usize) -> ExecutionConfig {
+fn default_config(engine: EngineKind, precision: Option<Precision>, threads: usize) -> ExecutionConfig {
     ExecutionConfig { engine, precision: precision.unwrap_or(precisions(engine)[0]), threads }
 }
 
-/// The numbers that an engine can calculate in, its usual ones first.
+/// Returns the precisions of an engine, its default first.
 fn precisions(engine: EngineKind) -> &'static [Precision] {
     match engine {
         EngineKind::TensorRt => &[Precision::F16, Precision::F32, Precision::Int8],
@@ -74,32 +75,32 @@ fn precisions(engine: EngineKind) -> &'static [Precision] {
     }
 }
 
-fn refused(engine: EngineKind, precision: Precision) -> EngineError {
+fn precision_error(engine: EngineKind, precision: Precision) -> EngineError {
     let known = precisions(engine).iter().map(|known| known.as_str()).collect::<Vec<_>>().join(", ");
     EngineError::Precision { engine, precision, known }
 }
 
-/// The engines for a GPU that ONNX Runtime seems to have; what is wrong with its library is announced.
+/// Returns the GPU engines that ONNX Runtime offers. A faulty library is logged.
 fn gpu_engines() -> Vec<EngineKind> {
     match find() {
         Ok(library) => {
             let names = offered(&library);
-            let in_words = names.iter().map(|name| name.as_str()).collect::<Vec<_>>().join(" and ");
+            let list = names.iter().map(|name| name.as_str()).collect::<Vec<_>>().join(" and ");
             if !names.is_empty() {
-                info!("{} offers {in_words}", library.display());
+                info!("{} offers {list}", library.display());
             }
             names
         }
         Err(LibraryError::Missing { .. }) => Vec::new(), // as on most boards
         Err(error) => {
-            warn!("going on without ONNX Runtime: {error}");
+            warn!("not using ONNX Runtime: {error}");
             Vec::new()
         }
     }
 }
 
-/// Loads `variant` from its file, whose hash is checked, to run the `config` that is asked for. Below the folder `state`, where there
-/// is one, what takes time to prepare is kept: the next start reads that.
+/// Opens an engine for `variant` from its file, whose hash is checked. Packed weights and built engines are cached below the
+/// folder `state` for the next start.
 pub fn open(variant: &Variant, config: ExecutionConfig, state: Option<&Path>) -> Result<Box<dyn Engine>, EngineError> {
     Ok(match config.engine {
         EngineKind::Tract => Box::new(Tract::open(variant, state, config.threads)?),
@@ -109,15 +110,15 @@ pub fn open(variant: &Variant, config: ExecutionConfig, state: Option<&Path>) ->
     })
 }
 
-/// What times of this engine depend on beside the way itself, in words: the environment, or the library that is found.
-pub fn setting(engine: EngineKind) -> String {
+/// Returns the conditions that latencies of this engine depend on beside the execution config: environment, library.
+pub fn cache_fingerprint(engine: EngineKind) -> String {
     match engine {
         EngineKind::Tract => phicam_engine_cpu::setting(),
         EngineKind::OnnxRuntime | EngineKind::Cuda | EngineKind::TensorRt => phicam_engine_onnxruntime::setting(),
     }
 }
 
-/// Loads `variant` from the bytes of a file that nobody vouches for.
+/// Opens an engine for `variant` from the bytes of an untrusted file; nothing of it is cached.
 pub fn open_bytes(variant: &Variant, onnx: &[u8], config: ExecutionConfig) -> Result<Box<dyn Engine>, EngineError> {
     Ok(match config.engine {
         EngineKind::Tract => {
@@ -132,9 +133,9 @@ pub fn open_bytes(variant: &Variant, onnx: &[u8], config: ExecutionConfig) -> Re
 /// Opens an engine for `variant` and makes a classifier of it, after checking its files and that labels and classes agree.
 pub fn open_classifier(variant: &Variant, settings: &classify::Settings) -> Result<Classifier, LoadError> {
     let network = &variant.network;
-    // What TensorRT built is kept always: it took minutes. Not in a temporary folder: what lies there may be anybody's.
-    let keeps = settings.keeps_packed || settings.config.engine != EngineKind::Tract;
-    let state = keeps.then(paths::persistent_state_dir).flatten();
+    // Built engines are always cached, because building takes minutes. Never in a temporary folder, whose files may be anybody's.
+    let is_cached = settings.keeps_packed || settings.config.engine != EngineKind::Tract;
+    let state = is_cached.then(paths::persistent_state_dir).flatten();
     let engine = open(variant, settings.config, state.as_deref())?;
     let labels = Labels::parse(&network.read_labels()?, &network.labels)?;
     let labels = labels.for_classes(engine.classes(), &network.name, &network.labels)?;
@@ -146,7 +147,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn an_engine_that_is_named_is_the_only_one_with_its_usual_numbers() {
+    fn named_engine_is_the_only_one() {
         let one = |engine, precision| configs(Some(engine), precision, Threads::Just(3)).unwrap()[0];
         assert_eq!(one(EngineKind::Tract, None), ExecutionConfig::tract(3));
         let expected = ExecutionConfig { engine: EngineKind::TensorRt, precision: Precision::F16, threads: 3 };
@@ -158,7 +159,7 @@ mod tests {
     }
 
     #[test]
-    fn the_processor_is_tried_with_half_of_its_threads_as_well_unless_somebody_named_a_number() {
+    fn cpu_is_also_tried_with_half_its_threads() {
         let of = |threads| configs(Some(EngineKind::Tract), None, threads).unwrap();
         assert_eq!(of(Threads::UpTo(4)), [ExecutionConfig::tract(4), ExecutionConfig::tract(2)]);
         assert_eq!(of(Threads::UpTo(3)), [ExecutionConfig::tract(3), ExecutionConfig::tract(1)]);
@@ -171,8 +172,10 @@ mod tests {
     }
 
     #[test]
-    fn numbers_that_an_engine_does_not_have_are_refused_with_those_it_has() {
+    fn unknown_precision_is_refused_with_the_known_ones() {
         let refused = configs(Some(EngineKind::Tract), Some(Precision::F16), Threads::Just(1)).unwrap_err().to_string();
-        assert!(refused.contains("f16") && refused.contains("tract") && refused.contains("f32"), "{refused}");
+        for word in ["f16", "tract", "f32"] {
+            assert!(refused.contains(word), "{word} in {refused}");
+        }
     }
 }

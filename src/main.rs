@@ -1,4 +1,4 @@
-//! Parses the command line, runs it, prints what went wrong.
+//! Entry point: parses the command line, starts the log, executes the command, prints its error.
 
 use std::io::{self, Write};
 use std::process::ExitCode;
@@ -15,26 +15,26 @@ use phicam_policy::picker::PickError;
 fn main() -> ExitCode {
     let cli = Cli::parse();
     start_log(cli.verbose);
-    let mut out = io::stdout(); // not locked: a display draws on it from another thread
+    let mut out = io::stdout(); // not locked: a display thread draws on it
     match commands::execute(cli, &mut out) {
         Ok(code) => code,
-        Err(error) if is_broken_pipe(&error) => ExitCode::SUCCESS, // whoever read has seen enough
+        Err(error) if is_broken_pipe(&error) => ExitCode::SUCCESS, // the reader has closed the pipe
         Err(error) => {
-            // Whatever else fails to be read or written is named by whoever tried.
+            // Only standard output has no context of its own: every file error names its file.
             let bare = error.chain().next().is_some_and(|error| error.is::<io::Error>());
-            let what = if bare { "standard output cannot be written: " } else { "" };
-            let _ = writeln!(io::stderr(), "phicam: {what}{error:#}"); // with standard error gone, only the code is left
+            let prefix = if bare { "standard output cannot be written: " } else { "" };
+            let _ = writeln!(io::stderr(), "phicam: {prefix}{error:#}"); // without standard error only the exit code is left
             match error.downcast_ref::<PickError>() {
                 Some(PickError::NothingFits(_)) => exit::NOTHING_FITS.into(),
                 _ if error.is::<Unaffordable>() => exit::NOTHING_FITS.into(),
-                _ if names_no_engine(&error) => exit::NO_ENGINE.into(),
+                _ if is_engine_error(&error) => exit::NO_ENGINE.into(),
                 _ => ExitCode::FAILURE,
             }
         }
     }
 }
 
-/// What is decided, always; with -v each step; with -vv every detail, the libraries' too. ERROR is always a loss.
+/// Starts the log: info by default, debug with -v, everything including libraries with -vv. An error always means a loss.
 fn start_log(verbose: u8) {
     let level = match verbose {
         0 => "warn,phicam=info",
@@ -48,8 +48,8 @@ fn start_log(verbose: u8) {
     builder.init();
 }
 
-/// Whether the engine that was named cannot be used here, whatever the model.
-fn names_no_engine(error: &anyhow::Error) -> bool {
+/// Returns whether the named engine cannot be used on this machine, for any model.
+fn is_engine_error(error: &anyhow::Error) -> bool {
     let engine = match error.downcast_ref::<LoadError>() {
         Some(LoadError::Engine(error)) => Some(error),
         _ => error.downcast_ref::<EngineError>(),

@@ -14,7 +14,7 @@ fn classify_answers_for_each_file_in_the_order_given() {
     let program = Program::new();
     program.take("dog.jpg", "b.jpg");
     program.take("panda.jpg", "a.jpg");
-    let ended = program.run("classify --model lite0@224 --top 2 b.jpg a.jpg").with(0);
+    let ended = program.run("classify --model lite0@224 --top-k 2 b.jpg a.jpg").with(0);
     let lines: Vec<&str> = ended.stdout.lines().collect();
     assert_eq!(lines.len(), 2, "{ended:?}");
     assert!(lines[0].starts_with("b.jpg: German shepherd ") && lines[0].ends_with(" %"), "{ended:?}");
@@ -29,7 +29,7 @@ fn a_bad_file_does_not_keep_the_others_from_an_answer() {
     program.take("dog.jpg", "dog.jpg");
     program.take("panda.jpg", "panda.jpg");
     program.write("notes.jpg", "no picture");
-    let ended = program.run("classify --json --model lite0@224 --top 3 dog.jpg notes.jpg gone.jpg panda.jpg").with(4);
+    let ended = program.run("classify --json --model lite0@224 --top-k 3 dog.jpg notes.jpg gone.jpg panda.jpg").with(4);
     let ended = ended.saying(&["notes.jpg", "gone.jpg", "2 of 4 pictures got no answer"]);
     let answers = ended.json();
     let files: Vec<&str> = answers.iter().map(|answer| answer["file"].as_str().unwrap()).collect();
@@ -95,7 +95,7 @@ fn pick_measures_once_and_remembers() {
     let too_slow = too_slow.saying(&["0.01 ms a frame", "lite0@96", "needs", "ms a frame at p95", "MiB", "--frame-ms"]);
     assert_eq!(too_slow.stdout, "");
 
-    program.run("pick --json --model lite0@96 --fresh").saying(&["measuring lite0@96"]);
+    program.run("pick --json --model lite0@96 --remeasure").saying(&["measuring lite0@96"]);
 }
 
 #[test]

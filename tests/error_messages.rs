@@ -28,11 +28,11 @@ fn a_value_that_cannot_be_meant_is_refused_with_what_is_expected() {
         ("run --fps 15 --frame-ms 66", &["--fps", "cannot be used with", "--frame-ms"]),
         ("run --memory -5", &["-5"]),
         ("run --threads 0", &["--threads", "1..=256"]),
-        ("run --top 0", &["--top", "1..=10"]),
-        ("run --top 99", &["99", "1..=10"]),
+        ("run --top-k 0", &["--top-k", "1..=10"]),
+        ("run --top-k 99", &["99", "1..=10"]),
         ("run --view left", &["left", "centre, whole, or region:"]),
         ("run --view region:0,0,2,1", &["region:0,0,2,1", "shares of the frame (0 to 1)"]),
-        ("run --unsure-below 2", &["`2`", "0 to 1"]),
+        ("run --min-confidence 2", &["`2`", "0 to 1"]),
         ("run --frames 0", &["--frames", "1.."]),
         ("run --engine tensort", &["tensort", "expected tensorrt, cuda, tract, onnxruntime, auto", "`tensorrt`"]),
         ("bench --frames many", &["many", "--frames"]),
@@ -234,7 +234,7 @@ fn a_damaged_memory_is_kept_aside_and_measured_anew() {
     let program = Program::new();
     program.write("state/measurements.json", "{\"half");
     let ended = program.run("pick --model lite0@96 --frame-ms 60000").with(0);
-    ended.saying(&["measurements.json is not understood", "measurements.json.bad", "measuring lite0@96"]);
+    ended.saying(&["measurements.json cannot be parsed", "measurements.json.bad", "measuring lite0@96"]);
     assert_eq!(std::fs::read(program.path("state/measurements.json.bad")).unwrap(), b"{\"half");
     let again = program.run("pick --model lite0@96 --frame-ms 60000").with(0);
     assert!(!again.stderr.contains("measuring"), "{}", again.stderr);

@@ -42,13 +42,14 @@ fn a_line_that_answers_is_well_and_one_that_was_killed_is_not() {
     child.kill().unwrap();
     child.wait().unwrap();
     let ended = program.run("health").with(4);
-    assert!(ended.stdout.starts_with("NOT WELL") && ended.stdout.contains("does not run any more"), "{ended:?}");
+    assert!(ended.stdout.starts_with("UNHEALTHY"), "{ended:?}");
+    assert!(ended.stdout.contains("does not run any more"), "{ended:?}");
 }
 
 #[test]
 fn a_file_that_is_not_health_is_said_to_be_none() {
     let program = Program::new();
-    program.write("runtime/health.json", "{\"well\": true}");
+    program.write("runtime/health.json", "{\"healthy\": true}");
     let ended: Ended = program.run("health --json").with(4);
     let why = ended.json()[0]["reasons"][0].as_str().unwrap().to_string();
     assert!(why.contains("runtime/health.json is not what phicam"), "{why}");

@@ -7,7 +7,7 @@ use common::program::Program;
 #[test]
 fn measure_times_three_sizes_of_each_engine_and_tells_their_law() {
     let program = Program::new();
-    let json = program.run("measure --json").with(0).json().remove(0);
+    let json = program.run("profile --json").with(0).json().remove(0);
     let config = &json["configs"][0];
     // On all cores and, where there are two or more, on half of them.
     let configs = json["configs"].as_array().unwrap();
@@ -23,7 +23,7 @@ fn measure_times_three_sizes_of_each_engine_and_tells_their_law() {
     // ComputeCost is multiply-accumulates, activations, or both: whichever tells more of the time.
     let each = |work: &str| config["latency_model"][format!("ms_per_million_{work}")].as_f64().unwrap();
     assert!(each("macs") + each("activations") > 0.0, "{config}");
-    let again = program.run("measure").with(0);
+    let again = program.run("profile").with(0);
     assert!(!again.stderr.contains("measuring"), "it is remembered: {}", again.stderr);
     assert!(again.stdout.contains("for each 1000 M MACs") && again.stdout.contains("lite2@320"), "{}", again.stdout);
 }
@@ -48,17 +48,17 @@ fn a_pick_is_drawn_and_shows_that_it_holds() {
 #[test]
 fn a_share_of_the_processor_is_fewer_threads() {
     let program = Program::new();
-    let json = program.run("pick --flops 100M --cpu 1 --json").with(0).json().remove(0);
+    let json = program.run("pick --flops 100M --cpu-percent 1 --json").with(0).json().remove(0);
     assert_eq!(json["threads"], 1);
-    program.run("pick --cpu 50 --threads 2").with(2).saying(&["--cpu", "--threads"]);
-    program.run("pick --cpu 0").with(2);
+    program.run("pick --cpu-percent 50 --threads 2").with(2).saying(&["--cpu-percent", "--threads"]);
+    program.run("pick --cpu-percent 0").with(2);
 }
 
 #[test]
 fn a_pick_that_turns_out_too_slow_in_service_gives_way_to_one_that_holds() {
     let program = Program::new();
     // One way alone, which is then measured in whole: what else goes on does not decide what is measured.
-    program.run("measure --all --threads 1").with(0);
+    program.run("profile --all --threads 1").with(0);
     // The machine has become forty times as slow as it was measured.
     let path = program.path("state/measurements.json");
     let mut memory: serde_json::Value = serde_json::from_slice(&std::fs::read(&path).unwrap()).unwrap();
@@ -104,7 +104,7 @@ fn what_other_programs_disturbed_is_measured_again_after_the_next_start_of_the_m
     assert!(!same_start.stderr.contains("measuring lite0"), "{}", same_start.stderr);
     change("boot", "another".into());
     let next_start = program.run(RUN).with(0).saying(&["measuring lite0@128"]);
-    assert!(!next_start.stderr.contains("answers until this machine is measured"), "{}", next_start.stderr);
+    assert!(!next_start.stderr.contains("classifies until this machine is measured"), "{}", next_start.stderr);
     // What the pick does not need stays as it is, and the line is not held up for it.
     let mut memory: serde_json::Value = serde_json::from_slice(&std::fs::read(&path).unwrap()).unwrap();
     for entry in memory.as_object_mut().unwrap().values_mut().filter(|entry| entry["model"] == "lite0@96") {
@@ -131,7 +131,7 @@ fn where_nothing_fits_by_what_other_programs_disturbed_the_next_start_of_the_mac
     }
     std::fs::write(&path, memory.to_string()).unwrap();
     let line = format!("run --camera pattern:64x48@60 --display none {LIMITS} --frames 60");
-    program.run(&line).with(0).saying(&["measuring lite0@128", "answers until this machine is measured"]);
+    program.run(&line).with(0).saying(&["measuring lite0@128", "classifies until this machine is measured"]);
 }
 
 #[test]

@@ -59,10 +59,10 @@ fn a_model_of_the_users_own_answers_by_name_and_stays_out_of_the_pick() {
     let names: Vec<_> =
         added(&program).iter().map(|variant| variant["variant"].as_str().unwrap().to_string()).collect();
     assert_eq!(names, ["birds@96", "birds@128"]);
-    let answer = program.run("classify --json --model birds@128 dog.jpg --unsure-below 0").with(0).json();
+    let answer = program.run("classify --json --model birds@128 dog.jpg --min-confidence 0").with(0).json();
     let label = answer[0]["predictions"][0]["label"].as_str().unwrap();
     assert!(seven_birds().contains(label), "{label}");
-    let pick = program.run("pick --json").with(0).saying(&["birds@96 is not in the pick"]);
+    let pick = program.run("pick --json").with(0).saying(&["birds@96 is no candidate"]);
     assert!(!pick.stdout.contains("birds"), "{}", pick.stdout);
     program.run("models verify").with(0);
     program.run("models remove birds").with(0);

@@ -59,7 +59,8 @@ fn a_picture_cut_short_is_skipped_named_and_counted() {
     program.write("album/2.jpg", &whole[..whole.len() / 2]);
     let ended = program.run("run --camera files:album --display terminal --model lite0@96").with(0);
     let ended = ended.saying(&["album/2.jpg is cut short"]);
-    assert!(ended.stdout.contains("2 frames, ") && ended.stdout.contains(", 1 unreadable"), "{ended:?}");
+    assert!(ended.stdout.contains("2 frames: "), "{ended:?}");
+    assert!(ended.stdout.contains(", 1 unreadable"), "{ended:?}");
     let shown: Vec<&str> = ended.stdout.lines().filter(|line| line.contains("lite0@96 φ")).collect();
     assert!(
         matches!(shown[..], [one, three] if one.starts_with("1.jpg: ") && three.starts_with("3.jpg: ")),
@@ -74,7 +75,8 @@ fn a_pipe_among_the_pictures_does_not_hold_the_line() {
     std::process::Command::new("mkfifo").arg(program.path("album/1.jpg")).status().unwrap();
     let ended = program.run("run --camera files:album --display none --model lite0@96").with(0);
     let ended = ended.saying(&["album/1.jpg is no regular file"]);
-    assert!(ended.stdout.contains("1 answered") && ended.stdout.contains("1 unreadable"), "{ended:?}");
+    assert!(ended.stdout.contains("1 classified"), "{ended:?}");
+    assert!(ended.stdout.contains("1 unreadable"), "{ended:?}");
 }
 
 #[test]
@@ -82,7 +84,7 @@ fn on_a_new_machine_the_smallest_answers_until_it_is_measured() {
     let program = Program::new();
     program.take("dog.jpg", "album/1.jpg");
     let run = "run --camera files:album --display none --model lite0 --frame-ms 1000 --json";
-    let ended = program.run(run).with(0).saying(&["lite0@96", "answers until this machine is measured"]);
+    let ended = program.run(run).with(0).saying(&["lite0@96", "classifies until this machine is measured"]);
     assert_eq!(ended.json()[0]["model"], "lite0@96");
 
     program.run("pick --model lite0 --frame-ms 60000").with(0);
@@ -99,7 +101,7 @@ fn a_damaged_network_is_passed_over_for_the_next_that_runs() {
     program.take("dog.jpg", "album/1.jpg");
     let ended = program.run("run --models models --camera files:album --display none --frame-ms 60000 --json").with(0);
     assert_eq!(ended.json()[0]["model"], "lite1@240");
-    ended.saying(&["passed over lite0@96", "models/imagenet/lite0.onnx", "lite1@240 (φ 0.36) answers until"]);
+    ended.saying(&["skipping lite0@96", "models/imagenet/lite0.onnx", "lite1@240 (φ 0.36) classifies until"]);
 }
 
 #[test]
@@ -116,7 +118,7 @@ fn a_display_that_only_the_board_names_may_be_missing() {
     let program = Program::new();
     program.write("mine.toml", "summary = 'x'\n[[display]]\nkind = 'png'\npath = '/proc/x/see.png'\n");
     let ended = program.run("run --board mine.toml --camera pattern --frames 1 --model lite0@96").with(0);
-    ended.saying(&["going on without a display of board mine", "/proc/x/see.png"]);
+    ended.saying(&["starting without a display of board mine", "/proc/x/see.png"]);
 }
 
 #[test]
@@ -143,7 +145,7 @@ fn ctrl_c_ends_the_line_with_its_summary() {
     std::process::Command::new("sh").args(["-c", &format!("kill -INT {}", child.id())]).status().unwrap();
     let mut rest = String::new();
     stdout.read_to_string(&mut rest).unwrap();
-    let ended = Ended::from(child.wait_with_output().unwrap()).with(0).saying(&[" frames, ", " answered, "]);
+    let ended = Ended::from(child.wait_with_output().unwrap()).with(0).saying(&[" frames: ", " classified, "]);
     let answered = 1 + rest.lines().count();
     assert!(ended.stderr.contains(&format!(" {answered} answered")), "{ended:?}");
 }

@@ -11,7 +11,7 @@ use super::models::fault;
 use super::{exit, health, write_json};
 use crate::board::{Board, GENERIC};
 use crate::cli::DoctorArgs;
-use crate::service::health_monitor::LEAST_DISK_MIB;
+use crate::service::health_monitor::MIN_DISK_MIB;
 use phicam_frame::decode::{decode, read_file};
 use phicam_platform::{paths, system};
 
@@ -169,10 +169,10 @@ fn state_folder() -> Finding {
 fn disk() -> Finding {
     let folder = paths::state_dir();
     match system::free_disk_mib(&folder) {
-        Ok(free) if free < LEAST_DISK_MIB => bad(
+        Ok(free) if free < MIN_DISK_MIB => bad(
             "disk",
             State::Wrong,
-            format!("{free:.0} MiB free at {}, {LEAST_DISK_MIB:.0} should be", folder.display()),
+            format!("{free:.0} MiB free at {}, {MIN_DISK_MIB:.0} should be", folder.display()),
             "delete what is not needed: without space nothing is remembered, and no new version can be deployed",
         ),
         Ok(free) => good("disk", format!("{free:.0} MiB free at {}", folder.display())),

@@ -16,7 +16,7 @@ use crate::cli::RunArgs;
 use crate::service::Service;
 use crate::service::active_model::ActiveModel;
 use crate::service::first_model::{FirstModel, cpu_fallback, first_model};
-use crate::service::health_monitor::keep_watch;
+use crate::service::health_monitor::monitor;
 use crate::session::{Session, board, classifier_settings};
 use phicam_camera::CameraCounts;
 use phicam_camera::reconnect::{Open, ReconnectingCamera, ReopenPolicy};
@@ -52,7 +52,7 @@ pub fn run(args: RunArgs, out: &mut dyn Write) -> anyhow::Result<ExitCode> {
     let mut write_error = None;
     let (ended, served) = std::thread::scope(|scope| {
         let service = scope.spawn(|| service.run(pick, undecided));
-        scope.spawn(|| keep_watch(&pipeline, &names, limit_ms, &stop));
+        scope.spawn(|| monitor(&pipeline, &names, limit_ms, &stop));
         let ended = pipeline.run(&mut camera, classifier, &mut displays, args.frames, &mut |event| {
             if args.json {
                 let object = answer_json::answer(event.answer, event.age_ms, event.dropped);

@@ -179,7 +179,7 @@ impl MeasurementStore {
 
 fn key(variant: &Variant, config: ExecutionConfig) -> String {
     let (hash, side) = (&variant.network.sha256, variant.side);
-    format!("{hash}@{side} {config} ({}), {}", crate::engines::setting(config.engine), conditions())
+    format!("{hash}@{side} {config} ({}), {}", crate::engines::cache_fingerprint(config.engine), conditions())
 }
 
 fn key_of_request(request: &str) -> String {

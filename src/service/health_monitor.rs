@@ -1,4 +1,4 @@
-//! A thread of the running service: writes its health every second and looks at heat, power, disk and pace.
+//! Health monitor thread: writes health.json every second, and shows faults of heat, power, disk and latency.
 
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -12,88 +12,91 @@ use phicam_pipeline::overlay::Fault;
 use phicam_platform::system::Power;
 use phicam_platform::{paths, system};
 
-/// How often a line writes how it is.
-const EVERY: Duration = Duration::from_secs(1);
-/// Seconds from one look at heat, disk and pace to the next.
-const LOOK_AROUND_S: u64 = 5;
-/// Where the boards begin to slow down.
+/// Interval of writing health.json.
+const INTERVAL: Duration = Duration::from_secs(1);
+/// Interval of checking heat, power, disk and latency, in seconds.
+const CHECK_INTERVAL_S: u64 = 5;
+/// Temperature in °C from which boards throttle (Raspberry Pi 3 to 5 and Jetson Nano documentation: 80 and more).
 pub const HOT_CELSIUS: f64 = 80.0;
-/// What measurements, added models and a service's log need to go on being written.
-pub const LEAST_DISK_MIB: f64 = 64.0;
-/// A picture takes longer in service than in the tight loop it was picked by; so much longer is a fault.
-const BEHIND: f64 = 1.5;
-/// The longest that the writer waits before it looks whether to stop.
-const LOOK: Duration = Duration::from_millis(100);
-/// Counts that are kept, one a second: what is answered in ten seconds is the last less the first.
-const KEPT: usize = 11;
+/// Free disk in MiB that measurements, user models and the service's log need.
+pub const MIN_DISK_MIB: f64 = 64.0;
+/// Latency over budget that counts as a fault, as a factor. Latency in service is above that of the benchmark loop.
+const SLOW_FACTOR: f64 = 1.5;
+/// Polling interval for the end of the pipeline.
+const POLL: Duration = Duration::from_millis(100);
+/// Counts kept, one a second: ten seconds lie between the first and the last.
+const COUNTS: usize = 11;
 
-/// Writes how `pipeline` is and looks whether the machine is well, every second until it ends. `limit_ms` is the budget that
-/// a picture may take.
-pub fn keep_watch(pipeline: &Pipeline, displays: &[String], limit_ms: Option<f64>, stop: &AtomicBool) {
+/// Monitors `pipeline` until it ends. `limit_ms` is the latency budget in milliseconds.
+pub fn monitor(pipeline: &Pipeline, displays: &[String], limit_ms: Option<f64>, stop: &AtomicBool) {
     let folder = paths::runtime_dir().filter(|folder| match std::fs::create_dir_all(folder) {
         Ok(()) => true,
         Err(error) => {
-            warn!("health is not written: {}: {error}; name a folder with PHICAM_RUNTIME", folder.display());
+            warn!(
+                "health.json cannot be written: {}: {error}; name another folder with PHICAM_RUNTIME",
+                folder.display()
+            );
             false
         }
     });
     let started_s = system::since_boot_s();
-    let mut answers: Vec<u64> = Vec::with_capacity(KEPT);
-    let mut told = false;
+    let mut answers: Vec<u64> = Vec::with_capacity(COUNTS);
+    let mut is_reported = false;
     let mut supply_events = None;
     for second in 0u64.. {
-        if second % LOOK_AROUND_S == 0 {
-            look_around(pipeline, limit_ms, &mut supply_events);
+        if second % CHECK_INTERVAL_S == 0 {
+            check_machine(pipeline, limit_ms, &mut supply_events);
         }
-        let health = now(pipeline, displays, started_s, &mut answers);
+        let health = snapshot(pipeline, displays, started_s, &mut answers);
         if let Some(folder) = &folder
             && let Err(error) = health.write(folder)
-            && !std::mem::replace(&mut told, true)
+            && !std::mem::replace(&mut is_reported, true)
         {
-            warn!("health cannot be written to {}: {error}; trying again every second", folder.display());
+            warn!("health.json cannot be written to {}: {error}; trying again every second", folder.display());
         }
-        let next = Instant::now() + EVERY;
+        let next = Instant::now() + INTERVAL;
         while Instant::now() < next {
             if stop.load(Ordering::Relaxed) || pipeline.ended() {
                 return;
             }
-            std::thread::sleep(LOOK);
+            std::thread::sleep(POLL);
         }
     }
 }
 
-/// Shows what is wrong with the machine, or takes it back. `supply_events` are those of the last look.
-fn look_around(pipeline: &Pipeline, limit_ms: Option<f64>, supply_events: &mut Option<u64>) {
+/// Sets or clears the faults of the machine. `supply_events` is the counter at the last check.
+fn check_machine(pipeline: &Pipeline, limit_ms: Option<f64>, supply_events: &mut Option<u64>) {
     let power = system::power();
-    pipeline.screen.set_fault(Fault::Power, cut(&power, *supply_events));
+    pipeline.screen.set_fault(Fault::Power, throttling(&power, *supply_events));
     *supply_events = power.supply_events;
     let hot = power.hottest.map(|zone| zone.celsius).filter(|celsius| *celsius >= HOT_CELSIUS);
     pipeline.screen.set_fault(Fault::Hot, hot.map(|celsius| format!("hot: {celsius:.0} °C")));
-    let free = system::free_disk_mib(&paths::state_dir()).ok().filter(|free| *free < LEAST_DISK_MIB);
+    let free = system::free_disk_mib(&paths::state_dir()).ok().filter(|free| *free < MIN_DISK_MIB);
     pipeline.screen.set_fault(Fault::Disk, free.map(|free| format!("disk full: {free:.0} MiB free")));
     let recent_ms = pipeline.metrics().recent_ms;
-    let behind = recent_ms.zip(limit_ms).filter(|(recent_ms, limit_ms)| *recent_ms > limit_ms * BEHIND);
-    let words = |(recent_ms, limit_ms)| format!("slow: {recent_ms:.0} ms a picture, the budget is {limit_ms:.0}");
-    pipeline.screen.set_fault(Fault::Behind, behind.map(words));
+    let behind = recent_ms.zip(limit_ms).filter(|(recent_ms, limit_ms)| *recent_ms > limit_ms * SLOW_FACTOR);
+    let description = |(recent_ms, limit_ms)| format!("slow: {recent_ms:.0} ms, the budget is {limit_ms:.0} ms");
+    pipeline.screen.set_fault(Fault::Behind, behind.map(description));
 }
 
-/// What slows the machine down; for a counter of events, where it has grown since `events_before`.
-fn cut(power: &Power, events_before: Option<u64>) -> Option<String> {
+/// Returns a description of what throttles the machine; supply events count if they are more than `events_before`.
+fn throttling(power: &Power, events_before: Option<u64>) -> Option<String> {
     let new = power.supply_events.zip(events_before).map_or(0, |(now, before)| now.saturating_sub(before));
-    let events = (new > 0).then(|| format!("clocks cut {new} times, the supply is too weak"));
-    let words: Vec<String> = power.throttled.iter().cloned().chain(events).collect();
-    (!words.is_empty()).then(|| format!("power: {}", words.join(", ")))
+    let events = (new > 0).then(|| format!("clocks reduced {new} times by a weak power supply"));
+    let causes: Vec<String> = power.throttled.iter().cloned().chain(events).collect();
+    (!causes.is_empty()).then(|| format!("power: {}", causes.join(", ")))
 }
 
-fn now(pipeline: &Pipeline, displays: &[String], started_s: f64, kept: &mut Vec<u64>) -> Health {
+/// Returns the health of the pipeline now. `counts_before` holds the counts of the last ten seconds.
+fn snapshot(pipeline: &Pipeline, displays: &[String], started_s: f64, counts_before: &mut Vec<u64>) -> Health {
     let faults = pipeline.screen.faults();
-    let counts = pipeline.metrics();
+    let metrics = pipeline.metrics();
     let written_s = system::since_boot_s();
     let since_boot = |then: Option<Instant>| then.map(|then| written_s - then.elapsed().as_secs_f64());
-    if kept.len() == KEPT {
-        kept.remove(0);
+    if counts_before.len() == COUNTS {
+        counts_before.remove(0);
     }
-    kept.push(counts.answers);
+    counts_before.push(metrics.answers);
     Health {
         version: env!("CARGO_PKG_VERSION").into(),
         executable: std::fs::read_link("/proc/self/exe").unwrap_or_else(|_| PathBuf::from("phicam")),
@@ -101,20 +104,20 @@ fn now(pipeline: &Pipeline, displays: &[String], started_s: f64, kept: &mut Vec<
         boot_id: system::boot_id(),
         started_s,
         written_s,
-        last_frame_s: since_boot(counts.last_frame),
-        last_answer_s: since_boot(counts.last_answer),
-        frames: counts.frames,
-        answers: counts.answers,
-        answers_in_10_s: counts.answers - kept[0],
-        dropped: counts.dropped,
-        bad_pictures: counts.bad_pictures,
-        not_shown: counts.not_shown,
-        camera_lost: counts.camera_lost,
-        camera_stats: counts.camera_stats,
-        camera: counts.camera.clone(),
+        last_frame_s: since_boot(metrics.last_frame),
+        last_answer_s: since_boot(metrics.last_answer),
+        frames: metrics.frames,
+        answers: metrics.answers,
+        answers_in_10_s: metrics.answers - counts_before[0],
+        dropped: metrics.dropped,
+        bad_pictures: metrics.bad_pictures,
+        not_shown: metrics.not_shown,
+        camera_lost: metrics.camera_lost,
+        camera_stats: metrics.camera_stats,
+        camera: metrics.camera.clone(),
         displays: displays.to_vec(),
-        model: counts.model.as_ref().map(|model| model.variant.name.clone()),
-        phi: counts.model.as_ref().and_then(|model| model.variant.phi),
+        model: metrics.model.as_ref().map(|model| model.variant.name.clone()),
+        phi: metrics.model.as_ref().and_then(|model| model.variant.phi),
         faults,
     }
 }
@@ -124,16 +127,16 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_weak_supply_is_told_while_it_is_weak_and_no_longer() {
+    fn weak_supply_is_shown_while_it_lasts() {
         let power = |throttled: &[&str], supply_events| Power {
             throttled: throttled.iter().map(|word| word.to_string()).collect(),
             supply_events,
             ..Power::default()
         };
-        assert_eq!(cut(&power(&["under-voltage"], None), None).as_deref(), Some("power: under-voltage"));
-        assert_eq!(cut(&power(&[], Some(37)), None), None, "what was before this start is over");
-        let grown = cut(&power(&[], Some(40)), Some(37)).unwrap();
-        assert_eq!(grown, "power: clocks cut 3 times, the supply is too weak");
-        assert_eq!(cut(&power(&[], Some(40)), Some(40)), None);
+        assert_eq!(throttling(&power(&["under-voltage"], None), None).as_deref(), Some("power: under-voltage"));
+        assert_eq!(throttling(&power(&[], Some(37)), None), None, "events before the start do not count");
+        let grown = throttling(&power(&[], Some(40)), Some(37)).unwrap();
+        assert_eq!(grown, "power: clocks reduced 3 times by a weak power supply");
+        assert_eq!(throttling(&power(&[], Some(40)), Some(40)), None);
     }
 }

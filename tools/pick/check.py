@@ -22,7 +22,7 @@ SECONDS = 60
 
 def pick(rate: float, state: Path) -> str:
     """What is picked where everything is measured anew. What was picked there before is remembered."""
-    words = [PHICAM, "pick", "--fps", str(rate), "--json", "--fresh"]
+    words = [PHICAM, "pick", "--fps", str(rate), "--json", "--remeasure"]
     done = subprocess.run(words, env=os.environ | {"PHICAM_STATE": str(state)}, capture_output=True, text=True, check=True)
     return json.loads(done.stdout.splitlines()[0])["variant"]
 
