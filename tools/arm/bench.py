@@ -157,7 +157,7 @@ def main() -> int:
     print(text)
     out = options.out or guest.ROOT / "docs/results" / f"{day}-simulated-arm-{commit}"
     out.mkdir(parents=True, exist_ok=True)
-    (out / "table.md").write_text(f"Simulated, {day}, commit {commit}; see README.md for what it means.\n\n{text}\n")
+    (out / "table.md").write_text(f"Simulated, {day}, commit {commit}; see docs/benchmarks.md.\n\n{text}\n")
     (out / "results.json").write_text(json.dumps({"date": day, "commit": commit, "networks": raw}, indent=1))
     print(f"written to {out}", file=sys.stderr)
     return int(failed)
