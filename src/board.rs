@@ -146,7 +146,8 @@ mod tests {
     fn every_board_is_read_and_has_a_budget() {
         for name in Board::names() {
             let board = Board::named(name).unwrap();
-            assert!(board.budget.frame_ms.is_some() && board.budget.memory_mib.is_some(), "{name}");
+            assert!(board.budget.frame_ms.is_some(), "{name}");
+            assert!(board.budget.memory_mib.is_some(), "{name}");
             assert_eq!(board.name, name);
         }
         assert!(Board::names().count() >= 8);

@@ -38,7 +38,7 @@ fn onnxruntime(folder: &str) -> PathBuf {
 
 #[test]
 #[ignore = "needs the program for ARM and qemu: just test-arm"]
-fn the_program_for_arm_gives_the_same_scores() {
+fn arm_program_gives_equal_scores() {
     let here = Program::new();
     let photographs = ["dog.jpg", "koala.jpg", "red_panda.jpg"].map(|name| common::sample(name).display().to_string());
     let common = ["classify", "--model", "lite0@96", "--threads", "1", "--dump"];
@@ -60,7 +60,7 @@ fn the_program_for_arm_gives_the_same_scores() {
 
 #[test]
 #[ignore = "needs the program for ARM and qemu: just test-arm"]
-fn the_program_for_arm_looks_at_its_machine_and_loads_every_model() {
+fn arm_program_runs_doctor_and_loads_every_model() {
     let here = Program::new();
     let said = String::from_utf8(arm(&["models", "verify"], &here.path("state")).stdout).unwrap();
     assert_eq!(said.lines().filter(|line| line.ends_with("good")).count(), common::catalog().variants.len(), "{said}");
@@ -87,7 +87,7 @@ fn onnxruntime_for_arm_gives_the_cpu_engines_scores() {
 
 #[test]
 #[ignore = "needs the program for ARM and qemu: just test-arm"]
-fn a_library_for_jetsons_without_cuda_is_refused_in_words_and_the_processor_goes_on() {
+fn jetson_library_without_cuda_falls_back_to_cpu() {
     let here = Program::new();
     let library = onnxruntime("onnxruntime-gpu");
     let words = ["bench", "--engine", "cuda", "--model", "lite0@96", "--threads", "1", "--frames", "1"];

@@ -7,7 +7,7 @@ use common::deploy_harness::{Board, wait_for};
 use common::root;
 
 #[test]
-fn an_unchanged_build_sends_only_checks_and_a_changed_program_only_itself() {
+fn redeploy_sends_only_changed_files() {
     let board = Board::new();
     let said = board.deploy().saying(&["lite0.onnx: 400000 bytes", "switched to", "is well: 7 answers by lite0@96"]);
     let first = board.release("current").unwrap();
@@ -40,7 +40,7 @@ fn an_unchanged_build_sends_only_checks_and_a_changed_program_only_itself() {
 }
 
 #[test]
-fn a_release_holds_what_the_program_needs_and_nobody_else_may_write_it() {
+fn release_is_complete_and_write_protected() {
     let board = Board::new();
     let mine = board.path("mine.toml");
     std::fs::write(&mine, "summary = \"Mine\"\n").unwrap();
@@ -65,7 +65,7 @@ fn a_release_holds_what_the_program_needs_and_nobody_else_may_write_it() {
 }
 
 #[test]
-fn a_jetson_is_told_the_command_that_makes_its_gpu_usable() {
+fn jetson_gets_the_gpu_install_command() {
     let board = Board::new();
     let release = |text: &str| board.write("board/etc/nv_tegra_release", text.as_bytes());
     for (text, said) in [
@@ -84,7 +84,7 @@ fn a_jetson_is_told_the_command_that_makes_its_gpu_usable() {
 }
 
 #[test]
-fn what_tensorrt_needs_is_built_before_the_switch_where_that_is_asked_for_and_only_on_a_jetson() {
+fn engines_are_built_before_the_switch_on_a_jetson() {
     let board = Board::new();
     let prepared = |board: &Board| board.ended(board.command("deploy").env("PHICAM_PREPARE", "yes")).with(0);
     prepared(&board).saying(&["this is no Jetson"]);
@@ -98,7 +98,7 @@ fn what_tensorrt_needs_is_built_before_the_switch_where_that_is_asked_for_and_on
 }
 
 #[test]
-fn a_program_that_does_not_run_is_never_switched_to() {
+fn unrunnable_program_is_never_switched_to() {
     let board = Board::new();
     board.deploy();
     let before = board.answering();
@@ -108,7 +108,7 @@ fn a_program_that_does_not_run_is_never_switched_to() {
 }
 
 #[test]
-fn a_program_that_crashes_or_never_answers_is_rolled_back_with_the_reason() {
+fn unhealthy_release_is_rolled_back_with_the_reason() {
     let mut board = Board::new();
     board.deploy();
     let good = board.release("current").unwrap();
@@ -134,7 +134,7 @@ fn a_program_that_crashes_or_never_answers_is_rolled_back_with_the_reason() {
 }
 
 #[test]
-fn a_first_deploy_that_never_answers_is_stopped() {
+fn unhealthy_first_release_is_stopped() {
     let mut board = Board::new();
     board.health_s = 4;
     board.program("unwell", "first");
@@ -147,7 +147,7 @@ fn a_first_deploy_that_never_answers_is_stopped() {
 }
 
 #[test]
-fn a_transfer_cut_at_every_tenth_leaves_the_old_one_running_and_the_next_sends_the_rest() {
+fn cut_transfer_keeps_the_old_release_and_resumes() {
     let board = Board::new();
     board.program("good", "old");
     board.deploy();
@@ -167,11 +167,8 @@ fn a_transfer_cut_at_every_tenth_leaves_the_old_one_running_and_the_next_sends_t
         let mut cut = board.command("deploy");
         cut.env("CUT_BYTES", (810_000 / 10 * usize::from(tenth)).to_string());
         let said = board.ended(&mut cut).with(1);
-        assert!(
-            said.stderr.contains("did not come whole") && said.stderr.contains("connection was cut"),
-            "{}",
-            said.stderr
-        );
+        assert!(said.stderr.contains("did not come whole"), "{}", said.stderr);
+        assert!(said.stderr.contains("connection was cut"), "{}", said.stderr);
         assert_eq!(board.answering(), before, "cut at {tenth} tenths");
         // Not deployed to the end: the old one is to be found running each time. What is left to send is asked.
         let mut cut_again = board.command("deploy");
@@ -185,7 +182,7 @@ fn a_transfer_cut_at_every_tenth_leaves_the_old_one_running_and_the_next_sends_t
 }
 
 #[test]
-fn a_connection_cut_after_the_transfer_leaves_the_board_to_finish_or_roll_back_by_itself() {
+fn board_finishes_a_deploy_without_connection() {
     let mut board = Board::new();
     board.deploy();
     let first = board.release("current").unwrap();
@@ -210,7 +207,7 @@ fn a_connection_cut_after_the_transfer_leaves_the_board_to_finish_or_roll_back_b
 }
 
 #[test]
-fn after_a_power_cut_right_after_the_switch_the_board_confirms_or_rolls_back_at_its_next_start() {
+fn power_cut_after_the_switch_is_resolved_at_boot() {
     let mut board = Board::new();
     board.deploy();
     let first = board.release("current").unwrap();
@@ -238,7 +235,7 @@ fn after_a_power_cut_right_after_the_switch_the_board_confirms_or_rolls_back_at_
 }
 
 #[test]
-fn an_object_that_a_power_cut_left_empty_is_sent_again_and_its_release_mended() {
+fn empty_object_after_power_cut_is_sent_again() {
     let board = Board::new();
     board.deploy();
     let network = board.on_board("opt/phicam/current/models/imagenet/lite0.onnx");
@@ -248,7 +245,7 @@ fn an_object_that_a_power_cut_left_empty_is_sent_again_and_its_release_mended() 
 }
 
 #[test]
-fn a_program_that_is_killed_is_started_again_and_a_killed_supervisor_leaves_nothing_running_twice() {
+fn killed_program_restarts_and_never_runs_twice() {
     let board = Board::new();
     board.deploy();
     let id = board.release("current").unwrap();
@@ -267,7 +264,7 @@ fn a_program_that_is_killed_is_started_again_and_a_killed_supervisor_leaves_noth
 }
 
 #[test]
-fn rollback_goes_to_the_release_before_and_back_and_undeploy_leaves_the_state_alone() {
+fn rollback_toggles_and_undeploy_keeps_state() {
     let board = Board::new();
     board.run("rollback").with(1).saying(&["there is no release before"]);
     board.deploy();
@@ -279,7 +276,8 @@ fn rollback_goes_to_the_release_before_and_back_and_undeploy_leaves_the_state_al
         board.run("rollback").with(0).saying(&[&format!("{runs} is well")]);
         assert_eq!(board.answering().unwrap().1, *runs);
         let status = board.run("status").with(0).stdout;
-        assert!(status.contains(&format!("current  {runs}")) && status.contains("\"answers\":7"), "{status}");
+        assert!(status.contains(&format!("current  {runs}")), "{status}");
+        assert!(status.contains("\"answers\":7"), "{status}");
     }
     let log = board.run("logs").with(0).stdout;
     assert!(log.contains(&format!("starts releases/{second}")), "{log}");

@@ -5,7 +5,7 @@ mod common;
 use common::program::Program;
 
 #[test]
-fn a_value_that_cannot_be_meant_is_refused_with_what_is_expected() {
+fn impossible_values_are_refused_with_the_range() {
     let program = Program::new();
     for (arguments, said) in [
         ("run --camera foo:", &["foo:", "--camera", "expected files:DIR"][..]),
@@ -47,7 +47,7 @@ fn a_value_that_cannot_be_meant_is_refused_with_what_is_expected() {
 }
 
 #[test]
-fn a_file_that_is_no_whole_picture_is_named_with_the_reason() {
+fn broken_pictures_are_named_with_the_cause() {
     let program = Program::new();
     program.take("dog.jpg", "dog.jpg");
     let jpeg = std::fs::read(program.path("dog.jpg")).unwrap();
@@ -89,7 +89,7 @@ fn claiming(side: u32) -> Vec<u8> {
 }
 
 #[test]
-fn a_picture_of_one_pixel_and_a_line_of_pixels_are_pictures() {
+fn one_pixel_pictures_are_classified() {
     let program = Program::new();
     for (name, width, height) in [("dot.png", 1, 1), ("wide.png", 5000, 1), ("tall.png", 1, 5000)] {
         image::RgbImage::new(width, height).save(program.path(name)).unwrap();
@@ -101,7 +101,7 @@ fn a_picture_of_one_pixel_and_a_line_of_pixels_are_pictures() {
 }
 
 #[test]
-fn a_place_that_cannot_be_used_is_named() {
+fn unusable_paths_are_named() {
     let program = Program::new();
     program.take("dog.jpg", "a/dog.jpg");
     program.take("dog.jpg", "b/dog.jpg");
@@ -126,7 +126,7 @@ fn a_place_that_cannot_be_used_is_named() {
 }
 
 #[test]
-fn a_slip_in_a_board_file_is_named_with_its_place() {
+fn board_file_errors_name_the_line() {
     let program = Program::new();
     for (board, said) in [
         ("summary = 'x'\n[budget]\nframe_sm = 66", &["mine.toml:3: ", "`frame_sm`", "did you mean `frame_ms`?"][..]),
@@ -149,7 +149,7 @@ fn a_slip_in_a_board_file_is_named_with_its_place() {
 }
 
 #[test]
-fn a_catalog_that_disagrees_with_itself_is_named_with_the_entry() {
+fn inconsistent_catalog_entries_are_named() {
     for (old, new, said) in [
         ("[network.lite0]", "[network.lite0", &["catalog.toml:", "expected"][..]),
         ("phi = -1.72", "phi = -1.6", &["lite0@128", "phi is -1.6", "give -1.72"]),
@@ -167,7 +167,7 @@ fn a_catalog_that_disagrees_with_itself_is_named_with_the_entry() {
 }
 
 #[test]
-fn model_files_that_are_not_what_the_catalog_says_are_named_and_never_run() {
+fn wrong_model_files_are_named_and_never_run() {
     let shipped = |name: &str| std::fs::read(common::root().join("models/imagenet").join(name)).unwrap();
     let labels = String::from_utf8(shipped("labels.txt")).unwrap();
     let one_less = labels.trim_end().rsplit_once('\n').unwrap().0.to_string() + "\n";
@@ -206,7 +206,7 @@ fn model_files_that_are_not_what_the_catalog_says_are_named_and_never_run() {
 }
 
 #[test]
-fn verify_names_each_choice_that_cannot_be_used_and_passes_the_others() {
+fn verify_names_each_unusable_variant() {
     let program = Program::new();
     program.take_models();
     program.replace_model("imagenet/lite2.onnx", "no network");
@@ -218,7 +218,7 @@ fn verify_names_each_choice_that_cannot_be_used_and_passes_the_others() {
 }
 
 #[test]
-fn without_a_place_to_remember_it_works_and_says_so() {
+fn missing_state_folder_is_reported_and_survived() {
     let program = Program::new();
     program.write("a-file", "");
     for place in ["a-file", "/proc/phicam"] {
@@ -230,7 +230,7 @@ fn without_a_place_to_remember_it_works_and_says_so() {
 }
 
 #[test]
-fn a_damaged_memory_is_kept_aside_and_measured_anew() {
+fn damaged_measurements_are_set_aside() {
     let program = Program::new();
     program.write("state/measurements.json", "{\"half");
     let ended = program.run("pick --model lite0@96 --frame-ms 60000").with(0);

@@ -42,14 +42,14 @@ fn worst(change: impl Fn(&mut InputSpec), view: CropMode) -> u8 {
 }
 
 #[test]
-fn crop_and_resize_are_pillows_within_one_level_on_every_pixel() {
+fn crop_and_resize_match_pillow_within_one_level() {
     let worst = worst(|_| {}, CropMode::Centre);
     println!("largest difference to Pillow: {worst} levels");
     assert!(worst <= 1, "{worst} levels");
 }
 
 #[test]
-fn another_filter_another_crop_or_no_crop_would_be_noticed() {
+fn wrong_filter_or_crop_is_noticed() {
     assert!(worst(|input_spec| input_spec.filter = Filter::Bilinear, CropMode::Centre) > 8, "bilinear");
     assert!(worst(|input_spec| input_spec.crop = Crop::Border(31), CropMode::Centre) > 8, "a crop two pixels larger");
     assert!(worst(|input_spec| input_spec.crop = Crop::Share(0.5), CropMode::Centre) > 8, "another crop");
@@ -68,7 +68,7 @@ fn input_of(colour: [u8; 3], input_spec: InputSpec) -> [f32; 3] {
 }
 
 #[test]
-fn every_level_is_normalised_exactly_by_127_and_128_and_the_planes_are_red_green_blue() {
+fn levels_are_normalised_exactly_in_rgb_planes() {
     for level in 0..=255u8 {
         let values = input_of([level, 255 - level, 7], lite(Crop::Border(32)));
         let exact = |level: u8| (f32::from(level) - 127.0) / 128.0;
@@ -77,7 +77,7 @@ fn every_level_is_normalised_exactly_by_127_and_128_and_the_planes_are_red_green
 }
 
 #[test]
-fn a_contract_with_mean_and_deviation_a_channel_and_bgr_is_followed() {
+fn input_spec_with_channel_statistics_is_followed() {
     let input_spec = InputSpec {
         colour: Colour::Bgr,
         mean: [103.5, 116.3, 123.7],
@@ -89,7 +89,7 @@ fn a_contract_with_mean_and_deviation_a_channel_and_bgr_is_followed() {
 }
 
 #[test]
-fn a_view_that_is_not_square_keeps_its_shape_between_bars() {
+fn letterboxed_crop_keeps_its_aspect_ratio() {
     let size = phicam_frame::Size::new(64, 32);
     let mut preprocess = Preprocess::new(Arc::new(lite(Crop::Border(32))), 32, CropMode::Whole);
     let mut input = vec![0.0; 3 * 32 * 32];
@@ -101,7 +101,7 @@ fn a_view_that_is_not_square_keeps_its_shape_between_bars() {
 }
 
 #[test]
-fn jpegs_are_decoded_as_libjpeg_turbo_does_within_0_6_of_a_level_on_average() {
+fn jpeg_decoding_matches_libjpeg_turbo() {
     let mut cases: Vec<(std::path::PathBuf, String)> = ["420", "422", "444", "grey", "progressive", "restart"]
         .into_iter()
         .chain(["odd_420", "odd_422", "odd_progressive"])
@@ -119,7 +119,7 @@ fn jpegs_are_decoded_as_libjpeg_turbo_does_within_0_6_of_a_level_on_average() {
 }
 
 #[test]
-fn every_exif_orientation_is_turned_upright() {
+fn exif_orientations_are_turned_upright() {
     let (expected_size, expected) = png(&reference("exif/upright.png"));
     for orientation in 1..=8 {
         let (size, pixels) = decoded(&reference(&format!("exif/orientation_{orientation}.jpg")));

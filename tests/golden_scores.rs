@@ -39,7 +39,7 @@ fn storage_tolerance(variant: &str) -> f32 {
 }
 
 #[test]
-fn every_choice_scores_as_onnx_runtime_and_as_numpy_on_the_published_weights() {
+fn variants_score_like_onnx_runtime_and_numpy() {
     let catalog = catalog();
     let mut compared = BTreeSet::new();
     for case in json("scores/cases.json").as_array().unwrap() {
@@ -64,7 +64,7 @@ fn every_choice_scores_as_onnx_runtime_and_as_numpy_on_the_published_weights() {
 }
 
 #[test]
-fn the_scores_do_not_depend_on_how_often_or_on_how_many_threads_it_runs() {
+fn scores_are_equal_on_any_thread_count() {
     let catalog = catalog();
     let variant = catalog.variant("lite0@96").unwrap();
     let levels = png(&reference("scores/dog.96.png")).1;
@@ -94,7 +94,7 @@ fn encoded(proto: &ModelProto) -> Vec<u8> {
 }
 
 #[test]
-fn symmetric_padding_would_be_noticed() {
+fn symmetric_padding_is_noticed() {
     let (variant, mut proto, input, expected) = dog_on_lite0();
     let mut broken = 0;
     for node in &mut proto.graph.as_mut().unwrap().node {
@@ -123,7 +123,7 @@ fn scale_half(tensor: &mut TensorProto, factor: f32) {
 }
 
 #[test]
-fn weights_folded_with_another_epsilon_or_a_stem_three_percent_off_would_be_noticed() {
+fn wrong_epsilon_or_stem_is_noticed() {
     // What epsilon 1e-5 does to the scores was computed from the published tensors; the tolerance must be below it.
     let traps = json("scores/traps.json");
     let moved =
@@ -140,7 +140,7 @@ fn weights_folded_with_another_epsilon_or_a_stem_three_percent_off_would_be_noti
 }
 
 #[test]
-fn wrong_mean_and_scale_or_bgr_or_a_wrong_crop_would_be_noticed() {
+fn wrong_normalisation_bgr_or_crop_is_noticed() {
     let (variant, _, _, expected) = dog_on_lite0();
     let onnx = variant.network.read().unwrap();
     let (size, pixels) = common::decoded(&common::sample("dog.jpg"));
@@ -176,7 +176,7 @@ fn wrong_mean_and_scale_or_bgr_or_a_wrong_crop_would_be_noticed() {
 }
 
 #[test]
-fn the_catalogs_work_is_what_the_graph_costs() {
+fn catalog_macs_equal_the_graphs() {
     use tract_onnx::prelude::*;
     for variant in &catalog().variants {
         let onnx = variant.network.read().unwrap();

@@ -29,7 +29,7 @@ fn health(program: &Program, child: &mut Child, code: i32) -> serde_json::Value 
 }
 
 #[test]
-fn a_line_that_answers_is_well_and_one_that_was_killed_is_not() {
+fn health_tells_running_from_killed() {
     let program = Program::new();
     program.run("health").with(4);
     let mut child = answering(&program, "run --camera pattern:64x48 --display none --model lite0@96 --json");
@@ -47,7 +47,7 @@ fn a_line_that_answers_is_well_and_one_that_was_killed_is_not() {
 }
 
 #[test]
-fn a_file_that_is_not_health_is_said_to_be_none() {
+fn foreign_health_file_is_refused() {
     let program = Program::new();
     program.write("runtime/health.json", "{\"healthy\": true}");
     let ended: Ended = program.run("health --json").with(4);

@@ -9,7 +9,7 @@ use common::user_models::{added, files};
 use common::{root, sample};
 
 #[test]
-fn names_that_would_clash_or_lead_astray_are_refused() {
+fn clashing_or_misleading_names_are_refused() {
     let program = Program::new();
     let shipped = root().join("models/imagenet/lite0.onnx");
     let add = |name: &str| {
@@ -30,7 +30,7 @@ fn names_that_would_clash_or_lead_astray_are_refused() {
 }
 
 #[test]
-fn damage_to_what_was_added_does_not_stop_what_was_shipped() {
+fn damaged_user_models_spare_shipped_models() {
     let program = Program::new();
     program.take("dog.jpg", "dog.jpg");
     program.write("state/models/catalog.toml", "[network.x]\nfile = 3\n");
@@ -39,7 +39,7 @@ fn damage_to_what_was_added_does_not_stop_what_was_shipped() {
 }
 
 #[test]
-fn a_replacement_that_fails_leaves_what_was_there_and_nothing_else() {
+fn failed_replacement_leaves_the_old_model() {
     let program = Program::new();
     let small = root().join("tests/inspect/classic.onnx");
     program.write("labels.txt", "a\nb\nc\nd\ne\n");
@@ -59,7 +59,7 @@ fn a_replacement_that_fails_leaves_what_was_there_and_nothing_else() {
 }
 
 #[test]
-fn two_processes_that_add_at_once_do_not_mix_their_files() {
+fn concurrent_adds_do_not_mix_files() {
     let program = Program::new();
     program.write("labels.txt", "a\nb\nc\nd\ne\n");
     let small = root().join("tests/inspect/classic.onnx").display().to_string();
@@ -77,7 +77,7 @@ fn two_processes_that_add_at_once_do_not_mix_their_files() {
 }
 
 #[test]
-fn pipes_and_devices_are_refused_and_never_waited_for() {
+fn fifos_and_devices_are_refused_at_once() {
     let program = Program::new();
     let pipe = program.path("pipe.onnx");
     assert!(std::process::Command::new("mkfifo").arg(&pipe).status().unwrap().success());

@@ -29,7 +29,7 @@ fn macs(width: f64, depth: f64, side: u32) -> f64 {
 }
 
 #[test]
-fn the_released_networks_stand_beside_their_published_figures() {
+fn released_networks_match_published_figures() {
     let program = Program::new();
     let table = program.run("scale").with(0).stdout;
     let row = |name: &str| -> Vec<String> {
@@ -54,7 +54,7 @@ fn the_released_networks_stand_beside_their_published_figures() {
 }
 
 #[test]
-fn a_networks_layers_add_up_to_it() {
+fn layers_add_up_to_the_network() {
     let program = Program::new();
     let b3 = json(&program, "b3");
     assert_eq!((b3["name"].as_str(), b3["side"].as_u64(), b3["asked_phi"].is_null()), (Some("b3"), Some(300), true));
@@ -83,7 +83,7 @@ fn a_networks_layers_add_up_to_it() {
 }
 
 #[test]
-fn a_phi_may_be_negative_and_sides_and_classes_may_be_others() {
+fn phi_side_and_classes_are_free() {
     let program = Program::new();
     let small = json(&program, "-1 --family lite");
     assert_eq!((small["side"].as_u64(), small["family"].as_str()), (Some(192), Some("lite")));
@@ -99,7 +99,7 @@ fn a_phi_may_be_negative_and_sides_and_classes_may_be_others() {
 }
 
 #[test]
-fn the_largest_phi_within_a_limit_keeps_it_and_the_next_does_not() {
+fn largest_phi_within_a_macs_limit_is_tight() {
     let program = Program::new();
     for family in ["b", "lite"] {
         let found = json(&program, &format!("--flops 800M --family {family}"));
@@ -114,25 +114,27 @@ fn the_largest_phi_within_a_limit_keeps_it_and_the_next_does_not() {
 }
 
 #[test]
-fn the_papers_comparison_has_its_accuracies_and_the_layers_macs() {
+fn comparison_reproduces_table_7() {
     let program = Program::new();
     let paper = json(&program, "--compare");
     assert_eq!(column(&paper, "cases", "top1_percent"), [77.3, 79.0, 78.9, 79.1, 81.1]);
     let expected =
         [macs(1.0, 1.0, 224), macs(1.0, 4.0, 224), macs(2.0, 1.0, 224), macs(1.0, 1.0, 448), macs(1.2, 1.4, 300)];
     assert_eq!(column(&paper, "cases", "million_macs"), expected);
-    assert!(paper["timed"].is_null() && paper["cases"][0]["infer_ms"].is_null(), "{paper}");
+    assert!(paper["timed"].is_null(), "{paper}");
+    assert!(paper["cases"][0]["infer_ms"].is_null(), "{paper}");
     let text = program.run("scale --compare").with(0).stdout;
     assert!(text.lines().any(|line| line.starts_with("compound") && line.ends_with(" 81.1")), "{text}");
 }
 
 #[test]
-fn at_any_work_each_dimension_alone_comes_as_near_as_it_can_from_below() {
+fn single_dimensions_approach_the_macs_from_below() {
     let program = Program::new();
     let limit = 1800.0;
     let found = json(&program, "--compare --flops 1.8G");
     let works = column(&found, "cases", "million_macs");
-    assert!(works.iter().all(|work| *work <= limit) && found["cases"][4]["top1_percent"].is_null(), "{found}");
+    assert!(works.iter().all(|work| *work <= limit), "{found}");
+    assert!(found["cases"][4]["top1_percent"].is_null(), "{found}");
     let [depth, width] = [("depth", 1), ("width", 2)].map(|(name, at)| found["cases"][at][name].as_f64().unwrap());
     assert!(macs(1.0, depth + 0.01, 224) > limit, "depth {depth}");
     assert!(macs(width + 0.01, 1.0, 224) > limit, "width {width}");
@@ -142,17 +144,18 @@ fn at_any_work_each_dimension_alone_comes_as_near_as_it_can_from_below() {
 }
 
 #[test]
-fn the_comparison_is_timed_on_this_machine() {
+fn comparison_is_timed_on_this_machine() {
     let timed = json(&Program::new(), "--compare --flops 20M --time --threads 1");
     let times = column(&timed, "cases", "infer_ms");
-    assert!(times.len() == 5 && times.iter().all(|ms| (0.05..60_000.0).contains(ms)), "{times:?}");
+    assert!(times.len() == 5, "{times:?}");
+    assert!(times.iter().all(|ms| (0.05..60_000.0).contains(ms)), "{times:?}");
     assert!(times[0] > times[3], "the baseline needs many times the work of a small side: {times:?}");
     assert_eq!(names(&timed["timed"]), ["engine", "precision", "processor", "threads"]);
     assert_eq!(timed["timed"]["threads"], 1);
 }
 
 #[test]
-fn without_scores_the_grid_says_that_the_choice_needs_training() {
+fn grid_without_scores_asks_for_training() {
     let program = Program::new();
     let text = program.run("scale --search").with(0).stdout;
     let marked: Vec<&str> = text.lines().filter(|line| line.ends_with("← the paper's")).collect();
@@ -165,11 +168,12 @@ fn without_scores_the_grid_says_that_the_choice_needs_training() {
         object["combinations"].as_array().unwrap().len(),
         phicam_model::efficientnet::compound_scaling::Coefficients::grid().len()
     );
-    assert!(object["best"].is_null() && object["combinations"][0]["top1_percent"].is_null());
+    assert!(object["best"].is_null());
+    assert!(object["combinations"][0]["top1_percent"].is_null());
 }
 
 #[test]
-fn scores_are_ranked_by_accuracy_discounted_for_real_work() {
+fn scores_are_ranked_by_the_objective() {
     let program = Program::new();
     // The first is more accurate, but not by what its work costs; columns and lines are in any order.
     program.write("scores.csv", "top1,alpha,beta,gamma\n80.00, 1.2,1.15,1.1\n79.60,1.20,1.1,1.15\n\n75,2.0,1,1\n");
@@ -190,7 +194,7 @@ fn scores_are_ranked_by_accuracy_discounted_for_real_work() {
 }
 
 #[test]
-fn each_malformed_scores_file_is_refused_with_its_line() {
+fn malformed_scores_are_refused_with_the_line() {
     let program = Program::new();
     let head = "alpha,beta,gamma,top1\n1.2,1.1,1.15,79\n";
     let bad: [(&str, String, &[&str]); 11] = [
@@ -209,7 +213,8 @@ fn each_malformed_scores_file_is_refused_with_its_line() {
     for (name, text, said) in bad {
         program.write(&format!("{name}.csv"), text);
         let ended = program.run(&format!("scale --search --scores {name}.csv")).with(1).saying(said);
-        assert!(ended.stderr.contains(&format!("{name}.csv")) && ended.stdout.is_empty(), "{ended:?}");
+        assert!(ended.stderr.contains(&format!("{name}.csv")), "{ended:?}");
+        assert!(ended.stdout.is_empty(), "{ended:?}");
     }
     program.write("bytes.csv", [&b"alpha,beta,gamma,top1\n1.2,1.1,1.15,79\n1.4,\xff,1.2,79\n"[..]].concat());
     program.run("scale --search --scores bytes.csv").with(1).saying(&["bytes.csv:3:", "UTF-8"]);
@@ -217,13 +222,14 @@ fn each_malformed_scores_file_is_refused_with_its_line() {
 }
 
 #[test]
-fn a_written_network_runs_and_its_seed_decides_its_bytes() {
+fn exported_network_runs_and_depends_on_its_seed() {
     let program = Program::new();
     let written = json(&program, "-2 --classes 17 --onnx a.onnx");
     program.run("scale -2 --classes 17 --onnx b.onnx --seed 0").with(0);
     program.run("scale -2 --classes 17 --onnx c.onnx --seed 1").with(0);
     let [a, b, c] = ["a", "b", "c"].map(|name| std::fs::read(program.path(&format!("{name}.onnx"))).unwrap());
-    assert!(a == b && a != c, "the same seed, the same bytes");
+    assert!(a == b, "the same seed, the same bytes");
+    assert!(a != c, "the same seed, the same bytes");
     assert_eq!((written["onnx"]["bytes"].as_u64(), written["side"].as_u64()), (Some(a.len() as u64), Some(168)));
     let (mut network, side) = Network::at_phi(Family::B, -2.0);
     network.classes = 17;
@@ -232,7 +238,8 @@ fn a_written_network_runs_and_its_seed_decides_its_bytes() {
     let mut engine = Tract::load("a", &a, side, Layout::Nchw, 2).unwrap();
     engine.input().iter_mut().enumerate().for_each(|(at, value)| *value = (at % 251) as f32 / 125.0 - 1.0);
     let scores = engine.infer().unwrap();
-    assert!(scores.len() == 17 && scores.iter().all(|score| score.is_finite()), "{scores:?}");
+    assert!(scores.len() == 17, "{scores:?}");
+    assert!(scores.iter().all(|score| score.is_finite()), "{scores:?}");
     let (least, most) = scores.iter().fold((f32::MAX, f32::MIN), |(a, b), score| (a.min(*score), b.max(*score)));
     assert!(most - least > 0.01, "all the same: {scores:?}");
     let files = std::fs::read_dir(program.path("")).unwrap().count();
@@ -241,14 +248,14 @@ fn a_written_network_runs_and_its_seed_decides_its_bytes() {
 }
 
 #[test]
-fn what_no_file_can_hold_is_refused_before_it_is_written() {
+fn oversized_network_is_refused_before_export() {
     let program = Program::new();
     program.run("scale 12 --classes 100000 --onnx a.onnx").with(1).saying(&["a.onnx", "at most 2147483647"]);
     assert!(!program.path("a.onnx").exists());
 }
 
 #[test]
-fn what_makes_no_sense_is_refused_with_the_limits() {
+fn impossible_networks_are_refused_with_the_limits() {
     let program = Program::new();
     let refused: [(&str, &[&str]); 22] = [
         ("b9", &["b7", "lite4", "-8 to 12"]),

@@ -26,7 +26,7 @@ fn in_turn(captured: &[u8], frames: &[Vec<u8>]) -> usize {
 
 #[test]
 #[ignore = "boots the virtual board: just test-board"]
-fn a_photograph_played_into_the_camera_comes_out_byte_for_byte() {
+fn played_photograph_is_captured_exactly() {
     let board = Board::boot();
     let pictures = ["dog.jpg", "koala.jpg"].map(|name| photograph(name, 640, 480));
     for fourcc in ["YUYV", "NV12", "MJPG"] {
@@ -42,7 +42,7 @@ fn a_photograph_played_into_the_camera_comes_out_byte_for_byte() {
 
 #[test]
 #[ignore = "boots the virtual board: just test-board"]
-fn a_picture_in_the_frame_buffer_is_on_the_screen_exactly() {
+fn framebuffer_picture_is_on_the_screen_exactly() {
     let board = Board::boot();
     let picture = photograph("red_panda.jpg", 800, 480);
     let bytes: Vec<u8> = picture.pixels().flat_map(|pixel| [pixel[2], pixel[1], pixel[0], 0]).collect();
@@ -60,7 +60,7 @@ fn a_picture_in_the_frame_buffer_is_on_the_screen_exactly() {
 
 #[test]
 #[ignore = "boots the virtual board: just test-board"]
-fn vivid_is_a_camera_for_the_user_without_privileges() {
+fn vivid_opens_without_privileges() {
     let board = Board::boot();
     let device = board.load_vivid("node_types=0x1 num_inputs=1 input_types=0");
     board.ssh(&format!("v4l2-ctl -d {device} --set-fmt-video=width=640,height=480,pixelformat=NV12"));
@@ -71,7 +71,7 @@ fn vivid_is_a_camera_for_the_user_without_privileges() {
 
 #[test]
 #[ignore = "boots the virtual board: just test-board"]
-fn a_photograph_comes_through_vivid_byte_for_byte() {
+fn vivid_photograph_is_captured_exactly() {
     let board = Board::boot();
     let photograph = frame(&photograph("dog.jpg", 640, 480), "YUYV");
     let device = board.play_into_vivid("YUYV", std::slice::from_ref(&photograph), "");
@@ -82,7 +82,7 @@ fn a_photograph_comes_through_vivid_byte_for_byte() {
 
 #[test]
 #[ignore = "boots the virtual board: just test-board"]
-fn two_boards_run_beside_each_other() {
+fn two_boards_run_in_parallel() {
     let boards = [Board::boot(), Board::boot()];
     boards[0].put(b"here", "/opt/here");
     assert_eq!(boards[0].fetch("/opt/here"), b"here");
@@ -91,16 +91,17 @@ fn two_boards_run_beside_each_other() {
 
 #[test]
 #[ignore = "boots the virtual board: just test-board"]
-fn a_boot_that_fails_is_told_with_what_the_console_said() {
+fn failed_boot_reports_the_console() {
     let boot = || Board::boot_with(&["-append", "console=ttyAMA0 rdinit=/missing panic=-1"]);
     let Err(failure) = std::panic::catch_unwind(boot) else { panic!("it booted without its first process") };
     let message = failure.downcast_ref::<String>().unwrap();
-    assert!(message.contains("QEMU ended") && message.contains("Kernel panic"), "{message}");
+    assert!(message.contains("QEMU ended"), "{message}");
+    assert!(message.contains("Kernel panic"), "{message}");
 }
 
 #[test]
 #[ignore = "boots the virtual board: just test-board"]
-fn devices_open_for_the_user_of_the_program_and_for_no_other() {
+fn devices_open_for_the_service_user_only() {
     let board = Board::boot();
     board.unload_camera();
     board.load_camera(0);
@@ -113,7 +114,7 @@ fn devices_open_for_the_user_of_the_program_and_for_no_other() {
 
 #[test]
 #[ignore = "boots the virtual board: just test-board"]
-fn the_disk_outlives_a_power_cut() {
+fn disk_survives_a_power_cut() {
     let mut board = Board::boot();
     board.put(b"kept", "/var/lib/phicam/kept");
     board.put(b"#!/bin/sh\necho $1 > /run/started\n", "/etc/init.d/S50test");

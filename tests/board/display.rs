@@ -121,7 +121,7 @@ fn shows_again(board: &Board, console: &Screenshot) {
 
 #[test]
 #[ignore = "boots the virtual board: just test-board"]
-fn the_screen_shows_what_the_file_has_and_afterwards_the_console_again() {
+fn screen_shows_the_picture_then_the_console() {
     let board = Board::boot();
     install(&board);
     let before = console(&board);
@@ -146,7 +146,7 @@ fn the_screen_shows_what_the_file_has_and_afterwards_the_console_again() {
 
 #[test]
 #[ignore = "boots the virtual board: just test-board"]
-fn a_picture_that_stayed_for_long_gives_way_to_the_next() {
+fn long_shown_picture_is_replaced() {
     let board = Board::boot();
     install(&board);
     for name in ["dog.jpg", "koala.jpg"] {
@@ -164,7 +164,7 @@ fn a_picture_that_stayed_for_long_gives_way_to_the_next() {
 
 #[test]
 #[ignore = "boots the virtual board: just test-board"]
-fn a_mode_that_is_asked_for_is_set() {
+fn requested_mode_is_set() {
     let board = Board::boot();
     install(&board);
     let lines = "connector = 'Virtual-1'\nmode = '1024x768'\ndevice = '/dev/dri/card0'";
@@ -172,12 +172,15 @@ fn a_mode_that_is_asked_for_is_set() {
     showing.is_on_the_screen();
     let second = "su phicam -c 'cd /opt/phicam && ./phicam run --camera pattern --display drm --model lite0@96'";
     let said = board.try_ssh(second);
-    assert!(said.code == Some(1) && said.stderr.contains("another program draws on /dev/dri/card0"), "{}", said.stderr);
+    assert!(said.code == Some(1), "{}", said.stderr);
+    assert!(said.stderr.contains("another program draws on /dev/dri/card0"), "{}", said.stderr);
     showing.is_on_the_screen();
     showing.signal("TERM");
     let said = board.try_ssh(&second.replace("--display drm", "--display drm:@641x480"));
-    assert!(said.code == Some(1) && said.stderr.contains("no mode 641x480; it has"), "{}", said.stderr);
+    assert!(said.code == Some(1), "{}", said.stderr);
+    assert!(said.stderr.contains("no mode 641x480; it has"), "{}", said.stderr);
     board.ssh("chmod 600 /dev/dri/card0");
     let said = board.try_ssh(second);
-    assert!(said.code == Some(1) && said.stderr.contains("usermod -aG video"), "{}", said.stderr);
+    assert!(said.code == Some(1), "{}", said.stderr);
+    assert!(said.stderr.contains("usermod -aG video"), "{}", said.stderr);
 }

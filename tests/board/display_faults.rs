@@ -8,7 +8,7 @@ use super::program::install;
 
 #[test]
 #[ignore = "boots the virtual board: just test-board"]
-fn a_screen_whose_driver_goes_and_comes_back_is_drawn_on_again() {
+fn screen_is_reopened_after_driver_reload() {
     let board = Board::boot();
     install(&board);
     for kind in ["drm", "fb"] {
@@ -31,7 +31,7 @@ fn a_screen_whose_driver_goes_and_comes_back_is_drawn_on_again() {
 
 #[test]
 #[ignore = "boots the virtual board: just test-board"]
-fn a_card_that_comes_back_under_another_number_is_found() {
+fn renumbered_card_is_found() {
     let board = Board::boot();
     install(&board);
     let showing = show(&board, "phicam", "drm", "device = '/dev/dri/card0'", (800, 480));
@@ -44,7 +44,7 @@ fn a_card_that_comes_back_under_another_number_is_found() {
 
 #[test]
 #[ignore = "boots the virtual board: just test-board"]
-fn after_being_killed_it_shows_the_right_picture_and_leaves_the_console_as_it_was() {
+fn killed_program_leaves_the_console_intact() {
     let board = Board::boot();
     install(&board);
     board.ssh("printf '\\033[2J\\033[Hthe console\\033[?25l' > /dev/tty1; sleep 2");
@@ -62,7 +62,7 @@ fn after_being_killed_it_shows_the_right_picture_and_leaves_the_console_as_it_wa
 
 #[test]
 #[ignore = "boots the virtual board: just test-board"]
-fn a_plane_that_the_driver_takes_no_longer_is_given_up_and_the_frame_is_in_the_picture() {
+fn refused_plane_moves_the_frame_into_the_picture() {
     let board = Board::boot();
     install(&board);
     let card = board.load_vkms("");
@@ -84,7 +84,8 @@ fn a_plane_that_the_driver_takes_no_longer_is_given_up_and_the_frame_is_in_the_p
     let refused = board.until("refused frame in the file", || Some(frame()).filter(|frame| *frame != before));
     is_on_the_planes(&board, &card, &showing);
     assert!(frame() == refused, "the frame came back with the next picture only");
-    assert!(board.overlays(&card).is_empty() && showing.runs(), "{}", showing.log());
+    assert!(board.overlays(&card).is_empty(), "{}", showing.log());
+    assert!(showing.runs(), "{}", showing.log());
     assert!(!showing.log().contains("is lost"), "{}", showing.log());
     showing.signal("TERM");
     // Once it is opened again there is a plane again.

@@ -12,7 +12,7 @@ fn grey(level: u8) -> Vec<u8> {
 
 #[test]
 #[ignore = "boots the virtual board: just test-board"]
-fn cameras_go_stop_and_come_back_under_other_names() {
+fn cameras_vanish_stall_and_return_renamed() {
     let board = Board::boot();
     board.unload_camera();
     assert_ne!(board.try_ssh("ls /dev/video*").code, Some(0), "a camera is left");
@@ -39,7 +39,7 @@ fn cameras_go_stop_and_come_back_under_other_names() {
 
 #[test]
 #[ignore = "boots the virtual board: just test-board"]
-fn the_screen_goes_and_comes_back_under_a_program_that_has_it_open() {
+fn open_screen_vanishes_and_returns() {
     let board = Board::boot();
     board.ssh("sleep 1000 < /dev/dri/card0 > /dev/null 2>&1 &");
     let name = board.unbind_display();
@@ -52,7 +52,7 @@ fn the_screen_goes_and_comes_back_under_a_program_that_has_it_open() {
 
 #[test]
 #[ignore = "boots the virtual board: just test-board"]
-fn the_disk_fills_and_the_clock_jumps() {
+fn disk_fills_and_clock_jumps() {
     let board = Board::boot();
     board.fill_disk(100);
     let copy = "dd if=/dev/zero of=/opt/large bs=1k count=400";
@@ -68,7 +68,7 @@ fn the_disk_fills_and_the_clock_jumps() {
 
 #[test]
 #[ignore = "boots the virtual board: just test-board"]
-fn a_connection_is_cut_in_the_middle() {
+fn connection_is_cut_midway() {
     let board = Board::boot();
     let proxy = Proxy::to(board.port());
     let copy = |bytes: &[u8]| {

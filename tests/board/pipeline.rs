@@ -115,7 +115,7 @@ pub fn health(board: &Board) -> serde_json::Value {
 
 #[test]
 #[ignore = "boots the virtual board: just test-board"]
-fn what_is_deployed_names_what_the_camera_sees_on_the_screen() {
+fn deployed_program_labels_the_camera_on_screen() {
     let board = Board::boot();
     let dog = board.play("/dev/video0", "YUYV", (CAMERA.width, CAMERA.height), 15, &[photograph("dog.jpg").0]);
     deploy(&board, &board_file("model = 'lite0@96'"));
@@ -136,7 +136,7 @@ fn what_is_deployed_names_what_the_camera_sees_on_the_screen() {
 
 #[test]
 #[ignore = "boots the virtual board: just test-board"]
-fn the_board_itself_chooses_the_largest_model_that_fits() {
+fn board_picks_the_largest_model_that_fits() {
     let board = Board::boot();
     let player = board.play("/dev/video0", "YUYV", (CAMERA.width, CAMERA.height), 15, &[photograph("koala.jpg").0]);
     deploy(&board, &board_file(""));

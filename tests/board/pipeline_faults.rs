@@ -38,7 +38,7 @@ fn says(board: &Board, fault: &str) {
 
 #[test]
 #[ignore = "boots the virtual board: just test-board --faults"]
-fn a_camera_whose_driver_goes_and_comes_back_under_another_number_is_found() {
+fn renumbered_camera_is_found() {
     let board = Board::boot();
     running(&board, "dog.jpg").end();
     says(&board, "no camera");
@@ -54,7 +54,7 @@ fn a_camera_whose_driver_goes_and_comes_back_under_another_number_is_found() {
 
 #[test]
 #[ignore = "boots the virtual board: just test-board --faults"]
-fn a_camera_that_stops_giving_frames_is_told_and_goes_on() {
+fn stalled_camera_is_reported_and_resumes() {
     let board = Board::boot();
     let player = running(&board, "dog.jpg");
     player.pause();
@@ -66,7 +66,7 @@ fn a_camera_that_stops_giving_frames_is_told_and_goes_on() {
 
 #[test]
 #[ignore = "boots the virtual board: just test-board --faults"]
-fn a_camera_that_is_pulled_out_under_capture_is_taken_up_when_it_is_plugged_in() {
+fn unplugged_camera_resumes_when_plugged_in() {
     let board = Board::boot();
     board.unload_camera();
     board.play_into_vivid("YUYV", &[photograph("dog.jpg").0], "");
@@ -83,7 +83,7 @@ fn a_camera_that_is_pulled_out_under_capture_is_taken_up_when_it_is_plugged_in()
 
 #[test]
 #[ignore = "boots the virtual board: just test-board --faults"]
-fn twenty_kills_and_a_clock_that_jumps_twenty_years_change_nothing() {
+fn survives_twenty_kills_and_clock_jumps() {
     let board = Board::boot();
     let player = running(&board, "dog.jpg");
     board.jump_clock(20);
@@ -105,7 +105,7 @@ fn twenty_kills_and_a_clock_that_jumps_twenty_years_change_nothing() {
 
 #[test]
 #[ignore = "boots the virtual board: just test-board --faults"]
-fn a_full_disk_stands_on_the_screen_and_does_not_stop_the_line() {
+fn full_disk_is_shown_and_does_not_stop() {
     let board = Board::boot();
     let player = running(&board, "dog.jpg");
     board.fill_disk(100);

@@ -35,7 +35,7 @@ fn no_overlay_is_left(board: &Board, card: &str) {
 
 #[test]
 #[ignore = "boots the virtual board: just test-board"]
-fn the_frame_has_a_plane_of_its_own_which_goes_with_the_program_however_that_ends() {
+fn overlay_plane_is_freed_at_any_end() {
     let board = Board::boot();
     install(&board);
     let card = board.load_vkms("");
@@ -57,7 +57,7 @@ fn the_frame_has_a_plane_of_its_own_which_goes_with_the_program_however_that_end
 
 #[test]
 #[ignore = "boots the virtual board: just test-board"]
-fn a_frame_that_its_plane_would_have_to_scale_and_cannot_is_in_the_picture() {
+fn unscalable_plane_moves_the_frame_into_the_picture() {
     let board = Board::boot();
     install(&board);
     let card = board.load_vkms("");
@@ -69,14 +69,16 @@ fn a_frame_that_its_plane_would_have_to_scale_and_cannot_is_in_the_picture() {
     assert_eq!(board.overlays(&card), [], "{}", showing.log());
     let (log, over) = (showing.log(), format!("over {width}×{height} ("));
     let said: Vec<&str> = log.lines().filter(|line| line.contains("no plane of its own for the frame")).collect();
-    assert!(said.len() == 1 && said[0].starts_with("info: ") && said[0].contains("does not scale"), "{log}");
+    assert!(said.len() == 1, "{log}");
+    assert!(said[0].starts_with("info: "), "{log}");
+    assert!(said[0].contains("does not scale"), "{log}");
     assert!(said[0].contains(&over), "{log}");
     showing.signal("TERM");
 }
 
 #[test]
 #[ignore = "boots the virtual board: just test-board"]
-fn a_moving_frame_is_drawn_small_and_scaled_by_its_plane() {
+fn overlay_plane_scales_a_small_frame() {
     let board = Board::boot();
     install(&board);
     let card = board.load_vkms("enable_scaling=1");

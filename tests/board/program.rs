@@ -21,7 +21,7 @@ pub fn install(board: &Board) {
 
 #[test]
 #[ignore = "boots the virtual board: just test-board"]
-fn the_program_names_a_photograph_on_the_board() {
+fn program_classifies_on_the_board() {
     let board = Board::boot();
     install(&board);
     board.send(&sample("dog.jpg"), "/tmp/dog.jpg");

@@ -5,7 +5,7 @@ use super::pipeline::{CAMERA, board_file, deploy, health, photograph, shows};
 
 #[test]
 #[ignore = "boots the virtual board: just test-systemd"]
-fn the_hardened_service_opens_camera_and_screen_as_its_own_user_and_nothing_else() {
+fn hardened_service_opens_camera_and_screen_only() {
     let board = Board::boot_systemd();
     let player = board.play("/dev/video0", "YUYV", (CAMERA.width, CAMERA.height), 15, &[photograph("dog.jpg").0]);
     deploy(&board, &board_file("model = 'lite0@96'"));

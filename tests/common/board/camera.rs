@@ -117,7 +117,8 @@ pub fn photograph(name: &str, width: u32, height: u32) -> RgbImage {
 /// A picture as a camera gives it: BT.601, limited range, even sides; colour of halved planes is the mean of its pixels.
 pub fn frame(picture: &RgbImage, fourcc: &str) -> Vec<u8> {
     let (width, height) = picture.dimensions();
-    assert!(width % 2 == 0 && height % 2 == 0, "{width}×{height} has an odd side");
+    assert!(width % 2 == 0, "{width}×{height} has an odd side");
+    assert!(height % 2 == 0, "{width}×{height} has an odd side");
     let luma = || picture.pixels().map(|pixel| level(yuv(&[pixel.0])[0]));
     // Means of blocks of two columns and `rows` rows.
     let chroma = |rows: u32| {
