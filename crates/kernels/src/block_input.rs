@@ -61,8 +61,8 @@ impl Stem {
     /// Computes the requested rows of the stem's output, with the lines in `scratch`.
     ///
     /// # Safety
-    /// `image` has the values of the stem's image, and `scratch` has [`Stem::scratch_values`]. The requested rows are writable.
-    /// No other thread accesses the scratch or these rows meanwhile.
+    /// `image` has the values of the stem's image, and `scratch` has [`Stem::scratch_values`]. The requested rows are
+    /// writable. No other thread accesses the scratch or these rows meanwhile.
     pub unsafe fn compute_rows(&self, kernels: &Kernels, image: *const f32, scratch: *mut f32, request: &RowRequest) {
         let kernel = self.kernel;
         let line_values = self.line_values();
@@ -141,7 +141,8 @@ impl Stem {
     /// Copies an image row to a line in NHWC order; `row` is counted from the first row of padding.
     ///
     /// # Safety
-    /// `image` has the values of the stem's image, and `line` has room for a line. No other thread accesses the line meanwhile.
+    /// `image` has the values of the stem's image, and `line` has room for a line. No other thread accesses the line
+    /// meanwhile.
     unsafe fn fill_line(&self, image: *const f32, row: usize, line: *mut f32) {
         let Shape { height, width, channels } = self.image;
         // SAFETY: the caller ensures room for a line. Its values are initialised: scratch buffers start as zeros.
@@ -176,8 +177,8 @@ impl Stem {
 }
 
 impl RowSource {
-    /// Computes the requested rows for the channels of `panels` from the block's `input`, whose pixels have `pixel_stride`.
-    /// For [`RowSource::Identity`], `panels` is a range of channels.
+    /// Computes the requested rows for the channels of `panels` from the block's `input`, whose pixels have
+    /// `pixel_stride`. For [`RowSource::Identity`], `panels` is a range of channels.
     ///
     /// # Safety
     /// `input` has all values of the block's input, and `scratch` has those that [`Stem::scratch_values`] requires. The

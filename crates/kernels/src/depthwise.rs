@@ -29,8 +29,8 @@ pub struct Strip {
 /// Computes `T` pixels with a kernel of `K` × `K` taps and stride `S`.
 ///
 /// # Safety
-/// The strip's pointers are valid for its sizes and strides, the CPU has the instruction set, and no other thread accesses
-/// the output and the sums meanwhile.
+/// The strip's pointers are valid for its sizes and strides, the CPU has the instruction set, and no other thread
+/// accesses the output and the sums meanwhile.
 #[inline(always)]
 pub unsafe fn strip<V: Vector, const K: usize, const S: usize, const T: usize>(strip: &Strip) {
     // SAFETY: the caller ensures valid pointers, the instruction set and sole access to output and sums.

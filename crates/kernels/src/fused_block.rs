@@ -86,11 +86,12 @@ impl FusedBlock {
         self.tiling.row_ranges.len() * self.tiling.panel_ranges.len()
     }
 
-    /// Computes the source and the depthwise convolution for the rows and channels of `piece`. Projects each row at once if
-    /// the tiling says so.
+    /// Computes the source and the depthwise convolution for the rows and channels of `piece`. Projects each row at
+    /// once if the tiling says so.
     ///
     /// # Safety
-    /// The buffers have the sizes that this block requires. No other thread runs the same piece or uses the number `thread`.
+    /// The buffers have the sizes that this block requires. No other thread runs the same piece or uses the number
+    /// `thread`.
     pub unsafe fn run_depthwise(&self, kernels: &Kernels, buffers: &BlockBuffers, thread: usize, piece: usize) {
         let rows = self.tiling.row_ranges[piece / self.tiling.panel_ranges.len()].clone();
         let panels = self.tiling.panel_ranges[piece % self.tiling.panel_ranges.len()].clone();
@@ -106,8 +107,8 @@ impl FusedBlock {
         let depthwise_row = scratch.ptr_at(ring_values);
         let lines = scratch.ptr_at(ring_values + row_values);
         let all_channels = self.depthwise.channels;
-        // SAFETY: all pointers stay within the scratch, the depthwise output and the sums, whose sizes come from the same
-        // numbers; the caller ensures that no other thread has this piece or this scratch.
+        // SAFETY: all pointers stay within the scratch, the depthwise output and the sums, whose sizes come from the
+        // same numbers; the caller ensures that no other thread has this piece or this scratch.
         unsafe {
             let zeros = ring.add(ring_rows * row_stride);
             zeros.write_bytes(0, row_stride);
@@ -172,8 +173,8 @@ impl FusedBlock {
     /// Computes one row of the depthwise convolution, and its channel sums unless `sums` is null.
     ///
     /// # Safety
-    /// `rows` are padded source rows for each row of the kernel. `output` has room for a row and `sums` for `channels`, and
-    /// no other thread accesses them meanwhile.
+    /// `rows` are padded source rows for each row of the kernel. `output` has room for a row and `sums` for `channels`,
+    /// and no other thread accesses them meanwhile.
     unsafe fn run_depthwise_row(
         &self,
         kernels: &Kernels,
@@ -212,8 +213,8 @@ impl FusedBlock {
     /// Projects `pixels`, the first of which is at `input`, with `weights` in the packed order.
     ///
     /// # Safety
-    /// `input` and `weights` are readable, the buffers have the sizes that this block requires, and no other thread projects
-    /// these pixels.
+    /// `input` and `weights` are readable, the buffers have the sizes that this block requires, and no other thread
+    /// projects these pixels.
     unsafe fn project_pixels(
         &self,
         kernels: &Kernels,
@@ -241,8 +242,8 @@ impl FusedBlock {
         }
     }
 
-    /// Computes the gate from the channel sums. If [`FusedBlock::scales_weights`], also multiplies the projection's weights
-    /// by it.
+    /// Computes the gate from the channel sums. If [`FusedBlock::scales_weights`], also multiplies the projection's
+    /// weights by it.
     ///
     /// # Safety
     /// The buffers have the sizes that this block requires, and no other thread accesses them meanwhile.

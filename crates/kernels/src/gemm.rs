@@ -13,7 +13,8 @@ use crate::row_ops::Rows;
 #[allow(unsafe_code)]
 pub(crate) mod microkernel;
 
-/// Inputs summed in one pass over the pixels: a panel's weights for more inputs leave no room for pixels in the L1 cache.
+/// Inputs summed in one pass over the pixels: a panel's weights for more inputs leave no room for pixels in the L1
+/// cache.
 ///
 /// Derived: at 512 inputs a NEON panel of 8 channels takes 16 KiB, half of a 32 KiB cache.
 const MAX_INPUT_BLOCK: usize = 512;
@@ -37,8 +38,8 @@ pub struct GemmOperands {
 /// Computes the channels of `panels` with `weights`, which have the layout and size of `packed.weights`.
 ///
 /// # Safety
-/// The pointers of `operands` are valid for its sizes and strides, and `weights` for as many values as the packed ones. No
-/// other thread accesses the output meanwhile.
+/// The pointers of `operands` are valid for its sizes and strides, and `weights` for as many values as the packed ones.
+/// No other thread accesses the output meanwhile.
 pub unsafe fn convolve(
     kernels: &Kernels,
     packed: &PackedConvolution,
@@ -109,8 +110,8 @@ pub unsafe fn convolve(
 /// Computes the channels of `panels` for a single pixel and stores the first of them at `output`.
 ///
 /// # Safety
-/// `input` has `packed.inputs` values, and `output` has room for the channels of the panels. No other thread accesses the
-/// output meanwhile.
+/// `input` has `packed.inputs` values, and `output` has room for the channels of the panels. No other thread accesses
+/// the output meanwhile.
 pub unsafe fn convolve_pixel(
     kernels: &Kernels,
     packed: &PackedConvolution,
@@ -134,7 +135,8 @@ pub unsafe fn convolve_pixel(
     }
 }
 
-/// Returns the size of the next block of `left` inputs: nearly equal blocks of at most [`MAX_INPUT_BLOCK`], whole groups.
+/// Returns the size of the next block of `left` inputs: nearly equal blocks of at most [`MAX_INPUT_BLOCK`], whole
+/// groups.
 fn next_input_block(left: usize) -> usize {
     let parts = left.div_ceil(MAX_INPUT_BLOCK);
     left.div_ceil(parts).next_multiple_of(crate::simd::GROUP).min(left)

@@ -95,7 +95,8 @@ impl OutputStage {
                     let panel = convolution.panels[piece];
                     let channels = panel.registers * kernels.lanes;
                     let features = scratch[thread].ptr_at(0);
-                    // SAFETY: the scratch has room for a panel of all pixels, and only this piece writes the panel's means.
+                    // SAFETY: the scratch has room for a panel of all pixels, and only this piece writes the panel's
+                    // means.
                     unsafe {
                         let operands = GemmOperands {
                             rows: 1,

@@ -86,7 +86,8 @@ impl Kernels {
     /// Computes `registers` registers of channels of a single pixel from `inputs` values.
     ///
     /// # Safety
-    /// The requirements of [`microkernel::single_pixel`], except for the instruction set: [`Kernels::available`] checks it.
+    /// The requirements of [`microkernel::single_pixel`], except for the instruction set: [`Kernels::available`] checks
+    /// it.
     pub(crate) unsafe fn single_pixel(
         &self,
         registers: usize,
@@ -145,7 +146,8 @@ impl Kernels {
     }
 }
 
-/// Defines the table of one instruction set: compiles the generic loops with its target features, one function a tile shape.
+/// Defines the table of one instruction set: compiles the generic loops with its target features, one function a tile
+/// shape.
 macro_rules! instruction_set {
     ($table:ident, $name:literal, $vector:ty, $($feature:literal)?, $is_supported:expr,
      tiles { $($registers:literal: [$($pixels:literal)*])* }, strips [$($strip:literal)*]) => {

@@ -83,11 +83,13 @@ pub struct Shape {
     pub channels: usize,
 }
 
-/// Largest height, width and channel count. Derived: far above any network, and small enough that products fit in a `usize`.
+/// Largest height, width and channel count. Derived: far above any network, and small enough that products fit in a
+/// `usize`.
 pub(crate) const MAX_DIMENSION: usize = 1 << 16;
 /// Largest number of values in a feature map: 1 GiB of f32. The largest of B7 at a side of 2048 has 2^27.6.
 const MAX_VALUES: usize = 1 << 28;
-/// Largest kernel side, stride and padding. Derived: far above any network, and small enough that products fit in a `usize`.
+/// Largest kernel side, stride and padding. Derived: far above any network, and small enough that products fit in a
+/// `usize`.
 pub(crate) const MAX_KERNEL: usize = 64;
 
 impl Shape {
@@ -129,7 +131,8 @@ fn too_large<T>(name: &str, shape: Shape) -> Result<T, UnsupportedStep> {
 }
 
 impl Convolution {
-    /// Returns the shape of the output for an input of `shape`, or an error if they do not fit together or exceed a limit.
+    /// Returns the shape of the output for an input of `shape`, or an error if they do not fit together or exceed a
+    /// limit.
     pub fn output_shape(&self, shape: Shape) -> Result<Shape, UnsupportedStep> {
         let Convolution { inputs, outputs, kernel, stride, .. } = *self;
         let dims = self.weights.dims();

@@ -1,7 +1,7 @@
 //! CPU kernels for EfficientNet: a network's steps become a [`Program`] that classifies one image at a time.
 //!
-//! [`layers::Step`]s describe the network. [`Program::new`] packs the weights for an instruction set and divides each block
-//! so that its values stay in the caches. The loops are written once, generic over a small vector trait.
+//! [`layers::Step`]s describe the network. [`Program::new`] packs the weights for an instruction set and divides each
+//! block so that its values stay in the caches. The loops are written once, generic over a small vector trait.
 
 mod activation;
 mod affinity;

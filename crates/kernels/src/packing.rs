@@ -56,8 +56,8 @@ impl PackedConvolution {
 
 /// Returns the width of each panel in registers, at most `max`.
 ///
-/// If `max` is at least 3, the last two panels share the rest instead of leaving one register: a panel of one register reads
-/// an input value for each multiplication.
+/// If `max` is at least 3, the last two panels share the rest instead of leaving one register: a panel of one register
+/// reads an input value for each multiplication.
 fn panel_widths(mut registers: usize, max: usize) -> Vec<usize> {
     let mut widths = Vec::new();
     while registers > 0 {

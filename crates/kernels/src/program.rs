@@ -94,7 +94,8 @@ impl Program {
         Program::from_steps(steps.to_vec(), input, settings)
     }
 
-    /// Packs `steps` for images of shape `input`. Drops each step once it is packed, to hold most weights in memory once.
+    /// Packs `steps` for images of shape `input`. Drops each step once it is packed, to hold most weights in memory
+    /// once.
     ///
     /// Returns an error if the kernels do not support a step, or if shapes do not fit together.
     pub fn from_steps(steps: Vec<Step>, input: Shape, settings: Settings) -> Result<Program, UnsupportedStep> {
@@ -189,8 +190,8 @@ impl Program {
 
     /// Runs the program on the image in `input`, in the layouts of the settings.
     ///
-    /// Panics if the lengths differ from [`Program::input_shape`] and [`Program::output_shape`], or if the buffers of `state`
-    /// are smaller than this program's.
+    /// Panics if the lengths differ from [`Program::input_shape`] and [`Program::output_shape`], or if the buffers of
+    /// `state` are smaller than this program's.
     pub fn run(&self, state: &mut State, input: &[f32], output: &mut [f32]) {
         assert_eq!(input.len(), self.input.values(), "the input's length differs from the program's input shape");
         assert_eq!(output.len(), self.output.values(), "the output's length differs from the program's output shape");

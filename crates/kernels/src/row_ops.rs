@@ -17,8 +17,8 @@ pub struct Rows {
 /// Stores `factor` times the sum of each channel in `result`.
 ///
 /// # Safety
-/// The rows are readable, `result` has room for `rows.channels` values, and the CPU has the instruction set. No other thread
-/// writes to either meanwhile.
+/// The rows are readable, `result` has room for `rows.channels` values, and the CPU has the instruction set. No other
+/// thread writes to either meanwhile.
 #[inline(always)]
 pub unsafe fn scaled_sums<V: Vector>(rows: &Rows, factor: f32, result: *mut f32) {
     // SAFETY: the caller ensures valid rows, the instruction set and sole access to what is written.
@@ -38,8 +38,8 @@ pub unsafe fn scaled_sums<V: Vector>(rows: &Rows, factor: f32, result: *mut f32)
 /// Multiplies each row by `gate`, in place.
 ///
 /// # Safety
-/// The rows are writable, `gate` has `rows.channels` values, and the CPU has the instruction set. No other thread accesses
-/// the rows meanwhile.
+/// The rows are writable, `gate` has `rows.channels` values, and the CPU has the instruction set. No other thread
+/// accesses the rows meanwhile.
 #[inline(always)]
 pub unsafe fn scale_channels<V: Vector>(rows: &Rows, gate: *const f32) {
     // SAFETY: the caller ensures valid rows, the instruction set and sole access to what is written.

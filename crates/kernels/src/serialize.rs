@@ -1,7 +1,7 @@
 //! Serialisation of a program: its steps, followed by their packed weights.
 //!
-//! The reader checks the steps as a new program does, and allocates weights only if the file can hold them. It cannot detect
-//! wrong weights: the caller adds a checksum.
+//! The reader checks the steps as a new program does, and allocates weights only if the file can hold them. It cannot
+//! detect wrong weights: the caller adds a checksum.
 
 use std::io::{self, Read, Write};
 
@@ -239,15 +239,15 @@ impl StepReader<'_> {
             && [top, left, bottom, right].iter().all(|zeros| *zeros < MAX_KERNEL);
         let (true, Some(&activation)) = (in_range, ACTIVATIONS.get(activation)) else {
             return invalid(format!(
-                "convolution of {inputs} to {outputs} channels with kernel {kernel}, stride {stride}, padding {top}, {left}, \
-                 {bottom}, {right} and activation {activation} exceeds the limits"
+                "convolution of {inputs} to {outputs} channels with kernel {kernel}, stride {stride}, padding {top}, \
+                 {left}, {bottom}, {right} and activation {activation} exceeds the limits"
             ));
         };
         let padded_outputs = outputs.next_multiple_of(self.lanes) as u64;
         let weights_of_output = (kernel * kernel) as u64 * if depthwise { 1 } else { inputs as u64 };
         let Some(weights_left) = self.weights_left.checked_sub((weights_of_output + 1) * padded_outputs) else {
             return invalid(format!(
-                "convolution of {inputs} to {outputs} channels with kernel {kernel} needs more weights than the file has"
+                "convolution of {inputs} to {outputs} channels with kernel {kernel} has more weights than the file"
             ));
         };
         self.weights_left = weights_left;

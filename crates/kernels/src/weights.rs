@@ -24,8 +24,8 @@ pub struct Weights {
     factors: Vec<f32>,
 }
 
-/// Inputs packed for all outputs before the next ones, so that they stay in the L1 cache: 64 rows of up to 48 channels are
-/// 12 KiB.
+/// Inputs packed for all outputs before the next ones, so that they stay in the L1 cache: 64 rows of up to 48 channels
+/// are 12 KiB.
 const INPUT_CHUNK: usize = 64;
 
 impl Weights {
@@ -80,7 +80,8 @@ impl Weights {
         self.factors.iter_mut().zip(factors).for_each(|(product, factor)| *product *= factor);
     }
 
-    /// Writes the weights of `outputs` to `packed`, which must be zero: one row of `width` values for each tap and input.
+    /// Writes the weights of `outputs` to `packed`, which must be zero: one row of `width` values for each tap and
+    /// input.
     pub(crate) fn pack(&self, outputs: Range<usize>, width: usize, packed: &mut [f32]) {
         let Some(bytes) = &self.bytes else { return };
         match self.format {

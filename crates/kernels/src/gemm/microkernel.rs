@@ -8,8 +8,8 @@ pub const MAX_KERNEL_ROWS: usize = 7;
 
 /// Operands of the microkernel: a few pixels of the input and a few channels of the output.
 ///
-/// The inputs of an output pixel are `kernel_rows` rows of `row_length` consecutive values. A 1×1 convolution has one row.
-/// Strides count values.
+/// The inputs of an output pixel are `kernel_rows` rows of `row_length` consecutive values. A 1×1 convolution has one
+/// row. Strides count values.
 #[derive(Clone)]
 pub struct Tile {
     /// Kernel rows of the first pixel's inputs.
@@ -36,8 +36,8 @@ pub struct Tile {
 /// Computes `MR` pixels × `NR` registers of channels.
 ///
 /// # Safety
-/// The tile's pointers are valid for its sizes and strides, the CPU has the instruction set, and no other thread accesses
-/// the output meanwhile.
+/// The tile's pointers are valid for its sizes and strides, the CPU has the instruction set, and no other thread
+/// accesses the output meanwhile.
 // No closures: a closure lacks the target feature, so its intrinsics would not be inlined.
 #[inline(always)]
 pub unsafe fn tile<V: Vector, const MR: usize, const NR: usize>(tile: &Tile) {
@@ -120,8 +120,8 @@ unsafe fn rank_one_update<V: Vector, const I: usize, const MR: usize, const NR: 
 /// Four partial sums hide the latency of the additions.
 ///
 /// # Safety
-/// The pointers are valid for `inputs` inputs, their packed weights and `NR` registers of bias and output. The CPU has the
-/// instruction set, and no other thread accesses the output meanwhile.
+/// The pointers are valid for `inputs` inputs, their packed weights and `NR` registers of bias and output. The CPU has
+/// the instruction set, and no other thread accesses the output meanwhile.
 #[inline(always)]
 pub unsafe fn single_pixel<V: Vector, const NR: usize>(
     input: *const f32,
