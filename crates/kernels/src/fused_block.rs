@@ -50,7 +50,7 @@ unsafe impl Sync for BlockBuffers<'_> {}
 
 /// Pixels of a projection piece: two full tiles of the widest kind, AVX-512's 14 pixels.
 const MIN_PROJECTION_PIXELS: usize = 28;
-/// Projection pieces for each thread: enough that the slowest thread does not delay the others for long.
+/// Projection pieces for each thread, an estimate: enough that the slowest thread does not delay the others for long.
 const PROJECTION_PIECES_PER_THREAD: usize = 3;
 
 impl FusedBlock {

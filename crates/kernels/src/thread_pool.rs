@@ -9,7 +9,7 @@ use crate::affinity::{AvoidCore, Submitter};
 /// Job: a function of the thread's number and the piece's number.
 type Job<'a> = dyn Fn(usize, usize) + Sync + 'a;
 
-/// Spins before a waiting thread yields its core: some microseconds, about as long as a piece. An estimate.
+/// Spins before a waiting thread yields its core. An estimate: 10 to 100 µs, depending on the CPU's pause instruction.
 const MAX_SPINS: u32 = 2000;
 
 /// State that the submitter and the workers share.

@@ -42,11 +42,11 @@ impl Default for Tiling {
     }
 }
 
-/// Pieces of work for each thread: enough that the slowest thread does not delay the others for long.
+/// Channel ranges for each thread, an estimate: enough that the slowest thread does not delay the others for long.
 const CHANNEL_PIECES_PER_THREAD: usize = 3;
-/// Row ranges for each thread: fewer, because each range computes the source rows at its edges again.
+/// Row ranges for each thread, an estimate: fewer, because each range computes the source rows at its edges again.
 const ROW_RANGES_PER_THREAD: usize = 2;
-/// Least rows of a range, so that the rows computed twice at its edges are a small share.
+/// Least rows of a range, an estimate: the rows computed twice at its edges are a small share of them.
 const MIN_ROWS_OF_RANGE: usize = 12;
 
 impl Tiling {
