@@ -198,8 +198,8 @@ fn unusable_gpu_engine_is_excluded_from_the_pick() {
     assert_eq!(ended.json()[0]["engine"], "tract");
     let warnings = |engine: &str| ended.stderr.matches(&format!("going on without {engine}")).count();
     assert_eq!((warnings("cuda"), warnings("tensorrt")), (1, 1), "{}", ended.stderr);
-    run_with(&program, &copy, "prepare --model lite0@96").with(4);
-    program.run("prepare").with(1).saying(&["nothing to prepare", "phicam doctor"]);
+    run_with(&program, &copy, "build-engines --model lite0@96").with(4);
+    program.run("build-engines").with(1).saying(&["no engine to build", "phicam doctor"]);
 }
 
 #[test]

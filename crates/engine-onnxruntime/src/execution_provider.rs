@@ -76,7 +76,7 @@ pub fn remedy(message: &str) -> &'static str {
     } else if contains_any(&["NoKernelImageForDevice", "no kernel image", "CUDA failure 209"]) {
         "this build is for other GPUs: install a build for this board, `phicam doctor` says how"
     } else if contains_any(&["deserialize", "engine from cache"]) {
-        "the cached engine is out of date: `phicam prepare --fresh` builds it again"
+        "the cached engine is out of date: `phicam build-engines --remeasure` builds it again"
     } else if contains_any(&["out of memory", "OutOfMemory", "CUDA failure 2:", "ALLOC_FAILED"]) {
         "the GPU's memory is full: stop other programs, or choose a smaller model"
     } else if contains_any(&["fallback to CPU", "assigned to the default CPU"]) {
@@ -119,7 +119,7 @@ mod tests {
             ("Failed to load library … libcublasLt.so.12: cannot open shared object file", "not installed"),
             ("CUDA failure 100: no CUDA-capable device is detected", "no usable GPU"),
             ("CUDA failure 209: no kernel image is available", "other GPUs"),
-            ("TensorRT EP could not deserialize engine from cache", "prepare --fresh"),
+            ("TensorRT EP could not deserialize engine from cache", "build-engines --remeasure"),
             ("fallback to CPU EP has been explicitly disabled by the user", "--engine tract"),
             ("CUBLAS failure 3: CUBLAS_STATUS_ALLOC_FAILED", "memory is full"),
             ("something new", "--engine tract"),

@@ -19,7 +19,7 @@ mod pinned_input;
 mod version;
 pub use engine_cache::{ENGINE_CACHE_FOLDER, expected_build_s};
 pub use error::{LIBRARY_VARIABLE, LibraryError};
-pub use library::{find_library, gpu_engines, set_library};
+pub use library::{find_library, gpu_engines_in, set_library};
 
 use crate::crash_guard::CrashGuard;
 use crate::engine_cache::{CacheState, EngineCache};
@@ -86,7 +86,7 @@ impl OnnxRuntime {
             remedy: "--engine tract uses the CPU instead",
         })?;
         let builds_engine =
-            config.engine == EngineKind::TensorRt && gpu_engines(&library.path).contains(&EngineKind::TensorRt);
+            config.engine == EngineKind::TensorRt && gpu_engines_in(&library.path).contains(&EngineKind::TensorRt);
         let cache = state.filter(|_| builds_engine).and_then(|state| engine_cache(variant, config, library, state));
         let open = |folder: Option<&Path>| OnnxRuntime::run_once(variant, config, library, &model, folder);
         let opened = match &cache {

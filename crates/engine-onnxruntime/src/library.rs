@@ -109,7 +109,7 @@ fn check(path: &Path, named_by: &'static str) -> Result<PathBuf, LibraryError> {
 }
 
 /// Returns the GPU engines of a build: those with a `libonnxruntime_providers_ENGINE.so` beside the library.
-pub fn gpu_engines(library: &Path) -> Vec<EngineKind> {
+pub fn gpu_engines_in(library: &Path) -> Vec<EngineKind> {
     let has_provider = |name: &str| library.with_file_name(format!("libonnxruntime_providers_{name}.so")).is_file();
     let engines = [(EngineKind::TensorRt, "tensorrt"), (EngineKind::Cuda, "cuda")];
     engines.into_iter().filter(|(_, name)| has_provider(name)).map(|(engine, _)| engine).collect()
@@ -172,10 +172,10 @@ mod tests {
     fn gpu_engines_follow_from_provider_files() {
         let folder = tempfile::tempdir().unwrap();
         let library = folder.path().join("libonnxruntime.so.1.18.1");
-        assert_eq!(gpu_engines(&library), []);
+        assert_eq!(gpu_engines_in(&library), []);
         std::fs::write(folder.path().join("libonnxruntime_providers_cuda.so"), b"").unwrap();
-        assert_eq!(gpu_engines(&library), [EngineKind::Cuda]);
+        assert_eq!(gpu_engines_in(&library), [EngineKind::Cuda]);
         std::fs::write(folder.path().join("libonnxruntime_providers_tensorrt.so"), b"").unwrap();
-        assert_eq!(gpu_engines(&library), [EngineKind::TensorRt, EngineKind::Cuda]);
+        assert_eq!(gpu_engines_in(&library), [EngineKind::TensorRt, EngineKind::Cuda]);
     }
 }
