@@ -172,7 +172,7 @@ fn measure(
             }
         }
         let frame = next(&mut camera)?;
-        let waits = system::waits();
+        let waits = system::run_queue_delay();
         let at = Instant::now();
         let next_at = at + pace;
         frames_box.put(frame.clone());
@@ -180,7 +180,8 @@ fn measure(
         let posted = at.elapsed();
         let answer = classifier.answer(&taken)?;
         let all = at.elapsed();
-        let waited = system::waits().zip(waits).map_or(Duration::ZERO, |(now, before)| now.longest_since(&before));
+        let waited =
+            system::run_queue_delay().zip(waits).map_or(Duration::ZERO, |(now, before)| now.max_since(&before));
         first_ms.get_or_insert(answer.times.infer_ms);
         let times = answer.times;
         screen.set_frame(frame);
@@ -192,7 +193,7 @@ fn measure(
         std::thread::sleep(next_at.saturating_duration_since(Instant::now()));
         count += 1;
         if count <= SamplingPlan::WARM_UP {
-            (started, others) = (Instant::now(), Some(system::OtherCpuLoad::beside_parent()));
+            (started, others) = (Instant::now(), Some(system::OtherCpuLoad::excluding_parent()));
             continue;
         }
         preempted_frames += u64::from(waited > all.mul_f64(PREEMPTED));
@@ -269,7 +270,7 @@ fn table(found: &Measurement, out: &mut dyn Write) -> std::io::Result<()> {
         found.load_ms, found.first_ms, found.peak_rss_mib
     )?;
     match found.preempted_frames {
-        0 if system::waits().is_none() => {
+        0 if system::run_queue_delay().is_none() => {
             writeln!(out, "this kernel does not tell whether other programs held it up (CONFIG_SCHED_INFO)")
         }
         0 => Ok(()),

@@ -153,7 +153,7 @@ fn state_folder() -> Finding {
         .and_then(|()| std::fs::remove_file(&tried));
     match written {
         Ok(()) => {
-            let (models, bytes) = phicam_engine_cpu::packed_cache::kept(&folder);
+            let (models, bytes) = phicam_engine_cpu::packed_cache::disk_usage(&folder);
             let packed = format!("packed weights: {models}, {:.0} MiB", bytes as f64 / 1024.0 / 1024.0);
             good("state", format!("{} can be written; {packed}", folder.display()))
         }

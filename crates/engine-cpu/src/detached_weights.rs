@@ -6,7 +6,7 @@
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::Arc;
 
-use phicam_kernels::{Precision, Weights};
+use phicam_kernels::{WeightFormat, Weights};
 use tract_onnx::pb::tensor_proto::DataType;
 use tract_onnx::pb::tensor_shape_proto::{Dimension, dimension};
 use tract_onnx::pb::{GraphProto, NodeProto, TensorProto, TensorShapeProto, TypeProto, ValueInfoProto, type_proto};
@@ -17,7 +17,7 @@ use tract_onnx::prelude::{Tensor, TractResult};
 #[derive(Clone, Debug)]
 pub struct RawInitializer {
     pub dims: Vec<usize>,
-    pub precision: Precision,
+    pub precision: WeightFormat,
     pub bytes: Arc<Vec<u8>>,
 }
 
@@ -30,8 +30,8 @@ impl RawInitializer {
     /// Returns the tensor as f32, for tract.
     pub fn to_tensor(&self) -> TractResult<Tensor> {
         let values: Vec<f32> = match self.precision {
-            Precision::Single => self.bytes.as_chunks().0.iter().map(|bytes| f32::from_le_bytes(*bytes)).collect(),
-            Precision::Half => f16_to_f32(&self.bytes).collect(),
+            WeightFormat::F32 => self.bytes.as_chunks().0.iter().map(|bytes| f32::from_le_bytes(*bytes)).collect(),
+            WeightFormat::F16 => f16_to_f32(&self.bytes).collect(),
         };
         Tensor::from_shape(&self.dims, &values)
     }
@@ -67,7 +67,7 @@ impl DetachedInitializers {
             if consumers.are_weights(&name) {
                 graph.input.push(f32_value_info(&name, &tensor.dims));
                 let dims = tensor.dims.iter().map(|&length| length as usize).collect();
-                let precision = if is_half { Precision::Half } else { Precision::Single };
+                let precision = if is_half { WeightFormat::F16 } else { WeightFormat::F32 };
                 let initializer = RawInitializer { dims, precision, bytes: Arc::new(tensor.raw_data) };
                 detached.0.insert(name.clone(), Some(initializer));
             } else {
@@ -199,10 +199,10 @@ mod tests {
     }
 
     /// A tensor of 40 × 30 × 1 × 1 values, each 1.5, in f16 or f32.
-    fn constant(name: &str, precision: Precision) -> TensorProto {
+    fn constant(name: &str, precision: WeightFormat) -> TensorProto {
         let (value, data_type) = match precision {
-            Precision::Half => (f16::from_f32(1.5).to_le_bytes().to_vec(), DataType::Float16),
-            Precision::Single => (1.5f32.to_le_bytes().to_vec(), DataType::Float),
+            WeightFormat::F16 => (f16::from_f32(1.5).to_le_bytes().to_vec(), DataType::Float16),
+            WeightFormat::F32 => (1.5f32.to_le_bytes().to_vec(), DataType::Float),
         };
         TensorProto {
             name: name.into(),
@@ -224,7 +224,7 @@ mod tests {
     fn weights_of_both_precisions_leave_a_placeholder() {
         let mut graph = GraphProto {
             node: vec![node("Cast", &["a"], "wide"), node("Conv", &["x", "wide"], "y"), node("Conv", &["y", "b"], "z")],
-            initializer: vec![constant("a", Precision::Half), constant("b", Precision::Single)],
+            initializer: vec![constant("a", WeightFormat::F16), constant("b", WeightFormat::F32)],
             ..GraphProto::default()
         };
         let mut detached = DetachedInitializers::detach(&mut graph);
@@ -240,12 +240,12 @@ mod tests {
         assert!(detached.get("wide").is_none());
         assert!(detached.is_placeholder("wide"));
         assert!(detached.get("b").is_some());
-        assert_eq!(weights.at(1199), 1.5);
+        assert_eq!(weights.value(1199), 1.5);
     }
 
     #[test]
     fn shared_incomplete_and_input_tensors_stay() {
-        let mut short = constant("short", Precision::Single);
+        let mut short = constant("short", WeightFormat::F32);
         short.raw_data.pop();
         let mut graph = GraphProto {
             node: vec![
@@ -258,10 +258,10 @@ mod tests {
                 node("Gemm", &["b", "given"], "scores"),
             ],
             initializer: vec![
-                constant("shared", Precision::Single),
+                constant("shared", WeightFormat::F32),
                 short,
-                constant("half", Precision::Half),
-                constant("given", Precision::Single),
+                constant("half", WeightFormat::F16),
+                constant("given", WeightFormat::F32),
             ],
             input: vec![f32_value_info("given", &[40, 30, 1, 1])],
             ..GraphProto::default()

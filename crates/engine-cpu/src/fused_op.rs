@@ -60,7 +60,7 @@ impl EvalOp for FusedOp {
     not_out_of_plan!(); // the operator needs the state below
 
     fn state(&self, _: &EvalContext) -> TractResult<Option<Box<dyn OpState>>> {
-        Ok(Some(Box::new(FusedState { state: self.program.state(), output: None, program: self.program.clone() })))
+        Ok(Some(Box::new(FusedState { state: self.program.new_state(), output: None, program: self.program.clone() })))
     }
 }
 
@@ -87,7 +87,7 @@ impl std::fmt::Debug for FusedState {
 
 impl Clone for FusedState {
     fn clone(&self) -> FusedState {
-        FusedState { program: self.program.clone(), state: self.program.state(), output: None }
+        FusedState { program: self.program.clone(), state: self.program.new_state(), output: None }
     }
 }
 

@@ -22,9 +22,9 @@ pub struct KernelRunner {
 impl KernelRunner {
     /// Allocates all memory that `program` needs to run.
     pub fn new(program: Arc<Program>) -> KernelRunner {
-        let input = vec![0.0; program.input().values()];
-        let scores = vec![0.0; program.output().values()];
-        KernelRunner { state: program.state(), input, scores, program, pending_cache: None, cache_writer: None }
+        let input = vec![0.0; program.input_shape().values()];
+        let scores = vec![0.0; program.output_shape().values()];
+        KernelRunner { state: program.new_state(), input, scores, program, pending_cache: None, cache_writer: None }
     }
 
     /// Writes the program to `cache` in a background thread after the first inference, whose scores do not wait for it.

@@ -65,7 +65,7 @@ pub fn fuse(
         let name = model.nodes()[chain.last].name.clone();
         let mut patch = TypedModelPatch::new("fuse");
         let input = patch.tap_model(model, chain.input)?;
-        let steps = program.steps();
+        let steps = program.step_count();
         let output = patch.wire_node(format!("{name}.fused"), FusedOp::new(program, &shape, steps), &[input])?;
         patch.shunt_outside(model, chain.last.into(), output[0])?;
         patch.apply(model)?;
@@ -97,13 +97,13 @@ fn next_chain(
         }
         let Some(mut chain) = GraphView { model, detached }.chain(id.into()) else { continue };
         let values = model.outlet_fact(chain.last.into())?.shape.as_concrete().map(|shape| shape.iter().product());
-        if layers::output(&chain.steps, chain.shape).map(|shape| shape.values()).ok() != values {
+        if layers::output_shape(&chain.steps, chain.shape).map(|shape| shape.values()).ok() != values {
             continue;
         }
         // The steps hold the bytes now, and free them one by one as they are packed.
         detached.release_shared();
         let steps = std::mem::take(&mut chain.steps);
-        let program = Program::of(steps, chain.shape, settings)?;
+        let program = Program::from_steps(steps, chain.shape, settings)?;
         return Ok(Some((chain, program)));
     }
     Ok(None)

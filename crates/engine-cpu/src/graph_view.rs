@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use phicam_kernels::Precision;
+use phicam_kernels::WeightFormat;
 use tract_onnx::prelude::tract_itertools::Itertools;
 use tract_onnx::tract_core::internal::*;
 use tract_onnx::tract_core::ops::binary::{BinMiniOp, TypedBinOp};
@@ -69,7 +69,7 @@ impl<'a> GraphView<'a> {
         }
         let tensor = self.constant(outlet)?;
         let bytes = values(&tensor).iter().flat_map(|value| value.to_le_bytes()).collect();
-        Some(RawInitializer { dims: tensor.shape().to_vec(), precision: Precision::Single, bytes: Arc::new(bytes) })
+        Some(RawInitializer { dims: tensor.shape().to_vec(), precision: WeightFormat::F32, bytes: Arc::new(bytes) })
     }
 
     /// Returns the constant that the binary `node` combines with the output of node `other`.

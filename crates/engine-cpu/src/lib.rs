@@ -63,9 +63,9 @@ impl Tract {
             .and_then(|(state, settings)| PackedWeightsCache::new(variant, state, settings));
         if let Some(program) = cache.as_ref().and_then(PackedWeightsCache::read) {
             let kernels = settings.kernels.map(|kernels| kernels.name);
-            let report = FusionReport { chains: vec![program.steps()], unfused: Vec::new(), kernels };
+            let report = FusionReport { chains: vec![program.step_count()], unfused: Vec::new(), kernels };
             log::debug!("{model}: {report}, from the packed weights cache");
-            let classes = program.output().channels;
+            let classes = program.output_shape().channels;
             let runner = Runner::Kernels(KernelRunner::new(Arc::new(program)));
             return Ok(Tract { model: model.clone(), classes, threads: settings.threads, report, runner });
         }
@@ -170,7 +170,7 @@ impl Engine for Tract {
         ExecutionConfig::tract(self.threads)
     }
 
-    fn detail(&self) -> String {
+    fn description(&self) -> String {
         self.report.to_string()
     }
 

@@ -15,7 +15,7 @@ use crc32fast::Hasher;
 use log::{debug, info, warn};
 use parking_lot::Mutex;
 use phicam_kernels::layers::Shape;
-use phicam_kernels::{Program, Settings, StoredError};
+use phicam_kernels::{DeserializeError, Program, Settings};
 
 use phicam_model::catalog::Variant;
 use phicam_platform::paths;
@@ -115,8 +115,8 @@ impl PackedWeightsCache {
         }
         let program =
             Program::read(&mut reader, metadata.len(), self.input, self.settings).map_err(|error| match error {
-                StoredError::Io(error) => damaged(error),
-                StoredError::Wrong(cause) => ReadError::Damaged(cause),
+                DeserializeError::Io(error) => damaged(error),
+                DeserializeError::Invalid(cause) => ReadError::Damaged(cause),
             })?;
         let expected = reader.checksum.finalize().to_le_bytes();
         let mut end = Vec::new();
@@ -124,7 +124,7 @@ impl PackedWeightsCache {
         if end != expected {
             return Err(ReadError::Damaged("wrong checksum".into()));
         }
-        match program.output() {
+        match program.output_shape() {
             Shape { height: 1, width: 1, .. } => Ok(Some(program)),
             other => Err(ReadError::Damaged(format!("output shape {other:?}, expected 1 × 1 × classes"))),
         }

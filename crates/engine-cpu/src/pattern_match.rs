@@ -1,7 +1,7 @@
 //! Finds fusible chains in a typed graph: stem, blocks and head, in the operator patterns of common exporters.
 
 use phicam_kernels::Activation;
-use phicam_kernels::layers::{Block, Convolution, Gate, Head, Shape, Step};
+use phicam_kernels::layers::{Block, Convolution, Head, Shape, SqueezeExcite, Step};
 use tract_onnx::tract_core::internal::*;
 use tract_onnx::tract_core::ops::array::{Pad, PadMode};
 use tract_onnx::tract_core::ops::cnn::{Conv, KernelFormat};
@@ -46,7 +46,7 @@ impl<'a> GraphView<'a> {
             // The kernels run a stem only together with the block after it.
             let follows_stem = matches!(steps.last(), Some(Step::Stem(_)));
             let accepts_stem = matches!(&matched.step, Step::Block(block) if block.expand.is_none() && !block.residual);
-            let Ok(next_shape) = matched.step.output(current_shape) else { break };
+            let Ok(next_shape) = matched.step.output_shape(current_shape) else { break };
             if follows_stem && !accepts_stem {
                 break;
             }
@@ -147,12 +147,12 @@ impl<'a> GraphView<'a> {
             return None;
         }
         let (kernel, stride) = (pool.kernel_shape[0], pool.stride(0));
-        let (mut before, mut after) = ([0; 2], [0; 2]);
+        let (mut pad_before, mut pad_after) = ([0; 2], [0; 2]);
         for (axis, length) in [height, width].into_iter().enumerate() {
             let padding = pool.padding.compute_one(axis, &length, kernel, 1, stride);
             // tract's padding is unsigned: a negative one is huge here, and the sum may overflow.
-            before[axis] = padding.pad_before.checked_add(pad_node[axis].0)?;
-            after[axis] = padding.pad_after.checked_add(pad_node[axis].1)?;
+            pad_before[axis] = padding.pad_before.checked_add(pad_node[axis].0)?;
+            pad_after[axis] = padding.pad_after.checked_add(pad_node[axis].1)?;
         }
         let initializer = self.weights(node.inputs[1])?;
         let &[out, within, rows, columns] = &initializer.dims[..] else { return None };
@@ -160,8 +160,18 @@ impl<'a> GraphView<'a> {
         let weights = initializer.to_weights([taps, within, out], [1, taps, within * taps])?;
         let bias = broadcast(&self.constant(*node.inputs.get(2)?)?, outputs)?;
         let activation = Activation::None;
-        let mut convolution =
-            Convolution { inputs, outputs, depthwise, kernel, stride, before, after, weights, bias, activation };
+        let mut convolution = Convolution {
+            inputs,
+            outputs,
+            depthwise,
+            kernel,
+            stride,
+            pad_before,
+            pad_after,
+            weights,
+            bias,
+            activation,
+        };
         let last = self.fold_scale_and_shift(&mut convolution, node.id);
         Some((convolution, last))
     }
@@ -181,7 +191,7 @@ impl<'a> GraphView<'a> {
                 biases.for_each(|(bias, value)| *bias += value);
             } else {
                 biases.for_each(|(bias, value)| *bias *= value);
-                convolution.weights.multiply(&operand);
+                convolution.weights.scale_outputs(&operand);
             }
             last = next.id;
         }
@@ -244,7 +254,7 @@ impl<'a> GraphView<'a> {
     }
 
     /// Returns the squeeze-excite gate on the output of node `id`, and the id of the node that multiplies by it.
-    fn gate(self, id: usize) -> Option<(Gate, usize)> {
+    fn gate(self, id: usize) -> Option<(SqueezeExcite, usize)> {
         let consumers = self.consumers(id);
         let mean = self.mean(consumers.iter().find(|consumer| consumer.op_is::<Reduce>())?)?;
         let (squeeze, end) = self.activated_convolution(self.consumer(mean)?)?;
@@ -252,7 +262,7 @@ impl<'a> GraphView<'a> {
         let product = self.consumer(end).filter(|product| {
             consumers.len() == 2 && is_binary::<Mul>(product) && product.inputs.iter().any(|input| input.node == id)
         })?;
-        (excite.activation == Activation::Sigmoid).then_some((Gate { squeeze, excite }, product.id))
+        (excite.activation == Activation::Sigmoid).then_some((SqueezeExcite { squeeze, excite }, product.id))
     }
 
     /// Returns the classifier on the channel means that node `id` outputs, as a 1×1 convolution, and the id of its last
@@ -304,8 +314,8 @@ impl<'a> GraphView<'a> {
             depthwise: false,
             kernel: 1,
             stride: 1,
-            before: [0; 2],
-            after: [0; 2],
+            pad_before: [0; 2],
+            pad_after: [0; 2],
             weights,
             bias,
             activation: Activation::None,

@@ -1,7 +1,7 @@
 //! Settings of the CPU engine: threads, instruction set, cache sizes and the order of early blocks.
 
-use phicam_kernels::layers::Order;
-use phicam_kernels::{Kernels, Machine};
+use phicam_kernels::layers::Layout;
+use phicam_kernels::{Kernels, TilingSettings};
 
 use phicam_engine::EngineError;
 use phicam_platform::system;
@@ -22,7 +22,7 @@ pub struct Settings {
     /// Kernels for the fused blocks; with `None` tract runs all operators.
     pub kernels: Option<&'static Kernels>,
     /// Cache sizes, and whether early blocks run depth first: row by row from block input to block output, in cache.
-    pub machine: Machine,
+    pub tiling: TilingSettings,
 }
 
 /// Returns the environment's settings as text, for cache keys: `avx512 kernels, depth first`.
@@ -43,25 +43,25 @@ impl Settings {
     pub fn from_env(threads: usize) -> Result<Settings, EngineError> {
         let (kernels, depth_first) = from_variables(environment_variable)?;
         let caches = system::caches(threads);
-        let default = Machine::default();
-        let machine = Machine {
-            near_bytes: caches.l1d_bytes.unwrap_or(default.near_bytes),
-            far_bytes: caches.l2_bytes.unwrap_or(default.far_bytes),
+        let default = TilingSettings::default();
+        let tiling = TilingSettings {
+            l1d_bytes: caches.l1d_bytes.unwrap_or(default.l1d_bytes),
+            l2_bytes: caches.l2_bytes.unwrap_or(default.l2_bytes),
             depth_first,
         };
-        Ok(Settings { threads, kernels, machine })
+        Ok(Settings { threads, kernels, tiling })
     }
 
     /// Returns the settings for the kernels, planar input and output; `None` if tract runs all operators.
     pub fn for_kernels(self) -> Option<phicam_kernels::Settings> {
-        let Settings { threads, kernels, machine } = self;
-        let order = Order::Planar;
+        let Settings { threads, kernels, tiling } = self;
+        let order = Layout::Nchw;
         kernels.map(|kernels| phicam_kernels::Settings {
             kernels,
             threads,
-            machine,
-            input_order: order,
-            output_order: order,
+            tiling,
+            input_layout: order,
+            output_layout: order,
         })
     }
 }
@@ -82,8 +82,8 @@ fn parse_kernels(name: Option<String>) -> Result<Option<&'static Kernels>, Engin
     match name.as_deref() {
         None => Ok(Some(Kernels::best())),
         Some("none") => Ok(None),
-        Some(name) => Kernels::named(name).map(Some).ok_or_else(|| {
-            let known: Vec<&str> = Kernels::all().map(|kernels| kernels.name).collect();
+        Some(name) => Kernels::by_name(name).map(Some).ok_or_else(|| {
+            let known: Vec<&str> = Kernels::available().map(|kernels| kernels.name).collect();
             EngineError::Kernels { value: name.into(), known: known.join(", ") }
         }),
     }

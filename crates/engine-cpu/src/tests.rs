@@ -2,7 +2,7 @@
 
 use std::collections::HashMap;
 
-use phicam_kernels::{Kernels, Machine};
+use phicam_kernels::{Kernels, TilingSettings};
 use tract_onnx::pb::tensor_proto::DataType;
 use tract_onnx::pb::{AttributeProto, ModelProto, NodeProto, TensorProto, attribute_proto};
 
@@ -37,7 +37,7 @@ fn run(
     threads: usize,
 ) -> (Vec<f32>, FusionReport) {
     let bytes = model.encode_to_vec();
-    let settings = Settings { threads, kernels, machine: Machine::default() };
+    let settings = Settings { threads, kernels, tiling: TilingSettings::default() };
     let mut engine = Tract::load_with("test", &bytes, SIDE, layout, settings).unwrap();
     for (index, value) in engine.input().iter_mut().enumerate() {
         *value = (index as f32 * 0.37).sin();
@@ -61,7 +61,7 @@ fn assert_fully_fused(model: &ModelProto, layout: Layout) {
     let (expected, report) = run(model, layout, None, 1);
     assert!(report.chains.is_empty(), "{report}");
     assert!(!report.unfused.is_empty(), "{report}");
-    for kernels in Kernels::all() {
+    for kernels in Kernels::available() {
         let (scores, report) = run(model, layout, Some(kernels), 1);
         assert_eq!((&report.chains[..], &report.unfused[..]), (&[18][..], &[][..]), "{kernels:?}: {report}");
         assert_close(&scores, &expected, &kernels.name);
@@ -278,7 +278,7 @@ fn unsupported_activation_splits_the_chain() {
     let product = graph.node.remove(product);
     graph.node.insert(sigmoid, node("HardSwish", &[&removed.input[0]], &product.output[0], vec![]));
     let (expected, _) = run(&model, Layout::Nchw, None, 1);
-    for kernels in Kernels::all() {
+    for kernels in Kernels::available() {
         let (scores, report) = run(&model, Layout::Nchw, Some(kernels), 2);
         // First chain: stem and five blocks. Second: the changed block without its expansion, ten blocks and the head.
         assert_eq!(report.chains, [6, 12], "{report}");

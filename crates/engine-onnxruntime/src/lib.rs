@@ -228,7 +228,7 @@ impl Engine for OnnxRuntime {
         self.config
     }
 
-    fn detail(&self) -> String {
+    fn description(&self) -> String {
         let provider = match self.config.engine {
             EngineKind::TensorRt => "TensorRT through ONNX Runtime",
             EngineKind::Cuda => "CUDA through ONNX Runtime",

@@ -39,7 +39,7 @@ pub trait Engine: Send {
     /// Which engine it is, in which numbers and on how many threads.
     fn config(&self) -> ExecutionConfig;
     /// What runs the network's operators, in words.
-    fn detail(&self) -> String;
+    fn description(&self) -> String;
     /// How many scores it gives.
     fn classes(&self) -> usize;
     /// The input to fill: 3 × side × side values, in the order of the contract's layout.

@@ -10,9 +10,9 @@ use phicam_platform::system::{Maker, Power};
 
 /// Clocks, power mode and supply, with what holds the board back most.
 pub fn power(power: &Power) -> Finding {
-    let Some(words) = power.in_words() else { return good("power", "the kernel tells nothing of it".into()) };
-    match power.held_back() {
-        Some(held) => bad("power", State::Missing, format!("{words}; held back: {}", held.why), held.remedy),
+    let Some(words) = power.description() else { return good("power", "the kernel tells nothing of it".into()) };
+    match power.throttle_reason() {
+        Some(held) => bad("power", State::Missing, format!("{words}; held back: {}", held.reason), held.remedy),
         None if power.jetpack.is_some() => {
             good("power", format!("{words}; `sudo jetson_clocks` holds the clocks up, for times that are steadier"))
         }

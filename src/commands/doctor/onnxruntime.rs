@@ -6,24 +6,24 @@ use super::{Finding, State, bad, good};
 use crate::profiler::child_bench::error_from_stderr;
 use phicam_engine::EngineKind;
 use phicam_engine_onnxruntime::LibraryError;
-use phicam_engine_onnxruntime::{VARIABLE, find, offered};
+use phicam_engine_onnxruntime::{LIBRARY_VARIABLE, find_library, gpu_engines_in};
 use phicam_platform::system::JetPack;
 
-/// The folder where a package is installed for this program alone; [`find`] looks there first.
+/// The folder where a package is installed for this program alone; [`find_library`] looks there first.
 const FOLDER: &str = "/opt/onnxruntime";
 /// A third party's builds of ONNX Runtime for Jetsons, on PyPI; NVIDIA's own have no index that pip knows.
 const PACKAGE: &str = "onnxruntime-gpu-extended";
 
 pub fn onnxruntime(jetpack: Option<&JetPack>) -> Vec<Finding> {
     let l4t = jetpack.map(release);
-    let library = match find() {
+    let library = match find_library() {
         Ok(library) => library,
         Err(LibraryError::Missing { .. }) => return none(l4t),
         Err(error) => {
             return vec![bad("onnxruntime", State::Missing, error.to_string(), "the CPU engine runs without it")];
         }
     };
-    let gpu = offered(&library);
+    let gpu = gpu_engines_in(&library);
     let mut findings = vec![tried(&library.display().to_string(), EngineKind::OnnxRuntime)];
     if findings[0].state == State::Good {
         // TensorRT would build for minutes here; CUDA is what it stands on.
@@ -66,7 +66,7 @@ fn remedy(l4t: Option<(u32, u32)>) -> String {
         Some(version) => format!("sudo python3 -m pip install --no-deps --target {FOLDER} {PACKAGE}=={version}"),
         None => format!(
             "no package is known for this JetPack: build ONNX Runtime with --use_tensorrt, and name libonnxruntime.so \
-             with {VARIABLE} or in the board file"
+             with {LIBRARY_VARIABLE} or in the board file"
         ),
     }
 }

@@ -1,7 +1,7 @@
 use std::fs::FileTimes;
 use std::sync::Arc;
 
-use phicam_kernels::{Kernels, Machine};
+use phicam_kernels::{Kernels, TilingSettings};
 
 use super::*;
 use crate::Settings as EngineSettings;
@@ -29,7 +29,7 @@ fn variant(folder: &Path, storage: Storage, seed: u64) -> Variant {
 }
 
 fn settings(kernels: &'static Kernels) -> EngineSettings {
-    EngineSettings { threads: 1, kernels: Some(kernels), machine: Machine::default() }
+    EngineSettings { threads: 1, kernels: Some(kernels), tiling: TilingSettings::default() }
 }
 
 fn cache_of(variant: &Variant, state: &Path, kernels: &'static Kernels) -> PackedWeightsCache {
@@ -62,7 +62,7 @@ fn replace_with_same_fingerprint(path: &Path) {
 
 #[test]
 fn cached_weights_give_identical_scores_without_the_model() {
-    for kernels in Kernels::all() {
+    for kernels in Kernels::available() {
         for storage in [Storage::Half, Storage::Single] {
             let folder = tempfile::tempdir().unwrap();
             let variant = variant(folder.path(), storage, 7);
