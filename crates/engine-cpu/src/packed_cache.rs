@@ -28,11 +28,11 @@ const FORMER_FOLDER: &str = "packed";
 const EXTENSION: &str = "packed";
 /// First bytes of a file. The number changes with the file format.
 const MAGIC: &[u8; 16] = b"phicam packed 1\n";
-/// Longest key that is read, in bytes: an estimate, ten times the length of real keys.
+/// Longest key that is read, in bytes; an estimate: real keys have a few hundred.
 const MAX_KEY_BYTES: usize = 4096;
 /// Limits on the cache: number of files and their bytes together; the newest file always stays.
 ///
-/// Estimates: six files hold the rungs of a fallback ladder; 256 MiB are a small part of the smallest SD cards.
+/// Estimates: several variants of a few tens of MiB, on an SD card.
 const MAX_FILES: usize = 6;
 const MAX_BYTES: u64 = 256 << 20;
 /// Age at which an unfinished file counts as abandoned by a process that ended while writing; writing takes seconds.

@@ -20,7 +20,7 @@ pub const ENGINE_CACHE_FOLDER: &str = "tensorrt";
 const MANIFEST_FILE: &str = "made-of.json";
 /// Engine folders to keep, the newest by manifest; an estimate of the variants and power modes that one board uses.
 const MAX_FOLDERS: usize = 8;
-/// Largest manifest that is read, in bytes: an estimate, a hundred times the size of real ones.
+/// Largest manifest that is read, in bytes; an estimate: real ones have a few thousand.
 const MAX_MANIFEST_BYTES: u64 = 1 << 20;
 
 /// Everything that a TensorRT engine depends on.

@@ -39,7 +39,7 @@ fn cache_of(variant: &Variant, state: &Path, kernels: &'static Kernels) -> Packe
 /// Scores of a newly opened engine for one input. The cache file, if any, is written on return: the engine is dropped.
 fn scores(variant: &Variant, state: Option<&Path>, kernels: &'static Kernels) -> Vec<f32> {
     let mut engine = Tract::open_with(variant, state, settings(kernels)).unwrap();
-    engine.input().iter_mut().enumerate().for_each(|(place, value)| *value = (place as f32 * 0.37).sin());
+    engine.input().iter_mut().enumerate().for_each(|(index, value)| *value = (index as f32 * 0.37).sin());
     engine.infer().unwrap().to_vec()
 }
 
@@ -124,9 +124,9 @@ fn damaged_file_is_refused_and_rewritten() {
     let folder = tempfile::tempdir().unwrap();
     let (variant, cache, expected) = cached_variant(folder.path());
     let whole = std::fs::read(&cache.path).unwrap();
-    let with_flipped_bit = |place: usize| {
+    let with_flipped_bit = |offset: usize| {
         let mut bytes = whole.clone();
-        bytes[place] ^= 0x10;
+        bytes[offset] ^= 0x10;
         bytes
     };
     let start = MAGIC.len() + 4 + cache.key.len();
@@ -172,8 +172,8 @@ fn random_changes_are_always_detected() {
         // Every other case changes the start, which holds the lengths.
         let within = if case % 2 == 0 { whole.len() } else { whole.len().min(3000) };
         for _ in 0..=random_below(4) {
-            let place = random_below(within);
-            bytes[place] = bytes[place].wrapping_add(1 + random_below(255) as u8);
+            let offset = random_below(within);
+            bytes[offset] = bytes[offset].wrapping_add(1 + random_below(255) as u8);
         }
         if case % 5 == 0 {
             bytes.truncate(random_below(whole.len()));

@@ -28,7 +28,7 @@ pub struct TripPoint {
 
 /// Plausible temperatures; drivers report others for a disabled sensor or trip point.
 const PLAUSIBLE_CELSIUS: std::ops::Range<f64> = 1.0..200.0;
-/// Trip points of a zone that are read; an estimate, zones have fewer than twelve.
+/// Most trip points of a zone that are read; an estimate, more than zones have.
 const MAX_TRIP_POINTS: usize = 32;
 
 /// Returns the hottest thermal zone with a plausible temperature; `None` if there is none.
