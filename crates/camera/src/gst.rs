@@ -32,7 +32,7 @@ pub use probe::{Presence, probe};
 pub use settings::{CsiSettings, Settings, Source};
 
 use frame_reader::{Ending, FrameReader, Shared};
-use output_parser::{CAPS_NAME, COUNTER_NAME, ErrorLog, FORMATS, RawFormat};
+use output_parser::{CAPS_NAME, COUNTER_NAME, ErrorLog, FORMATS};
 use process::PipelineProcess;
 
 /// A camera has stalled if it delivers nothing for 2 s or for ten frame intervals, whichever is longer (estimates).
@@ -207,7 +207,7 @@ fn launch_arguments(pipeline: &str) -> Vec<String> {
          ! queue leaky=downstream max-size-buffers=1 max-size-bytes=0 max-size-time=0 \
          ! fdsink fd=0 sync=false"
     );
-    let words = settings::words(pipeline).into_iter().chain(end.split(' ')).map(String::from);
+    let words = settings::split_words(pipeline).into_iter().chain(end.split(' ')).map(String::from);
     std::iter::once("-v".into()).chain(words).collect()
 }
 

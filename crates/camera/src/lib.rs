@@ -1,6 +1,7 @@
 //! Cameras: V4L2 devices, GStreamer pipelines, image files and a test pattern, with automatic reconnection.
 //!
-//! Every camera implements [`Camera`] and delivers [`phicam_frame::Frame`]s. The crate knows neither models nor displays.
+//! Every camera implements [`Camera`] and delivers a [`phicam_frame::Frame`] at a time. The crate knows neither models
+//! nor displays.
 
 use std::path::PathBuf;
 use std::time::Duration;

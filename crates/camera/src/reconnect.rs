@@ -1,4 +1,5 @@
-//! Reconnection of a lost camera: attempts with backoff, first for the lost device, then for any that the settings admit.
+//! Reconnection of a lost camera: attempts with backoff, first for the lost device, then for any that the settings
+//! admit.
 
 use std::time::{Duration, Instant};
 

@@ -60,8 +60,8 @@ impl Default for Settings {
     }
 }
 
-/// Parses a URI: `files`, `files:DIR`, `pattern`, `pattern:640x480`, `v4l2:`, `v4l2:/dev/video0?size=1280x720`, `csi:0?fps=30`,
-/// `gst:videotestsrc is-live=true`.
+/// Parses a URI, such as `files`, `files:DIR`, `pattern`, `pattern:640x480`, `v4l2:`,
+/// `v4l2:/dev/video0?size=1280x720`, `csi:0?fps=30` or `gst:videotestsrc is-live=true`.
 impl std::str::FromStr for Settings {
     type Err = String;
 

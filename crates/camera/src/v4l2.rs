@@ -118,7 +118,7 @@ impl V4l2 {
         let interval = selected.interval.map_or(Duration::ZERO, |(numerator, denominator)| {
             Duration::from_secs_f64(f64::from(numerator) / f64::from(denominator.max(1)))
         });
-        let identity = Identity::of(path, &capabilities);
+        let identity = Identity::read(path, &capabilities);
         let queue = BufferQueue::start(node, layout, needed_bytes, driver == devices::LOOPBACK)?;
         let stall_limit = MIN_STALL.max(interval * STALL_FRAMES);
         let settings = settings.clone();

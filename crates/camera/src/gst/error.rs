@@ -74,8 +74,8 @@ pub fn missing_element_remedy(element: &str) -> String {
     match package {
         Some((package, _)) => format!("`sudo apt-get install {package}`"),
         None => format!(
-            "check the spelling of {element} (`gst-inspect-1.0` lists the installed elements), or install the package that \
-             its documentation names"
+            "check the spelling of {element} (`gst-inspect-1.0` lists the installed elements), or install the package \
+             that its documentation names"
         ),
     }
 }

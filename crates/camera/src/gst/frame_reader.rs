@@ -163,8 +163,8 @@ impl FrameReader {
                     ReadResult::Closed => return None,
                 }
             }
-            // The process is checked too, because another one may hold the pipe open. After the format arrived, frames of
-            // a short film are read even though the process has ended.
+            // The process is checked too, because another one may hold the pipe open. If the format has just arrived,
+            // the frames of a short film are read even though the process has ended.
             if !is_readable && had_format == self.format.is_some() && self.process.exit_status().is_some() {
                 return None;
             }

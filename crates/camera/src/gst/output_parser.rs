@@ -233,7 +233,7 @@ impl LineSplitter {
     /// Passes each line that `bytes` complete to `take`; a line over 16 KiB loses its excess.
     pub fn feed(&mut self, bytes: &[u8], mut take: impl FnMut(&str)) {
         for part in bytes.split_inclusive(|&byte| byte == b'\n') {
-            if self.partial.len() + part.len() <= LONGEST {
+            if self.partial.len() + part.len() <= MAX_LINE_BYTES {
                 self.partial.extend_from_slice(part);
             }
             if part.ends_with(b"\n") {

@@ -123,7 +123,7 @@ impl CsiSettings {
                 "source" => settings.source = parse_source(value)?,
                 _ => {
                     return Err(format!(
-                        "csi: has no option `{name}`; the options are size=WIDTHxHEIGHT, fps=N, source=argus|libcamera{}",
+                        "csi: has no option `{name}`; use size=WIDTHxHEIGHT, fps=N or source=argus|libcamera{}",
                         did_you_mean(name, ["size", "fps", "source", "width", "height"])
                     ));
                 }

@@ -231,7 +231,8 @@ impl Drop for BufferQueue {
         self.shared.state.lock().streaming = false;
         for result in [self.shared.node.stream(false), self.shared.node.request_buffers(0).map(|_| ())] {
             if let Err(error) = result {
-                debug!("{}: {error}", self.shared.node.path.display()); // expected after unplugging, or while a lease holds memory
+                // Expected after unplugging, or while a lease holds memory.
+                debug!("{}: {error}", self.shared.node.path.display());
             }
         }
     }

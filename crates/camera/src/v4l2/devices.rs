@@ -31,7 +31,7 @@ pub struct NodeInfo {
     /// Name of the device and of its driver.
     pub name: String,
     /// Kind of the node, or the error of opening it.
-    pub what: String,
+    pub description: String,
     /// Modes of a camera, one line for the formats with equal sizes.
     pub modes: Vec<String>,
     /// Whether phicam can read frames from it.
@@ -82,9 +82,9 @@ pub fn classify(capabilities: &Capabilities, formats: impl FnOnce() -> Vec<FourC
     }
     let multi_planar = !has(V4L2_CAP_VIDEO_CAPTURE);
     let formats = formats();
-    let readable = formats.iter().any(|format| format.known().is_some());
+    let readable = formats.iter().any(|format| format.readable().is_some());
     let raw = formats.iter().any(|format| format.is_raw_sensor());
-    // A receiver with the media controller (IO_MC) lists every format that it supports, but the sensor delivers raw data.
+    // A receiver with the media controller (IO_MC) lists every format it supports, but its sensor delivers raw data.
     let csi_receiver = CSI_RECEIVERS.contains(&capabilities.driver.as_str());
     if csi_receiver && (has(V4L2_CAP_IO_MC) || !readable) || raw && !readable {
         Kind::RawSensor
@@ -108,31 +108,32 @@ pub fn list() -> Vec<NodeInfo> {
 }
 
 fn node_info(path: PathBuf) -> NodeInfo {
-    let unknown = NodeInfo { name: "?".into(), what: String::new(), modes: vec![], usable: false, remedy: None, path };
+    let unknown =
+        NodeInfo { name: "?".into(), description: String::new(), modes: vec![], usable: false, remedy: None, path };
     let (node, capabilities, kind) = match open(&unknown.path) {
         Ok(opened) => opened,
         Err(cause) => {
             let error = diagnose(&unknown.path, cause).to_string();
-            let (what, remedy) = match error.split_once("; ") {
-                Some((what, remedy)) => (what, Some(remedy.into())),
+            let (description, remedy) = match error.split_once("; ") {
+                Some((description, remedy)) => (description, Some(remedy.into())),
                 None => (error.as_str(), None),
             };
-            return NodeInfo { what: what.into(), remedy, ..unknown };
+            return NodeInfo { description: description.into(), remedy, ..unknown };
         }
     };
     let name = format!("{}, driver {}", capabilities.card, capabilities.driver);
     let modes = mode_lines(&mode_enumeration::modes(&node, &ModeRequest::default()));
-    let readable = node.formats().iter().any(|format| format.known().is_some());
-    let (what, usable, remedy) = match kind {
+    let readable = node.formats().iter().any(|format| format.readable().is_some());
+    let (description, usable, remedy) = match kind {
         Kind::Camera { .. } if !readable => {
             ("a camera without a readable pixel format", false, Some("the README lists the readable formats".into()))
         }
         Kind::Camera { .. } => ("a camera", true, None),
         Kind::RawSensor => ("a CSI receiver with raw sensor data", false, Some(RAW_REMEDY.into())),
-        Kind::Other(what) => (what, false, None),
+        Kind::Other(description) => (description, false, None),
     };
     let modes = if matches!(kind, Kind::Other(_)) { vec![] } else { modes };
-    NodeInfo { name, what: what.into(), usable, modes, remedy, ..unknown }
+    NodeInfo { name, description: description.into(), usable, modes, remedy, ..unknown }
 }
 
 /// Finds the cause of a failed call on `path`. This opens other nodes or reads /proc, to name what is connected or

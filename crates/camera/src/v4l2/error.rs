@@ -6,8 +6,8 @@ use std::path::PathBuf;
 use super::controls::ControlError;
 
 /// Remedy for a device that delivers raw sensor data.
-pub const RAW_REMEDY: &str = "use --camera csi:0, which reads the sensor through GStreamer with the vendor's processing \
-     (`phicam doctor` lists what that needs); or start phicam with libcamera's wrapper (`libcamerify phicam …`); if no \
+pub const RAW_REMEDY: &str = "use --camera csi:0, which reads the sensor through GStreamer and the vendor's processing \
+     (`phicam doctor` lists its requirements); or start phicam with libcamera's wrapper (`libcamerify phicam …`); if no \
      sensor is found, enable its overlay in config.txt (camera_auto_detect=1, or dtoverlay=imx219)";
 
 /// Failed system call on a device node.
@@ -30,15 +30,15 @@ pub enum V4l2Error {
     NotReconnected { camera: String },
     #[error("{call} failed on {}: no such device; plug the camera in, or name another ({other_nodes})", path.display())]
     Missing { path: PathBuf, call: &'static str, other_nodes: String },
-    #[error("{call} failed on {}: permission denied; add this user to the group video (`sudo usermod -aG video $USER`), \
-             then log in again", path.display())]
+    #[error("{call} failed on {}: permission denied; add this user to the group video (`sudo usermod -aG video $USER`) \
+             and log in again", path.display())]
     Denied { path: PathBuf, call: &'static str },
     #[error("{call} failed: {} is in use by {holder}; end that program, because a camera serves one program at a time",
             path.display())]
     Busy { path: PathBuf, call: &'static str, holder: String },
     #[error("{} is not a camera: it is {kind}; list the cameras with `phicam doctor`", path.display())]
     NotCamera { path: PathBuf, kind: String },
-    #[error("{} ({card}, driver {driver}) delivers raw sensor data, which needs processing; {RAW_REMEDY}", path.display())]
+    #[error("{} ({card}, driver {driver}) delivers unprocessed sensor data; {RAW_REMEDY}", path.display())]
     RawSensor { path: PathBuf, card: String, driver: String },
     #[error("{} has no mode {requested}; it offers {offers}", path.display())]
     NoMode { path: PathBuf, requested: String, offers: String },

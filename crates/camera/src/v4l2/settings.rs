@@ -164,7 +164,8 @@ mod tests {
 
     #[test]
     fn board_file_sets_controls_and_rejects_unknown_keys() {
-        let text = "kind = 'v4l2'\ndevice = '/dev/video0'\nformat = 'MJPG'\n[controls]\ngain = 3\nauto_exposure = 'Manual Mode'\nx = true";
+        let text = "kind = 'v4l2'\ndevice = '/dev/video0'\nformat = 'MJPG'\n\
+                    [controls]\ngain = 3\nauto_exposure = 'Manual Mode'\nx = true";
         let camera: crate::Settings = toml::from_str(text).unwrap();
         let crate::Settings::V4l2(settings) = camera else { panic!("{camera:?}") };
         assert_eq!(settings.controls.len(), 3);
