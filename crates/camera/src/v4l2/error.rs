@@ -7,7 +7,7 @@ use super::controls::ControlError;
 
 /// Remedy for a device that delivers raw sensor data.
 pub const RAW_REMEDY: &str = "use --camera csi:0, which reads the sensor through GStreamer and the vendor's processing \
-     (`phicam doctor` lists its requirements); or start phicam with libcamera's wrapper (`libcamerify phicam …`); if no \
+     (`phicam doctor` lists its requirements); or start phicam in libcamera's wrapper (`libcamerify phicam …`); if no \
      sensor is found, enable its overlay in config.txt (camera_auto_detect=1, or dtoverlay=imx219)";
 
 /// Failed system call on a device node.

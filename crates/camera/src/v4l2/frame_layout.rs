@@ -62,7 +62,7 @@ fn coding(format: &Format, pixels: PixelFormat) -> Coding {
         v4l2_ycbcr_encoding_V4L2_YCBCR_ENC_SMPTE240M => Matrix::Smpte240m,
         _ => Matrix::Bt601,
     };
-    // The kernel's macro treats only RGB as full range. Infrared cameras and the driver vivid deliver full-range grey too.
+    // The kernel's macro treats only RGB as full range. Infrared cameras and the driver vivid deliver full-range grey.
     let full_range_default = matches!(pixels, PixelFormat::Rgb8 | PixelFormat::Bgr8 | PixelFormat::Grey);
     let range = match format.quantization {
         v4l2_quantization_V4L2_QUANTIZATION_FULL_RANGE => Range::Full,

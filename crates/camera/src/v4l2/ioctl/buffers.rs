@@ -47,8 +47,8 @@ unsafe impl Sync for Mapping {}
 impl Mapping {
     /// Returns the first `used` bytes, or all if there are fewer.
     pub fn bytes(&self, used: usize) -> &[u8] {
-        // SAFETY: `start` refers to `length` mapped bytes until this value is dropped. The driver writes them only while
-        // the buffer is queued; a lease reads them only between dequeueing and queueing. v4l2loopback breaks this
+        // SAFETY: `start` refers to `length` mapped bytes until this value is dropped. The driver writes them only
+        // while the buffer is queued; a lease reads them only between dequeueing and queueing. v4l2loopback breaks this
         // rule, so its frames are copied at once (buffer_queue.rs). A byte that changes during the copy is a wrong
         // pixel level.
         unsafe { std::slice::from_raw_parts(self.start.as_ptr().cast(), used.min(self.length)) }
