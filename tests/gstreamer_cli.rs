@@ -1,10 +1,10 @@
-//! The program with a camera that GStreamer reads: what it says, and that nothing of it stays behind.
+//! The program with a GStreamer camera: its messages, and that no process is left behind.
 
 mod common;
 
 use std::process::{Child, Command};
 
-use common::gstreamer::{is_here, is_there, processes, signal, wait_for};
+use common::gstreamer::{has_gstreamer, has_process, processes, send_signal, wait_for_processes};
 use common::program::{Ended, Program};
 use phicam_camera::gst::Settings;
 use phicam_camera::{Camera, Gst, Next};
@@ -15,14 +15,14 @@ fn run(program: &Program, pipeline: &str) -> Command {
     program.command(["run", "--camera", &camera, "--display", "none", "--model", "lite0@96", "--json", "-v"])
 }
 
-/// Descriptors of this process.
-fn descriptors() -> usize {
+/// Returns the number of open descriptors of this process.
+fn count_descriptors() -> usize {
     std::fs::read_dir("/proc/self/fd").unwrap().count()
 }
 
 #[test]
-fn it_answers_what_a_pipeline_gives_and_says_which_pipeline_that_was() {
-    if !is_here("it_answers_what_a_pipeline_gives_and_says_which_pipeline_that_was") {
+fn run_classifies_pipeline_frames_and_logs_the_pipeline() {
+    if !has_gstreamer("run_classifies_pipeline_frames_and_logs_the_pipeline") {
         return;
     }
     let program = Program::new();
@@ -33,77 +33,80 @@ fn it_answers_what_a_pipeline_gives_and_says_which_pipeline_that_was() {
 }
 
 #[test]
-fn without_gst_launch_the_package_is_named() {
+fn missing_gst_launch_error_names_the_package() {
     let program = Program::new();
     let mut command = run(&program, "videotestsrc");
     let ended = Ended::from(command.env("PATH", program.path("empty")).output().unwrap()).with(1);
-    ended.saying(&["there is no gst-launch-1.0", "sudo apt-get install gstreamer1.0-tools"]);
+    ended.saying(&["gst-launch-1.0 is not installed", "sudo apt-get install gstreamer1.0-tools"]);
 }
 
 #[test]
-fn a_film_ends_the_program_and_a_typo_is_an_error() {
-    if !is_here("a_film_ends_the_program_and_a_typo_is_an_error") {
+fn film_ends_the_program_and_a_typo_is_an_error() {
+    if !has_gstreamer("film_ends_the_program_and_a_typo_is_an_error") {
         return;
     }
     let program = Program::new();
     let mut film = run(&program, "videotestsrc num-buffers=4");
     let ended = Ended::from(film.args(["--frames", "50"]).output().unwrap()).with(0);
-    assert!((1..=4).contains(&ended.json().len()), "it is not played again: {ended:?}");
+    assert!((1..=4).contains(&ended.json().len()), "the film was repeated: {ended:?}");
     let typo = Ended::from(run(&program, "vidoetestsrc").output().unwrap()).with(1);
     typo.saying(&["no element \"vidoetestsrc\""]);
 }
 
-/// A program that answers, and has a process of GStreamer whose command line has `mark`.
-fn started(program: &Program, mark: &str) -> Child {
+/// Starts the program and waits for its GStreamer process, whose command line contains `mark`.
+fn start_program(program: &Program, mark: &str) -> Child {
     let child = run(program, &format!("videotestsrc is-live=true name={mark}")).spawn().unwrap();
-    wait_for(mark, 1);
+    wait_for_processes(mark, 1);
     child
 }
 
 #[test]
-fn nothing_is_left_after_ctrl_c_nor_after_a_kill() {
-    if !is_here("nothing_is_left_after_ctrl_c_nor_after_a_kill") {
+fn no_process_is_left_after_ctrl_c_or_kill() {
+    if !has_gstreamer("no_process_is_left_after_ctrl_c_or_kill") {
         return;
     }
-    for (mark, with) in [("phicam-test-int", Signal::INT), ("phicam-test-kill", Signal::KILL)] {
+    for (mark, signal) in [("phicam-test-int", Signal::INT), ("phicam-test-kill", Signal::KILL)] {
         let program = Program::new();
-        let child = started(&program, mark);
-        signal(child.id(), with);
+        let child = start_program(&program, mark);
+        send_signal(child.id(), signal);
         let ended = child.wait_with_output().unwrap();
-        if with == Signal::INT {
-            assert!(processes(mark).is_empty(), "it ends its pipeline before itself");
+        if signal == Signal::INT {
+            assert!(processes(mark).is_empty(), "the pipeline outlives the program");
             assert!(ended.status.success(), "{ended:?}");
         }
-        wait_for(mark, 0);
+        wait_for_processes(mark, 0);
     }
 }
 
 #[test]
-fn a_pipeline_takes_no_descriptor_with_it() {
-    if !is_here("a_pipeline_takes_no_descriptor_with_it") {
+fn closed_camera_leaves_no_descriptor() {
+    if !has_gstreamer("closed_camera_leaves_no_descriptor") {
         return;
     }
     let settings = Settings::parse("videotestsrc is-live=true").unwrap();
-    let once = || {
+    let open_and_count = || {
         let mut camera = Gst::open(&settings).unwrap();
         while !matches!(camera.next_frame(std::time::Duration::from_secs(60)).unwrap(), Next::Frame(_)) {}
-        descriptors()
+        count_descriptors()
     };
-    // Other tests of this file hold a few at times: a leak of several for each camera stands out.
-    let (before, open) = (descriptors(), once());
+    // Other tests of this file hold a few descriptors: only a leak of one or more per camera exceeds the limit.
+    let before = count_descriptors();
+    let open = open_and_count();
     for _ in 0..40 {
-        once();
+        open_and_count();
     }
-    let after = descriptors();
-    assert!(open > before && after < before + 40, "{before} before, {open} while open, {after} after");
+    let after = count_descriptors();
+    assert!(open > before, "{before} before, {open} while open");
+    assert!(after < before + 40, "{before} before, {after} after");
 }
 
-/// The program on a Jetson whose gst-launch-1.0 is `script`: Argus cannot be had elsewhere. `script` begins with what the
-/// real one says of a picture of 64 × 48.
-fn on_jetson(program: &Program, frames: &str, script: &str) -> Ended {
+/// Runs the program with a stub of gst-launch-1.0, because Argus exists on a Jetson only.
+///
+/// The stub prints the format of 64 × 48 grey frames, then runs `script`.
+fn run_with_stub(program: &Program, frames: &str, script: &str) -> Ended {
     let caps = "video/x-raw, format=(string)GRAY8, width=(int)64, height=(int)48, framerate=(fraction)30/1";
-    let said = format!("/GstPipeline:pipeline0/GstCapsFilter:phicam.GstPad:src: caps = {caps}");
-    program.write("bin/gst-launch-1.0", format!("#!/bin/sh\necho '{said}'\n{script}\n"));
+    let format_line = format!("/GstPipeline:pipeline0/GstCapsFilter:phicam.GstPad:src: caps = {caps}");
+    program.write("bin/gst-launch-1.0", format!("#!/bin/sh\necho '{format_line}'\n{script}\n"));
     let stub = program.path("bin/gst-launch-1.0");
     std::fs::set_permissions(&stub, std::os::unix::fs::PermissionsExt::from_mode(0o755)).unwrap();
     let camera = ["run", "--camera", "csi:0?source=argus", "--display", "none", "--model", "lite0@96", "--json"];
@@ -113,35 +116,35 @@ fn on_jetson(program: &Program, frames: &str, script: &str) -> Ended {
 }
 
 #[test]
-fn argus_that_fails_with_exit_code_0_is_lost_and_started_again() {
+fn argus_failure_with_exit_status_0_is_restarted() {
     let program = Program::new();
     let fails = "head -c 3072 /dev/zero >&0; sleep 0.2; head -c 1000 /dev/zero >&0
                  echo 'Error generated. gstnvarguscamerasrc.cpp, execute:557 No cameras available'";
-    let ended = on_jetson(&program, "3", fails).with(0);
+    let ended = run_with_stub(&program, "3", fails).with(0);
     assert_eq!(ended.json().len(), 3, "{ended:?}");
     let gone = "csi:0 (nvarguscamerasrc), 64×48 GREY at 30 fps is gone: exit status: 0: Error generated";
     ended.saying(&[gone, "No cameras available", " 2 bad"]);
 }
 
 #[test]
-fn a_sensor_without_pictures_is_an_error_at_the_start() {
+fn sensor_without_frames_is_an_error_at_start() {
     let program = Program::new();
     let ended =
-        on_jetson(&program, "1", "echo '(Argus) Error FileOperationFailed: Connecting to nvargus-daemon failed'");
+        run_with_stub(&program, "1", "echo '(Argus) Error FileOperationFailed: Connecting to nvargus-daemon failed'");
     ended.with(1).saying(&[
-        "gives no picture",
+        "delivered no frame",
         "exit status: 0",
         "Connecting to nvargus-daemon failed",
-        "try it alone",
+        "test it alone",
     ]);
 }
 
 #[test]
-fn a_process_that_does_not_end_when_asked_is_killed() {
+fn process_that_ignores_sigint_is_killed() {
     let program = Program::new();
     let stays = "trap '' INT; echo $$ > pid; head -c 3072 /dev/zero >&0; while :; do sleep 0.1; done";
-    let ended = on_jetson(&program, "1", stays).with(0);
-    ended.saying(&["does not end, it is killed"]);
+    let ended = run_with_stub(&program, "1", stays).with(0);
+    ended.saying(&["ignored SIGINT, sending SIGKILL"]);
     let pid = std::fs::read_to_string(program.path("pid")).unwrap().trim().parse().unwrap();
-    assert!(!is_there(pid), "it goes on after the program");
+    assert!(!has_process(pid), "the process outlives the program");
 }

@@ -248,8 +248,8 @@ fn controls_are_set_by_name_with_hints() {
         (format!("v4l2:{device}?menu=2"), "menu is 2, the camera takes 1 (\"Menu Item 1\"), 3"),
         (format!("v4l2:{device}?format=MJPG"), "has no mode MJPG of any×any; it offers YUYV"),
         (format!("v4l2:{device}?size=641x359"), "has no mode"),
-        ("v4l2:/dev/video0".into(), "a v4l2loopback that nobody writes to yet"),
-        ("v4l2:/dev/video77".into(), "/dev/video77 is not there, but /dev/video0 (Virtual camera)"),
+        ("v4l2:/dev/video0".into(), "a v4l2loopback without a writer"),
+        ("v4l2:/dev/video77".into(), "open failed on /dev/video77: no such device; plug the camera in, or name another (there is /dev/video0 (Virtual camera)"),
     ] {
         let said = capture(&board, &format!("'{uri}'"));
         assert_eq!(said.code, Some(1));
@@ -294,10 +294,10 @@ fn lost_stalled_or_busy_camera_is_named() {
     running();
     player.pause();
     let log = ended(process.trim());
-    assert!(log.contains("gives no frame for"), "{log}");
+    assert!(log.contains("delivered no frame for"), "{log}");
     // Not allowed.
     board.ssh("chmod 600 /dev/video0 && chown root /dev/video0");
     let said = capture(&board, "v4l2:/dev/video0");
-    assert!(said.stderr.contains("needs the group video"), "{}", said.stderr);
+    assert!(said.stderr.contains("to the group video"), "{}", said.stderr);
     player.end();
 }

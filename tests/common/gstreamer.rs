@@ -1,4 +1,4 @@
-//! GStreamer as the tests need it, and the processes that it runs as.
+//! Availability of GStreamer for tests, and its processes.
 
 use std::io::Write;
 use std::process::{Command, Stdio};
@@ -6,56 +6,58 @@ use std::time::{Duration, Instant};
 
 use rustix::process::{Pid, Signal, kill_process};
 
-/// Whether GStreamer is here. Where it is not, that is said past the capture of output, and is a failure where
-/// PHICAM_GST_TESTS=1 demands it.
-pub fn is_here(test: &str) -> bool {
-    let runs = |program: &str, arguments: &[&str]| {
+/// Returns whether GStreamer is installed; otherwise reports the test as skipped on the real standard error.
+///
+/// Panics instead if PHICAM_GST_TESTS=1 requires GStreamer.
+pub fn has_gstreamer(test: &str) -> bool {
+    let succeeds = |program: &str, arguments: &[&str]| {
         let mut command = Command::new(program);
         command.args(arguments).stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());
         command.status().is_ok_and(|status| status.success())
     };
-    if runs("gst-launch-1.0", &["--version"]) && runs("gst-inspect-1.0", &["--exists", "videotestsrc"]) {
+    if succeeds("gst-launch-1.0", &["--version"]) && succeeds("gst-inspect-1.0", &["--exists", "videotestsrc"]) {
         return true;
     }
     let remedy = "apt-get install gstreamer1.0-tools gstreamer1.0-plugins-base";
-    let demanded = std::env::var_os("PHICAM_GST_TESTS").is_some_and(|value| value == "1");
-    assert!(!demanded, "PHICAM_GST_TESTS=1, but GStreamer is not here: {remedy}");
-    let line = format!("SKIPPED {test}: GStreamer is not here ({remedy})\n"); // written at once: tests run beside each other
+    let is_required = std::env::var_os("PHICAM_GST_TESTS").is_some_and(|value| value == "1");
+    assert!(!is_required, "PHICAM_GST_TESTS=1, but GStreamer is not installed: {remedy}");
+    // One write: tests run in parallel.
+    let line = format!("SKIPPED {test}: GStreamer is not installed ({remedy})\n");
     let _ = std::io::stderr().write_all(line.as_bytes());
     false
 }
 
-/// Processes of gst-launch-1.0 whose command line has `mark`, zombies' too as long as they can be told.
+/// Returns the processes of gst-launch-1.0 whose command line contains `mark`, with zombies that still have one.
 pub fn processes(mark: &str) -> Vec<u32> {
-    let numbers = std::fs::read_dir("/proc").unwrap().flatten();
-    let numbers = numbers.filter_map(|entry| entry.file_name().to_str()?.parse::<u32>().ok());
-    let runs = |pid: &u32| {
+    let entries = std::fs::read_dir("/proc").unwrap().flatten();
+    let pids = entries.filter_map(|entry| entry.file_name().to_str()?.parse::<u32>().ok());
+    let has_mark = |pid: &u32| {
         let line = std::fs::read(format!("/proc/{pid}/cmdline")).unwrap_or_default();
         let line = String::from_utf8_lossy(&line).into_owned();
         line.starts_with("gst-launch-1.0\0") && line.contains(mark)
     };
-    numbers.filter(runs).collect()
+    pids.filter(has_mark).collect()
 }
 
 /// Waits until exactly `count` processes have `mark`. The limit only keeps a failing test from hanging.
 #[track_caller]
-pub fn wait_for(mark: &str, count: usize) -> Vec<u32> {
-    let begun = Instant::now();
+pub fn wait_for_processes(mark: &str, count: usize) -> Vec<u32> {
+    let started = Instant::now();
     loop {
         let found = processes(mark);
         if found.len() == count {
             return found;
         }
-        assert!(begun.elapsed() < Duration::from_secs(120), "{mark}: {found:?}, expected {count} processes");
+        assert!(started.elapsed() < Duration::from_secs(120), "{mark}: {found:?}, expected {count} processes");
         std::thread::sleep(Duration::from_millis(10));
     }
 }
 
-/// Whether there is a process of that number, be it a zombie.
-pub fn is_there(pid: u32) -> bool {
+/// Returns whether a process with this id exists, including zombies.
+pub fn has_process(pid: u32) -> bool {
     std::path::Path::new(&format!("/proc/{pid}")).exists()
 }
 
-pub fn signal(pid: u32, signal: Signal) {
+pub fn send_signal(pid: u32, signal: Signal) {
     kill_process(Pid::from_raw(pid as i32).unwrap(), signal).unwrap();
 }

@@ -1,4 +1,4 @@
-//! Pictures in files as a camera: photographs one after the other, a folder of pictures as a film.
+//! Image files as a camera: photographs one after the other, and folders of images as films.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -12,78 +12,90 @@ use phicam_frame::decode;
 use phicam_frame::decode::ReadError;
 use phicam_frame::{FrameInfo, FramePool};
 
-/// How fast the pictures follow each other.
+/// Timing of the images.
 #[derive(Clone, Copy, Debug)]
 pub struct Pace {
-    /// How long a photograph stays.
+    /// Time for a photograph.
     pub picture: Duration,
-    /// How long a picture of a film stays.
+    /// Time for one image of a film.
     pub film: Duration,
-    /// Whether to begin again after the last.
+    /// Whether to start again after the last image.
     pub repeat: bool,
 }
 
-/// See the module.
-pub struct Files {
-    pictures: Vec<ImageFile>,
+/// Camera that plays image files in the order of their names.
+pub struct ImageFiles {
+    images: Vec<ImageFile>,
     pace: Pace,
-    next: usize,
+    next_index: usize,
     sequence: u64,
     scene: u64,
     last_film: Option<usize>,
-    good_in_round: bool,
-    due: Option<Instant>,
-    file: Vec<u8>,
+    /// Whether this round had an image that could be decoded.
+    round_has_frame: bool,
+    next_due: Option<Instant>,
+    /// Bytes of the current file.
+    file_bytes: Vec<u8>,
     pool: FramePool,
 }
 
 struct ImageFile {
     path: PathBuf,
     name: Arc<str>,
-    /// Which film it belongs to, if any.
+    /// Number of its film; `None` for a photograph.
     film: Option<usize>,
 }
 
-impl Files {
-    /// Finds the pictures of `what`: a folder, a pattern of file names, or files apart by commas.
+impl ImageFiles {
+    /// Lists the images of `source`: a folder, a file name pattern, or files separated by commas.
     ///
-    /// A folder gives its pictures by name, then each folder in it as a film. Files of other kinds in a folder are passed
-    /// over; a file that was named itself is not.
-    pub fn open(what: &str, pace: Pace) -> Result<Files, CameraError> {
-        let folder = Path::new(what);
-        let pictures = if folder.is_dir() {
-            let (mut pictures, folders) = list(folder)?;
+    /// A folder delivers its images by name, then each folder in it as a film. Files in a folder are used if their
+    /// extension is that of an image; a file that is named itself is always used.
+    pub fn open(source: &str, pace: Pace) -> Result<ImageFiles, CameraError> {
+        let folder = Path::new(source);
+        let images = if folder.is_dir() {
+            let (mut images, folders) = list_folder(folder)?;
             for (film, folder) in folders.iter().enumerate() {
                 let name = folder.file_name().unwrap_or_default().to_string_lossy().into_owned();
-                match list(folder) {
-                    Ok((frames, _)) => pictures.extend(frames.into_iter().map(|frame| frame.into_film(film, &name))),
-                    Err(error) => warn!("passed over a folder: {error}"),
+                match list_folder(folder) {
+                    Ok((frames, _)) => images.extend(frames.into_iter().map(|frame| frame.into_film(film, &name))),
+                    Err(error) => warn!("skipping a folder: {error}"),
                 }
             }
-            pictures
-        } else if what.contains(['*', '?', '[']) && !folder.exists() {
-            let bad =
-                |cause: glob::PatternError| CameraError::BadPattern { what: what.into(), cause: cause.to_string() };
-            glob::glob(what)
-                .map_err(bad)?
-                .filter_map(|found| found.map_err(|error| warn!("passed over a file: {error}")).ok())
+            images
+        } else if source.contains(['*', '?', '[']) && !folder.exists() {
+            let bad_pattern = |cause: glob::PatternError| CameraError::BadPattern {
+                pattern: source.into(),
+                cause: cause.to_string(),
+            };
+            glob::glob(source)
+                .map_err(bad_pattern)?
+                .filter_map(|entry| entry.map_err(|error| warn!("skipping a file: {error}")).ok())
                 .filter(|path| path.is_file())
                 .map(ImageFile::new)
                 .collect()
         } else if folder.exists() {
             vec![ImageFile::new(folder.into())]
         } else {
-            what.split(',').map(|path| ImageFile::new(path.trim().into())).collect()
+            source.split(',').map(|path| ImageFile::new(path.trim().into())).collect()
         };
-        let missing = pictures.iter().find(|picture| !picture.path.exists());
-        if pictures.is_empty() || missing.is_some() {
-            let what = missing.map_or(what.into(), |missing| missing.path.display().to_string());
-            return Err(CameraError::NoPictures { what });
+        let missing = images.iter().find(|image| !image.path.exists());
+        if images.is_empty() || missing.is_some() {
+            let path = missing.map_or(source.into(), |missing| missing.path.display().to_string());
+            return Err(CameraError::NoPictures { path });
         }
-        let (file, pool) = (Vec::new(), FramePool::default());
-        let (next, sequence, scene) = (0, 0, 0);
-        let (last_film, good_in_round, due) = (None, false, None);
-        Ok(Files { pictures, pace, next, sequence, scene, last_film, good_in_round, due, file, pool })
+        Ok(ImageFiles {
+            images,
+            pace,
+            next_index: 0,
+            sequence: 0,
+            scene: 0,
+            last_film: None,
+            round_has_frame: false,
+            next_due: None,
+            file_bytes: Vec::new(),
+            pool: FramePool::default(),
+        })
     }
 }
 
@@ -98,66 +110,67 @@ impl ImageFile {
     }
 }
 
-/// The pictures of a folder, and the folders in it, both by name.
-fn list(folder: &Path) -> Result<(Vec<ImageFile>, Vec<PathBuf>), CameraError> {
+/// Returns the images of a folder and the folders in it, both sorted by name.
+fn list_folder(folder: &Path) -> Result<(Vec<ImageFile>, Vec<PathBuf>), CameraError> {
     let unreadable = |cause| CameraError::Unreadable { path: folder.into(), cause };
     let entries = fs::read_dir(folder).map_err(unreadable)?;
     let mut paths: Vec<PathBuf> =
         entries.map(|entry| entry.map(|e| e.path())).collect::<Result<_, _>>().map_err(unreadable)?;
     paths.sort();
     let (folders, files): (Vec<_>, Vec<_>) = paths.into_iter().partition(|path| path.is_dir());
-    Ok((files.into_iter().filter(|path| is_picture(path)).map(ImageFile::new).collect(), folders))
+    Ok((files.into_iter().filter(|path| is_image_file(path)).map(ImageFile::new).collect(), folders))
 }
 
-/// Whether its name ends as a picture's does.
-pub fn is_picture(path: &Path) -> bool {
+/// Returns whether the file name has the extension of a JPEG, PNG or WebP image.
+pub fn is_image_file(path: &Path) -> bool {
     let extension = path.extension().and_then(|extension| extension.to_str()).unwrap_or("");
     ["jpg", "jpeg", "png", "webp"].iter().any(|known| extension.eq_ignore_ascii_case(known))
 }
 
-impl Camera for Files {
+impl Camera for ImageFiles {
     fn next_frame(&mut self, limit: Duration) -> Result<Next, CameraError> {
-        let wait = self.due.map_or(Duration::ZERO, |due| due.saturating_duration_since(Instant::now()));
+        let wait = self.next_due.map_or(Duration::ZERO, |due| due.saturating_duration_since(Instant::now()));
         std::thread::sleep(wait.min(limit));
         if wait > limit {
             return Ok(Next::Nothing);
         }
-        // A round of nothing but bad pictures would be over at once, and so would the next.
-        if self.next == self.pictures.len() && self.pace.repeat && std::mem::take(&mut self.good_in_round) {
-            self.next = 0;
+        // A round without a valid image ends playback: another round would end at once too, and spin.
+        if self.next_index == self.images.len() && self.pace.repeat && std::mem::take(&mut self.round_has_frame) {
+            self.next_index = 0;
         }
-        let Some(picture) = self.pictures.get(self.next) else { return Ok(Next::Finished) };
-        self.next += 1;
-        if picture.path.metadata().is_ok_and(|found| !found.is_file()) {
-            return Err(CameraError::NotAFile { path: picture.path.clone() }); // reading a pipe might never end
+        let Some(image) = self.images.get(self.next_index) else { return Ok(Next::Finished) };
+        self.next_index += 1;
+        if image.path.metadata().is_ok_and(|metadata| !metadata.is_file()) {
+            return Err(CameraError::NotAFile { path: image.path.clone() }); // reading a pipe may never end
         }
-        // Each photograph is a scene of its own, and so is a whole film.
-        let same = picture.film.is_some() && picture.film == self.last_film && self.next > 1;
-        self.scene += u64::from(!same);
-        self.last_film = picture.film;
-        let (file, sequence, scene) = (&mut self.file, self.sequence, self.scene);
+        // Each photograph is a scene, and each film is one scene.
+        let continues_film = image.film.is_some() && image.film == self.last_film && self.next_index > 1;
+        self.scene += u64::from(!continues_film);
+        self.last_film = image.film;
+        let sequence = self.sequence;
+        let scene = self.scene;
         let frame = self.pool.fill(|pixels| {
-            decode::read_file(&picture.path, file)?;
-            let size = decode::decode(file, pixels)?;
+            decode::read_file(&image.path, &mut self.file_bytes)?;
+            let size = decode::decode(&self.file_bytes, pixels)?;
             Ok::<_, ReadError>(FrameInfo {
                 size,
                 sequence,
                 captured: Instant::now(),
-                source: Some(picture.name.clone()),
+                source: Some(image.name.clone()),
                 scene,
             })
         });
-        let frame = frame.map_err(|cause| CameraError::BadPicture { path: picture.path.clone(), cause })?;
-        self.due = Some(frame.captured + if picture.film.is_some() { self.pace.film } else { self.pace.picture });
+        let frame = frame.map_err(|cause| CameraError::BadPicture { path: image.path.clone(), cause })?;
+        self.next_due = Some(frame.captured + if image.film.is_some() { self.pace.film } else { self.pace.picture });
         self.sequence += 1;
-        self.good_in_round = true;
+        self.round_has_frame = true;
         Ok(Next::Frame(frame))
     }
 
     fn describe(&self) -> String {
-        match self.pictures.len() {
+        match self.images.len() {
             1 => "files, 1 picture".into(),
-            pictures => format!("files, {pictures} pictures"),
+            count => format!("files, {count} pictures"),
         }
     }
 }
@@ -173,18 +186,19 @@ mod tests {
         for name in names {
             let path = folder.path().join(name);
             fs::create_dir_all(path.parent().unwrap()).unwrap();
-            match name.ends_with(".png") {
-                true => image::RgbImage::new(3, 2).save(&path).unwrap(),
-                false => fs::write(&path, b"no picture").unwrap(),
+            if name.ends_with(".png") {
+                image::RgbImage::new(3, 2).save(&path).unwrap();
+            } else {
+                fs::write(&path, b"not an image").unwrap();
             }
         }
         folder
     }
 
-    /// Names of the frames; a picture that was refused stands as its message.
-    fn play(camera: &mut Files, most: usize) -> Vec<String> {
+    /// Returns up to `limit` names of frames, with errors as their messages.
+    fn play(camera: &mut ImageFiles, limit: usize) -> Vec<String> {
         let mut played = Vec::new();
-        while played.len() < most {
+        while played.len() < limit {
             match camera.next_frame(Duration::from_secs(60)) {
                 Ok(Next::Frame(frame)) => played.push(frame.source.unwrap().to_string()),
                 Ok(Next::Nothing) => {}
@@ -196,16 +210,16 @@ mod tests {
     }
 
     #[test]
-    fn photographs_come_by_name_then_each_folder_as_a_film() {
+    fn photographs_play_by_name_before_films() {
         let folder = folder(&["b.png", "a.png", "walk/2.png", "walk/1.png", "notes.txt"]);
-        let mut camera = Files::open(folder.path().to_str().unwrap(), FAST).unwrap();
+        let mut camera = ImageFiles::open(folder.path().to_str().unwrap(), FAST).unwrap();
         assert_eq!(play(&mut camera, 99), ["a.png", "b.png", "walk/1.png", "walk/2.png"]);
     }
 
     #[test]
-    fn every_photograph_and_every_film_is_a_scene_of_its_own() {
+    fn each_photograph_and_each_film_is_one_scene() {
         let folder = folder(&["a.png", "b.png", "run/1.png", "run/2.png", "walk/1.png"]);
-        let mut camera = Files::open(folder.path().to_str().unwrap(), Pace { repeat: true, ..FAST }).unwrap();
+        let mut camera = ImageFiles::open(folder.path().to_str().unwrap(), Pace { repeat: true, ..FAST }).unwrap();
         let mut scenes = Vec::new();
         while scenes.len() < 7 {
             if let Ok(Next::Frame(frame)) = camera.next_frame(Duration::from_secs(60)) {
@@ -216,42 +230,42 @@ mod tests {
     }
 
     #[test]
-    fn a_bad_picture_is_named_and_the_next_one_comes() {
+    fn bad_image_is_reported_and_skipped() {
         let folder = folder(&["a.jpg", "b.png"]);
-        let mut camera = Files::open(folder.path().to_str().unwrap(), FAST).unwrap();
+        let mut camera = ImageFiles::open(folder.path().to_str().unwrap(), FAST).unwrap();
         let played = play(&mut camera, 99);
-        assert!(played[0].contains("a.jpg not a JPEG, PNG or WebP"), "{played:?}");
+        assert!(played[0].contains("a.jpg is not a JPEG, PNG or WebP"), "{played:?}");
         assert_eq!(played[1], "b.png");
     }
 
     #[test]
-    fn a_pattern_and_a_list_name_their_files() {
+    fn patterns_and_lists_name_files() {
         let folder = folder(&["a.png", "b.png", "c.png"]);
-        let at = |name: &str| folder.path().join(name).to_str().unwrap().to_string();
-        assert_eq!(play(&mut Files::open(&at("[ab].png"), FAST).unwrap(), 99), ["a.png", "b.png"]);
-        let two = format!("{},{}", at("c.png"), at("a.png"));
-        assert_eq!(play(&mut Files::open(&two, FAST).unwrap(), 99), ["c.png", "a.png"]);
+        let path = |name: &str| folder.path().join(name).to_str().unwrap().to_string();
+        assert_eq!(play(&mut ImageFiles::open(&path("[ab].png"), FAST).unwrap(), 99), ["a.png", "b.png"]);
+        let list = format!("{},{}", path("c.png"), path("a.png"));
+        assert_eq!(play(&mut ImageFiles::open(&list, FAST).unwrap(), 99), ["c.png", "a.png"]);
     }
 
     #[test]
-    fn repeating_begins_again_and_does_not_spin_on_nothing_but_bad_pictures() {
+    fn repeat_ends_after_a_round_without_valid_images() {
         let good = folder(&["a.png"]);
         let repeat = Pace { repeat: true, ..FAST };
-        assert_eq!(play(&mut Files::open(good.path().to_str().unwrap(), repeat).unwrap(), 3), ["a.png"; 3]);
+        assert_eq!(play(&mut ImageFiles::open(good.path().to_str().unwrap(), repeat).unwrap(), 3), ["a.png"; 3]);
         let bad = folder(&["a.jpg"]);
-        assert_eq!(play(&mut Files::open(bad.path().to_str().unwrap(), repeat).unwrap(), 3).len(), 1);
-        let mut camera = Files::open(good.path().to_str().unwrap(), repeat).unwrap();
+        assert_eq!(play(&mut ImageFiles::open(bad.path().to_str().unwrap(), repeat).unwrap(), 3).len(), 1);
+        let mut camera = ImageFiles::open(good.path().to_str().unwrap(), repeat).unwrap();
         assert_eq!(play(&mut camera, 1), ["a.png"]);
         fs::remove_file(good.path().join("a.png")).unwrap();
-        assert_eq!(play(&mut camera, 9).len(), 1, "the picture went away after it was shown once");
+        assert_eq!(play(&mut camera, 9).len(), 1, "the only image was removed after the first round");
     }
 
     #[test]
-    fn nothing_to_play_is_an_error_that_names_it() {
+    fn missing_files_are_an_error_with_their_path() {
         let empty = folder(&[]);
-        for what in [empty.path().to_str().unwrap(), "/nowhere/x.jpg", "/nowhere/*.jpg"] {
-            let error = Files::open(what, FAST).err().expect("nothing is there").to_string();
-            assert!(error.contains(what), "{error}");
+        for source in [empty.path().to_str().unwrap(), "/nowhere/x.jpg", "/nowhere/*.jpg"] {
+            let error = ImageFiles::open(source, FAST).err().expect("an error").to_string();
+            assert!(error.contains(source), "{error}");
         }
     }
 }

@@ -1,7 +1,7 @@
-//! A camera that a GStreamer pipeline reads: Argus on a Jetson, libcamera on a Raspberry Pi, network cameras, anything.
+//! Cameras by GStreamer pipeline: Argus on a Jetson, libcamera on a Raspberry Pi, network cameras and others.
 //!
-//! gst-launch-1.0 is a process of its own, and its pictures come through a pipe. The program thus starts on boards
-//! without GStreamer, is built without its headers, and goes on when Argus crashes.
+//! gst-launch-1.0 runs as a child process and sends frames through a pipe. Phicam therefore starts on boards without
+//! GStreamer, is built without its headers, and survives a crash of Argus.
 
 use std::path::Path;
 use std::process::ExitStatus;
@@ -14,7 +14,7 @@ use log::{debug, info, warn};
 
 use super::{Camera, CameraCounts, CameraError, Next};
 use phicam_frame::PixelFormat;
-use phicam_frame::mailbox::Taken;
+use phicam_frame::mailbox::TakeResult;
 use phicam_platform::system;
 
 mod csi;
@@ -28,52 +28,56 @@ mod settings;
 mod tests;
 pub use csi::sensors;
 pub use error::GstError;
-pub use probe::{Presence, presence};
+pub use probe::{Presence, probe};
 pub use settings::{CsiSettings, Settings, Source};
 
-use frame_reader::{Ending, Reader, Shared};
-use output_parser::{CAPS_NAME, COUNTER_NAME, FORMATS, RawFrame, Said};
-use process::Running;
+use frame_reader::{Ending, FrameReader, Shared};
+use output_parser::{CAPS_NAME, COUNTER_NAME, ErrorLog, FORMATS};
+use process::PipelineProcess;
 
-/// A camera that gives nothing for so long, or for ten frames if that is longer, has stalled.
-const STALL: Duration = Duration::from_secs(2);
+/// A camera has stalled if it delivers nothing for 2 s or for ten frame intervals, whichever is longer (estimates).
+const MIN_STALL: Duration = Duration::from_secs(2);
 const STALL_FRAMES: u32 = 10;
-/// The first picture may take longer: GStreamer looks through all its plugins once, Argus and networks take seconds.
-const FIRST_STALL: Duration = Duration::from_secs(30);
-/// So long opening waits, so that a pipeline with a mistake is an error at once.
-const OPENING: Duration = Duration::from_secs(3);
-/// Letters of a pipeline in the camera's name.
-const LETTERS: usize = 60;
+/// Time for the first frame, an estimate: GStreamer scans its plugins once, and Argus and networks take seconds.
+const FIRST_FRAME_LIMIT: Duration = Duration::from_secs(30);
+/// Time that opening waits for a frame, an estimate: long enough to report an invalid pipeline as an error of opening.
+const OPEN_LIMIT: Duration = Duration::from_secs(3);
+/// Characters of the pipeline in the camera's name.
+const NAME_CHARS: usize = 60;
 
-/// See the module.
+/// Camera that reads frames from a GStreamer pipeline in a child process.
 pub struct Gst {
     shared: Arc<Shared>,
     thread: Option<JoinHandle<()>>,
-    process: u32,
-    /// Without passwords.
+    process_id: u32,
+    /// Pipeline with its passwords masked.
     pipeline: String,
-    /// What people call it.
+    /// Short name for logs and the screen.
     name: String,
-    /// How it is opened again.
-    again: super::Settings,
-    /// Whether it can come to an end: a film, and not a sensor.
+    reopen_settings: super::Settings,
+    /// Whether the source can end: a film can, a sensor cannot.
     can_finish: bool,
-    /// Waited for the next frame so far.
+    /// Time since the last frame, over several calls.
     waited: Duration,
-    first_came: bool,
+    has_first_frame: bool,
 }
 
 impl Gst {
-    /// Starts a pipeline of the user's own.
+    /// Starts a user's pipeline.
     pub fn open(settings: &Settings) -> Result<Gst, CameraError> {
-        let Settings { pipeline, again } = settings;
-        let told = settings::told(pipeline);
-        let mut name = format!("gst {}", told.chars().take(LETTERS).collect::<String>());
-        if told.chars().count() > LETTERS {
+        let masked = settings::mask_secrets(&settings.pipeline);
+        let mut name = format!("gst {}", masked.chars().take(NAME_CHARS).collect::<String>());
+        if masked.chars().count() > NAME_CHARS {
             name.push('…');
         }
-        let next = super::Settings::Gst(Box::new(Settings { again: true, ..settings.clone() }));
-        Gst::start(pipeline.clone(), name, next, true, *again)
+        let reopen_settings = super::Settings::Gst(Box::new(Settings { is_reopening: true, ..settings.clone() }));
+        Gst::start(Start {
+            pipeline: settings.pipeline.clone(),
+            name,
+            reopen_settings,
+            can_finish: true,
+            is_reopening: settings.is_reopening,
+        })
     }
 
     /// Starts the pipeline for a sensor on the CSI connector.
@@ -82,42 +86,46 @@ impl Gst {
         let pipeline = csi::pipeline(settings, maker, Path::new("/"))?;
         let element = pipeline.split(' ').next().unwrap_or_default();
         let name = format!("csi:{} ({element})", settings.sensor);
-        let next = super::Settings::Csi(Box::new(CsiSettings { again: true, ..settings.clone() }));
-        Gst::start(pipeline, name, next, false, settings.again)
+        let reopen_settings = super::Settings::Csi(Box::new(CsiSettings { is_reopening: true, ..settings.clone() }));
+        Gst::start(Start { pipeline, name, reopen_settings, can_finish: false, is_reopening: settings.is_reopening })
     }
 
-    fn start(
-        pipeline: String,
-        name: String,
-        again: super::Settings,
-        can_finish: bool,
-        was_open: bool,
-    ) -> Result<Gst, CameraError> {
-        let arguments = arguments(&pipeline);
-        let pipeline = settings::told(&pipeline);
-        debug!("{name}: {} {}", process::PROGRAM, in_a_shell(&self::arguments(&pipeline)));
-        let running = Running::start(&arguments, &pipeline)?;
-        let (shared, process) = (Arc::new(Shared::default()), running.pid());
-        let reader = Reader::new(running, shared.clone());
+    fn start(start: Start) -> Result<Gst, CameraError> {
+        let Start { pipeline, name, reopen_settings, can_finish, is_reopening } = start;
+        let arguments = launch_arguments(&pipeline);
+        let pipeline = settings::mask_secrets(&pipeline);
+        debug!("{name}: {} {}", process::PROGRAM, quote_for_shell(&launch_arguments(&pipeline)));
+        let process = PipelineProcess::start(&arguments, &pipeline)?;
+        let process_id = process.id();
+        let shared = Arc::new(Shared::default());
+        let reader = FrameReader::new(process, shared.clone());
         let thread = std::thread::Builder::new().name("gst".into()).spawn(|| reader.run());
-        let thread = Some(thread.map_err(|cause| GstError::Start { cause })?);
-        let (waited, first_came) = (Duration::ZERO, false);
-        let camera = Gst { shared, thread, process, pipeline, name, again, can_finish, waited, first_came };
-        if !was_open {
+        let camera = Gst {
+            shared,
+            thread: Some(thread.map_err(|cause| GstError::Start { cause })?),
+            process_id,
+            pipeline,
+            name,
+            reopen_settings,
+            can_finish,
+            waited: Duration::ZERO,
+            has_first_frame: false,
+        };
+        if !is_reopening {
             camera.wait_for_start()?;
         }
         Ok(camera)
     }
 
-    /// Waits for the format of the pictures, or for what is wrong, not for long.
+    /// Waits up to [`OPEN_LIMIT`] for the first frame; fails if the pipeline ends before it.
     fn wait_for_start(&self) -> Result<(), CameraError> {
-        let begun = Instant::now();
-        while self.shared.picture().is_none() || self.shared.whole.load(Ordering::Relaxed) == 0 {
+        let started = Instant::now();
+        while self.shared.format().is_none() || self.shared.received.load(Ordering::Relaxed) == 0 {
             if let Some(ending) = self.shared.ending() {
-                return self.ended(ending).map(drop);
+                return self.on_ending(ending).map(drop);
             }
-            if begun.elapsed() > OPENING {
-                info!("{}: no picture yet, going on and waiting for it", self.name);
+            if started.elapsed() > OPEN_LIMIT {
+                info!("{}: no frame yet; waiting for it", self.name);
                 break;
             }
             std::thread::sleep(Duration::from_millis(5));
@@ -125,59 +133,73 @@ impl Gst {
         Ok(())
     }
 
-    /// The process that runs the pipeline.
-    pub fn process(&self) -> u32 {
-        self.process
+    /// Returns the id of the process that runs the pipeline.
+    pub fn process_id(&self) -> u32 {
+        self.process_id
     }
 
-    /// What the end of the pipeline means.
-    fn ended(&self, ending: Ending) -> Result<Next, CameraError> {
-        let pipeline = || self.pipeline.clone();
+    /// Converts the end of the pipeline to the end of the source or to an error.
+    fn on_ending(&self, ending: Ending) -> Result<Next, CameraError> {
         match ending {
-            Ending::Process { status, said } => self.process_ended(status, &said),
-            Ending::Changed { now } => Err(CameraError::Changed { what: self.describe(), now: in_words(&now) }),
-            Ending::Padded { bytes, picture } => {
-                let other = if picture.layout.format == PixelFormat::Yu12 { "NV12" } else { "I420" };
-                let (expected, picture) = (picture.bytes, in_words(&picture));
-                Err(GstError::Padded { pipeline: pipeline(), bytes, expected, picture, other }.into())
+            Ending::ProcessEnded { status, log } => self.on_process_end(status, &log),
+            Ending::FormatChanged { format } => {
+                Err(CameraError::Changed { camera: self.describe(), now: format.to_string() })
+            }
+            Ending::PaddedRows { bytes, format } => {
+                let other_format = if format.layout.format == PixelFormat::Yu12 { "NV12" } else { "I420" };
+                let pipeline = self.pipeline.clone();
+                let expected = format.frame_bytes;
+                Err(GstError::Padded { pipeline, bytes, expected, format: format.to_string(), other_format }.into())
             }
         }
     }
 
-    fn process_ended(&self, status: Option<ExitStatus>, said: &Said) -> Result<Next, CameraError> {
-        let any = self.shared.whole.load(Ordering::Relaxed) > 0;
-        let well = status.is_some_and(|status| status.success());
-        let how = status.map_or_else(|| "no end".into(), |status| status.to_string());
-        // Argus's errors are an end like any other for gst-launch-1.0: what was said counts too, and a sensor has no end.
-        if any && well && self.can_finish && !said.has_error() {
+    fn on_process_end(&self, status: Option<ExitStatus>, log: &ErrorLog) -> Result<Next, CameraError> {
+        let has_frames = self.shared.received.load(Ordering::Relaxed) > 0;
+        let succeeded = status.is_some_and(|status| status.success());
+        let status = status.map_or_else(|| "still running".into(), |status| status.to_string());
+        // gst-launch-1.0 exits with 0 after errors of Argus, so its log decides too. A sensor never ends.
+        if has_frames && succeeded && self.can_finish && !log.has_error() {
             return Ok(Next::Finished);
         }
-        if any {
-            return Err(CameraError::Gone { what: self.describe(), cause: format!("{how}: {}", said.in_words()) });
+        let output = log.to_string();
+        if has_frames {
+            return Err(CameraError::Gone { camera: self.describe(), cause: format!("{status}: {output}") });
         }
-        let (pipeline, said_words) = (self.pipeline.clone(), said.in_words());
-        Err(match said.is_erroneous_pipeline() {
-            true => {
-                let remedy = error::remedy(&said_words);
-                GstError::Pipeline { pipeline, said: said_words, remedy }
-            }
-            false => GstError::NoPicture { pipeline, how, said: said_words },
-        }
-        .into())
+        let pipeline = self.pipeline.clone();
+        let error = if log.is_erroneous_pipeline() {
+            let remedy = error::pipeline_remedy(&output);
+            GstError::Pipeline { pipeline, output, remedy }
+        } else {
+            GstError::NoPicture { pipeline, status, output }
+        };
+        Err(error.into())
     }
 
-    fn stall(&self) -> Duration {
-        if !self.first_came {
-            return FIRST_STALL;
+    fn stall_limit(&self) -> Duration {
+        if !self.has_first_frame {
+            return FIRST_FRAME_LIMIT;
         }
-        let interval = self.shared.picture().and_then(|picture| picture.interval).unwrap_or_default();
-        STALL.max(interval * STALL_FRAMES)
+        let interval = self.shared.format().and_then(|format| format.interval).unwrap_or_default();
+        MIN_STALL.max(interval * STALL_FRAMES)
     }
 }
 
-/// What gst-launch-1.0 is told. Behind the user's pipeline: whatever format it has becomes one that can be read; each
-/// picture is counted with its bytes; a slow reader gets the newest and not the next; and out into the pipe.
-fn arguments(pipeline: &str) -> Vec<String> {
+/// Parameters of [`Gst::start`].
+struct Start {
+    pipeline: String,
+    name: String,
+    reopen_settings: super::Settings,
+    can_finish: bool,
+    /// Whether the camera was open before: then opening does not wait for a frame.
+    is_reopening: bool,
+}
+
+/// Returns the arguments of gst-launch-1.0: the user's pipeline with four elements appended.
+///
+/// `videoconvert` and the caps filter convert to a readable format. `identity` reports each frame with its bytes. The
+/// leaky queue of one keeps the newest frame for a slow reader. `fdsink` writes into the pipe.
+fn launch_arguments(pipeline: &str) -> Vec<String> {
     let formats = FORMATS.iter().map(|(name, _)| *name).collect::<Vec<_>>().join(",");
     let end = format!(
         "! videoconvert ! capsfilter name={CAPS_NAME} caps=video/x-raw,format={{{formats}}} \
@@ -185,50 +207,44 @@ fn arguments(pipeline: &str) -> Vec<String> {
          ! queue leaky=downstream max-size-buffers=1 max-size-bytes=0 max-size-time=0 \
          ! fdsink fd=0 sync=false"
     );
-    let words = settings::words(pipeline).into_iter().chain(end.split(' ')).map(String::from);
+    let words = settings::split_words(pipeline).into_iter().chain(end.split(' ')).map(String::from);
     std::iter::once("-v".into()).chain(words).collect()
 }
 
-/// Arguments as they can be pasted into a shell.
-fn in_a_shell(arguments: &[String]) -> String {
-    let plain = |word: &str| word.chars().all(|letter| letter.is_alphanumeric() || "-_=/:.,@+".contains(letter));
-    let quote = |word: &String| if plain(word) { word.clone() } else { format!("'{}'", word.replace('\'', "'\\''")) };
+/// Quotes arguments so that they can be pasted into a shell.
+fn quote_for_shell(arguments: &[String]) -> String {
+    let is_plain = |word: &str| word.chars().all(|letter| letter.is_alphanumeric() || "-_=/:.,@+".contains(letter));
+    let quote =
+        |word: &String| if is_plain(word) { word.clone() } else { format!("'{}'", word.replace('\'', "'\\''")) };
     arguments.iter().map(quote).collect::<Vec<_>>().join(" ")
-}
-
-fn in_words(picture: &RawFrame) -> String {
-    let RawFrame { layout, interval, .. } = picture;
-    let rate = interval.map_or(String::new(), |interval| format!(" at {:.4} fps", 1.0 / interval.as_secs_f64()));
-    let rate = rate.replace(".0000 fps", " fps");
-    format!("{} {}{rate}", layout.size, layout.format)
 }
 
 impl Camera for Gst {
     fn next_frame(&mut self, limit: Duration) -> Result<Next, CameraError> {
-        let begun = Instant::now();
+        let started = Instant::now();
         match self.shared.newest.take(limit) {
-            Taken::Newest(frame) => {
+            TakeResult::Newest(frame) => {
                 self.waited = Duration::ZERO;
-                self.first_came = true;
+                self.has_first_frame = true;
                 Ok(Next::Frame(frame))
             }
-            Taken::Closed => match self.shared.ending() {
-                Some(ending) => self.ended(ending),
-                None => Err(CameraError::Gone { what: self.describe(), cause: "its thread has ended".into() }),
+            TakeResult::Closed => match self.shared.ending() {
+                Some(ending) => self.on_ending(ending),
+                None => Err(CameraError::Gone { camera: self.describe(), cause: "its reader thread ended".into() }),
             },
-            Taken::Nothing => {
-                self.waited += begun.elapsed();
-                match self.waited > self.stall() {
-                    true => Err(CameraError::Stalled { what: self.describe(), ms: self.waited.as_millis() as u64 }),
-                    false => Ok(Next::Nothing),
+            TakeResult::TimedOut => {
+                self.waited += started.elapsed();
+                if self.waited <= self.stall_limit() {
+                    return Ok(Next::Nothing);
                 }
+                Err(CameraError::Stalled { camera: self.describe(), ms: self.waited.as_millis() as u64 })
             }
         }
     }
 
     fn describe(&self) -> String {
-        match self.shared.picture() {
-            Some(picture) => format!("{}, {}", self.name, in_words(&picture)),
+        match self.shared.format() {
+            Some(format) => format!("{}, {format}", self.name),
             None => format!("{}, starting", self.name),
         }
     }
@@ -238,27 +254,27 @@ impl Camera for Gst {
             dropped_by_driver: self.shared.dropped(),
             skipped: self.shared.newest.replaced(),
             copied: 0,
-            bad: self.shared.cut.load(Ordering::Relaxed),
+            bad: self.shared.incomplete.load(Ordering::Relaxed),
         }
     }
 
-    fn reopen(&self) -> Option<super::Settings> {
-        Some(self.again.clone())
+    fn reopen_settings(&self) -> Option<super::Settings> {
+        Some(self.reopen_settings.clone())
     }
 }
 
 impl Drop for Gst {
-    /// Ends the pipeline: the sensor is free when this returns, or it is said that it is not.
+    /// Ends the pipeline and releases the sensor; logs a warning if the process does not end in time.
     fn drop(&mut self) {
         self.shared.stop.store(true, Ordering::Relaxed);
         let Some(thread) = self.thread.take() else { return };
-        let begun = Instant::now();
+        let started = Instant::now();
         while !thread.is_finished() {
-            if begun.elapsed() > process::LONGEST_END + Duration::from_secs(1) {
-                return warn!("{}: process {} does not end; the log says when it does", self.name, self.process);
+            if started.elapsed() > process::END_LIMIT + Duration::from_secs(1) {
+                return warn!("{}: process {} has not ended; its end will be logged", self.name, self.process_id);
             }
             std::thread::sleep(Duration::from_millis(5));
         }
-        drop(thread.join()); // a panic of it was printed already
+        drop(thread.join()); // a panic of the thread is already on standard error
     }
 }

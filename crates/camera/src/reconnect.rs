@@ -1,194 +1,201 @@
-//! Keeps a camera going: when it is lost it is looked for and opened again, less and less often, for as long as it takes.
+//! Reconnection of a lost camera: attempts with backoff, first for the lost device, then for any that the settings
+//! admit.
 
 use std::time::{Duration, Instant};
 
+use phicam_platform::backoff::Backoff;
+use phicam_platform::log_once::LogOnce;
+
 use crate::{Camera, CameraCounts, CameraError, Next, Settings};
 
-/// The first wait before a lost camera is tried again; each further one is twice as long.
-const FIRST_WAIT: Duration = Duration::from_millis(250);
-/// The longest of these waits.
-const LONGEST_WAIT: Duration = Duration::from_secs(5);
-/// A camera that gave pictures for so long is taken to be well again: its next loss is tried at once.
-const WELL: Duration = Duration::from_secs(10);
-/// For so long only the very camera that was lost is looked for; then any that the settings admit.
-const ITS_OWN: Duration = Duration::from_secs(10);
+/// Shortest wait between attempts, an estimate; each failure doubles the wait.
+const MIN_WAIT: Duration = Duration::from_millis(250);
+/// Longest wait between attempts, an estimate.
+const MAX_WAIT: Duration = Duration::from_secs(5);
+/// After this long without a loss, an estimate, the next loss starts again with [`MIN_WAIT`].
+const STABLE: Duration = Duration::from_secs(10);
+/// For this long after a loss, an estimate, only the lost device qualifies; afterwards any that the settings admit.
+const EXCLUSIVE_WAIT: Duration = Duration::from_secs(10);
 
-/// What happened to the camera.
+/// Event of a [`ReconnectingCamera`].
 #[derive(Debug)]
 pub enum Event {
     Next(Next),
-    /// One picture was lost, and the camera goes on.
+    /// One frame is lost, and the camera continues.
     Skipped(CameraError),
-    /// The camera is lost, or still cannot be opened, for this reason. It is tried again.
+    /// The camera is lost, or an attempt to reopen it failed for a new reason. Attempts continue.
     Lost(String),
-    /// The camera is there again, under this name.
-    Back(String),
-    /// It will not come again.
+    /// The camera is open again and delivered a frame; the text describes it.
+    Reconnected(String),
+    /// The camera is lost for good.
     Ended(CameraError),
 }
 
-/// Opens a camera; the message says why it cannot be.
+/// Function that opens a camera; the error is its message.
 pub type Open<'a> = Box<dyn FnMut(&Settings) -> Result<Box<dyn Camera>, String> + Send + 'a>;
 
-/// How a lost camera is opened again.
+/// Method of reopening a lost camera.
 pub struct ReopenPolicy<'a> {
-    /// The one the user named.
+    /// Settings that the user chose, such as `v4l2:`.
     pub settings: Settings,
     pub open: Open<'a>,
 }
 
-/// See the module.
+/// Camera that is reopened after a loss, for as long as it takes.
 pub struct ReconnectingCamera<'a> {
     camera: Option<Box<dyn Camera>>,
-    again: Option<ReopenPolicy<'a>>,
-    /// What became of the frames of the cameras that were lost.
-    before: CameraCounts,
-    /// By what the camera that was lost is told from others.
-    its_own: Option<Settings>,
-    /// See [`ITS_OWN`].
-    patience: Duration,
-    lost: Instant,
-    opened: Instant,
-    wait: Duration,
-    next_try: Instant,
-    /// What was said last of why it cannot be opened.
-    said: String,
-    /// It is open again, but has not given a picture yet.
-    unproven: bool,
-    /// Its first picture, while that it is back is told.
-    held: Option<Next>,
+    policy: Option<ReopenPolicy<'a>>,
+    /// Counters of the cameras that were lost.
+    earlier_counts: CameraCounts,
+    /// Settings that identify the lost device.
+    device_settings: Option<Settings>,
+    /// See [`EXCLUSIVE_WAIT`].
+    exclusive_wait: Duration,
+    lost_at: Instant,
+    opened_at: Instant,
+    backoff: Backoff,
+    next_attempt: Instant,
+    reasons: LogOnce,
+    /// The camera is open again but has not delivered a frame.
+    awaiting_first_frame: bool,
+    /// First frame after reconnecting, held until `Event::Reconnected` has been delivered.
+    pending_frame: Option<Next>,
 }
 
 impl<'a> ReconnectingCamera<'a> {
-    /// Watches a camera that is open. Without `again`, a lost camera ends the line.
-    pub fn over(camera: Box<dyn Camera>, again: Option<ReopenPolicy<'a>>) -> ReconnectingCamera<'a> {
-        let its_own = camera.reopen();
-        ReconnectingCamera { its_own, ..ReconnectingCamera::new(Some(camera), again) }
+    /// Wraps an open camera. Without a `policy`, its loss is final.
+    pub fn new(camera: Box<dyn Camera>, policy: Option<ReopenPolicy<'a>>) -> ReconnectingCamera<'a> {
+        let device_settings = camera.reopen_settings();
+        ReconnectingCamera { device_settings, ..ReconnectingCamera::with(Some(camera), policy) }
     }
 
-    /// Watches for a camera that could not be opened yet.
-    pub fn missing(again: ReopenPolicy<'a>) -> ReconnectingCamera<'a> {
-        ReconnectingCamera::new(None, Some(again))
+    /// Starts without a camera and attempts to open it.
+    pub fn disconnected(policy: ReopenPolicy<'a>) -> ReconnectingCamera<'a> {
+        ReconnectingCamera::with(None, Some(policy))
     }
 
-    fn new(camera: Option<Box<dyn Camera>>, again: Option<ReopenPolicy<'a>>) -> ReconnectingCamera<'a> {
+    fn with(camera: Option<Box<dyn Camera>>, policy: Option<ReopenPolicy<'a>>) -> ReconnectingCamera<'a> {
         let now = Instant::now();
-        let (wait, said, unproven, held) = (FIRST_WAIT, String::new(), false, None);
-        let before = CameraCounts::default();
         ReconnectingCamera {
             camera,
-            again,
-            before,
-            its_own: None,
-            patience: ITS_OWN,
-            lost: now,
-            opened: now,
-            wait,
-            next_try: now,
-            said,
-            unproven,
-            held,
+            policy,
+            earlier_counts: CameraCounts::default(),
+            device_settings: None,
+            exclusive_wait: EXCLUSIVE_WAIT,
+            lost_at: now,
+            opened_at: now,
+            backoff: Backoff::new(MIN_WAIT, MAX_WAIT),
+            next_attempt: now,
+            reasons: LogOnce::default(),
+            awaiting_first_frame: false,
+            pending_frame: None,
         }
     }
 
-    /// The camera in words, where there is one.
+    /// Returns the name and mode of the camera; `None` while it is disconnected.
     pub fn describe(&self) -> Option<String> {
         self.camera.as_ref().map(|camera| camera.describe())
     }
 
-    /// What became of the frames that were not given, since the beginning.
+    /// Returns the counters of lost and copied frames since the start, over all reconnections.
     pub fn counts(&self) -> CameraCounts {
-        let now = self.camera.as_ref().map(|camera| camera.counts()).unwrap_or_default();
-        self.before + now
+        let current = self.camera.as_ref().map(|camera| camera.counts()).unwrap_or_default();
+        self.earlier_counts + current
     }
 
-    /// Waits up to `limit` for the next frame, or for the camera to come back.
+    /// Waits up to `limit` for the next frame, or for the camera to reconnect.
     ///
-    /// After [`Event::Lost`] every frame of this camera should be let go before the next call: some drivers give a
-    /// camera to nobody else while its buffers are held.
+    /// After [`Event::Lost`], drop every frame of this camera before the next call: some drivers refuse to open a
+    /// device while its buffers are held.
     pub fn next(&mut self, limit: Duration) -> Event {
-        if let Some(held) = self.held.take() {
-            return Event::Next(held);
+        if let Some(frame) = self.pending_frame.take() {
+            return Event::Next(frame);
         }
-        let Some(camera) = &mut self.camera else { return self.try_again(limit) };
+        let Some(camera) = &mut self.camera else { return self.try_reopen(limit) };
         match camera.next_frame(limit) {
-            Ok(next @ Next::Frame(_)) if std::mem::take(&mut self.unproven) => {
-                self.said.clear();
-                self.held = Some(next);
-                Event::Back(camera.describe())
+            Ok(frame @ Next::Frame(_)) if std::mem::take(&mut self.awaiting_first_frame) => {
+                self.reasons.reset();
+                self.pending_frame = Some(frame);
+                Event::Reconnected(camera.describe())
             }
             Ok(next) => Event::Next(next),
-            Err(error) if error.is_one_frame() => Event::Skipped(error),
-            Err(error) if error.is_lost() && self.again.is_some() => {
-                self.before = self.before + camera.counts();
+            Err(error) if error.is_frame_error() => Event::Skipped(error),
+            Err(error) if error.is_lost() && self.policy.is_some() => {
+                self.earlier_counts = self.earlier_counts + camera.counts();
                 self.camera = None;
-                if self.unproven {
-                    return self.still_lost(error.to_string());
-                }
-                let now = Instant::now();
-                self.wait = if now - self.opened >= WELL { FIRST_WAIT } else { self.wait };
-                (self.lost, self.next_try) = (now, now + self.wait);
-                self.said = error.to_string();
-                Event::Lost(self.said.clone())
+                self.on_loss(error.to_string())
             }
             Err(error) => Event::Ended(error),
         }
     }
 
-    fn try_again(&mut self, limit: Duration) -> Event {
-        let left = self.next_try.saturating_duration_since(Instant::now());
-        std::thread::sleep(left.min(limit));
-        let Some(again) = self.again.as_mut().filter(|_| left <= limit) else { return Event::Next(Next::Nothing) };
-        let its_own = self.its_own.as_ref().map(|its_own| (again.open)(its_own));
-        let opened = match its_own {
+    fn on_loss(&mut self, reason: String) -> Event {
+        if self.awaiting_first_frame {
+            return self.on_failed_attempt(reason);
+        }
+        let now = Instant::now();
+        if now - self.opened_at >= STABLE {
+            self.backoff.reset();
+        }
+        self.lost_at = now;
+        self.next_attempt = now + self.backoff.wait();
+        self.reasons.record(&reason);
+        Event::Lost(reason)
+    }
+
+    /// Attempts to open the camera when its wait is over; sleeps up to `limit` until then.
+    fn try_reopen(&mut self, limit: Duration) -> Event {
+        let wait = self.next_attempt.saturating_duration_since(Instant::now());
+        std::thread::sleep(wait.min(limit));
+        let Some(policy) = self.policy.as_mut().filter(|_| wait <= limit) else { return Event::Next(Next::Nothing) };
+        let same_device = self.device_settings.as_ref().map(|settings| (policy.open)(settings));
+        let opened = match same_device {
             Some(Ok(camera)) => Ok(camera),
-            Some(Err(why)) if self.lost.elapsed() < self.patience => Err(why),
-            _ => (again.open)(&again.settings),
+            Some(Err(reason)) if self.lost_at.elapsed() < self.exclusive_wait => Err(reason),
+            _ => (policy.open)(&policy.settings),
         };
         match opened {
             Ok(camera) => {
-                self.its_own = camera.reopen();
-                self.opened = Instant::now();
-                self.unproven = true;
+                self.device_settings = camera.reopen_settings();
+                self.opened_at = Instant::now();
+                self.awaiting_first_frame = true;
                 self.camera = Some(camera);
                 Event::Next(Next::Nothing)
             }
-            Err(why) => self.still_lost(why),
+            Err(reason) => self.on_failed_attempt(reason),
         }
     }
 
-    /// It could not be opened, or gave no picture when it was. A reason is told when it is another than before.
-    fn still_lost(&mut self, why: String) -> Event {
-        self.unproven = false;
-        self.wait = (self.wait * 2).min(LONGEST_WAIT);
-        self.next_try = Instant::now() + self.wait;
-        if why == self.said {
-            return Event::Next(Next::Nothing);
-        }
-        self.said = why.clone();
-        Event::Lost(why)
+    /// Schedules the next attempt after opening failed, or after the reopened camera delivered no frame.
+    fn on_failed_attempt(&mut self, reason: String) -> Event {
+        self.awaiting_first_frame = false;
+        self.backoff.increase();
+        self.next_attempt = Instant::now() + self.backoff.wait();
+        if self.reasons.is_new(&reason) { Event::Lost(reason) } else { Event::Next(Next::Nothing) }
     }
 }
 
 #[cfg(test)]
 mod tests {
-    use std::sync::{Arc, Mutex};
+    use std::sync::Arc;
 
-    use super::*;
-    use crate::Pattern;
+    use parking_lot::Mutex;
     use phicam_frame::Size;
 
-    /// A pattern that is lost after some frames; what is asked of it is what a driver answers.
-    struct Fragile {
-        pattern: Pattern,
-        left: u32,
+    use super::*;
+    use crate::TestPattern;
+
+    /// Test pattern that is lost after `frames_left` frames.
+    struct FailingCamera {
+        pattern: TestPattern,
+        frames_left: u32,
         name: &'static str,
     }
 
-    impl Camera for Fragile {
+    impl Camera for FailingCamera {
         fn next_frame(&mut self, limit: Duration) -> Result<Next, CameraError> {
-            self.left =
-                self.left.checked_sub(1).ok_or(CameraError::Gone { what: self.name.into(), cause: "pulled".into() })?;
+            let gone = || CameraError::Gone { camera: self.name.into(), cause: "pulled".into() };
+            self.frames_left = self.frames_left.checked_sub(1).ok_or_else(gone)?;
             self.pattern.next_frame(limit)
         }
 
@@ -196,101 +203,99 @@ mod tests {
             self.name.into()
         }
 
-        fn reopen(&self) -> Option<Settings> {
+        fn reopen_settings(&self) -> Option<Settings> {
             format!("files:{}", self.name).parse().ok()
         }
     }
 
-    fn fragile(name: &'static str, left: u32) -> Box<dyn Camera> {
-        Box::new(Fragile { pattern: Pattern::new(Size::new(8, 8), 1000.0), left, name })
+    fn failing_camera(name: &'static str, frames_left: u32) -> Box<dyn Camera> {
+        Box::new(FailingCamera { pattern: TestPattern::new(Size::new(8, 8), 1000.0), frames_left, name })
     }
 
-    /// Events without those that say nothing.
-    fn events(watch: &mut ReconnectingCamera, most: usize) -> Vec<String> {
+    /// Returns the next `count` events, without time-outs.
+    fn events(camera: &mut ReconnectingCamera, count: usize) -> Vec<String> {
         let mut events = Vec::new();
-        while events.len() < most {
-            match watch.next(Duration::from_millis(50)) {
+        while events.len() < count {
+            match camera.next(Duration::from_millis(50)) {
                 Event::Next(Next::Nothing) => {}
                 Event::Next(Next::Frame(_)) => events.push("frame".into()),
-                Event::Lost(why) => events.push(format!("lost: {why}")),
-                Event::Back(name) => events.push(format!("back: {name}")),
+                Event::Lost(reason) => events.push(format!("lost: {reason}")),
+                Event::Reconnected(name) => events.push(format!("reconnected: {name}")),
                 other => panic!("{other:?}"),
             }
         }
         events
     }
 
+    fn policy(open: Open<'_>) -> ReopenPolicy<'_> {
+        ReopenPolicy { settings: Settings::default(), open }
+    }
+
     #[test]
-    fn a_lost_camera_is_opened_again_and_each_reason_is_said_once() {
-        let asked = Arc::new(Mutex::new(Vec::new()));
+    fn lost_camera_is_reopened_and_each_reason_reported_once() {
+        let requests = Arc::new(Mutex::new(Vec::new()));
         let open: Open = {
-            let asked = asked.clone();
+            let requests = requests.clone();
             Box::new(move |settings: &Settings| {
-                let mut asked = asked.lock().unwrap();
-                asked.push(settings.clone());
-                match asked.len() {
-                    1 | 2 => Err("it is not there".into()),
-                    _ => Ok(fragile("second", 99)),
-                }
+                let mut requests = requests.lock();
+                requests.push(settings.clone());
+                if requests.len() <= 2 { Err("no device".into()) } else { Ok(failing_camera("second", 99)) }
             })
         };
-        let again = ReopenPolicy { settings: Settings::default(), open };
-        let mut watch = ReconnectingCamera::over(fragile("first", 2), Some(again));
-        let events = events(&mut watch, 6);
+        let mut camera = ReconnectingCamera::new(failing_camera("first", 2), Some(policy(open)));
+        let events = events(&mut camera, 6);
         assert_eq!(events[..2], ["frame", "frame"]);
-        assert!(events[2].starts_with("lost: ") && events[2].contains("first"), "{events:?}");
-        assert_eq!(events[3..], ["lost: it is not there", "back: second", "frame"]);
-        let its_own: Settings = "files:first".parse().unwrap();
-        assert!(
-            asked.lock().unwrap().iter().all(|asked| *asked == its_own),
-            "the very camera that was lost comes first"
-        );
+        assert!(events[2].starts_with("lost: first"), "{events:?}");
+        assert_eq!(events[3..], ["lost: no device", "reconnected: second", "frame"]);
+        let device: Settings = "files:first".parse().unwrap();
+        assert_eq!(*requests.lock(), vec![device; 3], "attempts begin with the lost device");
     }
 
     #[test]
-    fn a_camera_that_was_never_there_is_waited_for() {
-        let mut tries = 0;
+    fn missing_camera_is_opened_when_it_appears() {
+        let mut attempts = 0;
         let open: Open = Box::new(move |_: &Settings| {
-            tries += 1;
-            if tries < 3 { Err("no camera".into()) } else { Ok(fragile("late", 9)) }
+            attempts += 1;
+            if attempts < 3 { Err("no camera".into()) } else { Ok(failing_camera("late", 9)) }
         });
-        let mut watch = ReconnectingCamera::missing(ReopenPolicy { settings: Settings::default(), open });
-        assert_eq!(watch.describe(), None);
-        assert_eq!(events(&mut watch, 3), ["lost: no camera", "back: late", "frame"]);
+        let mut camera = ReconnectingCamera::disconnected(policy(open));
+        assert_eq!(camera.describe(), None);
+        assert_eq!(events(&mut camera, 3), ["lost: no camera", "reconnected: late", "frame"]);
     }
 
     #[test]
-    fn a_camera_is_back_with_its_first_picture_and_not_before() {
-        let mut tries = 0;
+    fn camera_counts_as_reconnected_at_its_first_frame() {
+        let mut attempts = 0;
         let open: Open = Box::new(move |_: &Settings| {
-            tries += 1;
-            Ok(if tries < 3 { fragile("silent", 0) } else { fragile("loud", 9) })
+            attempts += 1;
+            Ok(if attempts < 3 { failing_camera("silent", 0) } else { failing_camera("loud", 9) })
         });
-        let mut watch =
-            ReconnectingCamera::over(fragile("first", 0), Some(ReopenPolicy { settings: Settings::default(), open }));
-        let events = events(&mut watch, 4);
-        assert!(events[0].contains("first is gone") && events[1].contains("silent is gone"), "{events:?}");
-        assert_eq!(events[2..], ["back: loud", "frame"]);
+        let mut camera = ReconnectingCamera::new(failing_camera("first", 0), Some(policy(open)));
+        let events = events(&mut camera, 4);
+        assert!(events[0].contains("first is gone"), "{events:?}");
+        assert!(events[1].contains("silent is gone"), "{events:?}");
+        assert_eq!(events[2..], ["reconnected: loud", "frame"]);
     }
 
     #[test]
-    fn after_a_while_any_camera_that_the_settings_admit_takes_its_place() {
-        let its_own: Settings = "files:first".parse().unwrap();
-        let open: Open = Box::new(move |asked: &Settings| match *asked == its_own {
-            true => Err("the first is not there".into()),
-            false => Ok(fragile("another", 9)),
-        });
-        let again = ReopenPolicy { settings: Settings::default(), open };
-        let mut watch = ReconnectingCamera {
-            patience: Duration::ZERO,
-            ..ReconnectingCamera::over(fragile("first", 0), Some(again))
+    fn any_matching_camera_qualifies_after_the_exclusive_wait() {
+        let device: Settings = "files:first".parse().unwrap();
+        let open: Open =
+            Box::new(
+                move |settings: &Settings| {
+                    if *settings == device { Err("first is missing".into()) } else { Ok(failing_camera("other", 9)) }
+                },
+            );
+        let mut camera = ReconnectingCamera {
+            exclusive_wait: Duration::ZERO,
+            ..ReconnectingCamera::new(failing_camera("first", 0), Some(policy(open)))
         };
-        assert_eq!(events(&mut watch, 3)[1..], ["back: another", "frame"]);
+        assert_eq!(events(&mut camera, 3)[1..], ["reconnected: other", "frame"]);
     }
 
     #[test]
-    fn a_camera_that_nobody_can_open_again_ends_the_line() {
-        let mut watch = ReconnectingCamera::over(fragile("only", 0), None);
-        assert!(matches!(watch.next(Duration::ZERO), Event::Ended(CameraError::Gone { .. })));
+    fn loss_without_a_reopen_policy_is_final() {
+        let mut camera = ReconnectingCamera::new(failing_camera("only", 0), None);
+        assert!(matches!(camera.next(Duration::ZERO), Event::Ended(CameraError::Gone { .. })));
     }
 }

@@ -1,22 +1,22 @@
-//! Which camera, as a board file or a URI names it.
+//! Camera settings from a board file or a URI.
 
 use super::{gst, v4l2};
 
-/// Which camera, and how it is set up. In a board file, `kind = "files"`, `"pattern"`, `"v4l2"`, `"gst"`, `"csi"`.
+/// Kind and settings of a camera. In a board file, `kind` is `files`, `pattern`, `v4l2`, `gst` or `csi`.
 #[derive(Clone, Debug, PartialEq, serde::Deserialize)]
 #[serde(tag = "kind", rename_all = "lowercase", deny_unknown_fields)]
 pub enum Settings {
-    /// Pictures from files: each for a while, folders inside as films.
+    /// Image files: each is shown for a time, and folders inside a folder play as films.
     Files {
-        /// A folder, a pattern, or files apart by commas; the sample photographs where there is none.
+        /// A folder, a file name pattern, or files separated by commas; `None` for the sample photographs.
         path: Option<String>,
-        /// How long each picture is shown, in milliseconds.
+        /// Time for each image, in ms.
         #[serde(default = "default_picture_ms")]
         picture_ms: u64,
-        /// Pictures a second of a film.
+        /// Frame rate of a film, in frames per second.
         #[serde(default = "default_film_fps")]
         film_fps: f64,
-        /// Whether to begin again after the last.
+        /// Whether to start again after the last image.
         #[serde(default)]
         repeat: bool,
     },
@@ -31,9 +31,9 @@ pub enum Settings {
     },
     /// A camera with a V4L2 driver.
     V4l2(Box<v4l2::Settings>),
-    /// What a GStreamer pipeline gives.
+    /// A GStreamer pipeline.
     Gst(Box<gst::Settings>),
-    /// An image sensor on the CSI connector, by a pipeline that the board's maker has the elements for.
+    /// An image sensor on the CSI connector, read with the GStreamer elements of the board's vendor.
     Csi(Box<gst::CsiSettings>),
 }
 
@@ -60,8 +60,8 @@ impl Default for Settings {
     }
 }
 
-/// `files`, `files:DIR`, `pattern`, `pattern:640x480`, `v4l2:`, `v4l2:/dev/video0?size=1280x720`, `csi:0?fps=30`,
-/// `gst:videotestsrc is-live=true`.
+/// Parses a URI, such as `files`, `files:DIR`, `pattern`, `pattern:640x480`, `v4l2:`,
+/// `v4l2:/dev/video0?size=1280x720`, `csi:0?fps=30` or `gst:videotestsrc is-live=true`.
 impl std::str::FromStr for Settings {
     type Err = String;
 
@@ -100,7 +100,7 @@ impl std::str::FromStr for Settings {
 }
 
 impl Settings {
-    /// Numbers that could not be meant; the message says which.
+    /// Rejects values out of range; the error states setting, value and limit.
     pub fn check(&self) -> Result<(), String> {
         match *self {
             Settings::V4l2(ref settings) => settings.check(),
@@ -108,7 +108,7 @@ impl Settings {
             Settings::Csi(ref settings) => settings.check(),
             Settings::Files { picture_ms, film_fps, .. } => {
                 if picture_ms > 3_600_000 {
-                    return Err(format!("picture_ms is {picture_ms}, the limit is 3600000, an hour"));
+                    return Err(format!("picture_ms is {picture_ms}, the limit is 3600000 (one hour)"));
                 }
                 check_fps("film_fps", film_fps)
             }
@@ -120,10 +120,7 @@ impl Settings {
     }
 }
 
-/// Refuses frame rates that nobody means.
+/// Rejects a frame rate outside of 0.001 to 1000 frames per second; `name` is the setting.
 pub fn check_fps(name: &str, fps: f64) -> Result<(), String> {
-    match (0.001..=1000.0).contains(&fps) {
-        true => Ok(()),
-        false => Err(format!("{name} is {fps}, expected 0.001 to 1000")),
-    }
+    if (0.001..=1000.0).contains(&fps) { Ok(()) } else { Err(format!("{name} is {fps}, expected 0.001 to 1000")) }
 }

@@ -1,6 +1,6 @@
-//! A camera with a V4L2 driver: USB cameras, HDMI receivers, v4l2loopback.
+//! Cameras with a V4L2 driver: USB cameras, HDMI receivers and v4l2loopback.
 
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::time::{Duration, Instant};
 
 use log::{debug, info, warn};
@@ -21,72 +21,79 @@ mod mode_enumeration;
 mod mode_selection;
 mod settings;
 pub use controls::ControlError;
-pub use devices::{Found, list};
-pub use error::V4l2Error;
+pub use devices::{NodeInfo, list};
+pub use error::{CallError, V4l2Error};
 pub use identity::Identity;
 pub use settings::Settings;
 
-use buffer_queue::Queue;
+use buffer_queue::BufferQueue;
 use devices::Kind;
 use ioctl::{Capabilities, Format, Node};
 use mode_selection::SelectedMode;
 
-/// A camera that gives nothing for so long, or for ten frames if that is longer, has stalled.
-const STALL: Duration = Duration::from_secs(2);
+/// A camera has stalled if it delivers nothing for 2 s or for ten frame intervals, whichever is longer (estimates).
+const MIN_STALL: Duration = Duration::from_secs(2);
 const STALL_FRAMES: u32 = 10;
-/// So long one of several cameras may take for its first picture before the next is tried.
-const FIRST_PICTURE: Duration = Duration::from_secs(3);
-/// A driver that reports an error without a cause is asked again after this.
+/// Time for the first frame before `v4l2:auto` tries the next camera, an estimate.
+const FIRST_FRAME_LIMIT: Duration = Duration::from_secs(3);
+/// Pause before dequeueing after poll reported an error without data, so that a persistent error does not spin.
 const ERROR_PAUSE: Duration = Duration::from_millis(10);
 
-/// See the module.
+/// Camera that reads frames from a V4L2 device.
 pub struct V4l2 {
-    queue: Queue,
+    queue: BufferQueue,
     settings: Settings,
     identity: Identity,
     format: Format,
     selected: SelectedMode,
     card: String,
-    /// Waited for the next frame so far.
+    /// Time since the last frame, over several calls.
     waited: Duration,
-    stall: Duration,
+    stall_limit: Duration,
 }
 
 impl V4l2 {
-    /// Opens the camera that was open before, if `settings` know one, else the one they name.
+    /// Opens the camera that `settings.identity` identifies; without an identity, the device that they name.
     pub fn open(settings: &Settings) -> Result<V4l2, CameraError> {
         if let Some(identity) = &settings.identity {
-            let path = identity.find().ok_or_else(|| V4l2Error::NotBack { camera: identity.to_string() })?;
+            let path =
+                identity.find_node().ok_or_else(|| V4l2Error::NotReconnected { camera: identity.to_string() })?;
             return Ok(V4l2::start(&path, settings)?);
         }
-        if settings.is_auto() { V4l2::first(settings) } else { Ok(V4l2::start(&settings.node(), settings)?) }
+        if settings.is_auto() { V4l2::open_first(settings) } else { Ok(V4l2::start(&settings.node_path(), settings)?) }
     }
 
-    /// The first node that really gives a picture.
-    fn first(settings: &Settings) -> Result<V4l2, CameraError> {
-        let mut found = Vec::new();
+    /// Opens the first node that delivers a frame.
+    fn open_first(settings: &Settings) -> Result<V4l2, CameraError> {
+        let mut failures = Vec::new();
         for path in devices::paths() {
-            let why = match V4l2::start(&path, settings) {
-                Ok(mut camera) => match camera.first_picture() {
+            let failure = match V4l2::start(&path, settings) {
+                Ok(mut camera) => match camera.wait_for_first_frame() {
                     Ok(true) => return Ok(camera),
-                    Ok(false) => format!("{} gives no picture within {} s", path.display(), FIRST_PICTURE.as_secs()),
+                    Ok(false) => {
+                        format!("{} delivered no frame within {} s", path.display(), FIRST_FRAME_LIMIT.as_secs())
+                    }
                     Err(error) => error.to_string(),
                 },
-                // A control of this name is a question to the one camera that there is.
+                // A wrong control is an error of the settings, not of this camera.
                 Err(error @ V4l2Error::Control(_)) => return Err(error.into()),
                 Err(error) => error.to_string(),
             };
-            debug!("passed over: {why}");
-            found.push(why);
+            debug!("skipping a camera: {failure}");
+            failures.push(failure);
         }
-        let found =
-            if found.is_empty() { ": there is no video node".into() } else { format!(": {}", found.join("; ")) };
-        Err(V4l2Error::None { found }.into())
+        let attempts = if failures.is_empty() {
+            ": there is no /dev/video node".into()
+        } else {
+            format!(": {}", failures.join("; "))
+        };
+        Err(V4l2Error::NoCamera { attempts }.into())
     }
 
-    fn first_picture(&mut self) -> Result<bool, CameraError> {
-        let begun = Instant::now();
-        while let Some(left) = FIRST_PICTURE.checked_sub(begun.elapsed()) {
+    /// Returns whether a frame arrived within [`FIRST_FRAME_LIMIT`].
+    fn wait_for_first_frame(&mut self) -> Result<bool, CameraError> {
+        let started = Instant::now();
+        while let Some(left) = FIRST_FRAME_LIMIT.checked_sub(started.elapsed()) {
             if let Next::Frame(_) = self.next_frame(left)? {
                 return Ok(true);
             }
@@ -95,29 +102,27 @@ impl V4l2 {
     }
 
     fn start(path: &Path, settings: &Settings) -> Result<V4l2, V4l2Error> {
-        // Links by id become the node's own name, for messages and for finding its links.
+        // Links by id are resolved to the node itself, for messages and to find all its links.
         let path = &std::fs::canonicalize(path).unwrap_or_else(|_| path.into());
-        let (node, capabilities, kind) =
-            devices::open(path).map_err(|cause| V4l2Error::of(path, "open as a camera", cause))?;
+        let (node, capabilities, kind) = devices::open(path).map_err(|cause| devices::diagnose(path, cause))?;
         let Capabilities { card, driver, .. } = capabilities.clone();
         match kind {
             Kind::Camera { .. } => {}
             Kind::RawSensor => return Err(V4l2Error::RawSensor { path: path.clone(), card, driver }),
-            Kind::Other(what) => return Err(V4l2Error::NotCamera { path: path.clone(), what: what.into() }),
+            Kind::Other(kind) => return Err(V4l2Error::NotCamera { path: path.clone(), kind: kind.into() }),
         }
         let (format, selected) = negotiate(&node, settings)?;
-        controls::set(&node, &settings.controls)?;
-        let known = format.fourcc.known().ok_or_else(|| unreadable(&node, &format, settings))?;
-        let (layout, needed) = frame_layout::layout(&format, known);
+        controls::apply(&node, &settings.controls)?;
+        let readable = format.fourcc.readable().ok_or_else(|| unreadable_error(&node, &format, settings))?;
+        let (layout, needed_bytes) = frame_layout::frame_layout(&format, readable);
         let interval = selected.interval.map_or(Duration::ZERO, |(numerator, denominator)| {
             Duration::from_secs_f64(f64::from(numerator) / f64::from(denominator.max(1)))
         });
-        let identity = Identity::of(path, &capabilities);
-        let queue = Queue::start(node, layout, needed, driver == devices::LOOPBACK)?;
-        let stall = STALL.max(interval * STALL_FRAMES);
-        let (settings, waited) = (settings.clone(), Duration::ZERO);
-        let camera = V4l2 { queue, settings, identity, format, selected, card, waited, stall };
-        Ok(camera)
+        let identity = Identity::read(path, &capabilities);
+        let queue = BufferQueue::start(node, layout, needed_bytes, driver == devices::LOOPBACK)?;
+        let stall_limit = MIN_STALL.max(interval * STALL_FRAMES);
+        let settings = settings.clone();
+        Ok(V4l2 { queue, settings, identity, format, selected, card, waited: Duration::ZERO, stall_limit })
     }
 
     fn path(&self) -> &Path {
@@ -125,22 +130,22 @@ impl V4l2 {
     }
 
     fn gone(&self, cause: impl std::fmt::Display) -> CameraError {
-        CameraError::Gone { what: self.describe(), cause: cause.to_string() }
+        CameraError::Gone { camera: self.describe(), cause: cause.to_string() }
     }
 
-    /// An error where the driver has another format by now than the frames are read by.
+    /// Fails if the driver's format has changed since the stream was started.
     fn check_format(&self) -> Result<(), CameraError> {
         match self.queue.node().format() {
-            Ok(now) if now != self.format => {
-                let now = format!("{} {}", now.fourcc, now.size);
-                Err(CameraError::Changed { what: self.describe(), now })
+            Ok(current) if current != self.format => {
+                let now = format!("{} {}", current.fourcc, current.size);
+                Err(CameraError::Changed { camera: self.describe(), now })
             }
             _ => Ok(()),
         }
     }
 
-    /// Waits up to `limit` until the driver has something; false where it has not.
-    fn wait(&self, limit: Duration) -> Result<bool, CameraError> {
+    /// Waits up to `limit` for a buffer; returns whether dequeueing is worth an attempt.
+    fn wait_for_buffer(&self, limit: Duration) -> Result<bool, CameraError> {
         let node = self.queue.node();
         let mut polled = [PollFd::from_borrowed_fd(node.fd(), PollFlags::IN | PollFlags::PRI)];
         let timeout = Timespec { tv_sec: limit.as_secs() as i64, tv_nsec: limit.subsec_nanos().into() };
@@ -150,14 +155,14 @@ impl V4l2 {
             Err(cause) => return Err(self.gone(cause)),
         }
         let events = polled[0].revents();
-        if events.contains(PollFlags::PRI) && node.source_changed() {
-            return Err(CameraError::Changed { what: self.describe(), now: "another source".into() });
+        if events.contains(PollFlags::PRI) && node.take_source_change() {
+            return Err(CameraError::Changed { camera: self.describe(), now: "another source".into() });
         }
         if events.intersects(PollFlags::HUP | PollFlags::NVAL) {
-            return Err(self.gone("its driver has let go of it"));
+            return Err(self.gone("poll reported POLLHUP or POLLNVAL"));
         }
         if events.contains(PollFlags::ERR) && !events.contains(PollFlags::IN) {
-            // Dequeuing tells what the error is. If it finds none, this will pass, or end as a stall.
+            // VIDIOC_DQBUF reports the cause. If it reports none, the error passes or ends as a stall.
             std::thread::sleep(ERROR_PAUSE.min(limit));
             return Ok(true);
         }
@@ -165,81 +170,87 @@ impl V4l2 {
     }
 }
 
-/// Chooses a mode and asks the driver for it; gives the format and the interval that the driver made of it.
+/// Selects a mode and requests it; returns the format and the mode that the driver accepted.
 fn negotiate(node: &Node, settings: &Settings) -> Result<(Format, SelectedMode), V4l2Error> {
-    let wish = settings.wish();
-    let modes = mode_enumeration::modes(node, &wish);
-    let Some((mut selected, second)) = mode_selection::choose(&modes, &wish) else {
-        let wanted = match (&settings.format, settings.width, settings.height) {
-            (None, None, None) => "that can be read".into(),
+    let path = node.path.display();
+    let request = settings.mode_request();
+    let modes = mode_enumeration::modes(node, &request);
+    let Some((mut selected, runner_up)) = mode_selection::select(&modes, &request) else {
+        let requested = match (&settings.format, settings.width, settings.height) {
+            (None, None, None) => "in a readable format".into(),
             (format, width, height) => {
                 let side = |side: Option<u32>| side.map_or("any".into(), |side| side.to_string());
-                format!("{} of {}×{}", format.as_deref().unwrap_or("that can be read"), side(width), side(height))
+                format!("{} of {}×{}", format.as_deref().unwrap_or("in a readable format"), side(width), side(height))
             }
         };
-        return Err(V4l2Error::NoMode { path: node.path.clone(), wanted, offers: offers(&modes) });
+        return Err(V4l2Error::NoMode { path: node.path.clone(), requested, offers: describe_offers(&modes) });
     };
-    match second {
-        Some(second) => info!("{}: {selected} rather than {second}", node.path.display()),
-        None => debug!("{}: {selected}, its only format", node.path.display()),
+    match runner_up {
+        Some(runner_up) => info!("{path}: selected {selected} over {runner_up}"),
+        None => debug!("{path}: selected {selected}, its only format"),
     }
-    let call = |what| move |cause| V4l2Error::of(&node.path, what, cause);
-    // What is set already stays, with the strides that whoever set it wanted.
-    let wanted = |now: &Format| now.progressive && (now.fourcc, now.size) == (selected.fourcc, selected.size);
+    // A matching format is not set again: the strides that another program requested stay.
+    let matches =
+        |current: &Format| current.progressive && (current.fourcc, current.size) == (selected.fourcc, selected.size);
     let format = match node.format() {
-        Ok(now) if wanted(&now) => now,
-        _ => node.set_format(selected.fourcc, selected.size).map_err(call("take a format"))?,
+        Ok(current) if matches(&current) => current,
+        _ => node.set_format(selected.fourcc, selected.size).map_err(|cause| devices::diagnose(&node.path, cause))?,
     };
     if !format.progressive {
-        debug!("{} gives every other row first: what moves has combs", node.path.display());
+        debug!("{path}: frames are interlaced, so moving objects show combing");
     }
-    if format.fourcc.known().is_none() {
-        return Err(unreadable(node, &format, settings));
+    if format.fourcc.readable().is_none() {
+        return Err(unreadable_error(node, &format, settings));
     }
     if (format.fourcc, format.size) != (selected.fourcc, selected.size) {
-        info!("{} made {} {} of it", node.path.display(), format.fourcc, format.size);
+        info!(
+            "{path}: VIDIOC_S_FMT selected {} {} instead of {} {}",
+            format.fourcc, format.size, selected.fourcc, selected.size
+        );
     }
     (selected.fourcc, selected.size) = (format.fourcc, format.size);
-    if let Some(wanted) = selected.interval {
-        match node.set_interval(wanted) {
-            Ok(Some(kept)) => selected.interval = Some(kept),
-            Ok(None) => debug!("{} has one frame rate only", node.path.display()),
-            Err(error) => warn!("{} does not take a frame rate: {error}; going on with its own", node.path.display()),
+    if let Some(requested) = selected.interval {
+        match node.set_interval(requested) {
+            Ok(Some(accepted)) => selected.interval = Some(accepted),
+            Ok(None) => debug!("{path}: the frame rate cannot be set"),
+            Err(error) => warn!("{path}: cannot set the frame rate: {error}; continuing with the driver's rate"),
         }
     }
     Ok((format, selected))
 }
 
-fn offers(modes: &[mode_selection::Mode]) -> String {
-    if modes.is_empty() { "nothing".into() } else { mode_selection::in_words(modes).join(" | ") }
+fn describe_offers(modes: &[mode_selection::Mode]) -> String {
+    if modes.is_empty() { "no mode".into() } else { mode_selection::mode_lines(modes).join(" | ") }
 }
 
-fn unreadable(node: &Node, format: &Format, settings: &Settings) -> V4l2Error {
-    let path: PathBuf = node.path.clone();
-    let got = format!("{} {}", format.fourcc, format.size);
-    V4l2Error::Unreadable { path, got, offers: offers(&mode_enumeration::modes(node, &settings.wish())) }
+fn unreadable_error(node: &Node, format: &Format, settings: &Settings) -> V4l2Error {
+    V4l2Error::Unreadable {
+        path: node.path.clone(),
+        selected: format!("{} {}", format.fourcc, format.size),
+        offers: describe_offers(&mode_enumeration::modes(node, &settings.mode_request())),
+    }
 }
 
 impl Camera for V4l2 {
     fn next_frame(&mut self, limit: Duration) -> Result<Next, CameraError> {
-        let begun = Instant::now();
+        let started = Instant::now();
         loop {
-            let ready = self.wait(limit.saturating_sub(begun.elapsed()))?;
+            let ready = self.wait_for_buffer(limit.saturating_sub(started.elapsed()))?;
             let bad = self.queue.counts.bad;
-            if ready && let Some(frame) = self.queue.newest().map_err(|cause| self.gone(cause))? {
+            if ready && let Some(frame) = self.queue.take_newest().map_err(|cause| self.gone(cause))? {
                 self.waited = Duration::ZERO;
                 return Ok(Next::Frame(frame));
             }
             if self.queue.counts.bad > bad {
                 self.check_format()?;
             }
-            let waiting = self.waited + begun.elapsed();
-            if waiting > self.stall {
+            let waited = self.waited + started.elapsed();
+            if waited > self.stall_limit {
                 self.check_format()?;
-                return Err(CameraError::Stalled { what: self.describe(), ms: waiting.as_millis() as u64 });
+                return Err(CameraError::Stalled { camera: self.describe(), ms: waited.as_millis() as u64 });
             }
-            if begun.elapsed() >= limit {
-                self.waited = waiting;
+            if started.elapsed() >= limit {
+                self.waited = waited;
                 return Ok(Next::Nothing);
             }
         }
@@ -253,7 +264,7 @@ impl Camera for V4l2 {
         self.queue.counts
     }
 
-    fn reopen(&self) -> Option<super::Settings> {
+    fn reopen_settings(&self) -> Option<super::Settings> {
         let identity = Some(self.identity.clone());
         Some(super::Settings::V4l2(Box::new(Settings { identity, ..self.settings.clone() })))
     }

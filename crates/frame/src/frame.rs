@@ -1,4 +1,4 @@
-//! A picture from a camera, and the buffers it lives in.
+//! Frame of a camera, its layout in memory, and the memory that holds it.
 
 use std::sync::Arc;
 use std::time::Instant;
@@ -13,7 +13,7 @@ pub struct Size {
 }
 
 impl Size {
-    /// `width` by `height` pixels.
+    /// Creates a size of `width` by `height` pixels.
     pub const fn new(width: u32, height: u32) -> Size {
         Size { width, height }
     }
@@ -25,31 +25,33 @@ impl std::fmt::Display for Size {
     }
 }
 
-/// Sides beyond this are a typo, and would not fit a board's memory.
-const LONGEST_SIDE: u32 = 8192;
+/// Longest side in pixels, estimated: longer ones are typing errors, and 8192² RGB pixels already take 192 MiB.
+const MAX_SIDE: u32 = 8192;
 
-/// Reads `640x480`.
+/// Parses a size such as `640x480`; the error names the expected form or the limit.
 pub fn parse_size(text: &str) -> Result<(u32, u32), String> {
-    let refused = || format!("size is `{text}`, expected WIDTHxHEIGHT in pixels, such as 640x480");
-    let (width, height) = text.split_once(['x', '×']).ok_or_else(refused)?;
-    let (width, height) = width.parse().ok().zip(height.parse().ok()).ok_or_else(refused)?;
+    let syntax_error = || format!("size is `{text}`, expected WIDTHxHEIGHT in pixels, such as 640x480");
+    let (width, height) = text.split_once(['x', '×']).ok_or_else(syntax_error)?;
+    let (width, height) = width.parse().ok().zip(height.parse().ok()).ok_or_else(syntax_error)?;
     check_size(width, height)?;
     Ok((width, height))
 }
 
-/// Refuses sizes without pixels, and such as nobody means.
+/// Rejects a size with a side of 0 or beyond 8192 pixels; the error states value and limit.
 pub fn check_size(width: u32, height: u32) -> Result<(), String> {
-    let sides = 1..=LONGEST_SIDE;
-    match sides.contains(&width) && sides.contains(&height) {
-        true => Ok(()),
-        false => Err(format!("size is {width}x{height}, each side can be 1 to {LONGEST_SIDE} pixels")),
+    let sides = 1..=MAX_SIDE;
+    if sides.contains(&width) && sides.contains(&height) {
+        Ok(())
+    } else {
+        Err(format!("size is {width}x{height}, expected sides of 1 to {MAX_SIDE} pixels"))
     }
 }
 
-/// Memory that frames live in: a buffer of this program's, or one that a camera's driver writes into.
+/// Memory of a frame: a buffer of this program, or one that a camera driver writes.
 pub trait Memory: Send + Sync {
-    /// The bytes of part `index`, counted from 0; nothing where there is no such part. A driver's frame can lie in
-    /// several parts, one for each plane.
+    /// Returns the bytes of part `index`, counted from 0; the slice is empty if there is no such part.
+    ///
+    /// A driver may keep each plane of a frame in a part of its own.
     fn part(&self, index: usize) -> &[u8];
 }
 
@@ -59,51 +61,48 @@ impl Memory for Vec<u8> {
     }
 }
 
-/// Where one plane of a frame lies.
+/// Position of one plane in the memory of a frame.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Plane {
-    /// Which part of the frame's memory it is in.
+    /// Index of the memory part that holds the plane.
     pub part: usize,
-    /// Bytes from the beginning of that part to its first row.
+    /// Bytes from the start of that part to the first row.
     pub offset: usize,
-    /// Bytes from one row to the next.
+    /// Bytes from the start of one row to the next.
     pub stride: usize,
 }
 
-/// One picture from a camera: a lease on a shared buffer, cheap to clone.
+/// One image from a camera: a lease on a shared buffer, cheap to clone.
 ///
-/// Two threads (inference and screen) can hold the same frame while capture goes on; its buffer is used again
-/// when the last of them lets go.
+/// Inference and display can hold one frame while capture continues. The last lease to end returns the buffer.
 #[derive(Clone)]
 pub struct Frame {
     memory: Arc<dyn Memory>,
-    /// What it looks like in memory; [`PixelFormat::planes`] of the planes count.
+    /// Layout in memory; only the first [`PixelFormat::planes`] planes are used.
     pub layout: Layout,
-    /// Counts from 0 at the camera; a gap is a frame that nobody saw.
+    /// Frame number of the camera, counted from 0; a gap is a lost frame.
     pub sequence: u64,
-    /// Monotonic time of capture.
+    /// Capture time on the monotonic clock.
     pub captured: Instant,
-    /// The file it came from, where it came from one.
+    /// Name of the source file; `None` for cameras.
     pub source: Option<Arc<str>>,
-    /// Another number is another scene: what was seen before says nothing of it.
+    /// Scene number: a change means that earlier frames say nothing about this one.
     pub scene: u64,
-    /// The picture within, where the frame is a JPEG that somebody has decoded.
+    /// Shared slot for the decoded image; `None` if the frame is not a JPEG.
     pub decoded: Option<Arc<Decoded>>,
 }
 
-/// What a frame looks like in memory.
+/// Layout of a frame in memory.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Layout {
-    /// Width and height in pixels.
     pub size: Size,
     pub format: PixelFormat,
-    /// What the numbers of its pixels stand for.
     pub coding: Coding,
     pub planes: [Plane; 3],
 }
 
 impl Layout {
-    /// Rows of red, green, blue without gaps.
+    /// Returns the layout of RGB rows without padding, in one plane.
     pub fn packed_rgb(size: Size) -> Layout {
         let stride = size.width as usize * 3;
         let planes = [Plane { stride, ..Plane::default() }, Plane::default(), Plane::default()];
@@ -111,28 +110,28 @@ impl Layout {
     }
 }
 
-/// The picture in a JPEG frame, decoded once for all who hold the frame; none while nobody has asked for it.
-pub type Decoded = std::sync::Mutex<Option<Result<Frame, String>>>;
+/// Decoded image of a JPEG frame, shared by all leases; `None` until the first request.
+pub type Decoded = parking_lot::Mutex<Option<Result<Frame, String>>>;
 
 impl Frame {
-    /// A frame of `layout` in `memory`, just captured.
+    /// Creates a frame of `layout` in `memory`. `info.size` is ignored: the layout states the size.
     pub fn new(memory: Arc<dyn Memory>, layout: Layout, info: FrameInfo) -> Frame {
         let FrameInfo { size: _, sequence, captured, source, scene } = info;
         let decoded = (layout.format == PixelFormat::Jpeg).then(Arc::default);
         Frame { memory, layout, sequence, captured, source, scene, decoded }
     }
 
-    /// Width and height in pixels.
+    /// Returns the size in pixels; a JPEG's own header may differ from it.
     pub fn size(&self) -> Size {
         self.layout.size
     }
 
-    /// All bytes of a part of its memory, see [`Plane::part`].
+    /// Returns all bytes of one memory part, see [`Plane::part`].
     pub fn part(&self, index: usize) -> &[u8] {
         self.memory.part(index)
     }
 
-    /// The bytes of one row of a plane; nothing where the buffer is too short for it, which a driver's may be.
+    /// Returns `length` bytes of one row of a plane; `None` if the buffer is too short, as a faulty driver's may be.
     pub fn row(&self, plane: usize, row: usize, length: usize) -> Option<&[u8]> {
         let Plane { part, offset, stride } = *self.layout.planes.get(plane)?;
         let start = row.checked_mul(stride)?.checked_add(offset)?;
@@ -147,7 +146,7 @@ impl std::fmt::Debug for Frame {
     }
 }
 
-/// What a camera knows of a frame beside its bytes.
+/// Metadata of a frame; see the fields of [`Frame`].
 #[derive(Clone, Debug)]
 pub struct FrameInfo {
     pub size: Size,

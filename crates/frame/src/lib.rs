@@ -1,4 +1,6 @@
-//! Frames: sizes, pixel formats, buffers, decoding, conversion.
+//! Frames: sizes, pixel formats, pooled buffers, JPEG decoding, colour conversion, canvas and mailbox.
+//!
+//! The crate performs no device I/O and knows neither cameras nor displays nor models.
 
 pub mod canvas;
 pub mod color_convert;

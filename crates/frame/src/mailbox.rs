@@ -1,15 +1,16 @@
-//! A mailbox with one slot: whoever takes from it gets the newest, whoever puts into it never waits.
+//! Mailbox with one slot: the reader gets the newest value, and the writer never waits.
 
-use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-/// What [`Mailbox::take`] found.
+use parking_lot::{Condvar, Mutex};
+
+/// Result of [`Mailbox::take`].
 #[derive(Debug, PartialEq, Eq)]
-pub enum Taken<T> {
+pub enum TakeResult<T> {
     Newest(T),
-    /// Nothing came in time.
-    Nothing,
-    /// Nothing is in it and nothing will come any more.
+    /// No value arrived within the limit.
+    TimedOut,
+    /// The mailbox is empty and closed.
     Closed,
 }
 
@@ -19,7 +20,7 @@ struct Slot<T> {
     replaced: u64,
 }
 
-/// See the module.
+/// Slot for one value, shared by a writer and a reader; a new value replaces an unread one.
 pub struct Mailbox<T> {
     slot: Mutex<Slot<T>>,
     changed: Condvar,
@@ -32,42 +33,36 @@ impl<T> Default for Mailbox<T> {
 }
 
 impl<T> Mailbox<T> {
-    /// Puts the newest in; what nobody took before is dropped and counted.
+    /// Stores the newest value; drops and counts a value that was not taken.
     pub fn put(&self, newest: T) {
-        let mut slot = self.lock();
+        let mut slot = self.slot.lock();
         let old = slot.newest.replace(newest);
         slot.replaced += u64::from(old.is_some());
-        drop(slot); // the old one may give a buffer back: not under the lock
+        drop(slot); // unlocked first: dropping the old value may return a buffer to its driver
         drop(old);
         self.changed.notify_all();
     }
 
-    /// Takes the newest, waiting for it up to `limit`.
-    pub fn take(&self, limit: Duration) -> Taken<T> {
-        let slot = self.lock();
-        let waited = self.changed.wait_timeout_while(slot, limit, |slot| slot.newest.is_none() && !slot.closed);
-        let (mut slot, _) = waited.unwrap_or_else(PoisonError::into_inner);
+    /// Takes the newest value; waits for it up to `limit`.
+    pub fn take(&self, limit: Duration) -> TakeResult<T> {
+        let mut slot = self.slot.lock();
+        self.changed.wait_while_for(&mut slot, |slot| slot.newest.is_none() && !slot.closed, limit);
         match slot.newest.take() {
-            Some(newest) => Taken::Newest(newest),
-            None if slot.closed => Taken::Closed,
-            None => Taken::Nothing,
+            Some(newest) => TakeResult::Newest(newest),
+            None if slot.closed => TakeResult::Closed,
+            None => TakeResult::TimedOut,
         }
     }
 
-    /// Says that nothing more will come; what is in it can still be taken.
+    /// Closes the mailbox: no further value will come, but the last one can still be taken.
     pub fn close(&self) {
-        self.lock().closed = true;
+        self.slot.lock().closed = true;
         self.changed.notify_all();
     }
 
-    /// How many were replaced before anybody took them.
+    /// Returns the number of values that were replaced before they were taken.
     pub fn replaced(&self) -> u64 {
-        self.lock().replaced
-    }
-
-    /// A thread that panicked while it held the slot left it whole (every change is one assignment), so go on.
-    fn lock(&self) -> MutexGuard<'_, Slot<T>> {
-        self.slot.lock().unwrap_or_else(PoisonError::into_inner)
+        self.slot.lock().replaced
     }
 }
 
@@ -76,33 +71,33 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_newest_replaces_what_nobody_took_and_is_counted() {
+    fn newest_value_replaces_unread_values_and_counts_them() {
         let mailbox = Mailbox::default();
         for n in 0..5 {
             mailbox.put(n);
         }
-        assert_eq!(mailbox.take(Duration::ZERO), Taken::Newest(4));
+        assert_eq!(mailbox.take(Duration::ZERO), TakeResult::Newest(4));
         assert_eq!(mailbox.replaced(), 4);
-        assert_eq!(mailbox.take(Duration::ZERO), Taken::Nothing);
+        assert_eq!(mailbox.take(Duration::ZERO), TakeResult::TimedOut);
     }
 
     #[test]
-    fn the_last_one_can_be_taken_after_closing() {
+    fn last_value_can_be_taken_after_close() {
         let mailbox = Mailbox::default();
         mailbox.put(1);
         mailbox.close();
-        assert_eq!(mailbox.take(Duration::from_secs(60)), Taken::Newest(1));
-        assert_eq!(mailbox.take(Duration::from_secs(60)), Taken::Closed);
+        assert_eq!(mailbox.take(Duration::from_secs(60)), TakeResult::Newest(1));
+        assert_eq!(mailbox.take(Duration::from_secs(60)), TakeResult::Closed);
     }
 
     #[test]
-    fn a_waiting_taker_is_woken() {
+    fn put_wakes_a_waiting_reader() {
         let mailbox = std::sync::Arc::new(Mailbox::default());
-        let taker = std::thread::spawn({
+        let reader = std::thread::spawn({
             let mailbox = mailbox.clone();
             move || mailbox.take(Duration::from_secs(600))
         });
         mailbox.put(3);
-        assert_eq!(taker.join().unwrap(), Taken::Newest(3));
+        assert_eq!(reader.join().unwrap(), TakeResult::Newest(3));
     }
 }

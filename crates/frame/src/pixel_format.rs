@@ -1,6 +1,6 @@
-//! How a frame's bytes encode its pixels.
+//! Pixel formats and colour codings: how the bytes of a frame encode its pixels.
 
-/// The order of the bytes. The names of those with a luminance are V4L2's.
+/// Order and subsampling of a frame's bytes. V4L2's fourccs name the formats with luminance.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum PixelFormat {
     /// Three bytes a pixel: red, green, blue.
@@ -24,7 +24,7 @@ pub enum PixelFormat {
 }
 
 impl PixelFormat {
-    /// Planes that a frame has.
+    /// Returns the number of planes.
     pub fn planes(self) -> usize {
         match self {
             PixelFormat::Nv12 | PixelFormat::Nv21 => 2,
@@ -33,7 +33,7 @@ impl PixelFormat {
         }
     }
 
-    /// Bytes that a row of plane `plane` holds for a picture `width` pixels wide; 0 for a JPEG, which has no rows.
+    /// Returns the bytes of one row of `plane` in a frame of `width` pixels; 0 for a JPEG, which has no rows.
     pub fn row_bytes(self, plane: usize, width: usize) -> usize {
         let half = width.div_ceil(2);
         match (self, plane) {
@@ -46,7 +46,7 @@ impl PixelFormat {
         }
     }
 
-    /// Rows that plane `plane` has for a picture `height` pixels high.
+    /// Returns the rows of `plane` in a frame of `height` pixels.
     pub fn rows(self, plane: usize, height: usize) -> usize {
         match self {
             PixelFormat::Nv12 | PixelFormat::Nv21 | PixelFormat::Yu12 if plane > 0 => height.div_ceil(2),
@@ -71,7 +71,7 @@ impl std::fmt::Display for PixelFormat {
     }
 }
 
-/// What the numbers of a frame stand for: how luminance and colour differences become red, green, blue.
+/// Colour coding: matrix and range that convert luminance and colour differences to red, green and blue.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Coding {
     pub matrix: Matrix,
@@ -79,26 +79,26 @@ pub struct Coding {
 }
 
 impl Coding {
-    /// Of pictures that are red, green and blue already.
+    /// Coding of frames that hold red, green and blue already.
     pub const RGB: Coding = Coding { matrix: Matrix::Bt601, range: Range::Full };
 }
 
-/// The shares of red and blue in luminance, as these recommendations of the ITU have them.
+/// Colour matrix: the weights of red and blue in luminance, by standard (ITU-R, SMPTE).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Matrix {
-    /// Webcams, and JPEG.
+    /// Webcams and JPEG.
     Bt601,
     /// High definition.
     Bt709,
     /// Ultra high definition.
     Bt2020,
-    /// High definition before BT.709.
+    /// Early high definition, before BT.709.
     Smpte240m,
 }
 
 impl Matrix {
-    /// Kr and Kb: luminance is Kr·R + (1 − Kr − Kb)·G + Kb·B.
-    pub fn shares(self) -> (f64, f64) {
+    /// Returns Kr and Kb of luminance Y = Kr·R + (1 − Kr − Kb)·G + Kb·B.
+    pub fn luma_weights(self) -> (f64, f64) {
         match self {
             Matrix::Bt601 => (0.299, 0.114),
             Matrix::Bt709 => (0.2126, 0.0722),
@@ -108,11 +108,11 @@ impl Matrix {
     }
 }
 
-/// Which levels are black and white.
+/// Levels of black and white.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Range {
-    /// 16 and 235 of luminance (and of red, green, blue), 16 to 240 of colour differences.
+    /// 16 to 235 for luminance, red, green and blue; 16 to 240 for colour differences.
     Limited,
-    /// 0 and 255.
+    /// 0 to 255.
     Full,
 }

@@ -1,44 +1,45 @@
-//! Buffers of this program's own for frames.
+//! Pool of frame buffers that the program allocates itself.
 
 use std::sync::Arc;
 
 use super::{Frame, FrameInfo, Layout, Memory, Plane};
 
-/// Buffers for frames, used again once every lease on them is dropped.
+/// Pool of frame buffers; a buffer is free again when its last lease is dropped.
 ///
-/// It grows to as many buffers as are held at once, and then allocates no more.
+/// The pool grows to the number of buffers held at once, and then allocates no more.
 #[derive(Default)]
 pub struct FramePool {
     buffers: Vec<Arc<Vec<u8>>>,
 }
 
 impl FramePool {
-    /// Lets `fill` write tightly packed RGB rows into a free buffer and leases the result.
+    /// Lets `fill` write RGB rows without padding into a free buffer, and leases the result.
     ///
-    /// The buffer holds an older frame's bytes when `fill` gets it. An error of `fill` gives the buffer back.
+    /// The buffer still holds the bytes of an older frame. If `fill` fails, the buffer stays in the pool.
     pub fn fill<E>(&mut self, fill: impl FnOnce(&mut Vec<u8>) -> Result<FrameInfo, E>) -> Result<Frame, E> {
-        let (memory, info) = self.lease(fill)?;
+        let (memory, info) = self.lease_filled(fill)?;
         Ok(Frame::new(memory, Layout::packed_rgb(info.size), info))
     }
 
-    /// A free buffer to write into for as long as that takes; [`FramePool::give`] makes a frame of it. One that is
-    /// dropped instead is lost to the pool, and no harm.
+    /// Removes a free buffer for writing; [`FramePool::lease`] turns it into a frame.
+    ///
+    /// A buffer that is dropped instead leaves the pool without harm.
     pub fn take(&mut self) -> Buffer {
         let free = self.buffers.iter_mut().position(|buffer| Arc::get_mut(buffer).is_some());
         Buffer(free.map_or_else(Arc::default, |index| self.buffers.swap_remove(index)))
     }
 
-    /// Leases a buffer of this pool that now holds a frame of `layout`, in one part.
-    pub fn give(&mut self, buffer: Buffer, layout: Layout, info: FrameInfo) -> Frame {
+    /// Leases a buffer from [`FramePool::take`] that now holds a frame of `layout`, in one memory part.
+    pub fn lease(&mut self, buffer: Buffer, layout: Layout, info: FrameInfo) -> Frame {
         self.buffers.push(buffer.0.clone());
         Frame::new(buffer.0, layout, info)
     }
 
-    /// The same frame in a buffer of this pool, its parts after each other.
+    /// Copies a frame into a buffer of this pool, with its memory parts one after the other.
     pub fn copy(&mut self, frame: &Frame) -> Frame {
         let mut layout = frame.layout;
         let (memory, ()) = self
-            .lease::<_, std::convert::Infallible>(|bytes| {
+            .lease_filled::<_, std::convert::Infallible>(|bytes| {
                 bytes.clear();
                 let parts = layout.planes.iter().map(|plane| plane.part).max().unwrap_or(0);
                 for part in 0..=parts {
@@ -54,7 +55,10 @@ impl FramePool {
         Frame::new(memory, layout, FrameInfo { size: layout.size, sequence, captured, source, scene })
     }
 
-    fn lease<T, E>(&mut self, fill: impl FnOnce(&mut Vec<u8>) -> Result<T, E>) -> Result<(Arc<dyn Memory>, T), E> {
+    fn lease_filled<T, E>(
+        &mut self,
+        fill: impl FnOnce(&mut Vec<u8>) -> Result<T, E>,
+    ) -> Result<(Arc<dyn Memory>, T), E> {
         let free = self.buffers.iter_mut().position(|buffer| Arc::get_mut(buffer).is_some());
         let index = free.unwrap_or_else(|| {
             self.buffers.push(Arc::new(Vec::new()));
@@ -68,24 +72,24 @@ impl FramePool {
         Ok((buffer.clone(), filled))
     }
 
-    /// Buffers made so far.
+    /// Returns the number of buffers allocated so far.
     pub fn len(&self) -> usize {
         self.buffers.len()
     }
 
-    /// Whether no buffer has been needed yet.
+    /// Returns whether no buffer has been allocated yet.
     pub fn is_empty(&self) -> bool {
         self.buffers.is_empty()
     }
 }
 
-/// A buffer that is being filled, see [`FramePool::take`].
+/// Buffer that is being filled, from [`FramePool::take`].
 pub struct Buffer(Arc<Vec<u8>>);
 
 impl Buffer {
-    /// What is written into; an older frame's bytes at first.
+    /// Returns the bytes to overwrite; at first they hold an older frame.
     pub fn bytes(&mut self) -> &mut Vec<u8> {
-        Arc::make_mut(&mut self.0) // nobody shares it, so that nothing is copied
+        Arc::make_mut(&mut self.0) // the buffer has one owner, so this never copies
     }
 }
 
@@ -107,7 +111,7 @@ mod tests {
     }
 
     #[test]
-    fn a_dropped_frame_gives_its_buffer_back() {
+    fn dropped_frame_returns_its_buffer() {
         let mut pool = FramePool::default();
         for sequence in 0..10 {
             drop(frame(&mut pool, sequence));
@@ -116,7 +120,7 @@ mod tests {
     }
 
     #[test]
-    fn a_held_frame_keeps_its_bytes_while_capture_goes_on() {
+    fn held_frame_keeps_its_bytes_during_capture() {
         let mut pool = FramePool::default();
         let held = frame(&mut pool, 7);
         let lease = held.clone();
@@ -127,7 +131,7 @@ mod tests {
     }
 
     #[test]
-    fn a_buffer_that_is_filled_for_long_is_leased_like_any_other() {
+    fn taken_buffers_return_to_the_pool_after_their_lease() {
         let mut pool = FramePool::default();
         let layout = Layout { format: PixelFormat::Grey, ..Layout::packed_rgb(Size::new(2, 1)) };
         let info = || FrameInfo { size: layout.size, sequence: 0, captured: Instant::now(), source: None, scene: 0 };
@@ -135,21 +139,23 @@ mod tests {
         for level in 0..4 {
             let mut buffer = pool.take();
             *buffer.bytes() = vec![level; 2];
-            held.push(pool.give(buffer, layout, info()));
+            held.push(pool.lease(buffer, layout, info()));
         }
-        assert!((0..4).all(|level| held[level].part(0) == [level as u8; 2]), "each has bytes of its own");
+        for (level, frame) in held.iter().enumerate() {
+            assert_eq!(frame.part(0), [level as u8; 2], "each frame has its own bytes");
+        }
         drop(held);
         for _ in 0..4 {
             let buffer = pool.take();
-            drop(pool.give(buffer, layout, info()));
+            drop(pool.lease(buffer, layout, info()));
         }
-        assert_eq!(pool.len(), 4, "no more buffers than were held at once");
+        assert_eq!(pool.len(), 4, "the pool has as many buffers as were held at once");
     }
 
     #[test]
-    fn a_copy_of_a_frame_in_several_parts_reads_the_same() {
-        struct Apart;
-        impl Memory for Apart {
+    fn copy_of_a_multi_part_frame_has_equal_rows() {
+        struct TwoParts;
+        impl Memory for TwoParts {
             fn part(&self, index: usize) -> &[u8] {
                 [&[1, 2, 3, 4][..], &[5, 6, 7, 8, 9]].get(index).copied().unwrap_or_default()
             }
@@ -159,10 +165,10 @@ mod tests {
         let layout =
             Layout { format: PixelFormat::Nv12, planes, coding: Coding::RGB, ..Layout::packed_rgb(Size::new(2, 2)) };
         let info = FrameInfo { size: layout.size, sequence: 3, captured: Instant::now(), source: None, scene: 1 };
-        let apart = Frame::new(Arc::new(Apart), layout, info);
-        let copy = FramePool::default().copy(&apart);
+        let original = Frame::new(Arc::new(TwoParts), layout, info);
+        let copy = FramePool::default().copy(&original);
         for (plane, row) in [(0, 0), (0, 1), (1, 0)] {
-            assert_eq!(copy.row(plane, row, 2), apart.row(plane, row, 2));
+            assert_eq!(copy.row(plane, row, 2), original.row(plane, row, 2));
         }
         assert_eq!((copy.row(1, 0, 2), copy.sequence), (Some(&[8, 9][..]), 3));
     }

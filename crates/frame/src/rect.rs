@@ -12,8 +12,9 @@ pub struct Rect {
 }
 
 impl Rect {
-    /// Returns the largest rectangle with the aspect ratio of `inner` that is centred in `outer`; at least one pixel wide and
-    /// high.
+    /// Returns the largest rectangle with the aspect ratio of `inner`, centred in `outer`. Both sides are at least 1.
+    ///
+    /// The shorter side is rounded to the nearest pixel.
     pub fn letterbox(inner: Size, outer: Size) -> Rect {
         let (iw, ih) = (u64::from(inner.width), u64::from(inner.height));
         let (ow, oh) = (u64::from(outer.width), u64::from(outer.height));

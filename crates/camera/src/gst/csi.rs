@@ -1,4 +1,4 @@
-//! Pipelines for the image sensors on a board's CSI connector.
+//! GStreamer pipelines for image sensors on the CSI connector.
 
 use std::fs;
 use std::path::Path;
@@ -7,10 +7,10 @@ use super::error::GstError;
 use super::settings::{CsiSettings, Source};
 use phicam_platform::system::Maker;
 
-/// The pipeline for a sensor, on a machine of that maker; `root` is where /sys is.
+/// Returns the pipeline for a sensor on a board of `maker`; `root` is the folder that contains sys/.
 pub fn pipeline(settings: &CsiSettings, maker: Maker, root: &Path) -> Result<String, GstError> {
     let &CsiSettings { sensor, width, height, fps, source, .. } = settings;
-    let rate = rate(fps);
+    let rate = framerate_fraction(fps);
     match (source, maker) {
         (Source::Argus, _) | (Source::Auto, Maker::Nvidia) => Ok(format!(
             "nvarguscamerasrc sensor-id={sensor} ! \
@@ -18,12 +18,12 @@ pub fn pipeline(settings: &CsiSettings, maker: Maker, root: &Path) -> Result<Str
              nvvidconv ! video/x-raw,format=NV12,width={width},height={height}"
         )),
         (Source::Libcamera, _) | (Source::Auto, Maker::RaspberryPi) => {
-            let found = sensors(root);
-            let name = match found.get(sensor as usize) {
+            let sensors = sensors(root);
+            let name = match sensors.get(sensor as usize) {
                 Some(name) => format!(" camera-name=\"{name}\""),
-                // A machine whose sensors are not in a device tree: libcamera's first.
-                None if found.is_empty() && sensor == 0 && maker == Maker::Other => String::new(),
-                None => return Err(GstError::NoSensor { sensor, count: found.len() }),
+                // A machine without a device tree: libcamera's default camera.
+                None if sensors.is_empty() && sensor == 0 && maker == Maker::Other => String::new(),
+                None => return Err(GstError::NoSensor { sensor, count: sensors.len() }),
             };
             Ok(format!("libcamerasrc{name} ! video/x-raw,width={width},height={height},framerate={rate},format=NV12"))
         }
@@ -31,19 +31,15 @@ pub fn pipeline(settings: &CsiSettings, maker: Maker, root: &Path) -> Result<Str
     }
 }
 
-/// A rate as GStreamer's fractions: thousandths where it is not whole.
-fn rate(fps: f64) -> String {
-    match fps.fract() == 0.0 {
-        true => format!("{fps:.0}/1"),
-        false => format!("{:.0}/1000", fps * 1000.0),
-    }
+/// Returns a frame rate as a fraction for GStreamer, in thousandths unless it is a whole number.
+fn framerate_fraction(fps: f64) -> String {
+    if fps.fract() == 0.0 { format!("{fps:.0}/1") } else { format!("{:.0}/1000", fps * 1000.0) }
 }
 
-/// The image sensors of the device tree, by libcamera's names, such as `/base/soc/i2c0mux/i2c@1/imx219@10`; `root` is
-/// where /sys is.
+/// Returns the image sensors of the device tree by libcamera's names, such as `/base/soc/i2c0mux/i2c@1/imx219@10`.
 ///
-/// libcamera names a sensor by the place of its device in the device tree, below `/base`. A lens is a device on I2C too,
-/// but has no port for pictures.
+/// `root` is the folder that contains sys/. libcamera names a sensor by the path of its node in the device tree, below
+/// `/base`. A lens driver is an I2C device too, but has no video port.
 pub fn sensors(root: &Path) -> Vec<String> {
     let entries = fs::read_dir(root.join("sys/class/video4linux")).into_iter().flatten().flatten();
     let mut names: Vec<String> = entries
@@ -64,8 +60,8 @@ pub fn sensors(root: &Path) -> Vec<String> {
 mod tests {
     use super::*;
 
-    /// /sys as a Raspberry Pi with these devices on its I2C bus has it: (name, whether it has a port).
-    fn tree(devices: &[(&str, bool)]) -> tempfile::TempDir {
+    /// Creates sys/ of a Raspberry Pi with these I2C devices: (name, has a video port).
+    fn sysfs(devices: &[(&str, bool)]) -> tempfile::TempDir {
         let folder = tempfile::tempdir().unwrap();
         let base = folder.path().join("sys/firmware/devicetree/base/soc/i2c0mux");
         for (index, (name, port)) in devices.iter().enumerate() {
@@ -86,10 +82,10 @@ mod tests {
     }
 
     #[test]
-    fn a_jetson_reads_its_sensors_through_argus() {
-        let told = pipeline(&csi("1?size=1920x1080&fps=29.97"), Maker::Nvidia, Path::new("/nowhere")).unwrap();
+    fn jetson_sensors_use_argus() {
+        let actual = pipeline(&csi("1?size=1920x1080&fps=29.97"), Maker::Nvidia, Path::new("/nowhere")).unwrap();
         assert_eq!(
-            told,
+            actual,
             "nvarguscamerasrc sensor-id=1 ! \
              video/x-raw(memory:NVMM),width=1920,height=1080,framerate=29970/1000,format=NV12 ! \
              nvvidconv ! video/x-raw,format=NV12,width=1920,height=1080"
@@ -97,26 +93,28 @@ mod tests {
     }
 
     #[test]
-    fn a_raspberry_pi_reads_them_through_libcamera_by_name() {
-        let pi = tree(&[("i2c@1/imx708@1a", true), ("i2c@1/dw9807@c", false), ("i2c@0/imx219@10", true)]);
+    fn raspberry_pi_sensors_use_libcamera_by_name() {
+        let pi = sysfs(&[("i2c@1/imx708@1a", true), ("i2c@1/dw9807@c", false), ("i2c@0/imx219@10", true)]);
         assert_eq!(sensors(pi.path()), ["/base/soc/i2c0mux/i2c@0/imx219@10", "/base/soc/i2c0mux/i2c@1/imx708@1a"]);
-        let told = |uri: &str| pipeline(&csi(uri), Maker::RaspberryPi, pi.path());
+        let pi_pipeline = |uri: &str| pipeline(&csi(uri), Maker::RaspberryPi, pi.path());
         assert_eq!(
-            told("1").unwrap(),
+            pi_pipeline("1").unwrap(),
             "libcamerasrc camera-name=\"/base/soc/i2c0mux/i2c@1/imx708@1a\" ! \
              video/x-raw,width=1280,height=720,framerate=30/1,format=NV12"
         );
-        let error = told("2").unwrap_err().to_string();
+        let error = pi_pipeline("2").unwrap_err().to_string();
         assert!(error.contains("has 2 image sensors, csi:0 to csi:1"), "{error}");
     }
 
     #[test]
-    fn another_machine_is_asked_what_reads_them() {
+    fn other_machine_needs_an_explicit_source() {
         let nowhere = Path::new("/nowhere");
-        let told = |uri: &str, maker| pipeline(&csi(uri), maker, nowhere).map_err(|error| error.to_string());
-        assert!(told("0", Maker::Other).unwrap_err().contains("csi:0?source=libcamera"));
-        assert!(told("0?source=libcamera", Maker::Other).unwrap().starts_with("libcamerasrc ! "));
-        assert!(told("0?source=argus", Maker::RaspberryPi).unwrap().starts_with("nvarguscamerasrc sensor-id=0 "));
-        assert!(told("0", Maker::RaspberryPi).unwrap_err().contains("has no image sensor"));
+        let pipeline_for = |uri: &str, maker| pipeline(&csi(uri), maker, nowhere).map_err(|error| error.to_string());
+        assert!(pipeline_for("0", Maker::Other).unwrap_err().contains("csi:0?source=libcamera"));
+        assert!(pipeline_for("0?source=libcamera", Maker::Other).unwrap().starts_with("libcamerasrc ! "));
+        assert!(
+            pipeline_for("0?source=argus", Maker::RaspberryPi).unwrap().starts_with("nvarguscamerasrc sensor-id=0 ")
+        );
+        assert!(pipeline_for("0", Maker::RaspberryPi).unwrap_err().contains("has no image sensor"));
     }
 }

@@ -1,39 +1,40 @@
-//! Why a GStreamer pipeline gives no pictures, and what to do about it.
+//! Errors of GStreamer pipelines, with their remedies.
 
 use std::io;
 
-/// A pipeline that cannot be run.
+/// Reason why a pipeline delivers no frames.
 #[derive(Debug, thiserror::Error)]
 pub enum GstError {
     #[error(
-        "there is no gst-launch-1.0 to run `{pipeline}` with; `sudo apt-get install gstreamer1.0-tools \
+        "cannot run `{pipeline}`: gst-launch-1.0 is not installed; `sudo apt-get install gstreamer1.0-tools \
              gstreamer1.0-plugins-base`"
     )]
     Missing { pipeline: String },
-    #[error("gst-launch-1.0 does not start: {cause}; free memory and processes, or `phicam doctor` says more")]
+    #[error("gst-launch-1.0 failed to start: {cause}; end other processes, or run `phicam doctor`")]
     Start { cause: io::Error },
-    #[error("GStreamer does not understand `{pipeline}`: {said}; {remedy}")]
-    Pipeline { pipeline: String, said: String, remedy: String },
+    #[error("GStreamer rejects `{pipeline}`: {output}; {remedy}")]
+    Pipeline { pipeline: String, output: String, remedy: String },
     #[error(
-        "`{pipeline}` gives no picture, it ended with {how}: {said}; try it alone: gst-launch-1.0 {pipeline} ! fakesink"
+        "`{pipeline}` delivered no frame and ended with {status}: {output}; test it alone: gst-launch-1.0 {pipeline} ! \
+         fakesink"
     )]
-    NoPicture { pipeline: String, how: String, said: String },
+    NoPicture { pipeline: String, status: String, output: String },
     #[error(
-        "the buffers of `{pipeline}` have {bytes} bytes, {expected} are a picture of {picture}: its rows are padded; \
-             add `! videoconvert ! video/x-raw,format={other}`, or take a width that 64 divides"
+        "`{pipeline}` delivers buffers of {bytes} bytes, but a frame of {format} has {expected}: its rows are padded; \
+         add `! videoconvert ! video/x-raw,format={other_format}`, or choose a width divisible by 64"
     )]
-    Padded { pipeline: String, bytes: usize, expected: usize, picture: String, other: &'static str },
+    Padded { pipeline: String, bytes: usize, expected: usize, format: String, other_format: &'static str },
     #[error(
-        "csi:{sensor}: which GStreamer element reads the sensors of this machine is not known; name it with \
-             csi:{sensor}?source=libcamera (or argus), or a whole pipeline with gst:"
+        "csi:{sensor}: the GStreamer element for the sensors of this machine is unknown; name it with \
+             csi:{sensor}?source=libcamera (or argus), or give a pipeline with gst:"
     )]
     UnknownMachine { sensor: u32 },
     #[error("csi:{sensor}: the device tree has {}; check the ribbon cable, then the sensor's overlay (config.txt: \
-             camera_auto_detect=1, or dtoverlay=imx219)", sensors(*count))]
+             camera_auto_detect=1, or dtoverlay=imx219)", describe_count(*count))]
     NoSensor { sensor: u32, count: usize },
 }
 
-fn sensors(count: usize) -> String {
+fn describe_count(count: usize) -> String {
     match count {
         0 => "no image sensor".into(),
         1 => "one image sensor, csi:0".into(),
@@ -42,8 +43,8 @@ fn sensors(count: usize) -> String {
 }
 
 impl GstError {
-    /// Whether trying again later can help: a sensor or its service is not ready yet.
-    pub fn may_pass(&self) -> bool {
+    /// Returns whether a later attempt can succeed, because a sensor or its service was not ready.
+    pub fn is_transient(&self) -> bool {
         match self {
             GstError::NoPicture { .. } | GstError::NoSensor { .. } | GstError::Start { .. } => true,
             GstError::Missing { .. }
@@ -54,7 +55,7 @@ impl GstError {
     }
 }
 
-/// Elements that cameras are read with, and the Debian or Ubuntu package that each is in.
+/// Debian and Ubuntu packages, with the camera elements that each contains.
 const PACKAGES: &[(&str, &str)] = &[
     ("gstreamer1.0-libcamera", "libcamerasrc"),
     ("gstreamer1.0-plugins-bad", "h264parse h265parse jpegparse v4l2codecs decklinkvideosrc"),
@@ -67,23 +68,23 @@ const PACKAGES: &[(&str, &str)] = &[
     ("nvidia-l4t-gstreamer", "nvarguscamerasrc nvvidconv nvv4l2decoder nvv4l2camerasrc nvjpegdec"),
 ];
 
-/// What to do where an element is missing.
-pub fn remedy_without(element: &str) -> String {
+/// Returns the remedy for a missing element.
+pub fn missing_element_remedy(element: &str) -> String {
     let package = PACKAGES.iter().find(|(_, elements)| elements.split(' ').any(|known| known == element));
     match package {
         Some((package, _)) => format!("`sudo apt-get install {package}`"),
         None => format!(
-            "check how {element} is written (`gst-inspect-1.0` lists those that are here), or install the package that \
-             its documentation names"
+            "check the spelling of {element} (`gst-inspect-1.0` lists the installed elements), or install the package \
+             that its documentation names"
         ),
     }
 }
 
-/// What to do about what gst-launch said of a pipeline that it could not make.
-pub fn remedy(said: &str) -> String {
-    match said.split_once("no element \"").and_then(|(_, rest)| rest.split('"').next()) {
-        Some(element) => remedy_without(element),
-        None => "it is written as for gst-launch-1.0, without a sink at its end".into(),
+/// Returns the remedy for a pipeline that gst-launch-1.0 rejected with `output`.
+pub fn pipeline_remedy(output: &str) -> String {
+    match output.split_once("no element \"").and_then(|(_, rest)| rest.split('"').next()) {
+        Some(element) => missing_element_remedy(element),
+        None => "write it as for gst-launch-1.0, without a sink at its end".into(),
     }
 }
 
@@ -92,18 +93,19 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_missing_element_is_answered_with_its_package() {
-        let said = "WARNING: erroneous pipeline: no element \"nvarguscamerasrc\"";
-        assert_eq!(remedy(said), "`sudo apt-get install nvidia-l4t-gstreamer`");
-        assert!(remedy("no element \"vidoetestsrc\"").contains("check how vidoetestsrc is written"));
-        assert!(remedy("WARNING: erroneous pipeline: syntax error").contains("without a sink"));
+    fn missing_element_remedy_names_its_package() {
+        let output = "WARNING: erroneous pipeline: no element \"nvarguscamerasrc\"";
+        assert_eq!(pipeline_remedy(output), "`sudo apt-get install nvidia-l4t-gstreamer`");
+        assert!(pipeline_remedy("no element \"vidoetestsrc\"").contains("check the spelling of vidoetestsrc"));
+        assert!(pipeline_remedy("WARNING: erroneous pipeline: syntax error").contains("without a sink"));
     }
 
     #[test]
-    fn only_what_can_pass_is_tried_again() {
-        let again = GstError::NoPicture { pipeline: "a".into(), how: "b".into(), said: "c".into() };
-        let never = GstError::Pipeline { pipeline: "a".into(), said: "b".into(), remedy: "c".into() };
-        assert!(again.may_pass() && !never.may_pass());
+    fn only_missing_frames_and_sensors_are_transient() {
+        let no_picture = GstError::NoPicture { pipeline: "a".into(), status: "b".into(), output: "c".into() };
+        let rejected = GstError::Pipeline { pipeline: "a".into(), output: "b".into(), remedy: "c".into() };
+        assert!(no_picture.is_transient());
+        assert!(!rejected.is_transient());
         assert!(GstError::NoSensor { sensor: 1, count: 1 }.to_string().contains("has one image sensor, csi:0;"));
     }
 }

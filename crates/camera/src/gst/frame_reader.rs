@@ -1,179 +1,193 @@
-//! Reads whole pictures out of a pipeline's pipe on a thread of its own, so that the newest is always at hand.
+//! Reader thread of a pipeline: reads complete frames from the pipe, and puts the newest into a mailbox.
+//!
+//! A pipe has no frame boundaries. The format comes from the caps filter's message, the size of each frame from the
+//! identity element's message. A different size or format ends the camera.
 
 use std::io::Read;
 use std::os::fd::AsFd;
 use std::process::ExitStatus;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use log::trace;
+use parking_lot::Mutex;
 use rustix::event::{PollFd, PollFlags, poll};
 use rustix::time::Timespec;
 
-use super::output_parser::{Lines, Message, RawFrame, Said, is_error, parse};
-use super::process::Running;
+use super::output_parser::{ErrorLog, LineSplitter, Message, RawFormat, is_error, parse};
+use super::process::PipelineProcess;
 use phicam_frame::mailbox::Mailbox;
 use phicam_frame::{Buffer, Frame, FrameInfo, FramePool};
 
-/// The longest wait before it is looked whether to stop, and whether the process is still there.
-const LOOK: Duration = Duration::from_millis(50);
-/// Pictures that are on their way between the counter and here: in the queue, and in the pipe.
-const UNDER_WAY: u64 = 2;
-/// Bytes of messages that are read at once.
-const CHUNK: usize = 4096;
-/// Chunks after which pictures have their turn again.
-const MOST_CHUNKS: usize = 64;
+/// Interval between checks of the stop flag and of the process.
+const POLL_INTERVAL: Duration = Duration::from_millis(50);
+/// Frames between the identity element and this thread: one in the queue, one in the pipe.
+const FRAMES_IN_TRANSIT: u64 = 2;
+/// Bytes of one read of messages.
+const CHUNK_BYTES: usize = 4096;
+/// Chunks of messages in one turn, an estimate, so that messages do not delay frames.
+const MAX_CHUNKS: usize = 64;
 
-/// Why no more pictures come.
+/// Reason why no more frames will come.
 #[derive(Clone, Debug)]
 pub enum Ending {
-    /// The process ended.
-    Process { status: Option<ExitStatus>, said: Said },
-    /// A picture has more or fewer bytes than its format needs.
-    Padded { bytes: usize, picture: RawFrame },
-    /// The format changed.
-    Changed { now: RawFrame },
+    /// The process ended. Its status is `None` if it survived SIGKILL.
+    ProcessEnded {
+        status: Option<ExitStatus>,
+        log: ErrorLog,
+    },
+    /// A frame has more or fewer bytes than its format needs (padded rows: libcamera before 0.5.1).
+    PaddedRows {
+        bytes: usize,
+        format: RawFormat,
+    },
+    FormatChanged {
+        format: RawFormat,
+    },
 }
 
-/// What the thread and the camera share.
+/// State shared by the reader thread and the camera.
 #[derive(Default)]
 pub struct Shared {
     pub newest: Mailbox<Frame>,
     pub stop: AtomicBool,
     state: Mutex<State>,
-    /// Pictures that the pipeline made, came here whole, came in part.
-    made: AtomicU64,
-    pub whole: AtomicU64,
-    pub cut: AtomicU64,
+    /// Frames that the pipeline produced, before its queue.
+    produced: AtomicU64,
+    /// Frames received completely.
+    pub received: AtomicU64,
+    /// Frames received in part.
+    pub incomplete: AtomicU64,
 }
 
 #[derive(Default)]
 struct State {
-    picture: Option<RawFrame>,
+    format: Option<RawFormat>,
     ending: Option<Ending>,
 }
 
 impl Shared {
-    fn state(&self) -> MutexGuard<'_, State> {
-        self.state.lock().unwrap_or_else(PoisonError::into_inner) // each field is whole at any moment
-    }
-
-    pub fn picture(&self) -> Option<RawFrame> {
-        self.state().picture
+    pub fn format(&self) -> Option<RawFormat> {
+        self.state.lock().format
     }
 
     pub fn ending(&self) -> Option<Ending> {
-        self.state().ending.clone()
+        self.state.lock().ending.clone()
     }
 
-    /// Pictures that the pipeline itself dropped for newer ones; up to two fewer while they are under way.
+    /// Returns the number of frames that the pipeline's queue dropped; too low by up to two frames in transit.
     pub fn dropped(&self) -> u64 {
-        let arrived = self.whole.load(Ordering::Relaxed) + self.cut.load(Ordering::Relaxed);
-        self.made.load(Ordering::Relaxed).saturating_sub(arrived + UNDER_WAY)
+        let arrived = self.received.load(Ordering::Relaxed) + self.incomplete.load(Ordering::Relaxed);
+        self.produced.load(Ordering::Relaxed).saturating_sub(arrived + FRAMES_IN_TRANSIT)
     }
 }
 
-/// See the module.
-pub struct Reader {
-    running: Running,
+/// Body of the reader thread.
+pub struct FrameReader {
+    process: PipelineProcess,
     shared: Arc<Shared>,
     pool: FramePool,
-    /// The picture that is being read, and how many of its bytes are there.
+    /// Frame that is being read, with the number of bytes read.
     filling: Option<(Buffer, usize)>,
-    picture: Option<RawFrame>,
-    messages: Lines,
-    errors: Lines,
-    said: Said,
+    format: Option<RawFormat>,
+    messages: Messages,
     sequence: u64,
 }
 
-impl Reader {
-    pub fn new(running: Running, shared: Arc<Shared>) -> Reader {
-        let (pool, messages, errors, said) = Default::default();
-        Reader { running, shared, pool, filling: None, picture: None, messages, errors, said, sequence: 0 }
+impl FrameReader {
+    pub fn new(process: PipelineProcess, shared: Arc<Shared>) -> FrameReader {
+        FrameReader {
+            process,
+            shared,
+            pool: FramePool::default(),
+            filling: None,
+            format: None,
+            messages: Messages::default(),
+            sequence: 0,
+        }
     }
 
-    /// Reads until the process has ended, its pictures make no sense any more, or it is told to stop; then sees to the
-    /// process's end.
+    /// Reads until the process ends, its frames become unreadable, or the stop flag is set; then ends the process.
     pub fn run(mut self) {
-        let early = self.read();
-        self.running.ask_to_end();
-        let shared = self.shared.clone();
-        let (messages, errors, said) = (&mut self.messages, &mut self.errors, &mut self.said);
-        // What it writes is taken meanwhile: it may hang in writing.
-        let mut bin = [0; CHUNK];
-        let status = self.running.end(|running| {
-            while matches!(running.pictures.read(&mut bin), Ok(1..)) {}
-            listen(running, messages, errors, said, |_| ());
+        let early_ending = self.read_frames();
+        self.process.interrupt();
+        let messages = &mut self.messages;
+        // Output is drained until the end, because the process may block on a full pipe.
+        let mut discarded = [0; CHUNK_BYTES];
+        let status = self.process.end(|process| {
+            while matches!(process.frames.read(&mut discarded), Ok(1..)) {}
+            messages.read(process, |_| ());
         });
-        listen(&mut self.running, messages, errors, said, |_| ());
-        messages.finish(|line| hear(line, said));
-        errors.finish(|line| said.keep(line));
-        shared.cut.fetch_add(u64::from(matches!(self.filling, Some((_, 1..)))), Ordering::Relaxed);
-        let ending = early.unwrap_or(Ending::Process { status, said: self.said.clone() });
-        shared.state().ending = Some(ending);
+        messages.read(&mut self.process, |_| ());
+        messages.finish();
+        let shared = self.shared;
+        shared.incomplete.fetch_add(u64::from(matches!(self.filling, Some((_, 1..)))), Ordering::Relaxed);
+        let ending = early_ending.unwrap_or(Ending::ProcessEnded { status, log: self.messages.log });
+        shared.state.lock().ending = Some(ending);
         shared.newest.close();
     }
 
-    /// Gives why it cannot go on, where the process is not the reason.
-    fn read(&mut self) -> Option<Ending> {
+    /// Reads frames; returns the reason for stopping, or `None` if the process or the stop flag is the reason.
+    fn read_frames(&mut self) -> Option<Ending> {
         while !self.shared.stop.load(Ordering::Relaxed) {
-            let was_known = self.picture.is_some();
-            let readable = self.wait();
-            // Before the pictures: what they are is said before the first of them.
+            let had_format = self.format.is_some();
+            let is_readable = self.wait_for_input();
+            // Messages before frames: the format precedes the first frame.
             let mut ending = None;
-            let (shared, picture) = (&self.shared, &mut self.picture);
-            let Reader { running, messages, errors, said, .. } = self;
-            listen(running, messages, errors, said, |message| match message {
-                Message::RawFrame(now) => match *picture {
-                    Some(before) if before.layout != now.layout => ending = Some(Ending::Changed { now }),
+            let FrameReader { process, messages, shared, format: current, .. } = self;
+            messages.read(process, |message| match message {
+                Message::Format(format) => match *current {
+                    Some(previous) if previous.layout != format.layout => {
+                        ending = Some(Ending::FormatChanged { format });
+                    }
                     _ => {
-                        *picture = Some(now);
-                        shared.state().picture = Some(now);
+                        *current = Some(format);
+                        shared.state.lock().format = Some(format);
                     }
                 },
-                Message::Made(bytes) => {
-                    shared.made.fetch_add(1, Ordering::Relaxed);
-                    if let Some(picture) = picture.filter(|picture| picture.bytes != bytes) {
-                        ending = ending.take().or(Some(Ending::Padded { bytes, picture }));
+                Message::Produced(bytes) => {
+                    shared.produced.fetch_add(1, Ordering::Relaxed);
+                    if let Some(format) = current.filter(|format| format.frame_bytes != bytes) {
+                        ending = ending.take().or(Some(Ending::PaddedRows { bytes, format }));
                     }
                 }
             });
             if ending.is_some() {
                 return ending;
             }
-            if let Some(picture) = self.picture.filter(|_| readable) {
-                match self.fill(picture) {
-                    Filled::Whole => self.hand_on(picture),
-                    Filled::Nothing => {}
-                    Filled::Closed => return None,
+            if let Some(format) = self.format.filter(|_| is_readable) {
+                match self.read_frame(format) {
+                    ReadResult::Complete => self.publish(format),
+                    ReadResult::Incomplete => {}
+                    ReadResult::Closed => return None,
                 }
             }
-            // Somebody else may hold the pipe open. A short film is over before its format was read: its pictures count.
-            if !readable && was_known == self.picture.is_some() && self.running.ended().is_some() {
+            // The process is checked too, because another one may hold the pipe open. If the format has just arrived,
+            // the frames of a short film are read even though the process has ended.
+            if !is_readable && had_format == self.format.is_some() && self.process.exit_status().is_some() {
                 return None;
             }
         }
         None
     }
 
-    /// Waits until something can be read; whether that is a picture's bytes.
-    fn wait(&self) -> bool {
-        let Running { pictures, messages, errors, .. } = &self.running;
-        let listened = |fd| PollFd::from_borrowed_fd(fd, PollFlags::IN);
-        // A place that has nothing to be read is asked for no event. Before the format is known pictures stay in the pipe.
-        let nothing = || PollFd::from_borrowed_fd(pictures.as_fd(), PollFlags::empty());
+    /// Waits until any pipe has input; returns whether the frame pipe has.
+    fn wait_for_input(&self) -> bool {
+        let PipelineProcess { frames, stdout, stderr, .. } = &self.process;
+        let poll_input = |fd| PollFd::from_borrowed_fd(fd, PollFlags::IN);
+        // Placeholder without events, for closed pipes. Frames stay in their pipe until the format is known.
+        let ignore = || PollFd::from_borrowed_fd(frames.as_fd(), PollFlags::empty());
         let mut polled = [
-            if self.picture.is_some() { listened(pictures.as_fd()) } else { nothing() },
-            messages.as_ref().map_or_else(nothing, |messages| listened(messages.as_fd())),
-            errors.as_ref().map_or_else(nothing, |errors| listened(errors.as_fd())),
+            if self.format.is_some() { poll_input(frames.as_fd()) } else { ignore() },
+            stdout.as_ref().map_or_else(ignore, |stdout| poll_input(stdout.as_fd())),
+            stderr.as_ref().map_or_else(ignore, |stderr| poll_input(stderr.as_fd())),
         ];
-        let timeout = Timespec { tv_sec: 0, tv_nsec: LOOK.subsec_nanos().into() };
+        let timeout = Timespec { tv_sec: 0, tv_nsec: POLL_INTERVAL.subsec_nanos().into() };
         match poll(&mut polled, Some(&timeout)) {
-            // A closed pipe is told of even where nothing is asked: not so often that it takes a core.
-            Ok(1..) if self.picture.is_none() && polled[0].revents().contains(PollFlags::HUP) => {
-                std::thread::sleep(LOOK);
+            // poll reports POLLHUP even without requested events; the pause keeps the loop from spinning.
+            Ok(1..) if self.format.is_none() && polled[0].revents().contains(PollFlags::HUP) => {
+                std::thread::sleep(POLL_INTERVAL);
                 false
             }
             Ok(1..) => polled[0].revents().intersects(PollFlags::IN | PollFlags::HUP),
@@ -181,73 +195,86 @@ impl Reader {
         }
     }
 
-    /// Reads what is there of the picture that is being read.
-    fn fill(&mut self, picture: RawFrame) -> Filled {
+    /// Reads the available bytes of the current frame.
+    fn read_frame(&mut self, format: RawFormat) -> ReadResult {
         let (buffer, filled) = self.filling.get_or_insert_with(|| (self.pool.take(), 0));
         let bytes = buffer.bytes();
-        bytes.resize(picture.bytes, 0);
+        bytes.resize(format.frame_bytes, 0);
         loop {
-            match self.running.pictures.read(&mut bytes[*filled..]) {
-                Ok(0) => return Filled::Closed,
+            match self.process.frames.read(&mut bytes[*filled..]) {
+                Ok(0) => return ReadResult::Closed,
                 Ok(count) => *filled += count,
                 Err(error) if error.kind() == std::io::ErrorKind::Interrupted => {}
-                Err(error) if error.kind() == std::io::ErrorKind::WouldBlock => return Filled::Nothing,
-                Err(_) => return Filled::Closed,
+                Err(error) if error.kind() == std::io::ErrorKind::WouldBlock => return ReadResult::Incomplete,
+                Err(_) => return ReadResult::Closed,
             }
             if *filled == bytes.len() {
-                return Filled::Whole;
+                return ReadResult::Complete;
             }
         }
     }
 
-    fn hand_on(&mut self, picture: RawFrame) {
+    /// Puts the complete frame into the mailbox.
+    fn publish(&mut self, format: RawFormat) {
         let Some((buffer, _)) = self.filling.take() else { return };
         let sequence = self.sequence;
         self.sequence += 1;
-        // The pipeline's own times are not in the pipe: it counts from when the picture was whole here.
-        let info = FrameInfo { size: picture.layout.size, sequence, captured: Instant::now(), source: None, scene: 0 };
-        self.shared.newest.put(self.pool.give(buffer, picture.layout, info));
-        self.shared.whole.fetch_add(1, Ordering::Relaxed);
+        // The pipe carries no timestamps: the capture time is the time of complete arrival.
+        let info = FrameInfo { size: format.layout.size, sequence, captured: Instant::now(), source: None, scene: 0 };
+        self.shared.newest.put(self.pool.lease(buffer, format.layout, info));
+        self.shared.received.fetch_add(1, Ordering::Relaxed);
         trace!("read {sequence}");
     }
 }
 
-enum Filled {
-    Whole,
-    /// Nothing more for now.
-    Nothing,
+/// Result of [`FrameReader::read_frame`].
+enum ReadResult {
+    Complete,
+    Incomplete,
     Closed,
 }
 
-/// Takes what the process says.
-fn listen(
-    running: &mut Running,
-    messages: &mut Lines,
-    errors: &mut Lines,
-    said: &mut Said,
-    mut take: impl FnMut(Message),
-) {
-    let open = drain(running.messages.as_mut(), messages, |line| match parse(line) {
-        Some(message) => take(message),
-        None => hear(line, said),
-    });
-    running.messages = running.messages.take().filter(|_| open);
-    let open = drain(running.errors.as_mut(), errors, |line| said.keep(line));
-    running.errors = running.errors.take().filter(|_| open);
+/// Messages of the process on standard output and standard error.
+#[derive(Default)]
+struct Messages {
+    stdout: LineSplitter,
+    stderr: LineSplitter,
+    log: ErrorLog,
 }
 
-/// NVIDIA's elements say on standard output what goes wrong.
-fn hear(line: &str, said: &mut Said) {
-    if !line.starts_with('/') && is_error(line) {
-        said.keep(line);
+impl Messages {
+    /// Reads the available output; passes messages about frames to `take`, and logs errors.
+    fn read(&mut self, process: &mut PipelineProcess, mut take: impl FnMut(Message)) {
+        let Messages { stdout, stderr, log } = self;
+        let is_open = read_available(process.stdout.as_mut(), stdout, |line| match parse(line) {
+            Some(message) => take(message),
+            None => log_stdout_error(line, log),
+        });
+        process.stdout = process.stdout.take().filter(|_| is_open);
+        let is_open = read_available(process.stderr.as_mut(), stderr, |line| log.push(line));
+        process.stderr = process.stderr.take().filter(|_| is_open);
+    }
+
+    /// Logs the last lines without a line feed.
+    fn finish(&mut self) {
+        let Messages { stdout, stderr, log } = self;
+        stdout.finish(|line| log_stdout_error(line, log));
+        stderr.finish(|line| log.push(line));
     }
 }
 
-/// Reads what is there; false once the other side has closed.
-fn drain(from: Option<&mut impl Read>, lines: &mut Lines, mut take: impl FnMut(&str)) -> bool {
+/// Logs an error on standard output, where NVIDIA's elements print theirs.
+fn log_stdout_error(line: &str, log: &mut ErrorLog) {
+    if !line.starts_with('/') && is_error(line) {
+        log.push(line);
+    }
+}
+
+/// Reads the available bytes as lines; returns `false` when the other end is closed.
+fn read_available(from: Option<&mut impl Read>, lines: &mut LineSplitter, mut take: impl FnMut(&str)) -> bool {
     let Some(from) = from else { return false };
-    let mut bytes = [0; CHUNK];
-    for _ in 0..MOST_CHUNKS {
+    let mut bytes = [0; CHUNK_BYTES];
+    for _ in 0..MAX_CHUNKS {
         match from.read(&mut bytes) {
             Ok(0) => return false,
             Ok(count) => lines.feed(&bytes[..count], &mut take),

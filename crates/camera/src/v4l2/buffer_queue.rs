@@ -1,60 +1,65 @@
-//! A driver's queue of buffers: frames out of it are leases, and the newest is the one that counts.
+//! Buffer queue of a driver: its filled buffers become frames by lease, and only the newest is used.
 
-use std::io;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use log::{debug, trace, warn};
+use parking_lot::Mutex;
 use rustix::time::{ClockId, clock_gettime};
 use v4l::v4l_sys::*;
 
-use super::error::V4l2Error;
-use super::ioctl::{Filled, MOST_PARTS, Mapping, Node};
+use super::devices::diagnose;
+use super::error::{CallError, V4l2Error};
+use super::ioctl::{FilledBuffer, MAX_PARTS, Mapping, Node};
 use crate::CameraCounts;
 use phicam_frame::{Frame, FrameInfo, FramePool, Layout, Memory, PixelFormat};
 
-/// Buffers that are asked for: two for the driver, the newest, and three for whoever is slow.
-const WANTED: u32 = 6;
-/// With fewer a driver that has all of them copied stops between two frames.
-const FEWEST: u32 = 2;
-/// With fewer than this none can be lent. v4l2loopback gives two where nobody asks it for more.
-const LENT: u32 = 3;
-/// So many stay with the driver: one that is being filled, one to go on with.
-const DRIVERS: usize = 2;
+/// Buffers to request: two for the driver, the newest frame, and three for slow consumers.
+const REQUESTED_BUFFERS: u32 = 6;
+/// Least number of buffers: with one, the driver pauses while its frame is copied.
+const MIN_BUFFERS: u32 = 2;
+/// Least number of buffers for leases; with fewer, every frame is copied. v4l2loopback has two by default.
+const MIN_BUFFERS_FOR_LEASES: u32 = 3;
+/// Buffers that stay with the driver: one to fill now, one to fill next.
+const MIN_DRIVER_BUFFERS: usize = 2;
 
-/// What the leases and the queue share. Its memory is given back when the last of them is gone.
+/// State shared by the queue and the leases; the last of them unmaps the memory and closes the node.
 struct Shared {
-    buffers: Vec<Vec<Mapping>>, // before the node: unmapped first, then closed
+    buffers: Vec<Vec<Mapping>>, // declared before `node`: unmapped before the node is closed
     node: Node,
     state: Mutex<State>,
 }
 
 struct State {
     streaming: bool,
-    /// Buffers that are with the driver.
-    with_driver: usize,
+    /// Buffers queued in the driver.
+    queued: usize,
 }
 
-/// The queue of a camera that streams.
-pub struct Queue {
+/// Buffer queue of a streaming camera.
+pub struct BufferQueue {
     shared: Arc<Shared>,
     layout: Layout,
-    needed: [usize; MOST_PARTS],
-    /// Whether the driver writes into buffers that it has given away, as v4l2loopback does.
+    /// Bytes that a frame needs in each memory part.
+    needed_bytes: [usize; MAX_PARTS],
+    /// Whether to copy every frame, because the driver writes into dequeued buffers or has too few.
     copy_all: bool,
     pool: FramePool,
     pub counts: CameraCounts,
+    /// Last sequence number of the driver, and its 64-bit continuation.
     sequence: Option<(u32, u64)>,
-    /// The first JPEG after a start is often half of one.
+    /// Whether to discard the next frame: the first JPEG after a start is often incomplete.
     drop_first: bool,
-    skipped_old: bool,
+    /// Whether the last batch was discarded because it was stale.
+    dropped_stale: bool,
 }
 
-/// A frame's memory: a buffer that the driver gets back when nobody holds it any more.
+/// Memory of a frame; dropping it returns the buffer to the driver.
 struct Lease {
     shared: Arc<Shared>,
     index: u32,
-    used: [usize; MOST_PARTS],
+    /// Filled bytes of each part.
+    used: [usize; MAX_PARTS],
 }
 
 impl Memory for Lease {
@@ -66,139 +71,148 @@ impl Memory for Lease {
 
 impl Drop for Lease {
     fn drop(&mut self) {
-        self.shared.give_back(self.index);
+        self.shared.requeue(self.index);
     }
 }
 
 impl Shared {
-    fn state(&self) -> MutexGuard<'_, State> {
-        self.state.lock().unwrap_or_else(PoisonError::into_inner) // a flag and a count are whole at any moment
-    }
-
-    /// Queues a buffer, unless the stream has ended meanwhile.
-    fn give_back(&self, index: u32) {
-        let mut state = self.state();
+    /// Returns a buffer to the driver, unless the stream has stopped.
+    fn requeue(&self, index: u32) {
+        let mut state = self.state.lock();
         if state.streaming {
             match self.node.queue(index) {
-                Ok(()) => state.with_driver += 1,
-                Err(error) => debug!("{} did not take buffer {index}: {error}", self.node.path.display()),
+                Ok(()) => state.queued += 1,
+                Err(error) => debug!("{}: buffer {index} is lost: {error}", self.node.path.display()),
             }
         }
     }
 }
 
-impl Queue {
+impl BufferQueue {
     /// Maps buffers for frames of `layout` and starts the stream.
-    pub fn start(node: Node, layout: Layout, needed: [usize; MOST_PARTS], copy_all: bool) -> Result<Queue, V4l2Error> {
+    ///
+    /// `copy_all` is for drivers that write into dequeued buffers, such as v4l2loopback.
+    pub fn start(
+        node: Node,
+        layout: Layout,
+        needed_bytes: [usize; MAX_PARTS],
+        copy_all: bool,
+    ) -> Result<BufferQueue, V4l2Error> {
         let path = node.path.clone();
-        let failed = |what| {
-            let path = &path;
-            move |cause| V4l2Error::of(path, what, cause)
-        };
-        let count = node.request_buffers(WANTED).map_err(failed("give buffers"))?;
-        if count < FEWEST {
-            return Err(V4l2Error::Buffers { path, count });
+        let diagnose = |cause| diagnose(&path, cause);
+        let count = node.request_buffers(REQUESTED_BUFFERS).map_err(diagnose)?;
+        if count < MIN_BUFFERS {
+            return Err(V4l2Error::Buffers { path, count, min: MIN_BUFFERS });
         }
-        if count < LENT {
-            debug!("{} gives {count} buffers: every frame is copied", path.display());
+        if count < MIN_BUFFERS_FOR_LEASES {
+            debug!("{}: VIDIOC_REQBUFS gave {count} buffers, so every frame is copied", path.display());
         }
-        let copy_all = copy_all || count < LENT;
-        let buffers = (0..count).map(|index| node.map(index)).collect::<io::Result<Vec<_>>>();
-        let buffers = buffers.map_err(failed("let its buffers be read"))?;
-        let state = Mutex::new(State { streaming: false, with_driver: 0 });
+        let copy_all = copy_all || count < MIN_BUFFERS_FOR_LEASES;
+        let buffers = (0..count).map(|index| node.map(index)).collect::<Result<Vec<_>, _>>().map_err(diagnose)?;
+        let state = Mutex::new(State { streaming: false, queued: 0 });
         let shared = Arc::new(Shared { buffers, node, state });
         for index in 0..count {
-            shared.node.queue(index).map_err(failed("take a buffer"))?;
+            shared.node.queue(index).map_err(diagnose)?;
         }
         if let Err(error) = shared.node.subscribe_source_change() {
-            debug!("{} does not tell when its source changes: {error}", path.display());
+            debug!("{}: source changes are not reported: {error}", path.display());
         }
-        shared.node.stream(true).map_err(failed("start"))?;
-        *shared.state() = State { streaming: true, with_driver: count as usize };
+        shared.node.stream(true).map_err(diagnose)?;
+        *shared.state.lock() = State { streaming: true, queued: count as usize };
         let drop_first = layout.format == PixelFormat::Jpeg;
-        let (pool, counts) = (FramePool::default(), CameraCounts::default());
-        let (sequence, skipped_old) = (None, false);
-        Ok(Queue { shared, layout, needed, copy_all, pool, counts, sequence, drop_first, skipped_old })
+        Ok(BufferQueue {
+            shared,
+            layout,
+            needed_bytes,
+            copy_all,
+            pool: FramePool::default(),
+            counts: CameraCounts::default(),
+            sequence: None,
+            drop_first,
+            dropped_stale: false,
+        })
     }
 
     pub fn node(&self) -> &Node {
         &self.shared.node
     }
 
-    /// The newest frame of those that are filled now, if any is good. The others go back to the driver.
+    /// Dequeues all filled buffers and returns the newest valid frame; the other buffers return to the driver.
     ///
-    /// Where the driver had filled its buffers and had to stop, even the newest is from then: it goes back too, once,
-    /// and the next that comes is the newest.
-    pub fn newest(&mut self) -> io::Result<Option<Frame>> {
-        let mut newest: Option<(Filled, u64)> = None;
-        let before = self.shared.state().with_driver;
-        let mut taken = 0;
-        // A driver faster than this loop must not keep it here.
-        while taken < 2 * self.shared.buffers.len() {
+    /// If the driver had filled all its buffers, it had to pause, and even the newest frame is stale. That batch is
+    /// discarded once, and the following frame is the newest.
+    pub fn take_newest(&mut self) -> Result<Option<Frame>, CallError> {
+        let mut newest: Option<(FilledBuffer, u64)> = None;
+        let queued_before = self.shared.state.lock().queued;
+        let mut dequeued = 0;
+        // The limit ends the loop if the driver fills buffers faster than it runs.
+        while dequeued < 2 * self.shared.buffers.len() {
             let Some(filled) = self.shared.node.dequeue()? else { break };
-            self.shared.state().with_driver -= 1;
-            taken += 1;
-            let sequence = self.count(filled.sequence);
+            self.shared.state.lock().queued -= 1;
+            dequeued += 1;
+            let sequence = self.continue_sequence(filled.sequence);
             trace!("dequeued {sequence}");
-            if !self.is_whole(&filled) {
+            if !self.is_complete(&filled) {
                 self.counts.bad += 1;
-                self.shared.give_back(filled.index);
+                self.shared.requeue(filled.index);
             } else if std::mem::take(&mut self.drop_first) {
                 self.counts.skipped += 1;
-                self.shared.give_back(filled.index);
+                self.shared.requeue(filled.index);
             } else if let Some((older, _)) = newest.replace((filled, sequence)) {
                 self.counts.skipped += 1;
-                self.shared.give_back(older.index);
+                self.shared.requeue(older.index);
             }
         }
         let Some((filled, sequence)) = newest else { return Ok(None) };
-        let old = taken > 1 && taken + 1 >= before; // some drivers never fill the last one they have
-        self.skipped_old = old && !self.skipped_old;
-        if self.skipped_old {
+        let stale = dequeued > 1 && dequeued + 1 >= queued_before; // some drivers never fill their last buffer
+        self.dropped_stale = stale && !self.dropped_stale;
+        if self.dropped_stale {
             self.counts.skipped += 1;
-            self.shared.give_back(filled.index);
+            self.shared.requeue(filled.index);
             return Ok(None);
         }
         trace!("took {sequence}");
         Ok(Some(self.lease(&filled, sequence)))
     }
 
-    fn lease(&mut self, filled: &Filled, sequence: u64) -> Frame {
+    /// Makes a frame of a filled buffer: a lease, or a copy if the driver needs the buffer back.
+    fn lease(&mut self, filled: &FilledBuffer, sequence: u64) -> Frame {
         let mut layout = self.layout;
         for plane in &mut layout.planes {
             plane.offset += filled.offsets[plane.part];
         }
-        let few = self.shared.state().with_driver < DRIVERS;
+        let driver_needs_buffer = self.shared.state.lock().queued < MIN_DRIVER_BUFFERS;
         let memory = Arc::new(Lease { shared: self.shared.clone(), index: filled.index, used: filled.used });
-        let captured = captured(filled);
+        let captured = capture_time(filled);
         let info = FrameInfo { size: layout.size, sequence, captured, source: None, scene: 0 };
         let frame = Frame::new(memory, layout, info);
-        if !few && !self.copy_all {
+        if !driver_needs_buffer && !self.copy_all {
             return frame;
         }
         self.counts.copied += 1;
-        if few && self.counts.copied == 1 {
-            warn!("{}: frames are held so long that they are copied; each is counted", self.shared.node.path.display());
+        if driver_needs_buffer && self.counts.copied == 1 {
+            let path = self.shared.node.path.display();
+            warn!("{path}: copying frames, because held frames leave the driver too few buffers; each copy is counted");
         }
-        self.pool.copy(&frame) // the lease ends here
+        self.pool.copy(&frame) // dropping `frame` ends the lease
     }
 
-    /// Whether a buffer holds a frame: no error, and no fewer bytes than the layout needs.
-    fn is_whole(&self, filled: &Filled) -> bool {
+    /// Returns whether the driver reports no error and each part has the bytes that a frame needs.
+    fn is_complete(&self, filled: &FilledBuffer) -> bool {
         let planes = &self.layout.planes[..self.layout.format.planes()];
-        let enough = |part: usize| {
-            let Filled { used, offsets, .. } = filled;
-            used[part] > offsets[part] && used[part] - offsets[part] >= self.needed[part]
+        let has_frame = |part: usize| {
+            let FilledBuffer { used, offsets, .. } = filled;
+            used[part] > offsets[part] && used[part] - offsets[part] >= self.needed_bytes[part]
         };
-        filled.flags & V4L2_BUF_FLAG_ERROR == 0 && planes.iter().all(|plane| enough(plane.part))
+        filled.flags & V4L2_BUF_FLAG_ERROR == 0 && planes.iter().all(|plane| has_frame(plane.part))
     }
 
-    /// The number of a frame, which goes on where the driver's 32 bits begin anew; gaps are counted.
-    fn count(&mut self, number: u32) -> u64 {
+    /// Extends the driver's 32-bit sequence number to 64 bits, and counts gaps as dropped frames.
+    fn continue_sequence(&mut self, number: u32) -> u64 {
         let next = match self.sequence {
             None => number.into(),
             Some((last, sequence)) => {
-                // A driver that does not count gives the same number again.
+                // A driver without a counter repeats a number; a step backwards is a restart of the counter.
                 let step = match number.wrapping_sub(last) {
                     0 | 0x8000_0000.. => 1,
                     step => step,
@@ -212,29 +226,30 @@ impl Queue {
     }
 }
 
-impl Drop for Queue {
+impl Drop for BufferQueue {
     fn drop(&mut self) {
-        self.shared.state().streaming = false;
-        for ended in [self.shared.node.stream(false), self.shared.node.request_buffers(0).map(|_| ())] {
-            if let Err(error) = ended {
-                debug!("{}: {error}", self.shared.node.path.display()); // unplugged, or a lease has its memory yet
+        self.shared.state.lock().streaming = false;
+        for result in [self.shared.node.stream(false), self.shared.node.request_buffers(0).map(|_| ())] {
+            if let Err(error) = result {
+                // Expected after unplugging, or while a lease holds memory.
+                debug!("{}: {error}", self.shared.node.path.display());
             }
         }
     }
 }
 
-/// When it was captured: as the driver says where it means the monotonic clock, else now.
-fn captured(filled: &Filled) -> Instant {
+/// Returns the driver's capture time if it is of the monotonic clock, otherwise the current time.
+fn capture_time(filled: &FilledBuffer) -> Instant {
     let now = Instant::now();
     if filled.flags & V4L2_BUF_FLAG_TIMESTAMP_MASK != V4L2_BUF_FLAG_TIMESTAMP_MONOTONIC {
         return now;
     }
     let clock = clock_gettime(ClockId::Monotonic);
-    let micros = |seconds: i64, micros: i64| seconds.saturating_mul(1_000_000).saturating_add(micros);
-    let age = micros(clock.tv_sec, clock.tv_nsec / 1000) - micros(filled.timestamp.0, filled.timestamp.1);
-    // More than a minute, or the future, is another clock than the driver claims.
-    match u64::try_from(age) {
-        Ok(age) if age < 60_000_000 => now.checked_sub(Duration::from_micros(age)).unwrap_or(now),
+    let to_us = |seconds: i64, micros: i64| seconds.saturating_mul(1_000_000).saturating_add(micros);
+    let age_us = to_us(clock.tv_sec, clock.tv_nsec / 1000) - to_us(filled.timestamp.0, filled.timestamp.1);
+    // An age of more than a minute or below 0 means that the driver uses another clock than it claims.
+    match u64::try_from(age_us) {
+        Ok(age_us) if age_us < 60_000_000 => now.checked_sub(Duration::from_micros(age_us)).unwrap_or(now),
         _ => now,
     }
 }

@@ -1,20 +1,21 @@
-//! A camera's controls by name: exposure, gain, focus, power-line frequency and whatever else its driver has.
+//! Controls of a camera by name, such as exposure, gain, focus and power-line frequency.
 
 use std::collections::BTreeMap;
 
 use log::{info, warn};
 use v4l::v4l_sys::*;
 
+use super::error::CallError;
 use super::ioctl::{Control, ControlKind, Node};
 use phicam_platform::config_file::did_you_mean;
 
-/// What a control is to be set to.
+/// Value for a control.
 #[derive(Clone, Debug, PartialEq, serde::Deserialize)]
 #[serde(untagged)]
 pub enum Value {
     Boolean(bool),
     Integer(i64),
-    /// A menu's item by its name.
+    /// Menu item by its name.
     Item(String),
 }
 
@@ -28,21 +29,21 @@ impl std::fmt::Display for Value {
     }
 }
 
-/// Controls by name.
+/// Values for controls, by name.
 pub type Values = BTreeMap<String, Value>;
 
-/// A control that cannot be set.
-#[derive(Debug, PartialEq, thiserror::Error)]
+/// Reason why a control cannot be set.
+#[derive(Debug, thiserror::Error)]
 pub enum ControlError {
     #[error("the camera has no control `{name}`; it has {known}{hint}")]
     Unknown { name: String, known: String, hint: String },
     #[error("{name} is {value}, the camera takes {range}")]
     Refused { name: String, value: String, range: String },
-    #[error("{name} cannot be set to {value}: {cause}; leave it out of [camera.controls]")]
-    Failed { name: String, value: String, cause: String },
+    #[error("cannot set {name} to {value}: {cause}; remove it from [camera.controls]")]
+    Failed { name: String, value: String, cause: CallError },
 }
 
-/// Names of old kernels and new for the same control: a board file is good for both.
+/// Names of a control in old and new kernels, so that a board file works with both.
 const ALIASES: &[(&str, u32)] = &[
     ("exposure_auto", V4L2_CID_EXPOSURE_AUTO),
     ("auto_exposure", V4L2_CID_EXPOSURE_AUTO),
@@ -56,82 +57,85 @@ const ALIASES: &[(&str, u32)] = &[
     ("focus_automatic_continuous", V4L2_CID_FOCUS_AUTO),
 ];
 
-/// "Exposure Time, Absolute" as `v4l2-ctl` writes it: exposure_time_absolute.
-pub fn spelt(name: &str) -> String {
+/// Returns a name in the spelling of `v4l2-ctl`: "Exposure Time, Absolute" becomes exposure_time_absolute.
+pub fn v4l2_ctl_name(name: &str) -> String {
     let letters = name.chars().map(|letter| if letter.is_alphanumeric() { letter.to_ascii_lowercase() } else { ' ' });
     letters.collect::<String>().split_whitespace().collect::<Vec<_>>().join("_")
 }
 
-/// Sets each of `values`: menus and switches first, since an exposure time counts for nothing while exposure is automatic.
-pub fn set(node: &Node, values: &Values) -> Result<(), ControlError> {
+/// Sets all `values`: menus and switches first, because an exposure time has no effect while exposure is automatic.
+pub fn apply(node: &Node, values: &Values) -> Result<(), ControlError> {
     if values.is_empty() {
         return Ok(());
     }
     let controls = node.controls();
-    let mut wanted = values
+    let mut settings = values
         .iter()
         .map(|(name, value)| {
             let control = find(&controls, name)?;
-            Ok((control, name, number(control, name, value)?, value))
+            Ok((control, name, to_driver_value(control, name, value)?, value))
         })
         .collect::<Result<Vec<_>, _>>()?;
-    wanted.sort_by_key(|(control, ..)| control.kind == ControlKind::Integer);
-    for (control, name, number, value) in wanted {
-        let failed = |cause: std::io::Error| ControlError::Failed {
-            name: name.clone(),
-            value: value.to_string(),
-            cause: cause.to_string(),
-        };
+    settings.sort_by_key(|(control, ..)| control.kind == ControlKind::Integer);
+    for (control, name, number, value) in settings {
+        let failed = |cause| ControlError::Failed { name: name.clone(), value: value.to_string(), cause };
         node.set_control(control.id, number).map_err(failed)?;
         match node.control_value(control.id) {
-            Ok(kept) if kept != number => warn!("the camera made {kept} of {name} = {value}"),
+            Ok(selected) if selected != number => warn!("camera: {name} is {selected}, requested {value}"),
             _ => info!("camera: {name} = {value}"),
         }
     }
-    let idle = |control: &&Control| control.inactive && values.keys().any(|name| spelt(name) == spelt(&control.name));
-    for control in node.controls().iter().filter(idle) {
-        warn!("{} does nothing yet: another control, such as an automatic one, overrides it", spelt(&control.name));
+    let overridden = |control: &&Control| {
+        control.inactive && values.keys().any(|name| v4l2_ctl_name(name) == v4l2_ctl_name(&control.name))
+    };
+    for control in node.controls().iter().filter(overridden) {
+        warn!(
+            "camera: {} has no effect: another control overrides it, such as an automatic mode; turn that off",
+            v4l2_ctl_name(&control.name)
+        );
     }
     Ok(())
 }
 
 fn find<'a>(controls: &'a [Control], name: &str) -> Result<&'a Control, ControlError> {
-    let spelling = spelt(name);
+    let spelling = v4l2_ctl_name(name);
     let alias = ALIASES.iter().find(|(alias, _)| *alias == spelling).map(|(_, id)| *id);
-    let found = controls.iter().find(|control| spelt(&control.name) == spelling);
-    found.or_else(|| controls.iter().find(|control| Some(control.id) == alias)).ok_or_else(|| {
-        let names: Vec<String> = controls.iter().map(|control| spelt(&control.name)).collect();
+    let by_name = controls.iter().find(|control| v4l2_ctl_name(&control.name) == spelling);
+    by_name.or_else(|| controls.iter().find(|control| Some(control.id) == alias)).ok_or_else(|| {
+        let names: Vec<String> = controls.iter().map(|control| v4l2_ctl_name(&control.name)).collect();
         let hint = did_you_mean(name, names.iter().map(String::as_str));
         let known = if names.is_empty() { "none".into() } else { names.join(", ") };
         ControlError::Unknown { name: name.into(), known, hint }
     })
 }
 
-/// What `value` is as the driver counts.
-fn number(control: &Control, name: &str, value: &Value) -> Result<i32, ControlError> {
-    let found = match (&control.kind, value) {
+/// Converts `value` to the driver's number; fails if the control does not accept it.
+fn to_driver_value(control: &Control, name: &str, value: &Value) -> Result<i32, ControlError> {
+    let number = match (&control.kind, value) {
         (ControlKind::Boolean, Value::Boolean(value)) => Some(i64::from(*value)),
         (ControlKind::Boolean | ControlKind::Integer, Value::Integer(value)) => Some(*value),
-        (ControlKind::Menu(items), Value::Item(wanted)) => {
-            items.iter().find(|(_, name)| spelt(name) == spelt(wanted)).map(|(number, _)| i64::from(*number))
-        }
+        (ControlKind::Menu(items), Value::Item(item)) => items
+            .iter()
+            .find(|(_, name)| v4l2_ctl_name(name) == v4l2_ctl_name(item))
+            .map(|(number, _)| i64::from(*number)),
         (ControlKind::Menu(items), Value::Integer(value)) => {
             Some(*value).filter(|value| items.iter().any(|(number, _)| i64::from(*number) == *value))
         }
         _ => None,
     };
-    let refused = || ControlError::Refused { name: name.into(), value: value.to_string(), range: range(control) };
-    let found = found.filter(|value| (control.minimum..=control.maximum).contains(value) && !control.read_only);
-    found.and_then(|value| i32::try_from(value).ok()).ok_or_else(refused)
+    let refused =
+        || ControlError::Refused { name: name.into(), value: value.to_string(), range: describe_range(control) };
+    let accepted = number.filter(|value| (control.minimum..=control.maximum).contains(value) && !control.read_only);
+    accepted.and_then(|value| i32::try_from(value).ok()).ok_or_else(refused)
 }
 
-/// What a control takes, in words.
-fn range(control: &Control) -> String {
+/// Describes the values that a control accepts.
+fn describe_range(control: &Control) -> String {
     let Control { minimum, maximum, step, default, .. } = control;
     match &control.kind {
-        _ if control.read_only => "no value: it can only be read".into(),
-        ControlKind::Integer if *step > 1 => format!("{minimum} to {maximum} in steps of {step} (at first {default})"),
-        ControlKind::Integer => format!("{minimum} to {maximum} (at first {default})"),
+        _ if control.read_only => "no value: it is read-only".into(),
+        ControlKind::Integer if *step > 1 => format!("{minimum} to {maximum} in steps of {step} (default {default})"),
+        ControlKind::Integer => format!("{minimum} to {maximum} (default {default})"),
         ControlKind::Boolean => "true or false".into(),
         ControlKind::Menu(items) => {
             let item = |(number, name): &(u32, String)| format!("{number} (\"{name}\")");
@@ -162,45 +166,47 @@ mod tests {
         ]
     }
 
-    fn found(name: &str, value: Value) -> Result<i32, String> {
+    fn driver_value(name: &str, value: Value) -> Result<i32, String> {
         let controls = webcam();
-        find(&controls, name).and_then(|control| number(control, name, &value)).map_err(|error| error.to_string())
+        let control = find(&controls, name).map_err(|error| error.to_string())?;
+        to_driver_value(control, name, &value).map_err(|error| error.to_string())
     }
 
     #[test]
-    fn names_are_spelt_as_v4l2_ctl_spells_them() {
-        assert_eq!(spelt("Exposure Time, Absolute"), "exposure_time_absolute");
-        assert_eq!(spelt("Focus (absolute)"), "focus_absolute");
-        assert_eq!(spelt("50 Hz"), "50_hz");
+    fn names_follow_the_spelling_of_v4l2_ctl() {
+        assert_eq!(v4l2_ctl_name("Exposure Time, Absolute"), "exposure_time_absolute");
+        assert_eq!(v4l2_ctl_name("Focus (absolute)"), "focus_absolute");
+        assert_eq!(v4l2_ctl_name("50 Hz"), "50_hz");
     }
 
     #[test]
-    fn a_value_is_a_number_a_switch_or_an_items_name() {
-        assert_eq!(found("gain", Value::Integer(7)), Ok(7));
-        assert_eq!(found("power_line_frequency", Value::Item("50 hz".into())), Ok(1));
-        assert_eq!(found("power_line_frequency", Value::Integer(2)), Ok(2));
-        assert_eq!(found("white_balance_automatic", Value::Boolean(true)), Ok(1));
+    fn value_is_a_number_a_boolean_or_an_item_name() {
+        assert_eq!(driver_value("gain", Value::Integer(7)), Ok(7));
+        assert_eq!(driver_value("power_line_frequency", Value::Item("50 hz".into())), Ok(1));
+        assert_eq!(driver_value("power_line_frequency", Value::Integer(2)), Ok(2));
+        assert_eq!(driver_value("white_balance_automatic", Value::Boolean(true)), Ok(1));
     }
 
     #[test]
-    fn names_of_older_kernels_mean_the_same_controls() {
-        assert_eq!(found("exposure_auto", Value::Integer(1)), Ok(1));
-        assert_eq!(found("white_balance_temperature_auto", Value::Boolean(false)), Ok(0));
+    fn names_of_old_kernels_are_aliases() {
+        assert_eq!(driver_value("exposure_auto", Value::Integer(1)), Ok(1));
+        assert_eq!(driver_value("white_balance_temperature_auto", Value::Boolean(false)), Ok(0));
     }
 
     #[test]
-    fn an_unknown_control_is_answered_with_those_there_are_and_a_refused_value_with_the_range() {
-        let said = found("gian", Value::Integer(1)).unwrap_err();
-        assert!(said.contains("it has gain, power_line_frequency") && said.contains("did you mean `gain`?"), "{said}");
+    fn control_errors_list_known_names_and_the_range() {
+        let error = driver_value("gian", Value::Integer(1)).unwrap_err();
+        assert!(error.contains("it has gain, power_line_frequency"), "{error}");
+        assert!(error.contains("did you mean `gain`?"), "{error}");
         for (name, value, range) in [
-            ("gain", Value::Integer(256), "gain is 256, the camera takes 0 to 255 (at first 0)"),
+            ("gain", Value::Integer(256), "gain is 256, the camera takes 0 to 255 (default 0)"),
             ("gain", Value::Item("much".into()), "gain is \"much\", the camera takes 0 to 255"),
             ("auto_exposure", Value::Integer(2), "takes 1 (\"Manual Mode\"), 3 (\"Aperture Priority Mode\")"),
             ("power_line_frequency", Value::Item("55 Hz".into()), "takes 0 (\"Disabled\"), 1 (\"50 Hz\")"),
             ("white_balance_automatic", Value::Item("on".into()), "takes true or false"),
         ] {
-            let said = found(name, value).unwrap_err();
-            assert!(said.contains(range), "{said}");
+            let error = driver_value(name, value).unwrap_err();
+            assert!(error.contains(range), "{error}");
         }
     }
 }

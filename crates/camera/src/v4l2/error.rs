@@ -1,68 +1,64 @@
-//! Why a V4L2 camera cannot be opened, and what to do about it.
+//! Errors of opening a V4L2 camera, with their remedies. See [`super::devices::diagnose`] for their causes.
 
 use std::io;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 use super::controls::ControlError;
-use super::devices;
 
-/// What to do with a sensor whose raw picture nobody has processed.
-pub const RAW_REMEDY: &str = "take it by --camera csi:0, which reads it through GStreamer with the maker's own processing \
-     (`phicam doctor` says what that needs); or start phicam under libcamera's layer (`libcamerify phicam …`); if no sensor \
-     is found, its overlay is missing in config.txt (camera_auto_detect=1, or dtoverlay=imx219)";
+/// Remedy for a device that delivers raw sensor data.
+pub const RAW_REMEDY: &str = "use --camera csi:0, which reads the sensor through GStreamer and the vendor's processing \
+     (`phicam doctor` lists its requirements); or start phicam in libcamera's wrapper (`libcamerify phicam …`); if no \
+     sensor is found, enable its overlay in config.txt (camera_auto_detect=1, or dtoverlay=imx219)";
 
-/// A V4L2 camera that cannot be opened.
+/// Failed system call on a device node.
+#[derive(Debug, thiserror::Error)]
+#[error("{name} failed: {cause}")]
+pub struct CallError {
+    /// Name of the ioctl or system call, such as `VIDIOC_S_FMT`.
+    pub name: &'static str,
+    pub cause: io::Error,
+}
+
+/// Reason why a V4L2 camera cannot be opened.
 #[derive(Debug, thiserror::Error)]
 pub enum V4l2Error {
-    #[error("no camera gives pictures{found}; plug a USB camera in, or name one with --camera v4l2:/dev/videoN")]
-    None { found: String },
-    #[error("{camera} is not there any more; plug it in again")]
-    NotBack { camera: String },
-    #[error("{} is not there{there}; plug the camera in, or name another", path.display())]
-    Missing { path: PathBuf, there: String },
-    #[error("{} may not be opened by this user; it needs the group video: `sudo usermod -aG video $USER`, then log in \
-             again", path.display())]
-    Denied { path: PathBuf },
-    #[error("{} is in use by {holder}; end that, a camera gives its pictures to one program only", path.display())]
-    Busy { path: PathBuf, holder: String },
-    #[error("{} is no camera: {what}; `phicam doctor` lists those there are", path.display())]
-    NotCamera { path: PathBuf, what: String },
-    #[error("{} ({card}, driver {driver}) gives the sensor's raw picture, which has to be processed first: {RAW_REMEDY}",
+    #[error(
+        "no V4L2 camera delivers frames{attempts}; plug in a USB camera, or name one with --camera v4l2:/dev/videoN"
+    )]
+    NoCamera { attempts: String },
+    #[error("{camera} is not connected; plug it in again")]
+    NotReconnected { camera: String },
+    #[error("{call} failed on {}: no such device; plug the camera in, or name another ({other_nodes})", path.display())]
+    Missing { path: PathBuf, call: &'static str, other_nodes: String },
+    #[error("{call} failed on {}: permission denied; add this user to the group video (`sudo usermod -aG video $USER`) \
+             and log in again", path.display())]
+    Denied { path: PathBuf, call: &'static str },
+    #[error("{call} failed: {} is in use by {holder}; end that program, because a camera serves one program at a time",
             path.display())]
+    Busy { path: PathBuf, call: &'static str, holder: String },
+    #[error("{} is not a camera: it is {kind}; list the cameras with `phicam doctor`", path.display())]
+    NotCamera { path: PathBuf, kind: String },
+    #[error("{} ({card}, driver {driver}) delivers unprocessed sensor data; {RAW_REMEDY}", path.display())]
     RawSensor { path: PathBuf, card: String, driver: String },
-    #[error("{} has no mode {wanted}; it offers {offers}", path.display())]
-    NoMode { path: PathBuf, wanted: String, offers: String },
-    #[error("{} made {got} of it, which cannot be read; it offers {offers}", path.display())]
-    Unreadable { path: PathBuf, got: String, offers: String },
-    #[error("{} gives {count} buffers, at least 2 are needed; take a smaller size, or end other programs that use its \
-             memory", path.display())]
-    Buffers { path: PathBuf, count: u32 },
-    #[error("{} cannot start: the USB bus has no room for it; take a smaller size or format=MJPG, or another USB port",
-            path.display())]
-    Bandwidth { path: PathBuf },
+    #[error("{} has no mode {requested}; it offers {offers}", path.display())]
+    NoMode { path: PathBuf, requested: String, offers: String },
+    #[error("VIDIOC_S_FMT on {} selected {selected}, which phicam cannot read; it offers {offers}", path.display())]
+    Unreadable { path: PathBuf, selected: String, offers: String },
+    #[error("VIDIOC_REQBUFS on {} gave {count} buffers, at least {min} are needed; choose a smaller size, or end other \
+             programs that use the camera's memory", path.display())]
+    Buffers { path: PathBuf, count: u32, min: u32 },
+    #[error("{call} failed on {}: the USB bus has no bandwidth left; choose a smaller size, format=MJPG or another USB \
+             port", path.display())]
+    Bandwidth { path: PathBuf, call: &'static str },
     #[error(transparent)]
     Control(#[from] ControlError),
-    #[error("{} does not {what}: {cause}; unplug the camera and plug it in again, `dmesg` may say more", path.display())]
-    Call { path: PathBuf, what: &'static str, cause: io::Error },
+    #[error("{call} failed on {}: {cause}; unplug the camera and connect it again, or see `dmesg`", path.display())]
+    Call { path: PathBuf, call: &'static str, cause: io::Error },
 }
 
 impl V4l2Error {
-    /// What an error of a call to the driver means.
-    pub fn of(path: &Path, what: &'static str, cause: io::Error) -> V4l2Error {
-        let path = path.to_path_buf();
-        match rustix::io::Errno::from_io_error(&cause) {
-            Some(rustix::io::Errno::ACCESS | rustix::io::Errno::PERM) => V4l2Error::Denied { path },
-            Some(rustix::io::Errno::BUSY) => V4l2Error::Busy { holder: devices::holder(&path), path },
-            Some(rustix::io::Errno::NOSPC) => V4l2Error::Bandwidth { path },
-            Some(rustix::io::Errno::NOENT | rustix::io::Errno::NODEV | rustix::io::Errno::NXIO) => {
-                V4l2Error::Missing { there: devices::others(&path), path }
-            }
-            _ => V4l2Error::Call { path, what, cause },
-        }
-    }
-
-    /// Whether trying again later can help: another program has the camera just now, or it is not there yet.
-    pub fn may_pass(&self) -> bool {
+    /// Returns whether a later attempt can succeed: the camera may appear, or another program may release it.
+    pub fn is_transient(&self) -> bool {
         !matches!(self, V4l2Error::Control(_) | V4l2Error::RawSensor { .. } | V4l2Error::Denied { .. })
     }
 }

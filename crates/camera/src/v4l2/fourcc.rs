@@ -1,19 +1,19 @@
-//! V4L2's four-letter codes of pixel formats: which can be read, which are a sensor's raw picture.
+//! V4L2's fourcc codes: the readable pixel formats, and the formats of raw sensor data.
 
 use phicam_frame::PixelFormat;
 
-/// Four letters, such as YUYV.
+/// Code of a pixel format in four letters, such as YUYV.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct FourCc([u8; 4]);
 
-/// A format that can be read, in V4L2's terms.
+/// Memory layout of a fourcc that phicam can read.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Known {
+pub struct ReadableFormat {
     pub format: PixelFormat,
-    /// Whether each plane has memory of its own.
-    pub apart: bool,
-    /// Whether the planes of the two colour differences are the other way round: V before U.
-    pub swapped: bool,
+    /// Whether each plane has its own memory part.
+    pub separate_planes: bool,
+    /// Whether the V plane precedes the U plane.
+    pub v_first: bool,
 }
 
 const READABLE: &[(&[u8; 4], PixelFormat)] = &[
@@ -34,7 +34,7 @@ const READABLE: &[(&[u8; 4], PixelFormat)] = &[
     (b"YM21", PixelFormat::Yu12),
 ];
 
-/// Ends of codes of 10 to 16 bits a pixel, from each order of the four colours: BG10, GB12, BA81 is the odd one out.
+/// Raw Bayer formats that the patterns of [`FourCc::is_raw_sensor`] do not cover.
 const RAW: &[&[u8; 4]] = &[b"BA81", b"GBRG", b"GRBG", b"RGGB", b"BYR2", b"GB16", b"GR16", b"RG16", b"BA10", b"BA12"];
 
 impl FourCc {
@@ -42,25 +42,33 @@ impl FourCc {
         FourCc(*letters)
     }
 
-    /// How its bytes are read, where they can be.
-    pub fn known(self) -> Option<Known> {
+    /// Returns the layout of the format; `None` if phicam cannot read it.
+    pub fn readable(self) -> Option<ReadableFormat> {
         let (_, format) = READABLE.iter().find(|(letters, _)| **letters == self.0)?;
-        let apart = [b"NM12", b"NM21", b"YM12", b"YM21"].contains(&&self.0);
-        Some(Known { format: *format, apart, swapped: [b"YV12", b"YM21"].contains(&&self.0) })
+        let separate_planes = [b"NM12", b"NM21", b"YM12", b"YM21"].contains(&&self.0);
+        let v_first = [b"YV12", b"YM21"].contains(&&self.0);
+        Some(ReadableFormat { format: *format, separate_planes, v_first })
     }
 
-    /// Whether it is a sensor's picture before any processing: one colour a pixel (Bayer), or one raw brightness.
+    /// Returns whether the format is raw sensor data: one colour per pixel (Bayer pattern).
+    ///
+    /// The codes are those of linux/videodev2.h.
     pub fn is_raw_sensor(self) -> bool {
         let [first, second, third, fourth] = self.0;
-        let order = |a: u8, b: u8| matches!(&[a, b], b"BG" | b"GB" | b"GR" | b"RG" | b"BA");
-        let deep = |c: u8, d: u8| matches!(&[c, d], b"10" | b"12" | b"14" | b"16");
-        // Packed: pBAA, pgAA, pCCC, pREE and so on; Raspberry Pi's compressed ones: PC1R and its like.
+        let is_bayer_order = |a: u8, b: u8| matches!(&[a, b], b"BG" | b"GB" | b"GR" | b"RG" | b"BA");
+        let is_depth = |c: u8, d: u8| matches!(&[c, d], b"10" | b"12" | b"14" | b"16");
+        // Packed formats are pBAA, pgAA, pRCC, pREE and so on; PC1R and similar are Raspberry Pi's compressed formats.
         let packed = first == b'p' && matches!(third, b'A' | b'C' | b'E') && third == fourth;
         let compressed = matches!(&[first, second], b"PC") && third.is_ascii_digit();
-        let squeezed = matches!(fourth, b'8')
+        // A-law and DPCM formats with 8 bits per pixel, such as aBA8 and bBA8.
+        let reduced_to_8_bits = matches!(fourth, b'8')
             && matches!(third, b'A' | b'D')
             && matches!(first, b'a' | b'b' | b'B' | b'G' | b'g' | b'R');
-        RAW.contains(&&self.0) || (order(first, second) && deep(third, fourth)) || packed || compressed || squeezed
+        RAW.contains(&&self.0)
+            || (is_bayer_order(first, second) && is_depth(third, fourth))
+            || packed
+            || compressed
+            || reduced_to_8_bits
     }
 }
 
@@ -77,7 +85,7 @@ impl From<FourCc> for u32 {
 }
 
 impl std::fmt::Display for FourCc {
-    /// Letters; what is none (the top bit says big-endian) as a dot.
+    /// Writes the letters, with a dot for a byte that is not ASCII (the top bit marks big-endian formats).
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         let letter = |byte: u8| if byte.is_ascii_graphic() || byte == b' ' { byte as char } else { '.' };
         let text: String = self.0.map(letter).iter().collect();
@@ -94,17 +102,17 @@ impl std::fmt::Debug for FourCc {
 impl std::str::FromStr for FourCc {
     type Err = String;
 
-    /// The code of a format that can be read.
+    /// Parses the code of a readable format, in upper or lower case.
     fn from_str(text: &str) -> Result<FourCc, String> {
-        let wanted = text.to_ascii_uppercase();
-        let found = READABLE.iter().find(|(letters, _)| wanted.as_bytes() == *letters);
-        let known = || READABLE.iter().map(|(letters, _)| FourCc(**letters).to_string()).collect::<Vec<_>>();
-        match found {
+        let code = text.to_ascii_uppercase();
+        let readable = READABLE.iter().find(|(letters, _)| code.as_bytes() == *letters);
+        let codes = || READABLE.iter().map(|(letters, _)| FourCc(**letters).to_string()).collect::<Vec<_>>();
+        match readable {
             Some((letters, _)) => Ok(FourCc(**letters)),
             None => Err(format!(
                 "format is `{text}`, expected one of {}{}",
-                known().join(", "),
-                phicam_platform::config_file::did_you_mean(text, known().iter().map(String::as_str))
+                codes().join(", "),
+                phicam_platform::config_file::did_you_mean(text, codes().iter().map(String::as_str))
             )),
         }
     }
@@ -115,7 +123,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn raw_pictures_of_sensors_are_told_from_those_that_can_be_read() {
+    fn raw_sensor_formats_are_recognised() {
         for raw in [
             b"BA81", b"GBRG", b"GRBG", b"RGGB", b"BG10", b"GB10", b"BA10", b"RG10", b"pBAA", b"pGAA", b"pgAA", b"pRAA",
             b"BG12", b"RG12", b"pBCC", b"pRCC", b"BG14", b"pREE", b"BYR2", b"RG16", b"PC1R", b"PC1B", b"bBA8", b"aBA8",
@@ -132,18 +140,20 @@ mod tests {
     }
 
     #[test]
-    fn a_format_is_named_by_its_letters_and_a_misspelt_one_is_answered_with_those_there_are() {
+    fn fourcc_parse_error_lists_the_readable_formats() {
         assert_eq!("mjpg".parse(), Ok(FourCc::new(b"MJPG")));
         let message = "YUVY".parse::<FourCc>().unwrap_err();
-        assert!(message.contains("expected one of YUYV, UYVY") && message.contains("did you mean `YUYV`"), "{message}");
+        assert!(message.contains("expected one of YUYV, UYVY"), "{message}");
+        assert!(message.contains("did you mean `YUYV`"), "{message}");
     }
 
     #[test]
-    fn planes_apart_and_swapped_colours_are_known_by_the_code() {
-        let known = FourCc::new(b"YM21").known().unwrap();
-        assert!(known.apart && known.swapped && known.format == PixelFormat::Yu12);
-        let known = FourCc::new(b"NV12").known().unwrap();
-        assert!(!known.apart && !known.swapped);
-        assert_eq!(FourCc::new(b"H264").known(), None);
+    fn fourcc_determines_separate_planes_and_their_order() {
+        let layout = |code| FourCc::new(code).readable();
+        let yu12 = ReadableFormat { format: PixelFormat::Yu12, separate_planes: true, v_first: true };
+        assert_eq!(layout(b"YM21"), Some(yu12));
+        let nv12 = ReadableFormat { format: PixelFormat::Nv12, separate_planes: false, v_first: false };
+        assert_eq!(layout(b"NV12"), Some(nv12));
+        assert_eq!(layout(b"H264"), None);
     }
 }

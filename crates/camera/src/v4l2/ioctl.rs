@@ -1,4 +1,7 @@
-//! A camera's device node: every call to its driver, and the buffers mapped from it.
+//! Device node of a camera: every ioctl to its driver, and the buffers mapped from it.
+//!
+//! The crate `v4l` provides structures and request numbers. Its own calls are not used: they support one plane per
+//! buffer, and panic on names that are not UTF-8 and on controls with a step of 0.
 #![allow(unsafe_code)] // ioctl and mmap; see the SAFETY comments
 
 use std::ffi::{c_int, c_void};
@@ -14,62 +17,63 @@ use v4l::framesize::FrameSizeEnum;
 use v4l::v4l_sys::*;
 use v4l::v4l2::vidioc;
 
+use super::error::CallError;
 use super::fourcc::FourCc;
 use phicam_frame::Size;
 
 mod buffers;
 mod control;
-pub use buffers::{Filled, Mapping};
+pub use buffers::{FilledBuffer, Mapping};
 pub use control::{Control, ControlKind};
 
-/// Parts of memory that the buffers of any format here have at most.
-pub const MOST_PARTS: usize = 3;
-/// More formats, sizes or intervals than any driver has: one that counts for ever must not hold the start up.
-const MOST: u32 = 256;
+/// Most memory parts of a buffer: one for each plane of the formats that can be read (YM12 has three).
+pub const MAX_PARTS: usize = 3;
+/// Most items of an enumeration, an estimate above any driver's; a faulty driver may never end its list.
+const MAX_ITEMS: u32 = 256;
 const PROGRESSIVE: u32 = 1; // V4L2_FIELD_NONE
 
-/// An open node. Its calls do not wait.
+/// Open device node in non-blocking mode.
 pub struct Node {
     fd: OwnedFd,
     pub path: PathBuf,
-    /// Whether its buffers may have several parts.
+    /// Whether the node uses the multi-planar API, in which a buffer may have several memory parts.
     pub multi_planar: bool,
 }
 
-/// What it says it is.
+/// Result of VIDIOC_QUERYCAP.
 #[derive(Clone, Debug)]
 pub struct Capabilities {
     pub driver: String,
     pub card: String,
     pub bus_info: String,
-    /// `V4L2_CAP_…` of this very node.
+    /// `V4L2_CAP_…` flags of this node, not of the whole device.
     pub flags: u32,
 }
 
-/// What its frames look like.
+/// Format of the frames, from VIDIOC_G_FMT or VIDIOC_S_FMT.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Format {
     pub fourcc: FourCc,
     pub size: Size,
-    /// Whether its rows come in their order, not every other one first.
+    /// Whether the frames are progressive rather than interlaced.
     pub progressive: bool,
     pub parts: usize,
-    /// Bytes from row to row of each part.
-    pub strides: [usize; MOST_PARTS],
+    /// Bytes from one row to the next, for each part.
+    pub strides: [usize; MAX_PARTS],
     pub colorspace: u32,
     pub ycbcr_enc: u32,
     pub quantization: u32,
 }
 
-/// Structures that are numbers only: any bytes are a value of them.
+/// Structure for which any bytes are a valid value.
 ///
 /// # Safety
-/// No references, no pointers that anybody follows, no enums.
+/// The type has no references, no enums, and no pointers that this program follows.
 unsafe trait Plain: Copy {}
 macro_rules! plain {
     ($($name:ty),*) => {
         $(
-            // SAFETY: numbers, arrays and unions of numbers; no pointer in it is followed by this file.
+            // SAFETY: numbers, arrays and unions of numbers; this file follows no pointer in them.
             unsafe impl Plain for $name {}
         )*
     };
@@ -84,9 +88,24 @@ fn zeros<T: Plain>() -> T {
     unsafe { std::mem::zeroed() }
 }
 
+/// Request number of an ioctl with its name for errors.
+#[derive(Clone, Copy)]
+struct Request {
+    name: &'static str,
+    number: u64,
+}
+
+/// Makes the [`Request`] of a `VIDIOC_…` constant of the crate `v4l`.
+macro_rules! request {
+    ($name:ident) => {
+        Request { name: stringify!($name), number: vidioc::$name }
+    };
+}
+use request;
+
 struct Call<T>(Opcode, *mut T);
 
-// SAFETY: the pointer is one to a value that lives through the call, see `call`.
+// SAFETY: the pointer refers to a value that outlives the call, see `Node::call`.
 unsafe impl<T> Ioctl for Call<T> {
     type Output = ();
     const IS_MUTATING: bool = true;
@@ -101,17 +120,18 @@ unsafe impl<T> Ioctl for Call<T> {
     }
 }
 
-/// A text of the driver's, up to its first zero.
-fn text(bytes: &[u8]) -> String {
+/// Decodes a string of the driver, up to its first zero byte.
+fn decode_text(bytes: &[u8]) -> String {
     let end = bytes.iter().position(|&byte| byte == 0).unwrap_or(bytes.len());
     String::from_utf8_lossy(&bytes[..end]).trim().to_string()
 }
 
 impl Node {
-    /// Opens `path`; no other program is disturbed by that.
-    pub fn open(path: &Path) -> io::Result<Node> {
+    /// Opens `path`; this does not disturb a program that uses the camera.
+    pub fn open(path: &Path) -> Result<Node, CallError> {
         let flags = OFlags::RDWR | OFlags::NONBLOCK | OFlags::CLOEXEC;
-        let fd = rustix::fs::open(path, flags, Mode::empty())?;
+        let fd = rustix::fs::open(path, flags, Mode::empty())
+            .map_err(|cause| CallError { name: "open", cause: cause.into() })?;
         Ok(Node { fd, path: path.into(), multi_planar: false })
     }
 
@@ -119,55 +139,73 @@ impl Node {
         self.fd.as_fd()
     }
 
-    fn call<T: Plain>(&self, request: u64, value: &mut T) -> io::Result<()> {
-        // What the kernel copies is said by the number itself; another structure would be this file's mistake.
-        assert_eq!((request >> 16) as usize & 0x3fff, size_of::<T>(), "ioctl {request:x}");
+    fn call<T: Plain>(&self, request: Request, value: &mut T) -> Result<(), CallError> {
+        let Request { name, number } = request;
+        // The request number encodes the size that the kernel copies; a mismatch would be an error of this file.
+        assert_eq!((number >> 16) as usize & 0x3fff, size_of::<T>(), "{name}");
         loop {
-            // SAFETY: the node is open, and the kernel reads and writes size_of::<T>() bytes of `value`, as just
-            // asserted; the only structure with a pointer that it follows is v4l2_buffer, see `buffer_call`.
-            match unsafe { rustix::ioctl::ioctl(&self.fd, Call(request as Opcode, value)) } {
+            // SAFETY: the node is open, and the kernel reads and writes size_of::<T>() bytes of `value`, as asserted
+            // above. It follows a pointer in v4l2_buffer only, see `buffer_call`.
+            match unsafe { rustix::ioctl::ioctl(&self.fd, Call(number as Opcode, value)) } {
                 Err(Errno::INTR) => {}
-                result => return Ok(result?),
+                result => return result.map_err(|cause| CallError { name, cause: cause.into() }),
             }
         }
     }
 
-    fn type_(&self) -> u32 {
-        match self.multi_planar {
-            true => v4l2_buf_type_V4L2_BUF_TYPE_VIDEO_CAPTURE_MPLANE,
-            false => v4l2_buf_type_V4L2_BUF_TYPE_VIDEO_CAPTURE,
+    fn buffer_type(&self) -> u32 {
+        if self.multi_planar {
+            v4l2_buf_type_V4L2_BUF_TYPE_VIDEO_CAPTURE_MPLANE
+        } else {
+            v4l2_buf_type_V4L2_BUF_TYPE_VIDEO_CAPTURE
         }
     }
 
-    pub fn capabilities(&self) -> io::Result<Capabilities> {
-        let mut found: v4l2_capability = zeros();
-        self.call(vidioc::VIDIOC_QUERYCAP, &mut found)?;
-        let own = found.capabilities & V4L2_CAP_DEVICE_CAPS != 0;
-        let flags = if own { found.device_caps } else { found.capabilities };
-        let [driver, card, bus_info] = [text(&found.driver), text(&found.card), text(&found.bus_info)];
+    pub fn capabilities(&self) -> Result<Capabilities, CallError> {
+        let mut capability: v4l2_capability = zeros();
+        self.call(request!(VIDIOC_QUERYCAP), &mut capability)?;
+        let has_device_caps = capability.capabilities & V4L2_CAP_DEVICE_CAPS != 0;
+        let flags = if has_device_caps { capability.device_caps } else { capability.capabilities };
+        let [driver, card, bus_info] =
+            [decode_text(&capability.driver), decode_text(&capability.card), decode_text(&capability.bus_info)];
         Ok(Capabilities { driver, card, bus_info, flags })
     }
 
-    /// Items 0, 1, … of an enumeration, until the driver has no more.
-    fn each<T: Plain, U>(&self, request: u64, first: T, set: impl Fn(&mut T, u32), read: impl Fn(&T) -> U) -> Vec<U> {
+    /// Returns items 0, 1, … of an enumeration until the driver reports the end.
+    fn enumerate<T: Plain, U>(
+        &self,
+        request: Request,
+        first: T,
+        set_index: impl Fn(&mut T, u32),
+        read: impl Fn(&T) -> U,
+    ) -> Vec<U> {
         let item = |index| {
             let mut value = first;
-            set(&mut value, index);
+            set_index(&mut value, index);
             self.call(request, &mut value).ok().map(|()| read(&value))
         };
-        (0..MOST).map_while(item).collect()
+        (0..MAX_ITEMS).map_while(item).collect()
     }
 
-    /// Formats in the driver's order.
+    /// Returns the formats in the driver's order.
     pub fn formats(&self) -> Vec<FourCc> {
-        let first = v4l2_fmtdesc { type_: self.type_(), ..zeros() };
-        self.each(vidioc::VIDIOC_ENUM_FMT, first, |item, n| item.index = n, |item| FourCc::from(item.pixelformat))
+        let first = v4l2_fmtdesc { type_: self.buffer_type(), ..zeros() };
+        self.enumerate(
+            request!(VIDIOC_ENUM_FMT),
+            first,
+            |item, n| item.index = n,
+            |item| FourCc::from(item.pixelformat),
+        )
     }
 
     pub fn sizes(&self, format: FourCc) -> Vec<FrameSizeEnum> {
         let first = v4l2_frmsizeenum { pixel_format: format.into(), ..zeros() };
-        let sizes =
-            self.each(vidioc::VIDIOC_ENUM_FRAMESIZES, first, |item, n| item.index = n, |item| (*item).try_into());
+        let sizes = self.enumerate(
+            request!(VIDIOC_ENUM_FRAMESIZES),
+            first,
+            |item, n| item.index = n,
+            |item| (*item).try_into(),
+        );
         sizes.into_iter().flatten().collect()
     }
 
@@ -175,59 +213,58 @@ impl Node {
         let Size { width, height } = size;
         let first = v4l2_frmivalenum { pixel_format: format.into(), width, height, ..zeros() };
         let read = |item: &v4l2_frmivalenum| (*item).try_into();
-        let found = self.each(vidioc::VIDIOC_ENUM_FRAMEINTERVALS, first, |item, n| item.index = n, read);
-        found.into_iter().flatten().collect()
+        let intervals = self.enumerate(request!(VIDIOC_ENUM_FRAMEINTERVALS), first, |item, n| item.index = n, read);
+        intervals.into_iter().flatten().collect()
     }
 
-    /// The format that is set.
-    pub fn format(&self) -> io::Result<Format> {
-        let mut found = v4l2_format { type_: self.type_(), ..zeros() };
-        self.call(vidioc::VIDIOC_G_FMT, &mut found)?;
-        self.read_format(&found)
+    /// Returns the current format.
+    pub fn format(&self) -> Result<Format, CallError> {
+        let mut current = v4l2_format { type_: self.buffer_type(), ..zeros() };
+        let request = request!(VIDIOC_G_FMT);
+        self.call(request, &mut current)?;
+        self.read_format(request, &current)
     }
 
-    /// Asks for a format; gives what the driver made of it.
-    pub fn set_format(&self, fourcc: FourCc, size: Size) -> io::Result<Format> {
-        let mut wanted = v4l2_format { type_: self.type_(), ..zeros() };
-        let (pixelformat, Size { width, height }) = (fourcc.into(), size);
-        match self.multi_planar {
-            true => {
-                wanted.fmt.pix_mp =
-                    v4l2_pix_format_mplane { width, height, pixelformat, field: PROGRESSIVE, ..zeros() };
-            }
-            // Without the magic number the kernel tells neither encoding nor range.
-            false => {
-                let priv_ = V4L2_PIX_FMT_PRIV_MAGIC;
-                wanted.fmt.pix = v4l2_pix_format { width, height, pixelformat, field: PROGRESSIVE, priv_, ..zeros() };
-            }
-        }
-        self.call(vidioc::VIDIOC_S_FMT, &mut wanted)?;
-        self.read_format(&wanted)
-    }
-
-    fn read_format(&self, found: &v4l2_format) -> io::Result<Format> {
+    /// Requests a format; returns the one that the driver selected.
+    pub fn set_format(&self, fourcc: FourCc, size: Size) -> Result<Format, CallError> {
+        let mut format = v4l2_format { type_: self.buffer_type(), ..zeros() };
+        let Size { width, height } = size;
+        let pixelformat = fourcc.into();
         if self.multi_planar {
-            // SAFETY: the structure is plain numbers, and for this type the kernel fills this member.
-            let (pix, ycbcr_enc) = unsafe { (found.fmt.pix_mp, found.fmt.pix_mp.__bindgen_anon_1.ycbcr_enc) };
-            let (fmt, parts) = (pix.plane_fmt, usize::from(pix.num_planes));
-            if !(1..=MOST_PARTS).contains(&parts) {
-                return Err(io::Error::other(format!(
-                    "its frames have {parts} parts, at most {MOST_PARTS} can be read"
-                )));
+            format.fmt.pix_mp = v4l2_pix_format_mplane { width, height, pixelformat, field: PROGRESSIVE, ..zeros() };
+        } else {
+            // Without the magic number the kernel returns neither encoding nor range.
+            let priv_ = V4L2_PIX_FMT_PRIV_MAGIC;
+            format.fmt.pix = v4l2_pix_format { width, height, pixelformat, field: PROGRESSIVE, priv_, ..zeros() };
+        }
+        let request = request!(VIDIOC_S_FMT);
+        self.call(request, &mut format)?;
+        self.read_format(request, &format)
+    }
+
+    fn read_format(&self, request: Request, format: &v4l2_format) -> Result<Format, CallError> {
+        if self.multi_planar {
+            // SAFETY: the union holds numbers only, and the kernel fills this member for a multi-planar buffer type.
+            let (pix, ycbcr_enc) = unsafe { (format.fmt.pix_mp, format.fmt.pix_mp.__bindgen_anon_1.ycbcr_enc) };
+            let plane_formats = pix.plane_fmt;
+            let parts = usize::from(pix.num_planes);
+            if !(1..=MAX_PARTS).contains(&parts) {
+                let cause = io::Error::other(format!("frames have {parts} memory parts, expected 1 to {MAX_PARTS}"));
+                return Err(CallError { name: request.name, cause });
             }
             return Ok(Format {
                 fourcc: pix.pixelformat.into(),
                 size: Size::new(pix.width, pix.height),
                 progressive: pix.field == PROGRESSIVE,
                 parts,
-                strides: std::array::from_fn(|part| fmt[part].bytesperline as usize),
+                strides: std::array::from_fn(|part| plane_formats[part].bytesperline as usize),
                 colorspace: pix.colorspace,
                 ycbcr_enc: ycbcr_enc.into(),
                 quantization: pix.quantization.into(),
             });
         }
-        // SAFETY: as above.
-        let (pix, ycbcr_enc) = unsafe { (found.fmt.pix, found.fmt.pix.__bindgen_anon_1.ycbcr_enc) };
+        // SAFETY: the union holds numbers only, and the kernel fills this member for a single-planar buffer type.
+        let (pix, ycbcr_enc) = unsafe { (format.fmt.pix, format.fmt.pix.__bindgen_anon_1.ycbcr_enc) };
         Ok(Format {
             fourcc: pix.pixelformat.into(),
             size: Size::new(pix.width, pix.height),
@@ -240,20 +277,22 @@ impl Node {
         })
     }
 
-    /// Asks for an interval in seconds, as a fraction; gives the one that it keeps, nothing where it cannot be told.
-    pub fn set_interval(&self, (numerator, denominator): (u32, u32)) -> io::Result<Option<(u32, u32)>> {
-        let mut parameters = v4l2_streamparm { type_: self.type_(), ..zeros() };
-        self.call(vidioc::VIDIOC_G_PARM, &mut parameters)?;
-        // SAFETY: plain numbers; for a capture type the kernel fills this member.
+    /// Requests a frame interval, in seconds as numerator and denominator.
+    ///
+    /// Returns the interval that the driver selected; `None` if it cannot be set or the driver reports 0.
+    pub fn set_interval(&self, (numerator, denominator): (u32, u32)) -> Result<Option<(u32, u32)>, CallError> {
+        let mut parameters = v4l2_streamparm { type_: self.buffer_type(), ..zeros() };
+        self.call(request!(VIDIOC_G_PARM), &mut parameters)?;
+        // SAFETY: the union holds numbers only, and the kernel fills this member for a capture type.
         if unsafe { parameters.parm.capture.capability } & V4L2_CAP_TIMEPERFRAME == 0 {
             return Ok(None);
         }
         let timeperframe = v4l2_fract { numerator, denominator };
         parameters.parm.capture = v4l2_captureparm { timeperframe, ..zeros() };
-        self.call(vidioc::VIDIOC_S_PARM, &mut parameters)?;
-        // SAFETY: as above.
-        let kept = unsafe { parameters.parm.capture.timeperframe };
-        Ok(Some((kept.numerator, kept.denominator))
+        self.call(request!(VIDIOC_S_PARM), &mut parameters)?;
+        // SAFETY: the union holds numbers only, and the kernel fills this member for a capture type.
+        let selected = unsafe { parameters.parm.capture.timeperframe };
+        Ok(Some((selected.numerator, selected.denominator))
             .filter(|&(numerator, denominator)| numerator > 0 && denominator > 0))
     }
 }

@@ -1,30 +1,30 @@
-//! The modes that a driver offers, as it enumerates them.
+//! Enumeration of the modes that a driver offers.
 
 use v4l::frameinterval::FrameIntervalEnum;
 use v4l::framesize::{FrameSizeEnum, Stepwise};
 
 use super::ioctl::Node;
-use super::mode_selection::{Intervals, Mode, Wish};
+use super::mode_selection::{Intervals, Mode, ModeRequest};
 use phicam_frame::Size;
 
-/// Sizes that are asked for where a driver scales to any.
+/// Sizes to consider if a driver scales to any size: QVGA, VGA, 720p, 1080p and 4K UHD.
 const COMMON: [(u32, u32); 5] = [(320, 240), (640, 480), (1280, 720), (1920, 1080), (3840, 2160)];
-/// Modes beyond this are not looked at.
-const MOST: usize = 2000;
+/// Most modes to consider, an estimate above any driver's.
+const MAX_MODES: usize = 2000;
 
-/// All modes of `node`; of drivers that scale to any size, those of common sizes and of the one in `wish`.
-pub fn modes(node: &Node, wish: &Wish) -> Vec<Mode> {
+/// Returns the modes of `node`. For a driver that scales to any size, these are the common sizes and the requested one.
+pub fn modes(node: &Node, request: &ModeRequest) -> Vec<Mode> {
     let mut modes: Vec<Mode> = Vec::new();
     for fourcc in node.formats() {
-        let mut sizes: Vec<Size> = node.sizes(fourcc).iter().flat_map(|size| each(size, wish)).collect();
+        let mut sizes: Vec<Size> = node.sizes(fourcc).iter().flat_map(|size| sizes_of(size, request)).collect();
         if sizes.is_empty() {
-            // It does not tell: what is set now, and what the user asks for.
+            // The driver enumerates no sizes: consider the current and the requested one.
             sizes.extend(node.format().ok().map(|format| format.size));
-            sizes.extend(wish.width.zip(wish.height).map(|(width, height)| Size::new(width, height)));
+            sizes.extend(request.width.zip(request.height).map(|(width, height)| Size::new(width, height)));
         }
         for size in sizes {
             let mode = Mode { fourcc, size, intervals: intervals(node.intervals(fourcc, size)) };
-            if modes.len() < MOST && !modes.contains(&mode) {
+            if modes.len() < MAX_MODES && !modes.contains(&mode) {
                 modes.push(mode);
             }
         }
@@ -32,13 +32,14 @@ pub fn modes(node: &Node, wish: &Wish) -> Vec<Mode> {
     modes
 }
 
-fn each(size: &FrameSizeEnum, wish: &Wish) -> Vec<Size> {
+/// Returns the sizes to consider for one enumerated item.
+fn sizes_of(size: &FrameSizeEnum, request: &ModeRequest) -> Vec<Size> {
     match size {
         FrameSizeEnum::Discrete(size) => vec![Size::new(size.width, size.height)],
         FrameSizeEnum::Stepwise(steps) => {
-            let wanted = wish.width.zip(wish.height).into_iter().chain(COMMON);
+            let candidates = request.width.zip(request.height).into_iter().chain(COMMON);
             let ends = [(steps.min_width, steps.min_height), (steps.max_width, steps.max_height)];
-            let mut sizes: Vec<Size> = wanted.filter_map(|wanted| on_a_step(steps, wanted)).collect();
+            let mut sizes: Vec<Size> = candidates.filter_map(|candidate| size_on_step(steps, candidate)).collect();
             if sizes.is_empty() {
                 sizes.extend(ends.map(|(width, height)| Size::new(width, height)));
             }
@@ -48,29 +49,30 @@ fn each(size: &FrameSizeEnum, wish: &Wish) -> Vec<Size> {
     }
 }
 
-/// That size, where it is one of the driver's.
-fn on_a_step(steps: &Stepwise, (width, height): (u32, u32)) -> Option<Size> {
-    let fits = |wanted: u32, least: u32, most: u32, step: u32| {
-        (least..=most).contains(&wanted) && (wanted - least).is_multiple_of(step.max(1))
+/// Returns the size if it is on a step of the driver's range.
+fn size_on_step(steps: &Stepwise, (width, height): (u32, u32)) -> Option<Size> {
+    // A step of 0 means any size.
+    let on_step = |side: u32, min: u32, max: u32, step: u32| {
+        (min..=max).contains(&side) && (side - min).is_multiple_of(step.max(1))
     };
-    let fits = fits(width, steps.min_width, steps.max_width, steps.step_width)
-        && fits(height, steps.min_height, steps.max_height, steps.step_height);
-    fits.then(|| Size::new(width, height))
+    let is_offered = on_step(width, steps.min_width, steps.max_width, steps.step_width)
+        && on_step(height, steps.min_height, steps.max_height, steps.step_height);
+    is_offered.then(|| Size::new(width, height))
 }
 
-fn intervals(found: Vec<FrameIntervalEnum>) -> Intervals {
-    let mut each = Vec::new();
-    for interval in found {
-        match interval {
-            FrameIntervalEnum::Discrete(one) => each.push((one.numerator, one.denominator)),
+fn intervals(items: Vec<FrameIntervalEnum>) -> Intervals {
+    let mut discrete = Vec::new();
+    for item in items {
+        match item {
+            FrameIntervalEnum::Discrete(interval) => discrete.push((interval.numerator, interval.denominator)),
             FrameIntervalEnum::Stepwise(steps) => {
-                let [least, most] = [steps.min, steps.max].map(|end| (end.numerator, end.denominator));
-                return Intervals::Between(least, most);
+                let [min, max] = [steps.min, steps.max].map(|end| (end.numerator, end.denominator));
+                return Intervals::Range(min, max);
             }
         }
     }
-    each.retain(|&(numerator, denominator)| numerator > 0 && denominator > 0);
-    if each.is_empty() { Intervals::Untold } else { Intervals::Each(each) }
+    discrete.retain(|&(numerator, denominator)| numerator > 0 && denominator > 0);
+    if discrete.is_empty() { Intervals::Unknown } else { Intervals::Discrete(discrete) }
 }
 
 #[cfg(test)]
@@ -89,11 +91,11 @@ mod tests {
     }
 
     #[test]
-    fn a_driver_that_scales_is_asked_for_common_sizes_and_the_users_own() {
-        let wish = Wish { width: Some(800), height: Some(600), ..Wish::default() };
-        let sizes = |size| each(&size, &wish).iter().map(ToString::to_string).collect::<Vec<_>>();
+    fn scaling_driver_offers_common_and_requested_sizes() {
+        let request = ModeRequest { width: Some(800), height: Some(600), ..ModeRequest::default() };
+        let sizes = |size| sizes_of(&size, &request).iter().map(ToString::to_string).collect::<Vec<_>>();
         assert_eq!(sizes(steps(2, 1920, 2)), ["800×600", "320×240", "640×480", "1280×720", "1920×1080"]);
-        assert_eq!(sizes(steps(48, 700, 0)), ["320×240", "640×480"]); // a step of 0 means any
+        assert_eq!(sizes(steps(48, 700, 0)), ["320×240", "640×480"]);
         assert_eq!(sizes(steps(2, 200, 1)), ["2×2", "200×200"]);
     }
 }

@@ -1,68 +1,70 @@
-//! Camera's JPEGs, which leave out what decoders insist on: Huffman tables, the end marker.
+//! MJPEG repair: inserts the Huffman tables that cameras omit from their JPEG frames, and detects a missing end marker.
 
-/// A JPEG to be decoded.
+/// JPEG that a decoder accepts.
 #[derive(Debug, PartialEq, Eq)]
-pub struct Mended<'a> {
+pub struct RepairedJpeg<'a> {
     pub bytes: &'a [u8],
-    /// Whether its end marker is missing: then only the decoder can tell whether picture data is, too.
-    pub endless: bool,
+    /// Whether the end-of-image marker (EOI) is missing. Only the decoder can tell then if image data is missing too.
+    pub missing_eoi: bool,
 }
 
-/// `bytes` as they are where nothing is missing, else mended in `scratch`.
+/// Returns `bytes` unchanged if nothing is missing, otherwise a repaired copy in `scratch`.
 ///
-/// Motion JPEG as cameras have it takes the tables of the standard (ITU-T T.81, K.3) for granted. Drivers pad frames
-/// with zeros, and some cameras end without a marker.
-pub fn mend<'a>(bytes: &'a [u8], scratch: &'a mut Vec<u8>) -> Mended<'a> {
-    let Some(Header { scan, tables }) = header(bytes) else { return Mended { bytes, endless: false } };
-    let endless = !super::ends(bytes);
-    if tables && !endless {
-        return Mended { bytes, endless };
+/// Cameras omit the standard tables (ITU-T T.81, K.3) from motion JPEG. Drivers pad frames with zeros, and some cameras
+/// omit the end marker.
+pub fn insert_missing_tables<'a>(bytes: &'a [u8], scratch: &'a mut Vec<u8>) -> RepairedJpeg<'a> {
+    let Some(Header { scan, has_tables }) = parse_header(bytes) else {
+        return RepairedJpeg { bytes, missing_eoi: false };
+    };
+    let missing_eoi = !super::has_eoi(bytes);
+    if has_tables && !missing_eoi {
+        return RepairedJpeg { bytes, missing_eoi };
     }
     let padding = bytes.iter().rev().take_while(|&&byte| byte == 0).count();
     let (head, data) = (&bytes[..scan], &bytes[scan..]);
     scratch.clear();
     scratch.extend_from_slice(head);
-    if !tables {
-        put_tables(scratch);
+    if !has_tables {
+        append_tables(scratch);
     }
-    match endless {
-        true => {
-            // No marker in its place: the decoder would take it for the end of a picture that may be half there. It
-            // reads ahead by up to eight bytes.
-            scratch.extend_from_slice(&data[..data.len().saturating_sub(padding)]);
-            scratch.extend_from_slice(&[0; 8]);
-        }
-        false => scratch.extend_from_slice(data),
+    if missing_eoi {
+        // No EOI is added: the decoder would accept it as the end of an incomplete image. The zeros are for the
+        // decoder's read-ahead of up to eight bytes.
+        scratch.extend_from_slice(&data[..data.len().saturating_sub(padding)]);
+        scratch.extend_from_slice(&[0; 8]);
+    } else {
+        scratch.extend_from_slice(data);
     }
-    Mended { bytes: scratch, endless }
+    RepairedJpeg { bytes: scratch, missing_eoi }
 }
 
 struct Header {
-    /// Where the first scan begins.
+    /// Offset of the first scan (SOS marker).
     scan: usize,
-    /// Whether there are Huffman tables before it.
-    tables: bool,
+    /// Whether Huffman tables (DHT) precede the scan.
+    has_tables: bool,
 }
 
-/// Goes over the segments up to the picture data; nothing where it is no JPEG.
-fn header(bytes: &[u8]) -> Option<Header> {
-    let mut at = bytes.starts_with(&[0xff, 0xd8]).then_some(2)?;
-    let mut tables = false;
+/// Walks the segments up to the image data; returns `None` if `bytes` are not a JPEG.
+fn parse_header(bytes: &[u8]) -> Option<Header> {
+    let mut offset = bytes.starts_with(&[0xff, 0xd8]).then_some(2)?;
+    let mut has_tables = false;
     loop {
-        match bytes.get(at..at + 2)? {
-            [0xff, 0xff] => at += 1, // filling
-            [0xff, 0xda] => return Some(Header { scan: at, tables }),
+        match bytes.get(offset..offset + 2)? {
+            [0xff, 0xff] => offset += 1, // fill byte
+            [0xff, 0xda] => return Some(Header { scan: offset, has_tables }),
             [0xff, marker] => {
-                tables |= *marker == 0xc4;
-                let length = bytes.get(at + 2..at + 4)?;
-                at += 2 + usize::from(u16::from_be_bytes([length[0], length[1]]));
+                has_tables |= *marker == 0xc4;
+                let length = bytes.get(offset + 2..offset + 4)?;
+                offset += 2 + usize::from(u16::from_be_bytes([length[0], length[1]]));
             }
-            _ => at += 1, // stray bytes between segments
+            _ => offset += 1, // stray bytes between segments
         }
     }
 }
 
-fn put_tables(to: &mut Vec<u8>) {
+/// Appends the four standard tables, one DHT segment each.
+fn append_tables(to: &mut Vec<u8>) {
     let tables: [(u8, &[u8; 16], &[u8]); 4] = [
         (0x00, &DC_LUMINANCE.0, &DC_LUMINANCE.1),
         (0x10, &AC_LUMINANCE.0, &AC_LUMINANCE.1),
@@ -70,14 +72,14 @@ fn put_tables(to: &mut Vec<u8>) {
         (0x11, &AC_COLOUR.0, &AC_COLOUR.1),
     ];
     for (class, counts, values) in tables {
-        let length = 2 + 1 + counts.len() + values.len(); // 181 at most
+        let length = 2 + 1 + counts.len() + values.len(); // at most 181, so one byte suffices
         to.extend_from_slice(&[0xff, 0xc4, 0, length as u8, class]);
         to.extend_from_slice(counts);
         to.extend_from_slice(values);
     }
 }
 
-// How many codes of 1 to 16 bits there are, and what they stand for.
+// Standard Huffman tables (ITU-T T.81, K.3): the number of codes of 1 to 16 bits, then the value of each code.
 const DC_LUMINANCE: ([u8; 16], [u8; 12]) = (
     [0x00, 0x01, 0x05, 0x01, 0x01, 0x01, 0x01, 0x01, 0x01, 0x00, 0x00, 0x00, 0x00, 0x00, 0x00, 0x00],
     [0x00, 0x01, 0x02, 0x03, 0x04, 0x05, 0x06, 0x07, 0x08, 0x09, 0x0a, 0x0b],
@@ -117,76 +119,79 @@ const AC_COLOUR: ([u8; 16], [u8; 162]) = (
 
 #[cfg(test)]
 mod tests {
-    use super::super::tests::photograph;
+    use super::super::tests::noise_jpeg;
     use super::*;
-    use crate::decode::{Unpack, decode};
+    use crate::decode::{JpegCache, decode};
     use crate::{Coding, Frame, FrameInfo, Layout, PixelFormat, Size};
 
-    /// A JPEG with the standard's tables, without them.
+    /// Returns a copy without the Huffman tables.
     fn without_tables(bytes: &[u8]) -> Vec<u8> {
-        let mut left = bytes[..2].to_vec();
-        let mut at = 2;
-        while bytes[at + 1] != 0xda {
-            let end = at + 2 + usize::from(u16::from_be_bytes([bytes[at + 2], bytes[at + 3]]));
-            if bytes[at + 1] != 0xc4 {
-                left.extend_from_slice(&bytes[at..end]);
+        let mut copy = bytes[..2].to_vec();
+        let mut offset = 2;
+        while bytes[offset + 1] != 0xda {
+            let end = offset + 2 + usize::from(u16::from_be_bytes([bytes[offset + 2], bytes[offset + 3]]));
+            if bytes[offset + 1] != 0xc4 {
+                copy.extend_from_slice(&bytes[offset..end]);
             }
-            at = end;
+            offset = end;
         }
-        left.extend_from_slice(&bytes[at..]);
-        left
+        copy.extend_from_slice(&bytes[offset..]);
+        copy
     }
 
-    fn unpacked(bytes: &[u8]) -> Result<Vec<u8>, String> {
+    fn decoded(bytes: &[u8]) -> Result<Vec<u8>, String> {
         let size = Size::new(64, 48);
         let layout = Layout { format: PixelFormat::Jpeg, coding: Coding::RGB, ..Layout::packed_rgb(size) };
         let captured = std::time::Instant::now();
         let info = FrameInfo { size, sequence: 0, captured, source: None, scene: 0 };
         let frame = Frame::new(std::sync::Arc::new(bytes.to_vec()), layout, info);
-        let picture = Unpack::default().unpacked(&frame).map_err(|error| error.to_string())?;
+        let picture = JpegCache::default().decoded(&frame).map_err(|error| error.to_string())?;
         Ok(picture.part(0).to_vec())
     }
 
     #[test]
-    fn a_webcams_jpeg_without_tables_or_end_is_the_same_picture() {
-        let whole = photograph();
+    fn jpeg_without_tables_or_eoi_decodes_to_equal_pixels() {
+        let whole = noise_jpeg();
         let mut pixels = Vec::new();
         decode(&whole, &mut pixels).unwrap();
-        let endless = &whole[..whole.len() - 2];
+        let missing_eoi = &whole[..whole.len() - 2];
         let padded = |bytes: &[u8]| [bytes, &[0; 777]].concat();
-        for (what, bytes) in [
-            ("as it is", whole.clone()),
+        for (case, bytes) in [
+            ("unchanged", whole.clone()),
             ("padded", padded(&whole)),
             ("without tables", without_tables(&whole)),
             ("without tables, padded", padded(&without_tables(&whole))),
-            ("without end", endless.to_vec()),
-            ("without end, padded", padded(endless)),
-            ("without tables and end", without_tables(endless)),
+            ("without EOI", missing_eoi.to_vec()),
+            ("without EOI, padded", padded(missing_eoi)),
+            ("without tables and EOI", without_tables(missing_eoi)),
         ] {
-            let found = unpacked(&bytes).unwrap_or_else(|error| panic!("{what}: {error}"));
-            assert!(found == pixels, "{what}");
+            let actual = decoded(&bytes).unwrap_or_else(|error| panic!("{case}: {error}"));
+            assert!(actual == pixels, "{case}");
         }
     }
 
     #[test]
-    fn a_frame_that_the_bus_cut_short_is_refused() {
-        let whole = photograph();
+    fn frame_truncated_on_the_bus_is_rejected() {
+        let whole = noise_jpeg();
         let data = whole.windows(2).position(|pair| pair == [0xff, 0xda]).unwrap() + 14;
-        for kept in (data..whole.len() - 64).step_by(29) {
-            assert!(unpacked(&whole[..kept]).is_err(), "{kept} of {} bytes", whole.len());
-            let padded = [&whole[..kept], &[0; 500]].concat();
-            assert!(unpacked(&padded).is_err(), "{kept} of {} bytes, padded", whole.len());
+        for length in (data..whole.len() - 64).step_by(29) {
+            assert!(decoded(&whole[..length]).is_err(), "{length} of {} bytes", whole.len());
+            let padded = [&whole[..length], &[0; 500]].concat();
+            assert!(decoded(&padded).is_err(), "{length} of {} bytes, padded", whole.len());
         }
     }
 
     #[test]
-    fn what_is_whole_is_not_copied() {
-        let whole = photograph();
+    fn complete_jpeg_is_not_copied() {
+        let whole = noise_jpeg();
         let mut scratch = Vec::new();
-        assert_eq!(mend(&whole, &mut scratch), Mended { bytes: &whole, endless: false });
+        assert_eq!(insert_missing_tables(&whole, &mut scratch), RepairedJpeg { bytes: &whole, missing_eoi: false });
         assert_eq!(scratch.capacity(), 0);
         for nonsense in [&b""[..], b"\xff\xd8", b"\xff\xd8\xff\xc4\xff", b"hello"] {
-            assert_eq!(mend(nonsense, &mut Vec::new()), Mended { bytes: nonsense, endless: false });
+            assert_eq!(
+                insert_missing_tables(nonsense, &mut Vec::new()),
+                RepairedJpeg { bytes: nonsense, missing_eoi: false }
+            );
         }
     }
 }

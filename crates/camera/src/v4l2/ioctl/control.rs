@@ -1,64 +1,65 @@
-//! The controls of a node: which there are, their values.
+//! Controls of a device node: enumeration, reading and writing.
 #![allow(unsafe_code)] // unions; see the SAFETY comments
 #![allow(non_upper_case_globals)] // the kernel's constants, as bindgen names them
-
-use std::io;
 
 use v4l::v4l_sys::*;
 use v4l::v4l2::vidioc;
 
-use super::{Node, text, zeros};
+use super::{Node, Request, decode_text, request, zeros};
+use crate::v4l2::error::CallError;
 
-/// A control of the driver's.
+/// Control of the driver.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Control {
     pub id: u32,
-    /// As the driver spells it.
+    /// Name in the driver's spelling.
     pub name: String,
     pub kind: ControlKind,
     pub minimum: i64,
     pub maximum: i64,
     pub step: u64,
     pub default: i64,
-    /// Whether it does nothing just now, because of another control.
+    /// Whether another control, such as an automatic mode, overrides it.
     pub inactive: bool,
     pub read_only: bool,
 }
 
+/// Type of a control's value.
 #[derive(Clone, Debug, PartialEq)]
 pub enum ControlKind {
     Integer,
     Boolean,
-    /// Values with the names that the driver gives them.
+    /// Values with the driver's names for them.
     Menu(Vec<(u32, String)>),
 }
 
-/// Items of a menu beyond this are not asked for.
-const MOST_ITEMS: i64 = 64;
-const MOST_CONTROLS: usize = 1024;
+/// Most items of a menu and most controls, estimates above any driver's; a faulty driver may never end its list.
+const MAX_MENU_ITEMS: i64 = 64;
+const MAX_CONTROLS: usize = 1024;
 
 impl Node {
-    /// The controls that one number sets, in the driver's order.
+    /// Returns the controls with a scalar value, in the driver's order.
     pub fn controls(&self) -> Vec<Control> {
-        let mut found = Vec::new();
+        let mut controls = Vec::new();
         let mut id = 0;
-        for _ in 0..MOST_CONTROLS {
+        for _ in 0..MAX_CONTROLS {
             let mut item = v4l2_query_ext_ctrl { id: id | V4L2_CTRL_FLAG_NEXT_CTRL, ..zeros() };
-            if self.call(vidioc::VIDIOC_QUERY_EXT_CTRL, &mut item).is_err() || item.id <= id {
+            if self.call(request!(VIDIOC_QUERY_EXT_CTRL), &mut item).is_err() || item.id <= id {
                 break;
             }
             id = item.id;
-            found.extend(self.control(&item));
+            controls.extend(self.read_control(&item));
         }
-        found
+        controls
     }
 
-    fn control(&self, item: &v4l2_query_ext_ctrl) -> Option<Control> {
+    /// Returns `None` if the control is disabled or its value is not a scalar.
+    fn read_control(&self, item: &v4l2_query_ext_ctrl) -> Option<Control> {
         let kind = match item.type_ {
             v4l2_ctrl_type_V4L2_CTRL_TYPE_INTEGER => ControlKind::Integer,
             v4l2_ctrl_type_V4L2_CTRL_TYPE_BOOLEAN => ControlKind::Boolean,
             v4l2_ctrl_type_V4L2_CTRL_TYPE_MENU | v4l2_ctrl_type_V4L2_CTRL_TYPE_INTEGER_MENU => {
-                ControlKind::Menu(self.menu(item))
+                ControlKind::Menu(self.menu_items(item))
             }
             _ => return None,
         };
@@ -67,7 +68,7 @@ impl Node {
         }
         Some(Control {
             id: item.id,
-            name: text(&item.name.map(|letter| letter as u8)),
+            name: decode_text(&item.name.map(|letter| letter as u8)),
             kind,
             minimum: item.minimum,
             maximum: item.maximum,
@@ -78,35 +79,36 @@ impl Node {
         })
     }
 
-    /// Not every number between the least and the largest needs to have an item.
-    fn menu(&self, item: &v4l2_query_ext_ctrl) -> Vec<(u32, String)> {
-        let numbers = item.minimum.max(0)..=item.maximum.min(item.minimum.max(0) + MOST_ITEMS);
-        let named = numbers.filter_map(|number| {
+    /// Returns the items of a menu; indices between minimum and maximum may have none.
+    fn menu_items(&self, item: &v4l2_query_ext_ctrl) -> Vec<(u32, String)> {
+        let first = item.minimum.max(0);
+        let numbers = first..=item.maximum.min(first + MAX_MENU_ITEMS);
+        let items = numbers.filter_map(|number| {
             let index = u32::try_from(number).ok()?;
             let mut menu = v4l2_querymenu { id: item.id, index, ..zeros() };
-            self.call(vidioc::VIDIOC_QUERYMENU, &mut menu).ok()?;
+            self.call(request!(VIDIOC_QUERYMENU), &mut menu).ok()?;
             let name = match item.type_ {
                 v4l2_ctrl_type_V4L2_CTRL_TYPE_MENU => {
-                    // SAFETY: the structure is packed bytes; of a menu of names this member is filled.
-                    text(&unsafe { menu.__bindgen_anon_1.name })
+                    // SAFETY: the union holds bytes only, and the kernel fills this member for a menu of names.
+                    decode_text(&unsafe { menu.__bindgen_anon_1.name })
                 }
-                // SAFETY: as above, of a menu of numbers.
+                // SAFETY: the union holds bytes only, and the kernel fills this member for a menu of integers.
                 _ => unsafe { menu.__bindgen_anon_1.value }.to_string(),
             };
             Some((index, name))
         });
-        named.collect()
+        items.collect()
     }
 
-    /// What control `id` is set to.
-    pub fn control_value(&self, id: u32) -> io::Result<i32> {
+    /// Returns the value of control `id`.
+    pub fn control_value(&self, id: u32) -> Result<i32, CallError> {
         let mut control = v4l2_control { id, ..zeros() };
-        self.call(vidioc::VIDIOC_G_CTRL, &mut control)?;
+        self.call(request!(VIDIOC_G_CTRL), &mut control)?;
         Ok(control.value)
     }
 
-    /// Sets control `id`. Drivers take the nearest value that they can, silently.
-    pub fn set_control(&self, id: u32, value: i32) -> io::Result<()> {
-        self.call(vidioc::VIDIOC_S_CTRL, &mut v4l2_control { id, value })
+    /// Sets control `id`. A driver may silently select the nearest possible value.
+    pub fn set_control(&self, id: u32, value: i32) -> Result<(), CallError> {
+        self.call(request!(VIDIOC_S_CTRL), &mut v4l2_control { id, value })
     }
 }
