@@ -8,7 +8,9 @@ use rustix::io::Errno;
 /// Failure to open a display or to show an update.
 #[derive(Debug, thiserror::Error)]
 pub enum DisplayError {
-    #[error("cannot write {}: {cause}; {}name another file with --display png:FILE", path.display(), space_remedy(cause))]
+    #[error(
+        "cannot write {}: {cause}; {}name another file with --display png:FILE", path.display(), space_remedy(cause)
+    )]
     WriteFile { path: PathBuf, cause: io::Error },
     #[error("PNG encoding failed for {}: {cause}", path.display())]
     Encode { path: PathBuf, cause: String },
@@ -22,7 +24,10 @@ pub enum DisplayError {
          or choose another display: --display terminal or --display png:FILE", path.display()
     )]
     NoDevice { path: PathBuf },
-    #[error("no permission to open {}; add the user to its group: sudo usermod -aG {group} USER, then log in again", path.display())]
+    #[error(
+        "no permission to open {}; add the user to its group: sudo usermod -aG {group} USER, then log in again",
+        path.display()
+    )]
     PermissionDenied { path: PathBuf, group: String },
     /// A system call on a device node failed; `call` is `open`, `mmap` or the name of an ioctl.
     #[error("{call} failed on {}: {cause}", path.display())]

@@ -1,7 +1,7 @@
 //! Displays: KMS (DRM), Linux framebuffer, terminal and PNG file.
 //!
-//! [`open`] returns a [`Display`] for [`Settings`]. A display takes canvases with their damaged areas, and knows nothing
-//! of models, classifications or cameras. Lost devices reconnect by themselves.
+//! [`open`] returns a [`Display`] for [`Settings`]. A display takes canvases with their damaged areas, and knows
+//! nothing of models, classifications or cameras. Lost devices reconnect by themselves.
 
 use std::io::IsTerminal;
 use std::path::PathBuf;
@@ -101,8 +101,8 @@ impl std::str::FromStr for Settings {
             ("terminal", None) => Ok(Settings::Terminal {}),
             ("none", None) => Ok(Settings::None {}),
             ("spi" | "i2c", _) => Err(format!(
-                "display `{uri}` is not supported: this version has no SPI or I2C drivers; with the kernel's driver, use \
-                 drm:SPI-1 or fb:/dev/fb1"
+                "display `{uri}` is not supported: this version has no SPI or I2C drivers; with the kernel's driver, \
+                 use drm:SPI-1 or fb:/dev/fb1"
             )),
             _ => Err(format!(
                 "display is `{uri}`, expected auto, drm, drm:CONNECTOR@WIDTHxHEIGHT, fb, png:FILE, \

@@ -30,8 +30,8 @@ impl Mapping {
 
     /// Returns the memory. Reading it can be very slow: it is often uncached.
     pub fn bytes(&mut self) -> &mut [u8] {
-        // SAFETY: `length` bytes are mapped at `start` for as long as `self` lives, and `self` is borrowed exclusively. The
-        // device only reads them; a console may write to them, and any bytes are valid.
+        // SAFETY: `length` bytes are mapped at `start` for as long as `self` lives, and `self` is borrowed exclusively.
+        // The device only reads them; a console may write to them, and any bytes are valid.
         unsafe { std::slice::from_raw_parts_mut(self.start.as_ptr().cast(), self.length) }
     }
 }
@@ -100,29 +100,29 @@ pub struct FixedScreenInfo {
 /// Returns the current size and pixel format of a framebuffer (`FBIOGET_VSCREENINFO`).
 pub fn variable_screen_info(device: impl AsFd) -> io::Result<VariableScreenInfo> {
     const FBIOGET_VSCREENINFO: u32 = 0x4600;
-    // SAFETY: FBIOGET_VSCREENINFO writes one `struct fb_var_screeninfo`. `VariableScreenInfo` has its layout, and any bits
-    // are valid in it.
+    // SAFETY: FBIOGET_VSCREENINFO writes one `struct fb_var_screeninfo`. `VariableScreenInfo` has its layout, and any
+    // bits are valid in it.
     Ok(unsafe { ioctl(device, Getter::<FBIOGET_VSCREENINFO, VariableScreenInfo>::new()) }?)
 }
 
-/// Sets the current mode of a framebuffer again (`FBIOPUT_VSCREENINFO`). The driver has not set it yet if the console shows
-/// no text.
+/// Sets the current mode of a framebuffer again (`FBIOPUT_VSCREENINFO`). The driver has not set it yet if the console
+/// shows no text.
 pub fn activate(device: impl AsFd) -> io::Result<()> {
     const FBIOPUT_VSCREENINFO: u32 = 0x4601;
     // FB_ACTIVATE_NOW (0) | FB_ACTIVATE_FORCE: even if no value has changed.
     const FORCE_NOW: u32 = 128;
     let mut info = variable_screen_info(&device)?;
     info.activate = FORCE_NOW;
-    // SAFETY: FBIOPUT_VSCREENINFO reads and writes one `struct fb_var_screeninfo`. `VariableScreenInfo` has its layout, and
-    // any bits are valid in it.
+    // SAFETY: FBIOPUT_VSCREENINFO reads and writes one `struct fb_var_screeninfo`. `VariableScreenInfo` has its layout,
+    // and any bits are valid in it.
     Ok(unsafe { ioctl(device, Updater::<FBIOPUT_VSCREENINFO, VariableScreenInfo>::new(&mut info)) }?)
 }
 
 /// Returns the memory size, stride and visual of a framebuffer (`FBIOGET_FSCREENINFO`).
 pub fn fixed_screen_info(device: impl AsFd) -> io::Result<FixedScreenInfo> {
     const FBIOGET_FSCREENINFO: u32 = 0x4602;
-    // SAFETY: FBIOGET_FSCREENINFO writes one `struct fb_fix_screeninfo`. `FixedScreenInfo` has its layout, and any bits are
-    // valid in it.
+    // SAFETY: FBIOGET_FSCREENINFO writes one `struct fb_fix_screeninfo`. `FixedScreenInfo` has its layout, and any bits
+    // are valid in it.
     Ok(unsafe { ioctl(device, Getter::<FBIOGET_FSCREENINFO, FixedScreenInfo>::new()) }?)
 }
 

@@ -9,8 +9,8 @@ use crate::DisplayError;
 #[derive(Clone, Copy)]
 pub struct ScreenUpdate<'a> {
     pub canvas: &'a Canvas,
-    /// Areas that differ from the previous canvas given to this display. It is the whole canvas for the first update, and
-    /// for the update after one that the display refused.
+    /// Areas that differ from the previous canvas given to this display. It is the whole canvas for the first update,
+    /// and for the update after one that the display refused.
     pub damage: &'a [Rect],
     /// The frame, if [`Display::place_frame`] returned [`FramePlacement::Layer`].
     pub layer: Option<FrameLayer<'a>>,
@@ -22,7 +22,7 @@ pub struct ScreenUpdate<'a> {
     pub new_fault: bool,
 }
 
-/// The newest frame on a canvas of its own, which the display scales over the main canvas.
+/// Newest frame on a separate canvas, which the display scales over the main canvas.
 #[derive(Clone, Copy)]
 pub struct FrameLayer<'a> {
     pub canvas: &'a Canvas,
@@ -42,7 +42,7 @@ pub enum FramePlacement {
     Layer(Size),
 }
 
-/// Screen or file that shows canvases of its own size.
+/// Screen, terminal or file that shows updates.
 pub trait Display: Send {
     /// Returns the name of the display for messages.
     fn name(&self) -> String;

@@ -74,8 +74,8 @@ impl PixelLayout {
         }
     }
 
-    /// Copies `areas` of `canvas` to the `memory` of a screen, whose rows are `stride` bytes apart. It skips pixels outside
-    /// the memory.
+    /// Copies `areas` of `canvas` to the `memory` of a screen, whose rows are `stride` bytes apart. It skips pixels
+    /// outside the memory.
     pub fn copy(&self, canvas: &Canvas, areas: &[Rect], memory: &mut [u8], stride: usize) {
         let columns = stride / self.bytes;
         for &Rect { left, top, width, height } in areas {

@@ -10,8 +10,8 @@ use phicam_frame::{Rect, Size};
 use phicam_platform::backoff::Backoff;
 use phicam_platform::log_once::LogOnce;
 
-/// Interval between attempts to reopen a lost device. It is constant: a look at /dev and /sys costs little, and somebody
-/// who plugs in a screen waits for the image.
+/// Interval between attempts to reopen a lost device. It is constant: an attempt costs little, and a person who
+/// plugs in a screen waits for the image.
 const REOPEN_INTERVAL: Duration = Duration::from_secs(1);
 
 /// Device of a screen. Dropping it restores the state from before it was opened.

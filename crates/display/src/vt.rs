@@ -23,11 +23,11 @@ pub struct Console(Arc<File>);
 static ACTIVE_CONSOLE: Mutex<Option<Arc<File>>> = Mutex::new(None);
 
 impl Console {
-    /// Switches the foreground terminal to graphics mode. Returns `None` if there is no terminal, or if this user may not
-    /// change it.
+    /// Switches the foreground terminal to graphics mode. Returns `None` if there is no terminal, or if this user may
+    /// not change it.
     ///
-    /// Displays work without it: a display driver stops the console while another program draws. A killed program leaves
-    /// its terminal in graphics mode; dropping this value restores text mode in that case as well.
+    /// Displays work without it: a display driver stops the console while another program draws. A killed program
+    /// leaves its terminal in graphics mode; dropping this value restores text mode in that case as well.
     pub fn take() -> Option<Console> {
         let open = || {
             let flags = (OFlags::NOCTTY | OFlags::CLOEXEC).bits() as i32;

@@ -147,8 +147,8 @@ impl Classifier {
         })
     }
 
-    /// Returns the scores (before softmax) and the input, as RGB levels, of the last classified frame. It runs inference
-    /// again.
+    /// Returns the scores (before softmax) and the input, as RGB levels, of the last classified frame. It runs
+    /// inference again.
     pub fn last_scores_and_input(&mut self) -> Result<(Vec<f32>, &[u8]), EngineError> {
         let scores = self.engine.infer()?.to_vec();
         Ok((scores, self.preprocess.input_levels()))

@@ -102,8 +102,8 @@ impl Screen {
         self.changed.notify_all();
     }
 
-    /// Waits up to `limit` for a change and returns a snapshot, changed or not. Returns `None` if the screen is closed and
-    /// the last change was returned before.
+    /// Waits up to `limit` for a change and returns a snapshot, changed or not. Returns `None` if the screen is closed
+    /// and the last change was returned before.
     pub fn wait(&self, limit: Duration) -> Option<ViewState> {
         let mut state = self.state.lock();
         self.changed.wait_while_for(&mut state, |state| !state.has_changed && !state.is_closed, limit);

@@ -9,8 +9,8 @@ use super::{MEASURING_PAUSE, POLL_INTERVAL, Pipeline};
 use crate::display_state::DisplayRenderer;
 use phicam_display::{Display, DisplayError, FramePlacement};
 
-/// Interval between messages about a display that keeps failing: an estimate, because the log may be on the disk that is
-/// full.
+/// Interval between messages about a display that keeps failing: an estimate, because the log may be on the disk that
+/// is full.
 const REPEAT_INTERVAL: Duration = Duration::from_secs(60);
 
 /// State of one display.

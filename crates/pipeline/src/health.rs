@@ -14,8 +14,8 @@ const FILE: &str = "health.json";
 const MAX_BYTES: u64 = 64 << 10;
 /// Default limit for the age of the last answer, in seconds: an estimate, many times the slowest model on a slow board.
 pub const DEFAULT_MAX_ANSWER_AGE_S: f64 = 30.0;
-/// Age of the health file, in seconds, above which the pipeline hangs. It is written every second; ten times that is for
-/// busy boards.
+/// Age of the health file, in seconds, above which the pipeline hangs. It is written every second; ten times that is
+/// for busy boards.
 const MAX_FILE_AGE_S: f64 = 10.0;
 
 /// Content of the health file.

@@ -1,7 +1,7 @@
 //! Pipeline from camera to display: preprocess, inference, postprocess and overlay.
 //!
-//! Three threads, for capture, inference and display, never wait for each other. The pipeline knows nothing of budgets or
-//! of picking a model: a new model arrives in the mailbox [`Pipeline::next_model`].
+//! Three threads, for capture, inference and display, never wait for each other. The pipeline knows nothing of budgets
+//! or of picking a model: a new model arrives in the mailbox [`Pipeline::next_model`].
 
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};

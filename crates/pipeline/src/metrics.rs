@@ -7,8 +7,8 @@ use crate::classify::Model;
 use phicam_camera::CameraCounts;
 use phicam_engine::latency::Stage;
 
-/// Frames that [`Metrics::recent_ms`] averages: a new value has a weight of one tenth. An estimate: the average follows a
-/// change within about a second.
+/// Frames that [`Metrics::recent_ms`] averages: a new value has a weight of one tenth. An estimate: the average follows
+/// a change within about a second.
 const RECENT_FRAMES: f64 = 10.0;
 
 /// Counters and times since the start of the pipeline.

@@ -62,7 +62,8 @@ impl Overlay {
         self.redraw_layered(canvas, &mut LayerCanvas::default(), scene, damage, FramePlacement::Canvas);
     }
 
-    /// Returns the area of `frame` on a canvas of `size`; `None` if a JPEG cannot be decoded, or if no pixel remains for it.
+    /// Returns the area of `frame` on a canvas of `size`; `None` if a JPEG cannot be decoded, or if no pixel remains
+    /// for it.
     pub fn frame_area(&mut self, frame: &Frame, size: Size) -> Option<Rect> {
         let frame = self.jpegs.unpacked(frame).ok()?;
         let area = Layout::new(size, frame.size()).frame;
@@ -114,7 +115,8 @@ impl Overlay {
         std::mem::swap(&mut self.drawn, &mut self.next);
     }
 
-    /// Moves the frame's item from the canvas to the layer if `placement` says so, and draws the layer if it has changed.
+    /// Moves the frame's item from the canvas to the layer if `placement` says so, and draws the layer if it has
+    /// changed.
     fn draw_layer(&mut self, layer: &mut LayerCanvas, frame: Option<&Frame>, screen: Size, placement: FramePlacement) {
         layer.is_new = false;
         self.next.layer = frame_layer::take_layer_item(&mut self.next.items, frame, placement);

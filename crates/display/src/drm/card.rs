@@ -39,7 +39,8 @@ pub struct Connector {
     current: Option<encoder::Handle>,
 }
 
-/// Returns the nodes to try: the requested one, or the nodes of its hardware if that is known, or all if none is requested.
+/// Returns the nodes to try: the requested one, or the nodes of its hardware if that is known, or all if none is
+/// requested.
 pub fn candidate_paths(requested: Option<&Path>, known_hardware: Option<&Path>) -> Vec<PathBuf> {
     let number =
         |path: &PathBuf| path.file_name().and_then(|name| name.to_str()?.strip_prefix("card")?.parse::<u32>().ok());

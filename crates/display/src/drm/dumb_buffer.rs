@@ -13,8 +13,8 @@ use crate::pixel_packing::PixelLayout;
 use phicam_frame::canvas::Canvas;
 use phicam_frame::{Rect, Size};
 
-/// Number of damaged areas above which the whole canvas is copied. An estimate: a draw list has about 20 items, so it is
-/// reached only after several updates without a draw.
+/// Number of damaged areas above which the whole canvas is copied. An estimate: a draw list has about 20 items, so it
+/// is reached only after several updates without a draw.
 const MAX_DAMAGED_AREAS: usize = 128;
 
 /// Mapped buffer with its framebuffer and its damage.

@@ -58,8 +58,8 @@ impl fmt::Display for ScreenMode {
 
 /// Returns the index of the mode to set: the requested one, otherwise the screen's preferred or first one.
 ///
-/// If several modes match, progressive ones come before interlaced ones, then the preferred one, then the highest refresh
-/// rate.
+/// If several modes match, progressive ones come before interlaced ones, then the preferred one, then the highest
+/// refresh rate.
 pub fn select_mode(modes: &[ScreenMode], requested: Option<Mode>) -> Option<usize> {
     let matches = |mode: &ScreenMode| {
         requested.is_none_or(|requested| {

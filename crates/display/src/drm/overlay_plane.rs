@@ -13,8 +13,8 @@ use crate::FrameLayer;
 use crate::pixel_packing::PixelLayout;
 use phicam_frame::{Rect, Size};
 
-/// Largest number of pixels of a scaled frame, about: a slow CPU draws it many times per second. An estimate: 640 × 360 is
-/// a quarter of the pixels of 720p.
+/// Largest number of pixels of a scaled frame, about: a slow CPU draws it many times per second. An estimate: 640 × 360
+/// is a quarter of the pixels of 720p.
 const MAX_LAYER_PIXELS: u32 = 640 * 360;
 
 /// Overlay plane above the primary plane, with its buffers.
@@ -118,8 +118,8 @@ impl OverlayPlane {
         let verb = if size == Size::new(width, height) { "show" } else { "scale" };
         log!(
             level,
-            "display {}: the frame is drawn without an overlay plane: the driver cannot {verb} {size} over {width}×{height} \
-             (DRM_IOCTL_MODE_ATOMIC: {cause})",
+            "display {}: the frame is drawn without an overlay plane: the driver cannot {verb} {size} over \
+             {width}×{height} (DRM_IOCTL_MODE_ATOMIC: {cause})",
             self.name
         );
     }

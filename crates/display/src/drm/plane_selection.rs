@@ -56,7 +56,8 @@ pub fn select_planes(planes: &[PlaneTraits], primary_zpos: Option<u64>) -> Resul
     Ok(candidates)
 }
 
-/// Returns the primary plane of `crtc` and the planes that can show the frame above it, or the reason why there are none.
+/// Returns the primary plane of `crtc` and the planes that can show the frame above it, or the reason why there are
+/// none.
 pub fn find_planes(card: &Card, crtc: crtc::Handle) -> Result<(Plane, Vec<Plane>), String> {
     let atomic = card.set_client_capability(ClientCapability::Atomic, true);
     atomic.map_err(|error| format!("the driver has no atomic mode setting (DRM_IOCTL_SET_CLIENT_CAP: {error})"))?;

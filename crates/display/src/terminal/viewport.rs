@@ -29,8 +29,8 @@ pub struct Viewport {
 }
 
 impl Viewport {
-    /// Opens a viewport for canvases of `size`, as large as the terminal allows. It fails if the terminal does not report
-    /// the position of its cursor.
+    /// Opens a viewport for canvases of `size`, as large as the terminal allows. It fails if the terminal does not
+    /// report the position of its cursor.
     pub fn open(size: Size) -> Result<Viewport, String> {
         let (columns, rows) = ratatui::crossterm::terminal::size().map_err(|error| error.to_string())?;
         let columns = u32::from(columns.min(MAX_COLUMNS));

@@ -69,8 +69,8 @@ impl Postprocessor {
 
     /// Returns the predictions for a frame with `scores` (one per class, before softmax), captured at `captured`.
     ///
-    /// Smoothing depends on time, not on frames: p ← p + (softmax − p)·(1 − e^(−Δt/τ)). A slow camera then gets no longer
-    /// delay, and a fast one does not flicker. A new `scene` resets the smoothing.
+    /// Smoothing depends on time, not on frames: p ← p + (softmax − p)·(1 − e^(−Δt/τ)). A slow camera then gets no
+    /// longer delay, and a fast one does not flicker. A new `scene` resets the smoothing.
     pub fn predict(&mut self, scores: &[f32], captured: Instant, scene: u64) -> Predictions {
         if self.scene.replace(scene) != Some(scene) {
             self.last_captured = None;

@@ -102,8 +102,8 @@ impl Column<'_> {
 
     /// Returns the distance from the top of an item to the top of its capitals.
     ///
-    /// The gap between two lines is shared: descenders of the upper line get what they need, and accents on capitals of the
-    /// lower line get the rest.
+    /// The gap between two lines is shared: descenders of the upper line get what they need, and accents on capitals of
+    /// the lower line get the rest.
     fn ascent_margin(&self) -> u32 {
         let descent = (self.cap_height * 7).div_ceil(20); // Noto Sans: 0.24 of the font size; a capital is 0.714 of it.
         (self.line_height() - self.cap_height).saturating_sub(descent).min(self.y)

@@ -1,4 +1,4 @@
-//! Frame on a layer of its own, for displays that scale it over the canvas.
+//! Frame layer, for displays that scale the frame over the canvas.
 
 use super::draw_list::DrawItem;
 use phicam_display::FramePlacement;

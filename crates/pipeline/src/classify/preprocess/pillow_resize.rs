@@ -10,10 +10,10 @@ use phicam_frame::{Frame, Rect, Size};
 
 /// Resizer of crops. Its buffers grow to the largest crop and are reused.
 ///
-/// Pillow rounds to 8 bits after each direction. The library's 8-bit resize begins vertically, which differs from Pillow by
-/// up to 29 levels where the filter overshoots, so each direction is a separate call. The library's 8-bit coefficients are
-/// short and may be off by one level, which a second pass would double. The first pass therefore uses 16-bit levels, with
-/// longer coefficients.
+/// Pillow rounds to 8 bits after each direction. The library's 8-bit resize begins vertically, which differs from
+/// Pillow by up to 29 levels where the filter overshoots, so each direction is a separate call. The library's 8-bit
+/// coefficients are short and may be off by one level, which a second pass would double. The first pass therefore uses
+/// 16-bit levels, with longer coefficients.
 #[derive(Default)]
 pub struct PillowResize {
     resizer: Resizer,

@@ -166,7 +166,7 @@ fn draw_times_are_printed() {
                 times[times.len() / 2]
             });
             println!(
-                "1280×720 {format} onto {width}×{height}: still image {:.2} ms, camera frame {:.2} ms, on a layer {:.2} ms",
+                "1280×720 {format} onto {width}×{height}: still image {:.2} ms, camera {:.2} ms, on a layer {:.2} ms",
                 ms[0], ms[1], ms[2]
             );
         }
