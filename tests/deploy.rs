@@ -114,7 +114,7 @@ fn unhealthy_release_is_rolled_back_with_the_reason() {
     let good = board.release("current").unwrap();
     board.health_s = 6;
     for (mode, why) in [
-        ("unwell", &["\"it has not answered a picture yet\",\"no camera\"", "    no camera at all"][..]),
+        ("unwell", &["\"no frame has been classified yet\",\"no camera\"", "    no camera at all"][..]),
         ("crashing", &["times it was well and then ended", "    out of luck"][..]),
     ] {
         board.program(mode, mode);

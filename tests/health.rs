@@ -43,7 +43,7 @@ fn health_tells_running_from_killed() {
     child.wait().unwrap();
     let ended = program.run("health").with(4);
     assert!(ended.stdout.starts_with("UNHEALTHY"), "{ended:?}");
-    assert!(ended.stdout.contains("does not run any more"), "{ended:?}");
+    assert!(ended.stdout.contains("is not running"), "{ended:?}");
 }
 
 #[test]
@@ -52,5 +52,5 @@ fn foreign_health_file_is_refused() {
     program.write("runtime/health.json", "{\"healthy\": true}");
     let ended: Ended = program.run("health --json").with(4);
     let why = ended.json()[0]["reasons"][0].as_str().unwrap().to_string();
-    assert!(why.contains("runtime/health.json is not what phicam"), "{why}");
+    assert!(why.contains("runtime/health.json is not a health file of this version"), "{why}");
 }

@@ -1,47 +1,49 @@
-//! The line as a whole: nothing waits for anything slower, nothing is lost without being counted, nothing is allocated.
+//! Pipeline: no thread waits for a slower one, every frame is counted, and the steady state allocates nothing.
 
 mod common;
 
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
-use common::pipeline::{Counting, classifier, fast_camera, watched};
+use common::pipeline::{CountingDisplay, classifier, fast_camera, reconnecting};
 use phicam_camera::{Camera, Next, Pattern};
-use phicam_display::Display;
-use phicam_frame::Rect;
+use phicam_display::{Display, FramePlacement};
 use phicam_frame::Size;
 use phicam_frame::mailbox::{Mailbox, Taken};
 use phicam_pipeline::Pipeline;
-use phicam_pipeline::display_state::{Drawing, Screen};
+use phicam_pipeline::display_state::{DisplayRenderer, Screen};
 
 #[test]
-fn capture_does_not_wait_for_a_slow_model_and_every_dropped_frame_is_counted() {
+fn capture_does_not_wait_for_a_slow_model() {
     let stop = AtomicBool::new(false);
     let pipeline = Pipeline::new(&stop);
-    let mut sequence = Vec::new();
+    let mut classified = Vec::new();
     let slow = classifier("lite0@96", Duration::from_millis(20), u64::MAX);
     pipeline
-        .run(&mut watched(fast_camera()), slow, &mut [], Some(10), &mut |told| sequence.push(told.answer.frame))
+        .run(&mut reconnecting(fast_camera()), slow, &mut [], Some(10), &mut |event| {
+            classified.push(event.classification.frame);
+        })
         .unwrap();
-    let counts = pipeline.metrics();
-    assert_eq!((sequence.len(), counts.answers), (10, 10));
-    assert!(sequence.windows(2).all(|pair| pair[0] < pair[1]), "{sequence:?}");
-    let last = sequence[9];
-    assert!(last >= 20, "at a thousand frames a second and 20 ms an answer, frames must be passed over: {sequence:?}");
-    // What came before the last answered frame was either answered or dropped.
-    assert!(counts.dropped >= last - 9, "{} dropped up to frame {last}", counts.dropped);
-    assert_eq!(counts.frames, counts.answers + counts.dropped, "every frame is in one count");
+    let metrics = pipeline.metrics();
+    assert_eq!(classified.len(), 10);
+    assert_eq!(metrics.answers, 10);
+    assert!(classified.windows(2).all(|pair| pair[0] < pair[1]), "{classified:?}");
+    let last = classified[9];
+    assert!(last >= 20, "no frames were dropped at 1,000 frames per second and 20 ms per frame: {classified:?}");
+    // Every frame before the last classified one was either classified or dropped.
+    assert!(metrics.dropped >= last - 9, "{} dropped up to frame {last}", metrics.dropped);
+    assert_eq!(metrics.frames, metrics.answers + metrics.dropped, "every frame is in one counter");
 }
 
 #[test]
-fn a_better_model_takes_over_between_two_frames() {
+fn next_model_takes_over_between_two_frames() {
     let stop = AtomicBool::new(false);
     let pipeline = Pipeline::new(&stop);
     let mut models = Vec::new();
     let first = classifier("lite0@96", Duration::ZERO, u64::MAX);
     pipeline
-        .run(&mut watched(fast_camera()), first, &mut [], Some(10), &mut |told| {
-            models.push(told.answer.model.variant.name.clone());
+        .run(&mut reconnecting(fast_camera()), first, &mut [], Some(10), &mut |event| {
+            models.push(event.classification.model.variant.name.clone());
             if models.len() == 4 {
                 pipeline.next_model.put(classifier("lite0@128", Duration::ZERO, u64::MAX));
             }
@@ -52,58 +54,56 @@ fn a_better_model_takes_over_between_two_frames() {
 }
 
 #[test]
-fn while_an_engine_is_built_and_takes_over_every_frame_is_shown_and_none_goes_unanswered() {
+fn switch_of_engines_skips_no_frame() {
     let stop = AtomicBool::new(false);
     let pipeline = Pipeline::new(&stop);
-    let display = Counting::default();
-    let shown = display.shown;
+    let display = CountingDisplay::default();
+    let updates = display.updates;
     let mut displays: [Box<dyn Display>; 1] = [Box::new(display)];
-    let mut camera = watched(Pattern::new(Size::new(64, 48), 10.0));
+    let mut camera = reconnecting(Pattern::new(Size::new(64, 48), 10.0));
     let first = classifier("lite0@96", Duration::from_millis(3), u64::MAX);
-    let (mut answered, mut models) = (Vec::new(), Vec::new());
+    let mut classified = Vec::new();
+    let mut models = Vec::new();
     std::thread::scope(|scope| {
         scope.spawn(|| {
-            std::thread::sleep(Duration::from_millis(1500)); // as TensorRT, but for minutes
+            std::thread::sleep(Duration::from_millis(1500)); // TensorRT takes minutes.
             pipeline.next_model.put(classifier("lite0@128", Duration::from_millis(3), u64::MAX));
         });
         pipeline
-            .run(&mut camera, first, &mut displays, Some(30), &mut |told| {
-                answered.push(told.answer.frame);
-                models.push(told.answer.model.variant.name.clone());
+            .run(&mut camera, first, &mut displays, Some(30), &mut |event| {
+                classified.push(event.classification.frame);
+                models.push(event.classification.model.variant.name.clone());
             })
             .unwrap();
     });
-    let place = models.iter().position(|model| model == "lite0@128").expect("it took over");
-    assert!((5..25).contains(&place), "it took over at {place}");
+    let switched_at = models.iter().position(|model| model == "lite0@128").expect("the next model takes over");
+    assert!((5..25).contains(&switched_at), "it took over at frame {switched_at}");
     assert_eq!(pipeline.metrics().switches, 1);
-    // At most one inference's gap: the frame that came meanwhile.
-    let gaps: Vec<u64> = answered.windows(2).map(|pair| pair[1] - pair[0]).collect();
+    // At most one frame is dropped: the one that arrives during an inference.
+    let gaps: Vec<u64> = classified.windows(2).map(|pair| pair[1] - pair[0]).collect();
     assert!(gaps.iter().all(|gap| *gap <= 2), "{gaps:?}");
     let frames = pipeline.metrics().frames;
-    assert!(
-        shown.0.load(Ordering::Relaxed) >= frames - 1,
-        "{} pictures of {frames} frames",
-        shown.0.load(Ordering::Relaxed)
-    );
+    let updates = updates.0.load(Ordering::Relaxed);
+    assert!(updates >= frames - 1, "{updates} updates for {frames} frames");
 }
 
-/// Allocations of `work` on this thread.
+/// Returns the number of allocations of `work` on this thread.
 fn allocations(work: impl FnOnce()) -> u64 {
     allocation_counter::measure(work).count_total
 }
 
 #[test]
-fn in_steady_state_nothing_but_the_resizing_library_allocates() {
-    assert_steady(|_| None);
-    assert_steady(|Rect { width, height, .. }| Some(Size::new(width / 2, height / 2))); // the frame as a layer
+fn only_the_resize_library_allocates_in_steady_state() {
+    assert_steady(false);
+    assert_steady(true);
 }
 
-fn assert_steady(give: fn(Rect) -> Option<Size>) {
+fn assert_steady(has_layer: bool) {
     let mut camera = Pattern::new(Size::new(640, 480), 1000.0);
     let mut classifier = classifier("lite0@224", Duration::ZERO, u64::MAX);
-    let (mailbox, screen, mut drawing) = (Mailbox::default(), Screen::default(), Drawing::default());
+    let (mailbox, screen, mut renderer) = (Mailbox::default(), Screen::default(), DisplayRenderer::default());
     let size = Size::new(1280, 720);
-    let mut still = None;
+    let mut first_frame = None;
     for round in 0..60 {
         let mut frame = None;
         let capture = allocations(|| {
@@ -116,31 +116,37 @@ fn assert_steady(give: fn(Rect) -> Option<Size>) {
             }
         });
         let frame = frame.expect("the pattern never ends");
-        // Always the first one: smoothing goes by the clock, and another label would have letters not drawn before.
-        let frame = still.get_or_insert(frame);
-        let mut answered = None;
-        let answer = allocations(|| answered = Some(classifier.answer(frame).unwrap()));
+        // Always the first frame: smoothing depends on the clock, and another label may need new glyphs.
+        let frame = first_frame.get_or_insert(frame);
+        let mut classification = None;
+        let classify = allocations(|| classification = Some(classifier.classify(frame).unwrap()));
         if round < 10
-            && let Some(answered) = &mut answered
+            && let Some(classification) = &mut classification
         {
-            (answered.times.preprocess_ms, answered.times.postprocess_ms) = (0.0, 0.0);
-            answered.times.infer_ms = [123.4, 567.8, 90.0][round % 3]; // every digit, whatever the clock shows later
+            classification.times.preprocess_ms = 0.0;
+            classification.times.postprocess_ms = 0.0;
+            // All digits are drawn early, whatever the clock shows later.
+            classification.times.infer_ms = [123.4, 567.8, 90.0][round % 3];
         }
-        let put = allocations(|| screen.set_answer(answered.take().unwrap()));
+        let set = allocations(|| screen.set_classification(classification.take().unwrap()));
         let draw = allocations(|| {
-            let seen = screen.wait(Duration::ZERO).expect("something changed");
-            drawing.draw(&seen, size, give);
+            let view = screen.wait(Duration::ZERO).expect("the screen has changed");
+            let area = renderer.frame_area(&view, size).filter(|_| has_layer);
+            let placement = area.map_or(FramePlacement::Canvas, |area| {
+                FramePlacement::Layer(Size::new(area.width / 2, area.height / 2))
+            });
+            renderer.draw(&view, size, placement);
         });
-        // The first rounds make the buffers, and the glyphs of every digit and label.
+        // The first rounds allocate the buffers, and the glyphs of all digits and labels.
         if round >= 50 {
-            let expected = [0, resizers_tables(224, 224), 0, 0];
-            assert_eq!([capture, answer, put, draw], expected, "capture, answer, put, draw");
+            let expected = [0, resize_allocations(224, 224), 0, 0];
+            assert_eq!([capture, classify, set, draw], expected, "capture, classify, set, draw");
         }
     }
 }
 
-/// fast_image_resize makes a small table for each column and each row of its result, and three more for each direction,
-/// anew at each call.
-fn resizers_tables(width: u32, height: u32) -> u64 {
+/// Returns the allocations of fast_image_resize: in each call one for each column and row of its result, and three for
+/// each direction.
+fn resize_allocations(width: u32, height: u32) -> u64 {
     u64::from(width + height) + 2 * 3
 }

@@ -21,7 +21,7 @@ fn screen_is_reopened_after_driver_reload() {
             board.until("word of the loss", || (said("is lost") > losses).then_some(()));
             // The program lets the old device go, so that its number is free again.
             board.bind_display(&name);
-            board.until("word of its return", || (said("there again") == said("is lost")).then_some(()));
+            board.until("word of its return", || (said("reconnected") == said("is lost")).then_some(()));
             showing.is_on_the_screen();
             assert!(showing.runs(), "{}", showing.log());
         }
@@ -38,7 +38,7 @@ fn renumbered_card_is_found() {
     board.ssh("sleep 1000 < /dev/dri/card0 > /dev/null 2>&1 &");
     let name = board.unbind_display();
     assert_eq!(board.bind_display(&name), "/dev/dri/card1");
-    board.until("word of its return", || showing.log().contains("/dev/dri/card1), 800×480: there again").then_some(()));
+    board.until("word of its return", || showing.log().contains("/dev/dri/card1), 800×480: reconnected").then_some(()));
     showing.is_on_the_screen();
 }
 
@@ -80,7 +80,7 @@ fn refused_plane_moves_the_frame_into_the_picture() {
     let frame = || image::imageops::crop_imm(&showing.png().unwrap(), 0, 0, 300, 200).to_image();
     let before = frame();
     board.ssh(&format!("planes {card} remove {}", showing.process()));
-    board.until("word of it", || showing.log().contains("has no plane of its own any more").then_some(()));
+    board.until("word of it", || showing.log().contains("overlay plane disabled").then_some(()));
     let refused = board.until("refused frame in the file", || Some(frame()).filter(|frame| *frame != before));
     is_on_the_planes(&board, &card, &showing);
     assert!(frame() == refused, "the frame came back with the next picture only");

@@ -49,7 +49,7 @@ fn overlay_plane_is_freed_at_any_end() {
         assert_eq!((picture.is_overlay, picture.size), (false, screen));
         assert_eq!((frame.is_overlay, frame.size, frame.over), (true, (width, height), (width, height)));
         assert_eq!(frame.at, (left, top));
-        assert_eq!(showing.log().matches("the frame has a plane of its own").count(), 1, "{}", showing.log());
+        assert_eq!(showing.log().matches("the frame uses an overlay plane").count(), 1, "{}", showing.log());
         showing.signal(signal);
         no_overlay_is_left(&board, &card);
     }
@@ -68,10 +68,11 @@ fn unscalable_plane_moves_the_frame_into_the_picture() {
     is_on_the_planes(&board, &card, &showing);
     assert_eq!(board.overlays(&card), [], "{}", showing.log());
     let (log, over) = (showing.log(), format!("over {width}×{height} ("));
-    let said: Vec<&str> = log.lines().filter(|line| line.contains("no plane of its own for the frame")).collect();
+    let said: Vec<&str> =
+        log.lines().filter(|line| line.contains("the frame is drawn without an overlay plane")).collect();
     assert!(said.len() == 1, "{log}");
     assert!(said[0].starts_with("info: "), "{log}");
-    assert!(said[0].contains("does not scale"), "{log}");
+    assert!(said[0].contains("cannot scale"), "{log}");
     assert!(said[0].contains(&over), "{log}");
     showing.signal("TERM");
 }

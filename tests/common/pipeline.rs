@@ -1,32 +1,32 @@
-//! Stand-ins around a line: an engine that takes as long as it is told, a display that counts.
+//! Fakes around a pipeline: an engine with a fixed latency, and a display that counts updates.
 
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use phicam_camera::reconnect::ReconnectingCamera;
 use phicam_camera::{Camera, Pattern};
-use phicam_display::{Display, DisplayError, Shown};
+use phicam_display::{Display, DisplayError, ScreenUpdate};
 use phicam_engine::{Engine, EngineError, ExecutionConfig};
 use phicam_frame::Size;
 use phicam_model::labels::Labels;
 use phicam_pipeline::classify::{Classifier, Settings};
 
-/// An engine that takes as long as it is told, and fails when it is told. It finds a class by the first input value.
-pub struct StandIn {
+/// Engine with a fixed latency that fails after a number of runs. The first input value selects the class.
+pub struct FakeEngine {
     input: Vec<f32>,
     scores: Vec<f32>,
-    takes: Duration,
+    latency: Duration,
     fails_after: u64,
     runs: u64,
 }
 
-impl Engine for StandIn {
+impl Engine for FakeEngine {
     fn config(&self) -> ExecutionConfig {
         ExecutionConfig::tract(1)
     }
 
     fn description(&self) -> String {
-        "a stand-in".into()
+        "a fake engine".into()
     }
 
     fn classes(&self) -> usize {
@@ -38,10 +38,10 @@ impl Engine for StandIn {
     }
 
     fn infer(&mut self) -> Result<&[f32], EngineError> {
-        std::thread::sleep(self.takes);
+        std::thread::sleep(self.latency);
         self.runs += 1;
         if self.runs > self.fails_after {
-            return Err(EngineError::Run { model: "stand-in".into(), cause: "on purpose".into() });
+            return Err(EngineError::Run { model: "fake".into(), cause: "on purpose".into() });
         }
         let class = (self.input[0].abs() * 8.0) as usize % self.scores.len();
         self.scores.fill(0.0);
@@ -50,37 +50,39 @@ impl Engine for StandIn {
     }
 }
 
-pub fn classifier(variant: &str, takes: Duration, fails_after: u64) -> Classifier {
+/// Returns a classifier with a [`FakeEngine`] of eight classes.
+pub fn classifier(variant: &str, latency: Duration, fails_after: u64) -> Classifier {
     let variant = super::catalog().variant(variant).unwrap().clone();
     let labels = Labels::parse(b"one\ntwo\nthree\nfour\nfive\nsix\nseven\neight\n", "labels".as_ref()).unwrap();
     let input = vec![0.0; 3 * (variant.side * variant.side) as usize];
-    let engine = StandIn { input, scores: vec![0.0; 8], takes, fails_after, runs: 0 };
+    let engine = FakeEngine { input, scores: vec![0.0; 8], latency, fails_after, runs: 0 };
     let settings = Settings {
         view: Default::default(),
         prediction: Default::default(),
         config: ExecutionConfig::tract(1),
-        keeps_packed: false,
+        cache_packed_weights: false,
     };
     Classifier::with_engine(&variant, labels, Box::new(engine), &settings)
 }
 
-/// A display that counts what it is shown, or refuses it.
+/// Display that counts updates, and refuses them if `refuses` is set.
 #[derive(Default)]
-pub struct Counting {
-    pub shown: &'static AtomicU64Holder,
+pub struct CountingDisplay {
+    pub updates: &'static Counter,
     pub refuses: bool,
 }
 
+/// Counter that outlives the object that counts.
 #[derive(Default)]
-pub struct AtomicU64Holder(pub AtomicU64);
+pub struct Counter(pub AtomicU64);
 
-impl Default for &'static AtomicU64Holder {
+impl Default for &'static Counter {
     fn default() -> Self {
         Box::leak(Box::default())
     }
 }
 
-impl Display for Counting {
+impl Display for CountingDisplay {
     fn name(&self) -> String {
         "counting".into()
     }
@@ -89,19 +91,21 @@ impl Display for Counting {
         Size::new(64, 48)
     }
 
-    fn show(&mut self, _: &Shown) -> Result<(), DisplayError> {
-        self.shown.0.fetch_add(1, Ordering::Relaxed);
-        match self.refuses {
-            true => Err(DisplayError::Terminal("gone".into())),
-            false => Ok(()),
+    fn show(&mut self, _: &ScreenUpdate) -> Result<(), DisplayError> {
+        self.updates.0.fetch_add(1, Ordering::Relaxed);
+        if self.refuses {
+            return Err(DisplayError::Terminal("refused on purpose".into()));
         }
+        Ok(())
     }
 }
 
+/// Returns a test pattern with 1,000 frames per second.
 pub fn fast_camera() -> Pattern {
     Pattern::new(Size::new(64, 48), 1000.0)
 }
 
-pub fn watched(camera: impl Camera + 'static) -> ReconnectingCamera<'static> {
+/// Wraps a camera that is not reopened when it is lost.
+pub fn reconnecting(camera: impl Camera + 'static) -> ReconnectingCamera<'static> {
     ReconnectingCamera::over(Box::new(camera), None)
 }

@@ -1,4 +1,4 @@
-//! A screen on a graphics card, by the kernel's mode setting (KMS): no X, no Wayland.
+//! Screen on a graphics card by the kernel's mode setting (KMS), without X or Wayland.
 
 use std::path::Path;
 use std::time::{Duration, Instant};
@@ -10,11 +10,10 @@ use log::{debug, warn};
 use rustix::event::{PollFd, PollFlags, poll};
 use rustix::time::Timespec;
 
-use super::pixel_packing::Packing;
-use super::reconnect::{Device, Reconnecting};
-use super::{DisplayError, Shown};
-use phicam_frame::Rect;
-use phicam_frame::Size;
+use crate::pixel_packing::PixelLayout;
+use crate::reconnect::{Device, Reconnecting};
+use crate::{DisplayError, FramePlacement, ScreenUpdate};
+use phicam_frame::{Rect, Size};
 
 mod card;
 mod double_buffer;
@@ -24,200 +23,210 @@ mod output_request;
 mod overlay_plane;
 mod plane_selection;
 use card::{Card, Connector};
-use double_buffer::Pair;
+use double_buffer::DoubleBuffer;
 pub use mode::Mode;
-pub use output_request::Wish;
-use overlay_plane::Layer;
+pub use output_request::OutputRequest;
+use overlay_plane::OverlayPlane;
 
-/// A driver that has not shown a picture after this time hangs.
-const FLIP_LIMIT: Duration = Duration::from_secs(5);
-/// While it is waited for, it is looked whether the card is still there so often.
-const FLIP_SLICE: Duration = Duration::from_millis(250);
-/// How often it is asked whether the screen is still connected.
-const CHECK: Duration = Duration::from_secs(1);
-/// The size of pictures for a screen that was never there.
+/// Longest wait for a page-flip event, after which the driver is taken to hang. An estimate: 100 times the 50 ms of a
+/// slow refresh.
+const FLIP_TIMEOUT: Duration = Duration::from_secs(5);
+/// Interval between checks for the card during that wait: an estimate, a twentieth of the timeout.
+const FLIP_POLL_INTERVAL: Duration = Duration::from_millis(250);
+/// Interval between checks for the connector: as often as a lost screen is looked for.
+const CONNECTOR_CHECK_INTERVAL: Duration = Duration::from_secs(1);
+/// Size of updates before a missing screen is connected: 720p, the default size of PNG files.
 const UNKNOWN_SIZE: Size = Size::new(1280, 720);
 
-/// See the module.
+/// KMS display that survives the loss of its screen.
 pub type Drm = Reconnecting<Output>;
 
 impl Drm {
-    /// Opens the screen now, or waits for it where there is a card but nothing is connected to it.
-    pub fn open_or_wait(wish: Wish) -> Result<Drm, DisplayError> {
-        match Reconnecting::open(wish.clone()) {
+    /// Opens the screen now; waits for one if there is a card without a connected screen.
+    pub fn open_or_wait(request: OutputRequest) -> Result<Drm, DisplayError> {
+        match Reconnecting::open(request.clone()) {
             Err(error @ DisplayError::NotConnected { .. }) => {
-                log::warn!("{error}; it is looked for every second");
-                let name = wish.connector.as_deref().unwrap_or("any connector");
-                Ok(Reconnecting::missing(wish.clone(), format!("drm:{name}"), UNKNOWN_SIZE))
+                warn!("{error}; the screen is looked for every second");
+                let name = request.connector.as_deref().unwrap_or("any connector");
+                Ok(Reconnecting::missing(request.clone(), format!("drm:{name}"), UNKNOWN_SIZE))
             }
             opened => opened,
         }
     }
 }
 
-/// A connector with what makes its picture: a CRTC, a mode, two buffers of which one is shown.
+/// Connector with its CRTC, mode and buffers.
 pub struct Output {
     card: Card,
     name: String,
     connector: connector::Handle,
     crtc: crtc::Handle,
     mode: drm::control::Mode,
-    /// What the CRTC showed before, and whether it showed it on this connector.
-    before: crtc::Info,
-    was_ours: bool,
-    pair: Pair,
-    /// Where the frame has a plane of its own.
-    layer: Option<Layer>,
-    /// Whether the layer was given up, and the frame is not on the picture yet.
-    lacks_frame: bool,
-    /// Since when the driver has a picture that it does not show yet.
-    flip: Option<Instant>,
-    /// Whether the driver can change buffers without setting the mode anew.
-    flips: bool,
-    checked: Instant,
+    /// State of the CRTC before this program used it.
+    previous: crtc::Info,
+    /// Whether the CRTC drove this connector before.
+    drove_connector: bool,
+    buffers: DoubleBuffer,
+    /// Plane for the frame, if the card has one.
+    overlay_plane: Option<OverlayPlane>,
+    /// Whether the overlay plane was disabled, and no update has drawn the frame into the canvas since.
+    frame_missing: bool,
+    /// Start of the page flip that the driver has not finished.
+    pending_flip: Option<Instant>,
+    /// Whether the driver changes buffers without setting the mode again.
+    supports_flips: bool,
+    last_connector_check: Instant,
 }
 
 impl Output {
-    fn error(&self, what: &'static str, cause: std::io::Error) -> DisplayError {
-        self.card.error(&self.name, what, cause)
+    fn ioctl_error(&self, ioctl: &'static str, cause: std::io::Error) -> DisplayError {
+        self.card.ioctl_error(&self.name, ioctl, cause)
     }
 
-    /// Waits until the picture that the driver has is shown.
-    fn finish_flip(&mut self) -> Result<(), DisplayError> {
-        while let Some(since) = self.flip {
-            let slice = Timespec { tv_sec: 0, tv_nsec: FLIP_SLICE.subsec_nanos().into() };
-            let ready = match poll(&mut [PollFd::new(&self.card, PollFlags::IN)], Some(&slice)) {
+    /// Waits until the pending page flip is finished.
+    fn wait_for_flip(&mut self) -> Result<(), DisplayError> {
+        while let Some(start) = self.pending_flip {
+            let interval = Timespec { tv_sec: 0, tv_nsec: FLIP_POLL_INTERVAL.subsec_nanos().into() };
+            let ready = match poll(&mut [PollFd::new(&self.card, PollFlags::IN)], Some(&interval)) {
                 Err(rustix::io::Errno::INTR) => continue,
                 Ok(0) => {
-                    // A card that is gone sends nothing any more.
-                    self.is_there().inspect_err(|_| self.flip = None)?;
-                    // Only now: where nothing has changed for long, what the driver said lies here since then.
-                    if since.elapsed() >= FLIP_LIMIT {
-                        self.flip = None;
-                        return Err(DisplayError::Silent { screen: self.name.clone(), limit_s: FLIP_LIMIT.as_secs() });
+                    // A card that is gone sends no more events.
+                    self.check_card().inspect_err(|_| self.pending_flip = None)?;
+                    // Only after a poll: the event may have been queued long ago, while nothing was drawn.
+                    if start.elapsed() >= FLIP_TIMEOUT {
+                        self.pending_flip = None;
+                        let limit_s = FLIP_TIMEOUT.as_secs();
+                        return Err(DisplayError::FlipTimeout { screen: self.name.clone(), limit_s });
                     }
                     continue;
                 }
                 ready => ready,
             };
-            ready.map_err(|cause| self.error("wait for its picture", cause.into()))?;
-            let events = self.card.receive_events().map_err(|cause| self.error("tell when it shows", cause))?;
+            ready.map_err(|cause| self.ioctl_error("poll for the page-flip event", cause.into()))?;
+            let events = self.card.receive_events();
+            let events = events.map_err(|cause| self.ioctl_error("read of the page-flip event", cause))?;
             for event in events {
                 if matches!(event, Event::PageFlip(flip) if flip.crtc == self.crtc) {
-                    self.flip = None;
+                    self.pending_flip = None;
                 }
             }
         }
         Ok(())
     }
 
-    /// From now on, until the screen is opened again, the frame is drawn into the picture.
-    fn give_layer_up(&mut self, cause: std::io::Error) {
+    /// Disables the overlay plane until the screen is opened again; the frame is then drawn into the canvas.
+    fn disable_overlay_plane(&mut self, cause: std::io::Error) {
         warn!(
-            "display {}: the frame has no plane of its own any more: its driver took it no longer ({cause})",
+            "display {}: overlay plane disabled, the frame is drawn without it: DRM_IOCTL_MODE_ATOMIC failed: {cause}",
             self.name()
         );
-        if let Some(mut layer) = self.layer.take() {
-            layer.close(&self.card);
+        if let Some(mut plane) = self.overlay_plane.take() {
+            plane.close(&self.card);
         }
-        self.lacks_frame = true;
+        self.frame_missing = true;
     }
 
-    fn is_there(&self) -> Result<(), DisplayError> {
-        self.card.get_crtc(self.crtc).map_err(|cause| self.error("be asked what it shows", cause)).map(drop)
+    /// Returns an error if the card is gone.
+    fn check_card(&self) -> Result<(), DisplayError> {
+        let info = self.card.get_crtc(self.crtc);
+        info.map_err(|cause| self.ioctl_error("DRM_IOCTL_MODE_GETCRTC", cause)).map(drop)
     }
 
-    /// Shows the hidden buffer, which is `framebuffer`.
-    fn turn(&mut self, framebuffer: framebuffer::Handle) -> Result<(), DisplayError> {
-        if self.flips {
+    /// Shows the back buffer, which is `framebuffer`.
+    fn swap_buffers(&mut self, framebuffer: framebuffer::Handle) -> Result<(), DisplayError> {
+        if self.supports_flips {
             match self.card.page_flip(self.crtc, framebuffer, PageFlipFlags::EVENT, None) {
-                Ok(()) => self.flip = Some(Instant::now()),
-                Err(cause) if card::is_unable(&cause) => {
-                    debug!("{}: its driver flips no pages ({cause}); the mode is set anew for each picture", self.name);
-                    self.flips = false;
+                Ok(()) => self.pending_flip = Some(Instant::now()),
+                Err(cause) if card::is_unsupported(&cause) => {
+                    debug!("DRM_IOCTL_MODE_PAGE_FLIP failed on {}: {cause}; using DRM_IOCTL_MODE_SETCRTC", self.name);
+                    self.supports_flips = false;
                 }
-                Err(cause) => return Err(self.error("show a picture", cause)),
+                Err(cause) => return Err(self.ioctl_error("DRM_IOCTL_MODE_PAGE_FLIP", cause)),
             }
         }
-        if !self.flips {
+        if !self.supports_flips {
             let set = self.card.set_crtc(self.crtc, Some(framebuffer), (0, 0), &[self.connector], Some(self.mode));
-            set.map_err(|cause| self.error("show a picture", cause))?;
+            set.map_err(|cause| self.ioctl_error("DRM_IOCTL_MODE_SETCRTC", cause))?;
         }
-        self.pair.turn();
+        self.buffers.swap();
         Ok(())
     }
 
-    /// Two buffers in the first packing that the driver takes, one of them shown.
-    fn pair(card: &Card, found: &Connector, crtc: crtc::Handle) -> std::io::Result<Pair> {
-        let (width, height) = found.mode.size();
+    /// Allocates two buffers in the first pixel layout that the driver supports, and shows one of them.
+    fn show_first_buffer(card: &Card, target: &Connector, crtc: crtc::Handle) -> std::io::Result<DoubleBuffer> {
+        let (width, height) = target.mode.size();
         let size = Size::new(width.into(), height.into());
-        let mut refused = None;
-        for packing in [Packing::XRGB8888, Packing::RGB565] {
-            let made = Pair::new(card, size, packing).and_then(|pair| {
-                let shown = card.set_crtc(crtc, Some(pair.shown()), (0, 0), &[found.handle], Some(found.mode));
-                shown.inspect_err(|_| pair.destroy(card)).map(|()| pair)
+        let mut first_error = None;
+        for layout in [PixelLayout::XRGB8888, PixelLayout::RGB565] {
+            let shown = DoubleBuffer::new(card, size, layout).and_then(|buffers| {
+                let set = card.set_crtc(crtc, Some(buffers.front()), (0, 0), &[target.handle], Some(target.mode));
+                set.inspect_err(|_| buffers.destroy(card)).map(|()| buffers)
             });
-            match made {
-                Ok(pair) => return Ok(pair),
-                Err(error) if card::is_unable(&error) => {
-                    debug!("{}: no buffers of {} bits ({error})", found.name, packing.bits_per_pixel());
-                    refused = refused.or(Some(error));
+            match shown {
+                Ok(buffers) => return Ok(buffers),
+                Err(error) if card::is_unsupported(&error) => {
+                    let bits = layout.bits_per_pixel();
+                    debug!("{}: the driver refused buffers of {bits} bits per pixel: {error}", target.name);
+                    first_error = first_error.or(Some(error));
                 }
                 Err(error) => return Err(error),
             }
         }
-        Err(refused.unwrap_or_else(|| std::io::ErrorKind::Unsupported.into()))
+        Err(first_error.unwrap_or_else(|| std::io::ErrorKind::Unsupported.into()))
     }
 
-    fn on(card: Card, wish: &Wish) -> Result<Output, DisplayError> {
-        let found = card.connector(wish.connector.as_deref(), wish.mode)?;
+    fn open_on(card: Card, request: &OutputRequest) -> Result<Output, DisplayError> {
+        let target = card.find_connector(request.connector.as_deref(), request.mode)?;
         card.acquire_master_lock().map_err(|_| DisplayError::Busy { path: card.path().into() })?;
-        let (crtc, was_ours) = card.crtc_for(&found)?;
-        let before = card.get_crtc(crtc).map_err(|cause| card.error(&found.name, "tell what it shows", cause))?;
-        let set = Output::pair(&card, &found, crtc);
-        let pair = set.map_err(|cause| card.error(&found.name, "be set up", cause))?;
-        let Connector { handle: connector, name, mode, .. } = found;
-        let layer = Layer::new(&card, full_name(&card, &name), crtc);
-        let (lacks_frame, flip, flips, checked) = (false, None, true, Instant::now());
+        let (crtc, drove_connector) = card.find_crtc(&target)?;
+        let ioctl_error = |ioctl| {
+            let (card, target) = (&card, &target);
+            move |cause| card.ioctl_error(&target.name, ioctl, cause)
+        };
+        let previous = card.get_crtc(crtc).map_err(ioctl_error("DRM_IOCTL_MODE_GETCRTC"))?;
+        let buffers = Output::show_first_buffer(&card, &target, crtc)
+            .map_err(ioctl_error("DRM_IOCTL_MODE_CREATE_DUMB or DRM_IOCTL_MODE_SETCRTC"))?;
+        let Connector { handle: connector, name, mode, .. } = target;
+        let overlay_plane = OverlayPlane::new(&card, full_name(&card, &name), crtc);
         Ok(Output {
             card,
             name,
             connector,
             crtc,
             mode,
-            before,
-            was_ours,
-            pair,
-            layer,
-            lacks_frame,
-            flip,
-            flips,
-            checked,
+            previous,
+            drove_connector,
+            buffers,
+            overlay_plane,
+            frame_missing: false,
+            pending_flip: None,
+            supports_flips: true,
+            last_connector_check: Instant::now(),
         })
     }
 }
 
-/// `drm:HDMI-A-1 (/dev/dri/card0)`.
+/// Returns a name such as `drm:HDMI-A-1 (/dev/dri/card0)`.
 fn full_name(card: &Card, screen: &str) -> String {
     format!("drm:{screen} ({})", card.path().display())
 }
 
 impl Device for Output {
-    type Settings = Wish;
+    type Settings = OutputRequest;
 
-    fn open(wish: &mut Wish) -> Result<Output, DisplayError> {
-        let mut why = None;
-        for path in card::paths(wish.device.as_deref(), wish.hardware.as_deref()) {
-            match Card::open(&path).and_then(|card| Output::on(card, wish)) {
+    fn open(request: &mut OutputRequest) -> Result<Output, DisplayError> {
+        let mut failure = None;
+        for path in card::candidate_paths(request.device.as_deref(), request.hardware.as_deref()) {
+            match Card::open(&path).and_then(|card| Output::open_on(card, request)) {
                 Ok(output) => {
-                    wish.hardware = card::hardware(&path);
+                    request.hardware = card::hardware(&path);
                     return Ok(output);
                 }
-                Err(error) => why = Some(card::more_telling(why, error)),
+                Err(error) => failure = Some(card::more_helpful(failure, error)),
             }
         }
-        let path = || wish.device.clone().unwrap_or_else(|| Path::new(card::FOLDER).join("card0"));
-        Err(why.unwrap_or_else(|| DisplayError::NoDevice { path: path() }))
+        let path = || request.device.clone().unwrap_or_else(|| Path::new(card::DRI_FOLDER).join("card0"));
+        Err(failure.unwrap_or_else(|| DisplayError::NoDevice { path: path() }))
     }
 
     fn name(&self) -> String {
@@ -225,46 +234,47 @@ impl Device for Output {
     }
 
     fn size(&self) -> Size {
-        self.pair.size()
+        self.buffers.size()
     }
 
-    fn layer(&mut self, area: Rect) -> Option<Size> {
-        self.layer.as_mut()?.give(&self.card, area)
+    fn place_frame(&mut self, area: Rect) -> FramePlacement {
+        let layer_size = self.overlay_plane.as_mut().and_then(|plane| plane.reserve(&self.card, area));
+        layer_size.map_or(FramePlacement::Canvas, FramePlacement::Layer)
     }
 
-    fn show(&mut self, shown: &Shown) -> Result<(), DisplayError> {
-        self.finish_flip()?;
+    fn show(&mut self, update: &ScreenUpdate) -> Result<(), DisplayError> {
+        self.wait_for_flip()?;
         self.check()?;
-        self.lacks_frame = false;
-        self.pair.miss(shown.damage);
-        let picture = (!self.pair.is_current()).then(|| self.pair.draw(shown.picture));
-        match self.layer.as_mut().map(|layer| layer.show(&self.card, shown.layer, picture)) {
+        self.frame_missing = false;
+        self.buffers.mark_damaged(update.damage);
+        let primary = (!self.buffers.is_up_to_date()).then(|| self.buffers.draw_back(update.canvas));
+        match self.overlay_plane.as_mut().map(|plane| plane.show(&self.card, update.layer, primary)) {
             Some(Ok(true)) => {
-                self.flip = Some(Instant::now());
-                if picture.is_some() {
-                    self.pair.turn();
+                self.pending_flip = Some(Instant::now());
+                if primary.is_some() {
+                    self.buffers.swap();
                 }
                 return Ok(());
             }
-            Some(Err(cause)) => self.give_layer_up(cause),
+            Some(Err(cause)) => self.disable_overlay_plane(cause),
             Some(Ok(false)) | None => {}
         }
-        picture.map_or(Ok(()), |framebuffer| self.turn(framebuffer))
+        primary.map_or(Ok(()), |framebuffer| self.swap_buffers(framebuffer))
     }
 
-    fn wants_picture(&self) -> bool {
-        self.lacks_frame
+    fn needs_redraw(&self) -> bool {
+        self.frame_missing
     }
 
     fn check(&mut self) -> Result<(), DisplayError> {
-        // Before each picture: memory of a card that is gone must not be written to.
-        self.is_there()?;
-        if self.checked.elapsed() < CHECK {
+        // Before each update: the memory of a card that is gone must not be written.
+        self.check_card()?;
+        if self.last_connector_check.elapsed() < CONNECTOR_CHECK_INTERVAL {
             return Ok(());
         }
-        self.checked = Instant::now();
+        self.last_connector_check = Instant::now();
         let info = self.card.get_connector(self.connector, false);
-        match info.map_err(|cause| self.error("be asked whether it is there", cause))?.state() {
+        match info.map_err(|cause| self.ioctl_error("DRM_IOCTL_MODE_GETCONNECTOR", cause))?.state() {
             connector::State::Disconnected => Err(DisplayError::Unplugged { screen: self.name.clone() }),
             _ => Ok(()),
         }
@@ -273,21 +283,21 @@ impl Device for Output {
 
 impl Drop for Output {
     fn drop(&mut self) {
-        let _ = self.finish_flip(); // a driver that hangs was told of, or is left alone
-        if let Some(layer) = &mut self.layer {
-            layer.close(&self.card); // before the console comes back: it would stand over it
+        let _ = self.wait_for_flip(); // A driver that hangs was reported, or the program is ending.
+        if let Some(plane) = &mut self.overlay_plane {
+            plane.close(&self.card); // Before the console is restored: the plane would cover it.
         }
-        let (mode, framebuffer) = (self.before.mode(), self.before.framebuffer());
-        let restored = match (mode, framebuffer, self.was_ours) {
+        let restored = match (self.previous.mode(), self.previous.framebuffer(), self.drove_connector) {
             (Some(mode), Some(framebuffer), true) => {
-                let (at, connectors) = (self.before.position(), [self.connector]);
-                self.card.set_crtc(self.crtc, Some(framebuffer), at, &connectors, Some(mode))
+                let position = self.previous.position();
+                self.card.set_crtc(self.crtc, Some(framebuffer), position, &[self.connector], Some(mode))
             }
             _ => self.card.set_crtc(self.crtc, None, (0, 0), &[], None),
         };
         if let Err(error) = restored {
-            debug!("{}: what it showed before cannot be put back: {error}", self.name); // a card that is gone, most often
+            // Most often the card is gone.
+            debug!("DRM_IOCTL_MODE_SETCRTC failed on {}: {error}; its previous content is not restored", self.name);
         }
-        self.pair.destroy(&self.card);
+        self.buffers.destroy(&self.card);
     }
 }

@@ -1,79 +1,94 @@
-//! Why a display cannot be opened, or did not take a picture.
+//! Errors of displays: a device that cannot be opened, or an update that was refused.
 
 use std::io;
 use std::path::{Path, PathBuf};
 
 use rustix::io::Errno;
 
-/// A display that cannot be opened, or did not take a picture.
+/// Failure to open a display or to show an update.
 #[derive(Debug, thiserror::Error)]
 pub enum DisplayError {
-    #[error("{} cannot be written: {cause}; {}name another file with --display png:FILE", path.display(), space(cause))]
-    File { path: PathBuf, cause: io::Error },
-    #[error("the picture for {} cannot be encoded: {cause}", path.display())]
+    #[error(
+        "cannot write {}: {cause}; {}name another file with --display png:FILE", path.display(), space_remedy(cause)
+    )]
+    WriteFile { path: PathBuf, cause: io::Error },
+    #[error("PNG encoding failed for {}: {cause}", path.display())]
     Encode { path: PathBuf, cause: String },
-    #[error("the terminal took no picture: {0}")]
+    #[error("drawing in the terminal failed: {0}")]
     Terminal(String),
-    #[error("whoever read standard output has closed it")]
+    #[error("standard output was closed by its reader")]
     Closed,
 
     #[error(
-        "{} is not there; load the screen's driver (Raspberry Pi: dtoverlay=vc4-kms-v3d in config.txt), \
-         or take another display: terminal, png:FILE", path.display()
+        "{} does not exist; load the screen's driver (Raspberry Pi: dtoverlay=vc4-kms-v3d in config.txt), \
+         or choose another display: --display terminal or --display png:FILE", path.display()
     )]
     NoDevice { path: PathBuf },
-    #[error("{} may not be opened; add the user to its group: sudo usermod -aG {group} USER, then log in again", path.display())]
-    Forbidden { path: PathBuf, group: String },
-    #[error("{} cannot be opened: {cause}", path.display())]
-    Open { path: PathBuf, cause: io::Error },
     #[error(
-        "another program draws on {} (X, Wayland, or another display of this one); end it: \
+        "no permission to open {}; add the user to its group: sudo usermod -aG {group} USER, then log in again",
+        path.display()
+    )]
+    PermissionDenied { path: PathBuf, group: String },
+    /// A system call on a device node failed; `call` is `open`, `mmap` or the name of an ioctl.
+    #[error("{call} failed on {}: {cause}", path.display())]
+    Open { path: PathBuf, call: &'static str, cause: io::Error },
+    #[error(
+        "another program draws on {} (X, Wayland, or another Phicam); end it: \
          sudo systemctl isolate multi-user.target, or sudo systemctl stop display-manager", path.display()
     )]
     Busy { path: PathBuf },
-    #[error("no screen at {wanted}; there {}; connect it, or name another with --display drm:CONNECTOR", are(known))]
-    NotConnected { wanted: String, known: Vec<String> },
-    #[error("{screen} has no mode {wanted}; it has {}", known.join(", "))]
-    NoMode { screen: String, wanted: String, known: Vec<String> },
-    #[error("{screen} cannot {what}: {cause}; dmesg may say more")]
-    Driver { screen: String, what: &'static str, cause: io::Error },
-    #[error("{screen} has not shown a picture for {limit_s} s that it took; its driver hangs, dmesg may say more")]
-    Silent { screen: String, limit_s: u64 },
-    #[error("{} has {what}, which cannot be drawn; use --display drm or another screen", path.display())]
-    Unsuited { path: PathBuf, what: String },
-    #[error("{screen} is not connected any more; connect it again")]
+    #[error(
+        "no screen at {requested}: {}; connect the screen, or choose a connector with --display drm:CONNECTOR",
+        list_connectors(connectors)
+    )]
+    NotConnected { requested: String, connectors: Vec<String> },
+    #[error("{screen} has no mode {requested}; choose one of {}", modes.join(", "))]
+    NoMode { screen: String, requested: String, modes: Vec<String> },
+    #[error("{ioctl} failed on {screen}: {cause}; dmesg may say more")]
+    Ioctl { screen: String, ioctl: &'static str, cause: io::Error },
+    #[error("{screen} has no CRTC: every CRTC that can drive it drives another screen; unplug one of the screens")]
+    NoCrtc { screen: String },
+    #[error("no page-flip event from {screen} within {limit_s} s: its driver hangs; dmesg may say more")]
+    FlipTimeout { screen: String, limit_s: u64 },
+    #[error("cannot draw on {}: {reason}; use --display drm or another screen", path.display())]
+    UnsupportedFramebuffer { path: PathBuf, reason: String },
+    #[error("{screen} is disconnected; connect it again")]
     Unplugged { screen: String },
-    #[error("{screen} is lost ({cause}); it is looked for every second")]
+    #[error("{screen} is lost: {cause}; reopening it is tried every second")]
     Lost { screen: String, cause: Box<DisplayError> },
-    /// It was told that the display is lost, and it still is.
+    /// The display was reported as [`DisplayError::Lost`] before, and has not come back.
     #[error("{screen} is still lost")]
     StillLost { screen: String },
-    #[error("no display at all: {}", .0.join("; "))]
-    None(Vec<String>),
+    #[error("no display is available: {}", .0.join("; "))]
+    NoneAvailable(Vec<String>),
 }
 
 impl DisplayError {
-    /// Of a device that could not be opened for `cause`.
-    pub fn of_open(path: &Path, cause: io::Error) -> DisplayError {
+    /// Converts the failure of `call` on the device node `path`: a missing device, no permission, or another cause.
+    pub fn from_device(path: &Path, call: &'static str, cause: io::Error) -> DisplayError {
         let path = path.to_path_buf();
         if matches!(Errno::from_io_error(&cause), Some(Errno::NODEV | Errno::NXIO)) {
             return DisplayError::NoDevice { path };
         }
         match cause.kind() {
             io::ErrorKind::NotFound => DisplayError::NoDevice { path },
-            io::ErrorKind::PermissionDenied => DisplayError::Forbidden { group: "video".into(), path },
-            _ => DisplayError::Open { path, cause },
+            io::ErrorKind::PermissionDenied => DisplayError::PermissionDenied { group: "video".into(), path },
+            _ => DisplayError::Open { path, call, cause },
         }
     }
 }
 
-fn space(cause: &io::Error) -> &'static str {
+fn space_remedy(cause: &io::Error) -> &'static str {
     match cause.kind() {
         io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded => "free some space or ",
         _ => "",
     }
 }
 
-fn are(known: &[String]) -> String {
-    if known.is_empty() { "is none".into() } else { format!("are {}", known.join(", ")) }
+fn list_connectors(connectors: &[String]) -> String {
+    if connectors.is_empty() {
+        "the card has no connectors".into()
+    } else {
+        format!("the card has {}", connectors.join(", "))
+    }
 }

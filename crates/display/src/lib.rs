@@ -1,105 +1,53 @@
-//! Where pictures go.
+//! Displays: KMS (DRM), Linux framebuffer, terminal and PNG file.
+//!
+//! [`open`] returns a [`Display`] for [`Settings`]. A display takes canvases with their damaged areas, and knows
+//! nothing of models, classifications or cameras. Lost devices reconnect by themselves.
 
 use std::io::IsTerminal;
 use std::path::PathBuf;
 
 use log::info;
 
-use phicam_frame::Rect;
 use phicam_frame::Size;
-use phicam_frame::canvas::Canvas;
 
 mod drm;
 mod error;
 mod fbdev;
 mod mmap;
+mod output;
 mod pixel_packing;
 mod png;
 mod reconnect;
 mod terminal;
 mod vt;
-pub use drm::{Drm, Mode, Wish};
+pub use drm::{Drm, Mode, OutputRequest};
 pub use error::DisplayError;
 pub use fbdev::Fb;
+pub use output::{Display, FrameLayer, FramePlacement, ScreenUpdate};
 pub use png::Png;
-pub use terminal::{LogLines, Terminal};
+pub use terminal::{LogWriter, Terminal};
 
-/// What is to be shown.
-#[derive(Clone, Copy)]
-pub struct Shown<'a> {
-    pub picture: &'a Canvas,
-    /// Where it differs from the one before that this display was given; all of it at first, and after one that the
-    /// display did not take.
-    pub damage: &'a [Rect],
-    /// The frame, where the display has given a size for it in [`Display::layer`].
-    pub layer: Option<Layer<'a>>,
-    /// The same in words, one line.
-    pub caption: &'a str,
-    /// Whether the caption's answer is one that was not shown before.
-    pub new_answer: bool,
-    /// Whether it shows a fault that was not shown before, or one no more; a frame that grows old is one.
-    pub new_fault: bool,
-}
-
-/// The newest frame in a picture of its own, for the display to scale over the other.
-#[derive(Clone, Copy)]
-pub struct Layer<'a> {
-    pub picture: &'a Canvas,
-    /// What it is to cover, all of it. The other picture has nothing there.
-    pub area: Rect,
-    /// Whether it differs from the one before that this display was given.
-    pub is_new: bool,
-}
-
-/// Shows pictures of a size of its own.
-pub trait Display: Send {
-    /// For messages: which display.
-    fn name(&self) -> String;
-    /// Pixels that pictures for it should have.
-    fn size(&self) -> Size;
-    /// In which size to draw the frame, in a picture of its own, so that the display shows it over `area` of the other;
-    /// nothing where the frame belongs into the other. It is asked before each picture that has a frame.
-    fn layer(&mut self, area: Rect) -> Option<Size> {
-        let _ = area;
-        None
-    }
-    /// Shows it, or keeps it for [`Display::close`] where it comes too soon after the last.
-    fn show(&mut self, shown: &Shown) -> Result<(), DisplayError>;
-    /// Whether it shows nothing, and would show the picture again although nothing in it has changed.
-    fn wants_picture(&mut self) -> bool {
-        false
-    }
-    /// Is called a few times a second while nothing changes: time to show what it kept.
-    fn idle(&mut self) -> Result<(), DisplayError> {
-        Ok(())
-    }
-    /// Shows what it kept, and leaves the device as it was found.
-    fn close(&mut self) -> Result<(), DisplayError> {
-        Ok(())
-    }
-}
-
-/// Which display. In a board file, `kind = "auto"`, `"drm"`, `"fb"`, `"png"`, `"terminal"`, `"none"`.
+/// Kind of display and its device. In a board file: `kind = "auto"`, `"drm"`, `"fb"`, `"png"`, `"terminal"`, `"none"`.
 #[derive(Clone, Debug, PartialEq, serde::Deserialize)]
 #[serde(tag = "kind", rename_all = "lowercase", deny_unknown_fields)]
 pub enum Settings {
-    /// A screen by KMS, else a framebuffer, else the terminal where there is one.
+    /// A KMS screen, else a framebuffer, else the terminal if standard output is one.
     Auto {},
-    /// A screen on a graphics card, by KMS.
+    /// A screen on a graphics card, by kernel mode setting (KMS).
     Drm {
-        /// A node in /dev/dri; the first card with a screen where it is left out.
+        /// Node in /dev/dri. Default: the first card with a screen.
         device: Option<PathBuf>,
-        /// Such as `HDMI-A-1`; the first that is connected where it is left out.
+        /// Connector such as `HDMI-A-1`. Default: the first connected one.
         connector: Option<String>,
-        /// Such as `1280x720@60`; what the screen prefers where it is left out.
+        /// Mode such as `1280x720@60`. Default: the screen's preferred mode.
         mode: Option<Mode>,
     },
     /// A Linux framebuffer.
     Fb {
-        /// Such as `/dev/fb1`; the first where it is left out.
+        /// Device such as `/dev/fb1`. Default: the framebuffer with the lowest number.
         device: Option<PathBuf>,
     },
-    /// A file, written anew for answers, at most a few times a second.
+    /// A PNG file, replaced by each new classification, at most twice a second.
     Png {
         path: PathBuf,
         #[serde(default = "default_width")]
@@ -107,12 +55,13 @@ pub enum Settings {
         #[serde(default = "default_height")]
         height: u32,
     },
-    /// The terminal: a picture where it is one, a line of text an answer where it is not.
+    /// The terminal: an image, or one line of text for each classification if standard output is not a terminal.
     Terminal {},
-    /// Nothing is shown.
+    /// No output.
     None {},
 }
 
+// Default size of PNG files: 720p, a common screen size, for which `phicam bench` also times the drawing.
 fn default_width() -> u32 {
     1280
 }
@@ -152,8 +101,8 @@ impl std::str::FromStr for Settings {
             ("terminal", None) => Ok(Settings::Terminal {}),
             ("none", None) => Ok(Settings::None {}),
             ("spi" | "i2c", _) => Err(format!(
-                "display `{uri}` needs a driver that this version does not have; with the kernel's own there is \
-                 drm:SPI-1 or fb:/dev/fb1"
+                "display `{uri}` is not supported: this version has no SPI or I2C drivers; with the kernel's driver, \
+                 use drm:SPI-1 or fb:/dev/fb1"
             )),
             _ => Err(format!(
                 "display is `{uri}`, expected auto, drm, drm:CONNECTOR@WIDTHxHEIGHT, fb, png:FILE, \
@@ -164,13 +113,13 @@ impl std::str::FromStr for Settings {
     }
 }
 
-/// Whether what follows an @ is meant as a size, if perhaps a wrong one: a file's name goes on with its extension.
+/// Returns whether `text` after an @ is meant as a size, valid or not; otherwise it belongs to a file name.
 fn is_size(text: &str) -> bool {
     text.starts_with(|first: char| first.is_ascii_digit()) && !text.contains(['.', '/'])
 }
 
 impl Settings {
-    /// Numbers that could not be meant; the message says which.
+    /// Returns an error that names the first value out of range.
     pub fn check(&self) -> Result<(), String> {
         match *self {
             Settings::Png { width, height, .. } => phicam_frame::check_size(width, height),
@@ -179,13 +128,13 @@ impl Settings {
     }
 }
 
-/// Opens a display; nothing for `none`. A file that cannot be written is found out now, not at the first picture.
+/// Opens a display; returns `None` for `none`. It fails now, not at the first update, if a file cannot be written.
 pub fn open(settings: &Settings) -> Result<Option<Box<dyn Display>>, DisplayError> {
     Ok(match settings {
         Settings::Auto {} => Some(open_any()?),
         Settings::Drm { device, connector, mode } => {
-            let wish = Wish::new(device.clone(), connector.clone(), *mode);
-            Some(Box::new(Drm::open_or_wait(wish)?))
+            let request = OutputRequest::new(device.clone(), connector.clone(), *mode);
+            Some(Box::new(Drm::open_or_wait(request)?))
         }
         Settings::Fb { device } => Some(Box::new(Fb::open(device.clone())?)),
         Settings::Png { path, width, height } => Some(Box::new(Png::open(path.clone(), Size::new(*width, *height))?)),
@@ -194,29 +143,29 @@ pub fn open(settings: &Settings) -> Result<Option<Box<dyn Display>>, DisplayErro
     })
 }
 
-/// The best display that there is; each that there is not is told of.
+/// Opens the best available display; logs each one that failed.
 fn open_any() -> Result<Box<dyn Display>, DisplayError> {
-    let mut why = Vec::new();
-    let mut passed = |name: &str, error: DisplayError| {
-        info!("no display {name}: {error}");
-        why.push(format!("{name}: {error}"));
+    let mut reasons = Vec::new();
+    let mut record_failure = |name: &str, error: DisplayError| {
+        info!("display {name} is not available: {error}");
+        reasons.push(format!("{name}: {error}"));
     };
-    match Drm::open(Wish::default()) {
+    match Drm::open(OutputRequest::default()) {
         Ok(drm) => return Ok(Box::new(drm)),
-        Err(error) => passed("drm", error),
+        Err(error) => record_failure("drm", error),
     }
     match Fb::open(None) {
         Ok(fb) => return Ok(Box::new(fb)),
-        Err(error) => passed("fb", error),
+        Err(error) => record_failure("fb", error),
     }
     if std::io::stdout().is_terminal() {
         return Ok(Box::new(Terminal::open()));
     }
-    // A board that was started before its screen was plugged in.
-    if let Ok(drm) = Drm::open_or_wait(Wish::default()) {
+    // The board may have started before its screen was plugged in.
+    if let Ok(drm) = Drm::open_or_wait(OutputRequest::default()) {
         return Ok(Box::new(drm));
     }
-    Err(DisplayError::None(why))
+    Err(DisplayError::NoneAvailable(reasons))
 }
 
 #[cfg(test)]
@@ -224,18 +173,18 @@ mod tests {
     use crate::*;
 
     #[test]
-    fn a_display_is_read_from_what_the_user_types() {
+    fn settings_are_parsed_from_a_flag() {
         let png = |path: &str, width, height| Settings::Png { path: path.into(), width, height };
         assert_eq!("png:a.png".parse(), Ok(png("a.png", 1280, 720)));
         assert_eq!("png:a.png@128x64".parse(), Ok(png("a.png", 128, 64)));
         assert_eq!("png:me@home.png".parse(), Ok(png("me@home.png", 1280, 720)));
         assert_eq!("png:me@2home.png".parse(), Ok(png("me@2home.png", 1280, 720)));
-        for bad in ["png:a.png@0x64", "png:a.png@128", "png:a.png@128x"] {
-            assert!(bad.parse::<Settings>().unwrap_err().contains("size is"), "{bad}");
+        for invalid in ["png:a.png@0x64", "png:a.png@128", "png:a.png@128x"] {
+            assert!(invalid.parse::<Settings>().unwrap_err().contains("size is"), "{invalid}");
         }
         assert_eq!("none".parse(), Ok(Settings::None {}));
         assert!("termnal".parse::<Settings>().unwrap_err().contains("did you mean `terminal`?"));
-        assert!("spi".parse::<Settings>().unwrap_err().contains("does not have"));
+        assert!("spi".parse::<Settings>().unwrap_err().contains("not supported"));
         let drm = |device: Option<&str>, connector: Option<&str>, mode: Option<&str>| Settings::Drm {
             device: device.map(Into::into),
             connector: connector.map(Into::into),

@@ -1,4 +1,4 @@
-//! Memory of a screen, mapped into this program, and what a framebuffer says of its own.
+//! Mapped memory of a screen, and the ioctls of framebuffers.
 #![allow(unsafe_code)] // mmap, munmap and the framebuffer's three ioctls
 
 use std::ffi::{c_ulong, c_void};
@@ -9,7 +9,7 @@ use std::ptr::NonNull;
 use rustix::ioctl::{Getter, Updater, ioctl};
 use rustix::mm::{MapFlags, ProtFlags, mmap, munmap};
 
-/// Memory of a device. It stays mapped when the device goes away.
+/// Mapped memory of a device. It stays mapped when the device goes away.
 pub struct Mapping {
     start: NonNull<c_void>,
     length: usize,
@@ -19,44 +19,44 @@ pub struct Mapping {
 unsafe impl Send for Mapping {}
 
 impl Mapping {
-    /// `length` bytes of `device` from `offset` on.
+    /// Maps `length` bytes of `device` from byte `offset`.
     pub fn new(device: impl AsFd, offset: u64, length: usize) -> io::Result<Mapping> {
         let access = ProtFlags::READ | ProtFlags::WRITE;
-        // SAFETY: a new mapping at an address of the kernel's variant overlaps nothing that Rust knows of.
+        // SAFETY: the kernel chooses the address, so the new mapping overlaps no memory that Rust uses.
         let start = unsafe { mmap(std::ptr::null_mut(), length, access, MapFlags::SHARED, device, offset) }?;
         let start = NonNull::new(start).ok_or(io::ErrorKind::OutOfMemory)?;
         Ok(Mapping { start, length })
     }
 
-    /// What the screen shows, or will. Reading it can be very slow.
+    /// Returns the memory. Reading it can be very slow: it is often uncached.
     pub fn bytes(&mut self) -> &mut [u8] {
-        // SAFETY: `length` bytes are mapped at `start` for as long as `self` lives, and it is borrowed alone. The
-        // device only reads them; whatever a console writes there are bytes too.
+        // SAFETY: `length` bytes are mapped at `start` for as long as `self` lives, and `self` is borrowed exclusively.
+        // The device only reads them; a console may write to them, and any bytes are valid.
         unsafe { std::slice::from_raw_parts_mut(self.start.as_ptr().cast(), self.length) }
     }
 }
 
 impl Drop for Mapping {
     fn drop(&mut self) {
-        // SAFETY: mapped by `new`, and nothing can borrow it any more.
-        let _ = unsafe { munmap(self.start.as_ptr(), self.length) }; // fails only for what was never mapped
+        // SAFETY: `new` mapped this memory, and no borrow of it outlives `self`.
+        let _ = unsafe { munmap(self.start.as_ptr(), self.length) }; // Fails only for memory that is not mapped.
     }
 }
 
-/// Where the bits of one colour are in a pixel (`struct fb_bitfield`).
+/// Position of the bits of one colour in a pixel: `struct fb_bitfield` of linux/fb.h.
 #[repr(C)]
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Bits {
+pub struct BitField {
     pub offset: u32,
     pub length: u32,
-    /// Not 0 where the most significant bit is at the right.
+    /// Not 0 if the most significant bit is at the right.
     pub msb_right: u32,
 }
 
 /// `struct fb_var_screeninfo` of linux/fb.h.
 #[repr(C)]
 #[derive(Clone, Copy, Debug, Default)]
-pub struct Variable {
+pub struct VariableScreenInfo {
     pub width: u32,
     pub height: u32,
     pub virtual_width: u32,
@@ -65,10 +65,10 @@ pub struct Variable {
     pub top: u32,
     pub bits_per_pixel: u32,
     pub greyscale: u32,
-    pub red: Bits,
-    pub green: Bits,
-    pub blue: Bits,
-    pub transparency: Bits,
+    pub red: BitField,
+    pub green: BitField,
+    pub blue: BitField,
+    pub transparency: BitField,
     pub nonstandard: u32,
     pub activate: u32,
     pub rest: [u32; 18],
@@ -77,15 +77,15 @@ pub struct Variable {
 /// `struct fb_fix_screeninfo` of linux/fb.h.
 #[repr(C)]
 #[derive(Clone, Copy, Debug, Default)]
-pub struct Fixed {
+pub struct FixedScreenInfo {
     pub driver: [u8; 16],
     pub memory_start: c_ulong,
     /// Bytes that can be mapped.
     pub memory_bytes: u32,
-    /// 0 where pixels follow one another in rows.
+    /// `FB_TYPE_PACKED_PIXELS` (0) if pixels follow one another in rows.
     pub kind: u32,
     pub kind_more: u32,
-    /// 2 where a pixel is its colour, and not a number in a palette.
+    /// `FB_VISUAL_TRUECOLOR` (2) if a pixel is a colour and not an index into a palette.
     pub visual: u32,
     pub steps: [u16; 3],
     /// Bytes from one row to the next.
@@ -97,30 +97,33 @@ pub struct Fixed {
     pub reserved: [u16; 2],
 }
 
-/// What the framebuffer `device` looks like now.
-pub fn variable(device: impl AsFd) -> io::Result<Variable> {
-    const GET_VARIABLE: u32 = 0x4600;
-    // SAFETY: FBIOGET_VSCREENINFO writes one `struct fb_var_screeninfo`, which `Variable` is; any bits are valid in it.
-    Ok(unsafe { ioctl(device, Getter::<GET_VARIABLE, Variable>::new()) }?)
+/// Returns the current size and pixel format of a framebuffer (`FBIOGET_VSCREENINFO`).
+pub fn variable_screen_info(device: impl AsFd) -> io::Result<VariableScreenInfo> {
+    const FBIOGET_VSCREENINFO: u32 = 0x4600;
+    // SAFETY: FBIOGET_VSCREENINFO writes one `struct fb_var_screeninfo`. `VariableScreenInfo` has its layout, and any
+    // bits are valid in it.
+    Ok(unsafe { ioctl(device, Getter::<FBIOGET_VSCREENINFO, VariableScreenInfo>::new()) }?)
 }
 
-/// Has the driver of the framebuffer `device` set the mode that it has already: it does not by itself where the console
+/// Sets the current mode of a framebuffer again (`FBIOPUT_VSCREENINFO`). The driver has not set it yet if the console
 /// shows no text.
 pub fn activate(device: impl AsFd) -> io::Result<()> {
-    const PUT_VARIABLE: u32 = 0x4601;
-    const NOW_AND_ALTHOUGH_NOTHING_CHANGED: u32 = 128;
-    let mut wanted = variable(&device)?;
-    wanted.activate = NOW_AND_ALTHOUGH_NOTHING_CHANGED;
-    // SAFETY: FBIOPUT_VSCREENINFO reads and writes one `struct fb_var_screeninfo`, which `Variable` is; any bits are valid
-    // in it.
-    Ok(unsafe { ioctl(device, Updater::<PUT_VARIABLE, Variable>::new(&mut wanted)) }?)
+    const FBIOPUT_VSCREENINFO: u32 = 0x4601;
+    // FB_ACTIVATE_NOW (0) | FB_ACTIVATE_FORCE: even if no value has changed.
+    const FORCE_NOW: u32 = 128;
+    let mut info = variable_screen_info(&device)?;
+    info.activate = FORCE_NOW;
+    // SAFETY: FBIOPUT_VSCREENINFO reads and writes one `struct fb_var_screeninfo`. `VariableScreenInfo` has its layout,
+    // and any bits are valid in it.
+    Ok(unsafe { ioctl(device, Updater::<FBIOPUT_VSCREENINFO, VariableScreenInfo>::new(&mut info)) }?)
 }
 
-/// What the framebuffer `device` is.
-pub fn fixed(device: impl AsFd) -> io::Result<Fixed> {
-    const GET_FIXED: u32 = 0x4602;
-    // SAFETY: FBIOGET_FSCREENINFO writes one `struct fb_fix_screeninfo`, which `Fixed` is; any bits are valid in it.
-    Ok(unsafe { ioctl(device, Getter::<GET_FIXED, Fixed>::new()) }?)
+/// Returns the memory size, stride and visual of a framebuffer (`FBIOGET_FSCREENINFO`).
+pub fn fixed_screen_info(device: impl AsFd) -> io::Result<FixedScreenInfo> {
+    const FBIOGET_FSCREENINFO: u32 = 0x4602;
+    // SAFETY: FBIOGET_FSCREENINFO writes one `struct fb_fix_screeninfo`. `FixedScreenInfo` has its layout, and any bits
+    // are valid in it.
+    Ok(unsafe { ioctl(device, Getter::<FBIOGET_FSCREENINFO, FixedScreenInfo>::new()) }?)
 }
 
 #[cfg(test)]
@@ -128,19 +131,19 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_kernels_structures_have_the_kernels_sizes() {
-        assert_eq!(size_of::<Variable>(), 160);
-        assert_eq!(size_of::<Fixed>(), if size_of::<c_ulong>() == 8 { 80 } else { 68 });
+    fn screen_info_structs_have_the_kernel_sizes() {
+        assert_eq!(size_of::<VariableScreenInfo>(), 160);
+        assert_eq!(size_of::<FixedScreenInfo>(), if size_of::<c_ulong>() == 8 { 80 } else { 68 });
     }
 
     #[test]
-    fn what_is_written_into_a_mapping_is_in_the_file() {
+    fn writes_to_a_mapping_reach_the_file() {
         let file = tempfile::tempfile().unwrap();
         file.set_len(8192).unwrap();
         Mapping::new(&file, 4096, 4096).unwrap().bytes()[7] = 42;
         let mut byte = [0];
         std::os::unix::fs::FileExt::read_exact_at(&file, &mut byte, 4103).unwrap();
         assert_eq!(byte, [42]);
-        assert!(Mapping::new(&file, 1, 4096).is_err(), "from within a page nothing can be mapped");
+        assert!(Mapping::new(&file, 1, 4096).is_err(), "the offset is not a multiple of the page size");
     }
 }

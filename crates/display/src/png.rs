@@ -1,4 +1,4 @@
-//! A PNG file that always holds the newest answer.
+//! PNG file with the newest classification, or a numbered series of files.
 
 use std::path::PathBuf;
 use std::time::{Duration, Instant};
@@ -6,56 +6,58 @@ use std::time::{Duration, Instant};
 use image::codecs::png::{CompressionType, FilterType, PngEncoder};
 use image::{ExtendedColorType, ImageEncoder};
 
-use super::{Display, DisplayError, Shown};
+use crate::{Display, DisplayError, ScreenUpdate};
 use phicam_frame::Size;
 use phicam_frame::canvas::Canvas;
 use phicam_platform::paths::atomic_write;
 
-/// A file is not written oftener than this: it would wear out an SD card, and nobody could look.
-const LEAST_INTERVAL: Duration = Duration::from_millis(500);
+/// Shortest interval between two writes of a file. An estimate: each write wears the SD card, and two images per second
+/// are enough for a person.
+const MIN_INTERVAL: Duration = Duration::from_millis(500);
 
-/// See the module. `{frame}` in its name stands for a count from 1: a file each.
+/// Display that writes PNG files. `{frame}` in the file name becomes a counter from 1, with one file for each answer.
 pub struct Png {
     path: PathBuf,
     size: Size,
-    written: u64,
-    last: Option<Instant>,
-    waiting: Option<Canvas>,
+    files_written: u64,
+    last_write: Option<Instant>,
+    /// Update that came too soon after the last write.
+    pending: Option<Canvas>,
     rgb: Vec<u8>,
-    file: Vec<u8>,
+    encoded: Vec<u8>,
 }
 
 impl Png {
-    /// Pictures of `size`, written to `path`. Nothing is written yet, but the folder is made and tried.
+    /// Creates the folder of `path`, and fails if no file can be written there. Canvases have `size`.
     pub fn open(path: PathBuf, size: Size) -> Result<Png, DisplayError> {
-        let failed = |cause| DisplayError::File { path: path.clone(), cause };
+        let write_error = |cause| DisplayError::WriteFile { path: path.clone(), cause };
         if let Some(folder) = path.parent().filter(|folder| !folder.as_os_str().is_empty()) {
-            std::fs::create_dir_all(folder).map_err(failed)?;
+            std::fs::create_dir_all(folder).map_err(write_error)?;
         }
         if path.is_dir() {
-            return Err(failed(std::io::ErrorKind::IsADirectory.into()));
+            return Err(write_error(std::io::ErrorKind::IsADirectory.into()));
         }
         let probe = path.with_extension("png.try");
-        std::fs::write(&probe, b"").and_then(|()| std::fs::remove_file(&probe)).map_err(failed)?;
-        Ok(Png { path, size, written: 0, last: None, waiting: None, rgb: Vec::new(), file: Vec::new() })
+        std::fs::write(&probe, b"").and_then(|()| std::fs::remove_file(&probe)).map_err(write_error)?;
+        Ok(Png { path, size, files_written: 0, last_write: None, pending: None, rgb: Vec::new(), encoded: Vec::new() })
     }
 
     fn is_series(&self) -> bool {
         self.path.to_string_lossy().contains("{frame}")
     }
 
-    fn write(&mut self, picture: &Canvas) -> Result<(), DisplayError> {
-        self.last = Some(Instant::now());
-        let count = format!("{:04}", self.written + 1);
-        let path = PathBuf::from(self.path.to_string_lossy().replace("{frame}", &count));
-        picture.to_rgb(&mut self.rgb);
-        self.file.clear();
-        let Size { width, height } = picture.size();
-        PngEncoder::new_with_quality(&mut self.file, CompressionType::Fast, FilterType::Adaptive)
+    fn write(&mut self, canvas: &Canvas) -> Result<(), DisplayError> {
+        self.last_write = Some(Instant::now());
+        let number = format!("{:04}", self.files_written + 1);
+        let path = PathBuf::from(self.path.to_string_lossy().replace("{frame}", &number));
+        canvas.to_rgb(&mut self.rgb);
+        self.encoded.clear();
+        let Size { width, height } = canvas.size();
+        PngEncoder::new_with_quality(&mut self.encoded, CompressionType::Fast, FilterType::Adaptive)
             .write_image(&self.rgb, width, height, ExtendedColorType::Rgb8)
             .map_err(|cause| DisplayError::Encode { path: path.clone(), cause: cause.to_string() })?;
-        atomic_write(&path, &self.file).map_err(|cause| DisplayError::File { path, cause })?;
-        self.written += 1;
+        atomic_write(&path, &self.encoded).map_err(|cause| DisplayError::WriteFile { path, cause })?;
+        self.files_written += 1;
         Ok(())
     }
 }
@@ -69,32 +71,32 @@ impl Display for Png {
         self.size
     }
 
-    fn show(&mut self, shown: &Shown) -> Result<(), DisplayError> {
-        // A file of its own is for an answer; the one that is always the newest has to tell of faults too.
-        if !shown.new_answer && (!shown.new_fault || self.is_series()) {
+    fn show(&mut self, update: &ScreenUpdate) -> Result<(), DisplayError> {
+        // A series has one file for each answer; a single file also shows new faults.
+        if !update.new_answer && (!update.new_fault || self.is_series()) {
             return Ok(());
         }
-        if !self.is_series() && self.last.is_some_and(|last| last.elapsed() < LEAST_INTERVAL) {
-            match &mut self.waiting {
-                Some(waiting) => waiting.clone_from(shown.picture),
-                None => self.waiting = Some(shown.picture.clone()),
+        if !self.is_series() && self.last_write.is_some_and(|last| last.elapsed() < MIN_INTERVAL) {
+            match &mut self.pending {
+                Some(pending) => pending.clone_from(update.canvas),
+                None => self.pending = Some(update.canvas.clone()),
             }
             return Ok(());
         }
-        self.waiting = None;
-        self.write(shown.picture)
+        self.pending = None;
+        self.write(update.canvas)
     }
 
     fn idle(&mut self) -> Result<(), DisplayError> {
-        match self.last.is_none_or(|last| last.elapsed() >= LEAST_INTERVAL) {
-            true => self.close(),
-            false => Ok(()),
+        if self.last_write.is_none_or(|last| last.elapsed() >= MIN_INTERVAL) {
+            return self.close();
         }
+        Ok(())
     }
 
     fn close(&mut self) -> Result<(), DisplayError> {
-        match self.waiting.take() {
-            Some(picture) => self.write(&picture),
+        match self.pending.take() {
+            Some(canvas) => self.write(&canvas),
             None => Ok(()),
         }
     }
@@ -104,32 +106,32 @@ impl Display for Png {
 mod tests {
     use super::*;
 
+    fn update(canvas: &Canvas, new_answer: bool) -> ScreenUpdate<'_> {
+        ScreenUpdate { canvas, damage: &[], layer: None, caption: "", new_answer, new_fault: false }
+    }
+
     fn show(display: &mut Png, new_answer: bool) {
-        let picture = Canvas::new(display.size());
-        display
-            .show(&Shown { picture: &picture, damage: &[], layer: None, caption: "", new_answer, new_fault: false })
-            .unwrap();
+        let canvas = Canvas::new(display.size());
+        display.show(&update(&canvas, new_answer)).unwrap();
     }
 
     #[test]
-    fn the_last_answer_is_in_the_file_however_fast_they_came() {
+    fn file_holds_the_last_answer_when_writes_are_limited() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("new/screen.png");
         let mut display = Png::open(path.clone(), Size::new(40, 30)).unwrap();
         show(&mut display, false);
-        assert!(!path.exists(), "without an answer there is nothing to keep");
+        assert!(!path.exists(), "no file before the first answer");
         show(&mut display, true);
         let mut last = Canvas::new(display.size());
         last.blend(0, 0, embedded_graphics::pixelcolor::Rgb888::new(255, 0, 0), 255);
-        display
-            .show(&Shown { picture: &last, damage: &[], layer: None, caption: "", new_answer: true, new_fault: false })
-            .unwrap();
+        display.show(&update(&last, true)).unwrap();
         display.close().unwrap();
         assert_eq!(image::open(&path).unwrap().into_rgb8().get_pixel(0, 0).0, [255, 0, 0]);
     }
 
     #[test]
-    fn a_series_has_a_file_for_each_answer() {
+    fn series_has_a_file_for_each_answer() {
         let folder = tempfile::tempdir().unwrap();
         let mut display = Png::open(folder.path().join("{frame}.png"), Size::new(4, 3)).unwrap();
         (0..3).for_each(|_| show(&mut display, true));
@@ -137,8 +139,9 @@ mod tests {
     }
 
     #[test]
-    fn a_place_that_cannot_be_written_is_found_out_at_once() {
+    fn open_fails_when_the_folder_is_not_writable() {
         let error = Png::open("/proc/nowhere/screen.png".into(), Size::new(4, 3)).err().unwrap().to_string();
-        assert!(error.contains("/proc/nowhere") && error.contains("--display"), "{error}");
+        assert!(error.contains("/proc/nowhere"), "{error}");
+        assert!(error.contains("--display"), "{error}");
     }
 }

@@ -1,90 +1,103 @@
-//! Keeps a screen: when its device is lost it is looked for every second, and shown on again when it is there.
+//! Reconnection: a lost screen is reopened every second until its device is back.
 
 use std::time::{Duration, Instant};
 
 use log::info;
 
-use super::vt::Console;
-use super::{Display, DisplayError, Shown};
-use phicam_frame::Rect;
-use phicam_frame::Size;
+use crate::vt::Console;
+use crate::{Display, DisplayError, FramePlacement, ScreenUpdate};
+use phicam_frame::{Rect, Size};
+use phicam_platform::backoff::Backoff;
+use phicam_platform::log_once::LogOnce;
 
-/// How often a lost device is looked for.
-const LOOK_AGAIN: Duration = Duration::from_secs(1);
+/// Interval between attempts to reopen a lost device. It is constant: an attempt costs little, and a person who
+/// plugs in a screen waits for the image.
+const REOPEN_INTERVAL: Duration = Duration::from_secs(1);
 
-/// A screen's device. Dropping it leaves the screen as it was found.
+/// Device of a screen. Dropping it restores the state from before it was opened.
 pub trait Device: Send + Sized {
-    /// What tells which device, and what is remembered of it for when it comes back.
+    /// Identity of the device, by which it is found again after a disconnect.
     type Settings: Send;
 
-    /// Opens it; what tells it from others is put into `settings`.
+    /// Opens the device, and records its identity in `settings`.
     fn open(settings: &mut Self::Settings) -> Result<Self, DisplayError>;
-    /// Which screen, for messages.
+    /// Returns the name of the screen for messages.
     fn name(&self) -> String;
     fn size(&self) -> Size;
-    /// See [`Display::layer`].
-    fn layer(&mut self, _: Rect) -> Option<Size> {
-        None
+    /// Returns where to draw a frame that is shown at `area`, like [`Display::place_frame`].
+    fn place_frame(&mut self, _area: Rect) -> FramePlacement {
+        FramePlacement::Canvas
     }
-    /// Shows a picture of its size. Any error means that the device is lost.
-    fn show(&mut self, shown: &Shown) -> Result<(), DisplayError>;
-    /// Whether it shows less than the picture that it was given last, which is to be drawn again.
-    fn wants_picture(&self) -> bool {
+    /// Shows an update of the device's size. Any error means that the device is lost.
+    fn show(&mut self, update: &ScreenUpdate) -> Result<(), DisplayError>;
+    /// Returns whether the screen shows less than the last update, so that it has to be drawn again.
+    fn needs_redraw(&self) -> bool {
         false
     }
-    /// An error where the device is lost.
+    /// Returns an error if the device is lost.
     fn check(&mut self) -> Result<(), DisplayError>;
 }
 
-/// See the module.
+/// Display that survives the loss of its device.
 pub struct Reconnecting<D: Device> {
-    // Dropped in this order: the console's text comes back onto what the screen showed before.
+    // Dropped in this order: the device restores its previous content, then the console shows text on it again.
     device: Option<D>,
     console: Option<Console>,
     settings: D::Settings,
-    /// What was last known of it.
+    /// Name and size of the device when it was last open.
     name: String,
     size: Size,
-    /// Whether the device shows nothing of ours yet.
-    blank: bool,
-    looked: Instant,
-    /// What was said last of why it cannot be opened.
-    why: String,
+    /// Whether the device has not shown an update since it was opened.
+    is_blank: bool,
+    backoff: Backoff,
+    last_attempt: Instant,
+    open_failures: LogOnce,
 }
 
 impl<D: Device> Reconnecting<D> {
     /// Opens the device now.
     pub fn open(mut settings: D::Settings) -> Result<Reconnecting<D>, DisplayError> {
         let device = D::open(&mut settings)?;
-        let (name, size, looked) = (device.name(), device.size(), Instant::now());
-        let (console, why) = (Console::take(), String::new());
-        Ok(Reconnecting { device: Some(device), console, settings, name, size, blank: true, looked, why })
+        let mut display = Reconnecting::missing(settings, device.name(), device.size());
+        display.console = Console::take();
+        display.device = Some(device);
+        Ok(display)
     }
 
-    /// A device that is not there yet: it is looked for. Until then pictures have `size`.
+    /// Waits for a device that is not present yet. Until it is, updates have `size`.
     pub fn missing(settings: D::Settings, name: String, size: Size) -> Reconnecting<D> {
-        let looked = Instant::now();
-        let why = String::new();
-        Reconnecting { device: None, console: None, settings, name, size, blank: true, looked, why }
+        Reconnecting {
+            device: None,
+            console: None,
+            settings,
+            name,
+            size,
+            is_blank: true,
+            backoff: Backoff::new(REOPEN_INTERVAL, REOPEN_INTERVAL),
+            last_attempt: Instant::now(),
+            open_failures: LogOnce::default(),
+        }
     }
 
-    /// The device, opened again where it is time for that.
-    fn look(&mut self) -> Option<&mut D> {
-        if self.device.is_none() && self.looked.elapsed() >= LOOK_AGAIN {
-            self.looked = Instant::now();
+    /// Returns the device; reopens a lost one if the interval has passed.
+    fn try_reopen(&mut self) -> Option<&mut D> {
+        if self.device.is_none() && self.last_attempt.elapsed() >= self.backoff.wait() {
+            self.last_attempt = Instant::now();
             match D::open(&mut self.settings) {
                 Ok(device) => {
-                    (self.name, self.size, self.blank) = (device.name(), device.size(), true);
+                    self.name = device.name();
+                    self.size = device.size();
+                    self.is_blank = true;
                     self.console = self.console.take().or_else(Console::take);
-                    info!("display {}, {}: there again", self.name, self.size);
+                    self.backoff.reset();
+                    info!("display {}, {}: reconnected", self.name, self.size);
                     self.device = Some(device);
                 }
                 Err(error) => {
-                    // Each reason once: it is tried for as long as it takes.
-                    let why = error.to_string();
-                    if why != self.why {
-                        info!("display {}: {why}", self.name);
-                        self.why = why;
+                    self.backoff.increase();
+                    let reason = error.to_string();
+                    if self.open_failures.is_new(&reason) {
+                        info!("display {}: {reason}", self.name);
                     }
                 }
             }
@@ -92,10 +105,10 @@ impl<D: Device> Reconnecting<D> {
         self.device.as_mut()
     }
 
-    fn lose(&mut self, cause: DisplayError) -> DisplayError {
+    fn disconnect(&mut self, cause: DisplayError) -> DisplayError {
         self.device = None;
-        self.looked = Instant::now();
-        self.why = cause.to_string();
+        self.last_attempt = Instant::now();
+        self.open_failures.record(&cause.to_string());
         DisplayError::Lost { screen: self.name.clone(), cause: Box::new(cause) }
     }
 }
@@ -109,38 +122,41 @@ impl<D: Device> Display for Reconnecting<D> {
         self.size
     }
 
-    fn layer(&mut self, area: Rect) -> Option<Size> {
-        self.device.as_mut()?.layer(area)
+    fn place_frame(&mut self, area: Rect) -> FramePlacement {
+        self.device.as_mut().map_or(FramePlacement::Canvas, |device| device.place_frame(area))
     }
 
-    fn show(&mut self, shown: &Shown) -> Result<(), DisplayError> {
-        let Some(device) = self.look() else { return Err(DisplayError::StillLost { screen: self.name.clone() }) };
-        if device.size() != shown.picture.size() {
-            return Ok(()); // it came back with another size: it asks for a picture of that one
+    fn show(&mut self, update: &ScreenUpdate) -> Result<(), DisplayError> {
+        let Some(device) = self.try_reopen() else {
+            return Err(DisplayError::StillLost { screen: self.name.clone() });
+        };
+        if device.size() != update.canvas.size() {
+            return Ok(()); // The device came back with another size; `needs_redraw` requests an update of that size.
         }
-        match device.show(shown) {
+        match device.show(update) {
             Ok(()) => {
-                self.blank = false;
+                self.is_blank = false;
                 Ok(())
             }
-            Err(error) => Err(self.lose(error)),
+            Err(error) => Err(self.disconnect(error)),
         }
     }
 
-    fn wants_picture(&mut self) -> bool {
-        let is_there = self.look().is_some();
-        is_there && (self.blank || self.device.as_ref().is_some_and(Device::wants_picture))
+    fn needs_redraw(&mut self) -> bool {
+        let is_open = self.try_reopen().is_some();
+        is_open && (self.is_blank || self.device.as_ref().is_some_and(Device::needs_redraw))
     }
 
     fn idle(&mut self) -> Result<(), DisplayError> {
-        match self.look().map(Device::check) {
-            Some(Err(error)) => Err(self.lose(error)),
+        match self.try_reopen().map(Device::check) {
+            Some(Err(error)) => Err(self.disconnect(error)),
             _ => Ok(()),
         }
     }
 
     fn close(&mut self) -> Result<(), DisplayError> {
-        (self.device, self.console) = (None, None);
+        self.device = None;
+        self.console = None;
         Ok(())
     }
 }

@@ -1,35 +1,36 @@
-//! The terminal: the picture redrawn in place where it is a terminal, a line an answer where it is a pipe.
+//! Terminal: an image that is redrawn in place, or one line of text for each answer if standard output is a pipe.
 
 use std::io::{ErrorKind, IsTerminal, Write};
 
 use log::warn;
 
-use super::{Display, DisplayError, Shown};
+use crate::{Display, DisplayError, ScreenUpdate};
 use phicam_frame::Size;
 
 mod log_writer;
 mod viewport;
-pub use log_writer::LogLines;
-use viewport::Window;
+pub use log_writer::LogWriter;
+use viewport::Viewport;
 
-/// Pixels of the picture that is drawn: as many as its columns and rows have in a terminal that can show pixels.
+/// Size of the canvas: the pixels of 64 columns and 20 rows in a terminal with cells of 10 × 20 pixels.
 const SIZE: Size = Size::new(640, 400);
 
-/// See the module.
+/// Display on standard output.
 pub struct Terminal {
-    /// Nothing where standard output is no terminal.
-    window: Option<Window>,
+    /// `None` if standard output is not a terminal, or cannot show an image.
+    viewport: Option<Viewport>,
 }
 
 impl Terminal {
-    /// Standard output, whatever it is.
+    /// Opens standard output, whether or not it is a terminal.
     pub fn open() -> Terminal {
-        let window = std::io::stdout().is_terminal().then(|| Window::open(SIZE));
-        let window = window.and_then(|opened| {
-            let told = |error| warn!("the terminal draws no pictures ({error}): answers are lines of text");
-            opened.map_err(told).ok()
+        let viewport = std::io::stdout().is_terminal().then(|| Viewport::open(SIZE));
+        let viewport = viewport.and_then(|opened| {
+            let log_error =
+                |error| warn!("cannot draw in the terminal: {error}; each answer is printed as a line of text");
+            opened.map_err(log_error).ok()
         });
-        Terminal { window }
+        Terminal { viewport }
     }
 }
 
@@ -42,15 +43,15 @@ impl Display for Terminal {
         SIZE
     }
 
-    fn show(&mut self, shown: &Shown) -> Result<(), DisplayError> {
-        if let Some(window) = &mut self.window {
-            return window.show(shown).map_err(DisplayError::Terminal);
+    fn show(&mut self, update: &ScreenUpdate) -> Result<(), DisplayError> {
+        if let Some(viewport) = &mut self.viewport {
+            return viewport.show(update).map_err(DisplayError::Terminal);
         }
-        if !shown.new_answer {
+        if !update.new_answer {
             return Ok(());
         }
         let mut out = std::io::stdout().lock();
-        let written = writeln!(out, "{}", shown.caption).and_then(|()| out.flush());
+        let written = writeln!(out, "{}", update.caption).and_then(|()| out.flush());
         written.map_err(|error| match error.kind() {
             ErrorKind::BrokenPipe => DisplayError::Closed,
             _ => DisplayError::Terminal(error.to_string()),
@@ -58,10 +59,10 @@ impl Display for Terminal {
     }
 
     fn idle(&mut self) -> Result<(), DisplayError> {
-        self.window.as_mut().map_or(Ok(()), |window| window.write_log().map_err(DisplayError::Terminal))
+        self.viewport.as_mut().map_or(Ok(()), |viewport| viewport.write_log().map_err(DisplayError::Terminal))
     }
 
     fn close(&mut self) -> Result<(), DisplayError> {
-        self.window.take().map_or(Ok(()), |window| window.close().map_err(DisplayError::Terminal))
+        self.viewport.take().map_or(Ok(()), |viewport| viewport.close().map_err(DisplayError::Terminal))
     }
 }

@@ -1,100 +1,103 @@
-//! The virtual terminal that a screen belongs to: the kernel writes no text there while pictures are shown.
+//! Virtual terminal of a screen: switched to graphics mode, so that the kernel writes no text over the canvas.
 #![allow(unsafe_code)] // the terminal's ioctls
 
 use std::fs::{File, OpenOptions};
 use std::io;
 use std::os::unix::fs::OpenOptionsExt;
-use std::sync::{Arc, Mutex, Once, PoisonError};
+use std::sync::{Arc, Once};
 
 use log::debug;
+use parking_lot::Mutex;
 use rustix::fs::OFlags;
 use rustix::ioctl::{Getter, IntegerSetter, ioctl};
 
-/// The terminal in front, wherever that is.
-const FRONT: &str = "/dev/tty0";
-const TEXT: usize = 0;
-const GRAPHICS: usize = 1;
+/// Alias of the foreground terminal.
+const FOREGROUND_TTY: &str = "/dev/tty0";
+const KD_TEXT: usize = 0;
+const KD_GRAPHICS: usize = 1;
 
-/// Keeps the kernel from writing onto the screen; gives the terminal its text back when it is dropped.
+/// Terminal in graphics mode; dropping it restores text mode.
 pub struct Console(Arc<File>);
 
-/// For [`give_back_on_panic`]: the terminal that is taken.
-static TAKEN: Mutex<Option<Arc<File>>> = Mutex::new(None);
+/// Terminal in graphics mode, for [`restore_on_panic`].
+static ACTIVE_CONSOLE: Mutex<Option<Arc<File>>> = Mutex::new(None);
 
 impl Console {
-    /// The terminal in front; nothing where there is none, or where this user may not change it. Pictures can be shown
-    /// without: a display driver keeps the console's text away by itself while someone else draws.
+    /// Switches the foreground terminal to graphics mode. Returns `None` if there is no terminal, or if this user may
+    /// not change it.
     ///
-    /// A program that was killed leaves its terminal without text. That makes no difference here, and the text comes back
-    /// when this value is dropped.
+    /// Displays work without it: a display driver stops the console while another program draws. A killed program
+    /// leaves its terminal in graphics mode; dropping this value restores text mode in that case as well.
     pub fn take() -> Option<Console> {
         let open = || {
             let flags = (OFlags::NOCTTY | OFlags::CLOEXEC).bits() as i32;
-            // Writing is all that the group tty may do with it.
-            let file = OpenOptions::new().write(true).custom_flags(flags).open(FRONT)?;
-            if is_switched_by_a_program(&file)? {
-                return Err(io::Error::other("another program switches it"));
+            // The group tty has write permission only.
+            let file = OpenOptions::new().write(true).custom_flags(flags).open(FOREGROUND_TTY)?;
+            if is_process_controlled(&file)? {
+                return Err(io::Error::other("a graphical session controls the terminal (VT_PROCESS)"));
             }
-            set_mode(&file, GRAPHICS)?;
+            set_mode(&file, KD_GRAPHICS)?;
             Ok(file)
         };
-        let told = |error: io::Error| debug!("{FRONT}: {error}; going on without, the console may blink");
-        let file = Arc::new(open().map_err(told).ok()?);
-        *TAKEN.lock().unwrap_or_else(PoisonError::into_inner) = Some(file.clone());
-        give_back_on_panic();
+        let log_error = |error: io::Error| {
+            debug!("cannot switch {FOREGROUND_TTY} to graphics mode: {error}; the console may blink");
+        };
+        let file = Arc::new(open().map_err(log_error).ok()?);
+        *ACTIVE_CONSOLE.lock() = Some(file.clone());
+        restore_on_panic();
         Some(Console(file))
     }
 }
 
 impl Drop for Console {
     fn drop(&mut self) {
-        *TAKEN.lock().unwrap_or_else(PoisonError::into_inner) = None;
-        if let Err(error) = set_mode(&self.0, TEXT) {
-            debug!("{FRONT} keeps its text hidden: {error}");
+        *ACTIVE_CONSOLE.lock() = None;
+        if let Err(error) = set_mode(&self.0, KD_TEXT) {
+            debug!("KDSETMODE failed on {FOREGROUND_TTY}: {error}; its text stays hidden");
         }
     }
 }
 
-/// Where a panic ends the program at once, nothing is dropped.
-fn give_back_on_panic() {
+/// Installs a panic hook that restores text mode, because a panic that aborts the program drops nothing.
+fn restore_on_panic() {
     static ONCE: Once = Once::new();
     if cfg!(panic = "unwind") {
         return;
     }
     ONCE.call_once(|| {
-        let before = std::panic::take_hook();
+        let previous_hook = std::panic::take_hook();
         std::panic::set_hook(Box::new(move |panic| {
-            if let Ok(taken) = TAKEN.try_lock()
-                && let Some(file) = &*taken
+            if let Some(console) = ACTIVE_CONSOLE.try_lock()
+                && let Some(file) = &*console
             {
-                let _ = set_mode(file, TEXT); // the panic is what has to be told
+                let _ = set_mode(file, KD_TEXT); // The panic is the error to report.
             }
-            before(panic);
+            previous_hook(panic);
         }));
     });
 }
 
 fn set_mode(terminal: &File, mode: usize) -> io::Result<()> {
-    const SET_MODE: u32 = 0x4b3a;
-    // SAFETY: KDSETMODE takes a number and touches no memory of this program.
-    Ok(unsafe { ioctl(terminal, IntegerSetter::<SET_MODE>::new_usize(mode)) }?)
+    const KDSETMODE: u32 = 0x4b3a;
+    // SAFETY: KDSETMODE takes an integer and accesses no memory of this program.
+    Ok(unsafe { ioctl(terminal, IntegerSetter::<KDSETMODE>::new_usize(mode)) }?)
 }
 
 /// `struct vt_mode` of linux/vt.h.
 #[repr(C)]
 #[derive(Clone, Copy)]
-struct Switching {
-    by: u8,
+struct VtMode {
+    mode: u8,
     rest: [u8; 7],
 }
 
-/// Whether a graphical session has the terminal: what it shows is then not ours to change.
-fn is_switched_by_a_program(terminal: &File) -> io::Result<bool> {
-    const GET_SWITCHING: u32 = 0x5601;
-    const BY_A_PROGRAM: u8 = 1;
+/// Returns whether a graphical session controls the terminal, so that this program must not change its mode.
+fn is_process_controlled(terminal: &File) -> io::Result<bool> {
+    const VT_GETMODE: u32 = 0x5601;
+    const VT_PROCESS: u8 = 1;
     // SAFETY: VT_GETMODE writes one `struct vt_mode`, eight bytes of any value.
-    let switching = unsafe { ioctl(terminal, Getter::<GET_SWITCHING, Switching>::new()) }?;
-    Ok(switching.by == BY_A_PROGRAM)
+    let vt_mode = unsafe { ioctl(terminal, Getter::<VT_GETMODE, VtMode>::new()) }?;
+    Ok(vt_mode.mode == VT_PROCESS)
 }
 
 #[cfg(test)]
@@ -102,13 +105,14 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_kernels_structure_has_the_kernels_size() {
-        assert_eq!(size_of::<Switching>(), 8);
+    fn vt_mode_has_the_kernel_size() {
+        assert_eq!(size_of::<VtMode>(), 8);
     }
 
     #[test]
-    fn what_is_no_terminal_is_an_error() {
+    fn regular_file_is_refused() {
         let file = tempfile::tempfile().unwrap();
-        assert!(set_mode(&file, TEXT).is_err() && is_switched_by_a_program(&file).is_err());
+        assert!(set_mode(&file, KD_TEXT).is_err());
+        assert!(is_process_controlled(&file).is_err());
     }
 }

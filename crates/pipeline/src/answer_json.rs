@@ -1,32 +1,33 @@
-//! Answers as JSON, by the names that scripts rely on (README, "For scripts").
+//! Classifications as JSON, with the keys of docs/reference/json.md.
 
 use serde_json::{Value, json};
 
 use crate::classify::Classification;
+use crate::classify::postprocess::Prediction;
 
-/// `[{"index": 235, "label": "German shepherd", "probability": 0.87}, …]`, best first.
-pub fn predictions(answer: &Classification) -> Value {
-    let one = |prediction: &crate::classify::postprocess::Prediction| {
-        let label = answer.model.labels.of(prediction.class);
+/// Returns `[{"index": 235, "label": "German shepherd", "probability": 0.87}, …]`, the most probable first.
+pub fn predictions(classification: &Classification) -> Value {
+    let to_json = |prediction: &Prediction| {
+        let label = classification.model.labels.of(prediction.class);
         json!({ "index": prediction.class, "label": label, "probability": prediction.probability })
     };
-    answer.predictions.best().iter().map(one).collect()
+    classification.predictions.best().iter().map(to_json).collect()
 }
 
-/// One line of `run --json`.
-pub fn answer(answer: &Classification, age_ms: f64, dropped: u64) -> Value {
-    let model = &answer.model;
+/// Returns the object that `phicam run --json` prints for each frame.
+pub fn answer(classification: &Classification, age_ms: f64, dropped: u64) -> Value {
+    let model = &classification.model;
     json!({
-        "frame": answer.frame,
-        "source": answer.source.as_deref(),
+        "frame": classification.frame,
+        "source": classification.source.as_deref(),
         "age_ms": age_ms,
         "model": model.variant.name,
         "phi": model.variant.phi,
         "engine": model.config.engine,
-        "unsure": answer.predictions.unsure,
-        "predictions": predictions(answer),
-        "infer_ms": answer.times.infer_ms,
-        "total_ms": answer.times.total_ms(),
+        "unsure": classification.predictions.unsure,
+        "predictions": predictions(classification),
+        "infer_ms": classification.times.infer_ms,
+        "total_ms": classification.times.total_ms(),
         "dropped": dropped,
     })
 }

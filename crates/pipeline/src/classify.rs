@@ -1,12 +1,11 @@
-//! A variant ready to answer: preprocess → engine → guess, with its labels and its times.
+//! Classifier: a loaded model variant with preprocess, engine and postprocess.
 
 use std::sync::Arc;
 use std::time::Instant;
 
 use crop::CropMode;
 use phicam_engine::{Engine, EngineError, ExecutionConfig};
-use phicam_frame::Rect;
-use phicam_frame::{Frame, Size};
+use phicam_frame::{Frame, Rect, Size};
 use phicam_model::catalog::{CatalogError, Variant};
 use phicam_model::labels::{LabelError, Labels};
 use postprocess::{Postprocessor, Predictions};
@@ -16,7 +15,7 @@ pub mod crop;
 pub mod postprocess;
 pub mod preprocess;
 
-/// A variant that could not be made ready.
+/// Failure to load a model variant.
 #[derive(Debug, thiserror::Error)]
 pub enum LoadError {
     #[error(transparent)]
@@ -27,7 +26,7 @@ pub enum LoadError {
     Engine(#[from] EngineError),
 }
 
-/// A frame that got no answer.
+/// Failure to classify a frame.
 #[derive(Debug, thiserror::Error)]
 pub enum ClassifyError {
     #[error(transparent)]
@@ -36,69 +35,65 @@ pub enum ClassifyError {
     Engine(#[from] EngineError),
 }
 
-/// What is needed beside the variant itself.
+/// Settings of a classifier that do not depend on the model variant.
 #[derive(Clone, Copy, Debug)]
 pub struct Settings {
     pub view: CropMode,
     pub prediction: postprocess::Settings,
-    /// What runs it, and how.
     pub config: ExecutionConfig,
-    /// Whether packed weights are kept in the state folder, for a quicker restart.
-    pub keeps_packed: bool,
+    /// Whether packed weights are cached in the state folder, for a faster restart.
+    pub cache_packed_weights: bool,
 }
 
-/// What a variant said of a frame.
+/// Result of the classification of one frame.
 #[derive(Clone, Debug)]
 pub struct Classification {
-    /// The frame's sequence number.
+    /// Sequence number of the frame.
     pub frame: u64,
-    /// The file that the frame came from, where it came from one.
+    /// File of the frame; `None` for a camera frame.
     pub source: Option<Arc<str>>,
-    /// Monotonic time of the frame's capture; the answer's age counts from it.
+    /// Time of capture, from which the age of the classification counts.
     pub captured: Instant,
-    /// Best first, smoothed over the scene.
+    /// Most probable first, smoothed over the frames of the scene.
     pub predictions: Predictions,
-    /// Of the frame, in pixels.
+    /// Size of the frame in pixels.
     pub frame_size: Size,
-    /// The part of the frame that the model saw, in the frame's pixels.
-    pub seen: Rect,
-    /// What gave the answer.
+    /// Region of the frame that the model received, in pixels of the frame.
+    pub region: Rect,
     pub model: Arc<Model>,
-    /// What it took.
     pub times: Times,
 }
 
-/// Milliseconds that an answer took, by stage.
+/// Time of one classification by stage, in milliseconds.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Times {
-    /// CropMode, crop, resize, normalise.
+    /// Crop, resize and normalisation.
     pub preprocess_ms: f64,
-    /// The engine.
+    /// Inference by the engine.
     pub infer_ms: f64,
-    /// Softmax, smoothing, the best few.
+    /// Softmax, temporal smoothing and top-k.
     pub postprocess_ms: f64,
 }
 
 impl Times {
-    /// From a decoded frame to its guesses.
+    /// Returns the latency: the time from a decoded frame to its predictions.
     pub fn total_ms(&self) -> f64 {
         self.preprocess_ms + self.infer_ms + self.postprocess_ms
     }
 }
 
-/// What an answer tells of the model that gave it.
+/// Description of a loaded model.
 #[derive(Debug)]
 pub struct Model {
     pub variant: Variant,
-    /// What runs it, and how.
     pub config: ExecutionConfig,
-    /// What runs its operators, in words.
+    /// Description of the engine, with the software that runs the operators.
     pub engine_description: String,
-    /// One a class.
+    /// Name of each class.
     pub labels: Labels,
 }
 
-/// See the module.
+/// Model variant that is ready to classify frames.
 pub struct Classifier {
     model: Arc<Model>,
     preprocess: Preprocess,
@@ -107,7 +102,7 @@ pub struct Classifier {
 }
 
 impl Classifier {
-    /// The same around an engine that is there already.
+    /// Creates a classifier for `variant`, whose network is loaded in `engine`.
     pub fn with_engine(variant: &Variant, labels: Labels, engine: Box<dyn Engine>, settings: &Settings) -> Classifier {
         let postprocessor = Postprocessor::new(settings.prediction, engine.classes());
         let preprocess = Preprocess::new(variant.input.clone(), variant.side, settings.view);
@@ -116,29 +111,29 @@ impl Classifier {
         Classifier { model: Arc::new(model), preprocess, engine, postprocessor }
     }
 
-    /// What answers are given by.
+    /// Returns the loaded model.
     pub fn model(&self) -> &Arc<Model> {
         &self.model
     }
 
-    /// Runs the engine once, on nothing: caches fill, threads wake.
+    /// Runs inference once on an arbitrary input, so that caches fill and threads start.
     pub fn warm_up(&mut self) -> Result<(), EngineError> {
         self.engine.infer().map(|_| ())
     }
 
-    /// Says what is on `frame`.
-    pub fn answer(&mut self, frame: &Frame) -> Result<Classification, ClassifyError> {
+    /// Classifies `frame`.
+    pub fn classify(&mut self, frame: &Frame) -> Result<Classification, ClassifyError> {
         let start = Instant::now();
-        let seen = self.preprocess.run(frame, self.engine.input())?;
+        let region = self.preprocess.run(frame, self.engine.input())?;
         let preprocessed = Instant::now();
         let scores = self.engine.infer()?;
         let inferred = Instant::now();
         let predictions = self.postprocessor.predict(scores, frame.captured, frame.scene);
-        let ms = |from: Instant, to: Instant| (to - from).as_secs_f64() * 1e3;
+        let elapsed_ms = |from: Instant, to: Instant| (to - from).as_secs_f64() * 1e3;
         let times = Times {
-            preprocess_ms: ms(start, preprocessed),
-            infer_ms: ms(preprocessed, inferred),
-            postprocess_ms: ms(inferred, Instant::now()),
+            preprocess_ms: elapsed_ms(start, preprocessed),
+            infer_ms: elapsed_ms(preprocessed, inferred),
+            postprocess_ms: elapsed_ms(inferred, Instant::now()),
         };
         Ok(Classification {
             frame: frame.sequence,
@@ -146,15 +141,16 @@ impl Classifier {
             captured: frame.captured,
             predictions,
             frame_size: self.preprocess.frame_size(),
-            seen,
+            region,
             model: self.model.clone(),
             times,
         })
     }
 
-    /// The scores (before softmax) and the square of RGB levels behind the last answer's guesses.
-    pub fn evidence(&mut self) -> Result<(Vec<f32>, &[u8]), EngineError> {
+    /// Returns the scores (before softmax) and the input, as RGB levels, of the last classified frame. It runs
+    /// inference again.
+    pub fn last_scores_and_input(&mut self) -> Result<(Vec<f32>, &[u8]), EngineError> {
         let scores = self.engine.infer()?.to_vec();
-        Ok((scores, self.preprocess.square()))
+        Ok((scores, self.preprocess.input_levels()))
     }
 }

@@ -1,213 +1,232 @@
-//! What is to be seen now: the newest frame, the newest answer, and what has to be said.
+//! Screen content: the newest frame, the newest classification, faults and toasts.
 
 use std::fmt::Write;
-use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
+use parking_lot::{Condvar, Mutex};
+
 use crate::classify::Classification;
-use crate::overlay::{Fault, Faults, Layer, Overlay, Scene, Stale};
-use phicam_display::Shown;
-use phicam_frame::Rect;
+use crate::overlay::{LayerCanvas, Overlay, Scene, StaleFrame};
+use crate::status::{Fault, Faults};
+use phicam_display::{FrameLayer, FramePlacement, ScreenUpdate};
 use phicam_frame::canvas::Canvas;
-use phicam_frame::{Frame, FramePool, Size};
+use phicam_frame::{Frame, FramePool, Rect, Size};
 
 mod staleness;
-use staleness::Pace;
+use staleness::StalenessMonitor;
 
-/// How long a notice stays.
-const NOTICE: Duration = Duration::from_secs(4);
+/// Duration of a toast: an estimate of the time to read one line twice.
+const TOAST_DURATION: Duration = Duration::from_secs(4);
 
-/// A copy of what is to be seen: leases, no pixels.
+/// Snapshot of the content: leases, no pixels.
 #[derive(Clone, Default)]
-pub struct Seen {
+pub struct ViewState {
     frame: Option<Frame>,
-    answer: Option<Classification>,
-    notice: Option<(Instant, std::sync::Arc<str>)>,
+    classification: Option<Classification>,
+    toast: Option<(Instant, std::sync::Arc<str>)>,
     faults: Faults,
-    /// Where the frame is older than it should be.
-    stale: Option<Stale>,
-    /// Whether no picture was drawn of this answer yet.
+    /// Set if the frame is older than the staleness limit.
+    stale: Option<StaleFrame>,
+    /// Whether no snapshot had this classification before.
     new_answer: bool,
-    /// Whether no picture was drawn of these faults yet, or of how stale the frame is.
+    /// Whether no snapshot had these faults or this staleness before.
     new_fault: bool,
-    /// Whether anything is new.
-    changed: bool,
+    /// Whether anything has changed since the last snapshot.
+    has_changed: bool,
 }
 
-impl Seen {
-    /// Whether there is anything new in it.
+impl ViewState {
+    /// Returns whether anything has changed since the last snapshot.
     pub fn is_new(&self) -> bool {
-        self.changed
+        self.has_changed
     }
 }
 
 #[derive(Default)]
 struct State {
-    seen: Seen,
-    pace: Pace,
-    changed: bool,
-    closed: bool,
+    view: ViewState,
+    staleness: StalenessMonitor,
+    /// Whether [`Screen::wait`] has to return at once.
+    has_changed: bool,
+    is_closed: bool,
 }
 
-/// Where the other threads put what is to be seen. Putting never waits for drawing.
+/// Content of the screen, shared by all threads. Writers never wait for drawing.
 #[derive(Default)]
 pub struct Screen {
     state: Mutex<State>,
-    wake: Condvar,
+    changed: Condvar,
 }
 
 impl Screen {
-    /// Shows `frame` from now on.
     pub fn set_frame(&self, frame: Frame) {
-        let mut state = self.lock();
-        state.pace.frame(frame.captured);
-        state.seen.stale = None;
+        let mut state = self.state.lock();
+        state.staleness.record_frame(frame.captured);
+        state.view.stale = None;
         drop(state);
-        self.change(|seen| seen.frame = Some(frame));
+        self.change(|view| view.frame = Some(frame));
     }
 
-    /// Keeps showing the frame that is shown, from a copy: its camera is lost, and wants its buffers back.
-    pub fn keep_frame(&self) {
-        self.change(|seen| seen.frame = seen.frame.take().map(|frame| FramePool::default().copy(&frame)));
+    /// Replaces the frame by a copy, so that the buffers of a lost camera return to its driver.
+    pub fn detach_frame(&self) {
+        self.change(|view| view.frame = view.frame.take().map(|frame| FramePool::default().copy(&frame)));
     }
 
-    /// Shows `answer` from now on.
-    pub fn set_answer(&self, answer: Classification) {
-        self.change(|seen| {
-            seen.answer = Some(answer);
-            seen.new_answer = true;
+    pub fn set_classification(&self, classification: Classification) {
+        self.change(|view| {
+            view.classification = Some(classification);
+            view.new_answer = true;
         });
     }
 
-    /// Shows `text` for a few seconds.
-    pub fn notice(&self, text: String) {
-        self.change(|seen| seen.notice = Some((Instant::now(), text.into())));
+    /// Shows `text` for four seconds.
+    pub fn show_toast(&self, text: String) {
+        self.change(|view| view.toast = Some((Instant::now(), text.into())));
     }
 
-    /// Shows what is wrong until it is taken back with `None`.
-    pub fn set_fault(&self, kind: Fault, words: Option<String>) {
-        if self.lock().seen.faults.set(kind, words.as_deref()) {
-            self.change(|seen| seen.new_fault = true);
+    /// Shows the message of a fault until it is cleared with `None`.
+    pub fn set_fault(&self, kind: Fault, message: Option<String>) {
+        if self.state.lock().view.faults.set(kind, message.as_deref()) {
+            self.change(|view| view.new_fault = true);
         }
     }
 
-    /// What is wrong just now, in words, the gravest first.
+    /// Returns the messages of the current faults, the most severe first.
     pub fn faults(&self) -> Vec<String> {
-        self.lock().seen.faults.words().map(String::from).collect()
+        self.state.lock().view.faults.messages().map(String::from).collect()
     }
 
-    /// Says that nothing more will come. What is there is still shown.
+    /// Announces that no more content follows. The last change is still shown.
     pub fn close(&self) {
-        self.lock().closed = true;
-        self.wake.notify_all();
+        self.state.lock().is_closed = true;
+        self.changed.notify_all();
     }
 
-    /// Waits for a change up to `limit` and gives what is to be seen, changed or not; nothing once it is closed and all
-    /// was given.
-    pub fn wait(&self, limit: Duration) -> Option<Seen> {
-        let state = self.lock();
-        let waited = self.wake.wait_timeout_while(state, limit, |state| !state.changed && !state.closed);
-        let (mut state, _) = waited.unwrap_or_else(PoisonError::into_inner);
-        if state.closed && !state.changed {
+    /// Waits up to `limit` for a change and returns a snapshot, changed or not. Returns `None` if the screen is closed
+    /// and the last change was returned before.
+    pub fn wait(&self, limit: Duration) -> Option<ViewState> {
+        let mut state = self.state.lock();
+        self.changed.wait_while_for(&mut state, |state| !state.has_changed && !state.is_closed, limit);
+        if state.is_closed && !state.has_changed {
             return None;
         }
-        state.changed = false;
-        if state.seen.notice.as_ref().is_some_and(|(since, _)| since.elapsed() >= NOTICE) {
-            state.seen.notice = None;
-            state.seen.changed = true; // it has to go from the screen
+        state.has_changed = false;
+        if state.view.toast.as_ref().is_some_and(|(since, _)| since.elapsed() >= TOAST_DURATION) {
+            state.view.toast = None;
+            state.view.has_changed = true;
         }
-        // A picture from a file is as old as it is meant to be: only a camera's, which has no source, grows stale.
-        let live = state.seen.frame.as_ref().filter(|frame| frame.source.is_none());
-        let stale = live.and_then(|frame| state.pace.stale(frame.captured.elapsed()));
-        if stale != state.seen.stale {
-            // By this alone it is drawn again every second.
-            (state.seen.stale, state.seen.new_fault, state.seen.changed) = (stale, true, true);
+        // Only a camera frame, which has no source, becomes stale; the age of an image from a file has no meaning.
+        let camera_frame = state.view.frame.as_ref().filter(|frame| frame.source.is_none());
+        let stale = camera_frame.and_then(|frame| state.staleness.evaluate(frame.captured.elapsed()));
+        if stale != state.view.stale {
+            // The age in seconds changes, so that a stale frame is redrawn every second.
+            state.view.stale = stale;
+            state.view.new_fault = true;
+            state.view.has_changed = true;
         }
-        let seen = state.seen.clone();
-        (state.seen.new_answer, state.seen.new_fault) = (false, false);
-        state.seen.changed = false;
-        Some(seen)
+        let view = state.view.clone();
+        state.view.new_answer = false;
+        state.view.new_fault = false;
+        state.view.has_changed = false;
+        Some(view)
     }
 
-    fn change(&self, change: impl FnOnce(&mut Seen)) {
-        let mut state = self.lock();
-        change(&mut state.seen);
-        state.seen.changed = true;
-        state.changed = true;
+    fn change(&self, change: impl FnOnce(&mut ViewState)) {
+        let mut state = self.state.lock();
+        change(&mut state.view);
+        state.view.has_changed = true;
+        state.has_changed = true;
         drop(state);
-        self.wake.notify_all();
-    }
-
-    fn lock(&self) -> MutexGuard<'_, State> {
-        self.state.lock().unwrap_or_else(PoisonError::into_inner) // each change leaves it whole
+        self.changed.notify_all();
     }
 }
 
-/// Draws what is to be seen, for one display.
-pub struct Drawing {
+/// Renderer of view states for one display.
+pub struct DisplayRenderer {
     overlay: Overlay,
-    picture: Canvas,
-    layer: Layer,
+    canvas: Canvas,
+    layer: LayerCanvas,
     damage: Vec<Rect>,
-    /// Whether the display took what was drawn last.
-    taken: bool,
+    /// Whether the display refused the last update, so that the next one is complete.
+    was_refused: bool,
     caption: String,
 }
 
-impl Default for Drawing {
-    fn default() -> Drawing {
-        let (overlay, picture, layer) = (Overlay::default(), Canvas::new(Size::new(0, 0)), Layer::default());
-        Drawing { overlay, picture, layer, damage: Vec::new(), taken: true, caption: String::new() }
+impl Default for DisplayRenderer {
+    fn default() -> DisplayRenderer {
+        DisplayRenderer {
+            overlay: Overlay::default(),
+            canvas: Canvas::new(Size::new(0, 0)),
+            layer: LayerCanvas::default(),
+            damage: Vec::new(),
+            was_refused: false,
+            caption: String::new(),
+        }
     }
 }
 
-impl Drawing {
-    /// The picture and the caption of `seen` for a display of `size`; the frame in a picture of its own where `give` gives
-    /// a size for it, as [`phicam_display::Display::layer`] does.
-    pub fn draw(&mut self, seen: &Seen, size: Size, mut give: impl FnMut(Rect) -> Option<Size>) -> Shown<'_> {
-        if self.picture.size() != size {
-            self.picture = Canvas::new(size);
+impl DisplayRenderer {
+    /// Returns the area of the frame of `view` on a display of `size`; `None` if there is nothing to show of a frame.
+    pub fn frame_area(&mut self, view: &ViewState, size: Size) -> Option<Rect> {
+        self.overlay.frame_area(view.frame.as_ref()?, size)
+    }
+
+    /// Draws `view` for a display of `size`, with the frame at `placement`.
+    pub fn draw(&mut self, view: &ViewState, size: Size, placement: FramePlacement) -> ScreenUpdate<'_> {
+        if self.canvas.size() != size {
+            self.canvas = Canvas::new(size);
         }
-        let notice = seen.notice.as_ref().map(|(_, text)| &**text);
-        let Seen { frame, answer, faults, stale, .. } = seen;
-        let (frame, answer) = (frame.as_ref(), answer.as_ref());
-        let scene = Scene { frame, stale: *stale, answer, faults, notice, now: Instant::now() };
-        self.overlay.redraw_layered(&mut self.picture, &mut self.layer, &scene, &mut self.damage, &mut give);
-        if !std::mem::replace(&mut self.taken, true) {
+        let scene = Scene {
+            frame: view.frame.as_ref(),
+            stale: view.stale,
+            classification: view.classification.as_ref(),
+            faults: &view.faults,
+            toast: view.toast.as_ref().map(|(_, text)| &**text),
+            now: Instant::now(),
+        };
+        self.overlay.redraw_layered(&mut self.canvas, &mut self.layer, &scene, &mut self.damage, placement);
+        if std::mem::take(&mut self.was_refused) {
             self.damage.clear();
-            self.damage.push(self.picture.area());
+            self.damage.push(self.canvas.area());
             self.layer.is_new = true;
         }
         self.caption.clear();
-        if let Some(answer) = answer {
-            caption(&mut self.caption, answer);
+        if let Some(classification) = scene.classification {
+            write_caption(&mut self.caption, classification);
         }
-        let Layer { ref picture, area, is_new } = self.layer;
-        let layer = area.map(|area| phicam_display::Layer { picture, area, is_new });
-        let (picture, damage, caption) = (&self.picture, &self.damage[..], &self.caption[..]);
-        Shown { picture, damage, layer, caption, new_answer: seen.new_answer, new_fault: seen.new_fault }
+        let LayerCanvas { canvas: ref layer_canvas, area, is_new } = self.layer;
+        ScreenUpdate {
+            canvas: &self.canvas,
+            damage: &self.damage,
+            layer: area.map(|area| FrameLayer { canvas: layer_canvas, area, is_new }),
+            caption: &self.caption,
+            new_answer: view.new_answer,
+            new_fault: view.new_fault,
+        }
     }
 
-    /// Says that the display did not take what was drawn last.
-    pub fn not_taken(&mut self) {
-        self.taken = false;
+    /// Records that the display refused the last update.
+    pub fn mark_refused(&mut self) {
+        self.was_refused = true;
     }
 }
 
-/// `dog.jpg: German shepherd 87 %, malinois 5 % · lite2@320 φ 1.66, 71.0 ms`
-fn caption(caption: &mut String, answer: &Classification) {
-    let model = &answer.model;
-    if let Some(source) = &answer.source {
-        let _ = write!(caption, "{source}: "); // writing into a string cannot fail, here and below
+/// Writes a caption such as `dog.jpg: German shepherd 87 %, malinois 5 % · lite2@320 φ 1.66, 71.0 ms`.
+fn write_caption(caption: &mut String, classification: &Classification) {
+    let model = &classification.model;
+    // Writing to a string cannot fail.
+    if let Some(source) = &classification.source {
+        let _ = write!(caption, "{source}: ");
     }
-    if answer.predictions.unsure {
+    if classification.predictions.unsure {
         caption.push_str("unsure, perhaps ");
     }
-    for (place, prediction) in answer.predictions.best().iter().take(2).enumerate() {
-        let comma = if place > 0 { ", " } else { "" };
-        let _ = write!(caption, "{comma}{} {:.0} %", model.labels.of(prediction.class), prediction.probability * 100.0);
+    for (index, prediction) in classification.predictions.best().iter().take(2).enumerate() {
+        let separator = if index > 0 { ", " } else { "" };
+        let label = model.labels.of(prediction.class);
+        let _ = write!(caption, "{separator}{label} {:.0} %", prediction.probability * 100.0);
     }
-    let (variant, total_ms) = (&model.variant, answer.times.total_ms());
+    let (variant, total_ms) = (&model.variant, classification.times.total_ms());
     let _ = write!(caption, " · {} {}, {total_ms:.1} ms", variant.name, variant.phi_in_words());
 }
 
@@ -216,13 +235,14 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_change_before_closing_is_still_given_and_then_no_more() {
+    fn last_change_is_returned_after_close() {
         let screen = Screen::default();
-        assert!(!screen.wait(Duration::ZERO).unwrap().is_new(), "nothing happened");
-        screen.notice("no camera".into());
+        assert!(!screen.wait(Duration::ZERO).unwrap().is_new(), "nothing has changed");
+        screen.show_toast("no camera".into());
         screen.close();
-        let seen = screen.wait(Duration::from_secs(600)).unwrap();
-        assert!(seen.is_new() && seen.notice.is_some());
+        let view = screen.wait(Duration::from_secs(600)).unwrap();
+        assert!(view.is_new());
+        assert!(view.toast.is_some());
         assert!(screen.wait(Duration::from_secs(600)).is_none());
     }
 }

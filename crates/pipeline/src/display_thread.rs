@@ -1,68 +1,80 @@
-//! The line's end: what is to be seen, on every display.
+//! Display thread: draws the screen's content for every display.
 
 use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 
 use log::error;
 
-use super::{LIMIT, Pipeline, WHILE_MEASURING};
-use crate::display_state::Drawing;
-use phicam_display::{Display, DisplayError};
+use super::{MEASURING_PAUSE, POLL_INTERVAL, Pipeline};
+use crate::display_state::DisplayRenderer;
+use phicam_display::{Display, DisplayError, FramePlacement};
 
-/// A display that goes on failing is told of no oftener than this: the log may go to the same full disk.
-const TELL_AGAIN: Duration = Duration::from_secs(60);
+/// Interval between messages about a display that keeps failing: an estimate, because the log may be on the disk that
+/// is full.
+const REPEAT_INTERVAL: Duration = Duration::from_secs(60);
+
+/// State of one display.
+#[derive(Default)]
+struct Output {
+    renderer: DisplayRenderer,
+    /// Time of the last message about a failure.
+    last_message: Option<Instant>,
+}
 
 impl Pipeline<'_> {
-    /// Screen → overlay → displays: the newest frame with the newest answer, as often as either changes.
+    /// Shows the newest frame with the newest classification whenever either changes, until the screen is closed.
     pub(super) fn show(&self, displays: &mut [Box<dyn Display>]) {
-        let mut drawings: Vec<(Drawing, Option<Instant>)> = displays.iter().map(|_| Default::default()).collect();
-        while let Some(scene) = self.screen.wait(LIMIT) {
-            for (display, (drawing, told)) in displays.iter_mut().zip(&mut drawings) {
-                if !scene.is_new() && !display.wants_picture() {
+        let mut outputs: Vec<Output> = displays.iter().map(|_| Output::default()).collect();
+        while let Some(view) = self.screen.wait(POLL_INTERVAL) {
+            for (display, output) in displays.iter_mut().zip(&mut outputs) {
+                if !view.is_new() && !display.needs_redraw() {
                     let result = display.idle();
-                    self.settle(&display.name(), result, told);
+                    self.record_result(&display.name(), result, &mut output.last_message);
                     continue;
                 }
                 let start = Instant::now();
-                let shown = drawing.draw(&scene, display.size(), |area| display.layer(area));
+                let size = display.size();
+                let area = output.renderer.frame_area(&view, size);
+                let placement = area.map_or(FramePlacement::Canvas, |area| display.place_frame(area));
+                let update = output.renderer.draw(&view, size, placement);
                 let drawn = Instant::now();
-                let result = display.show(&shown);
-                let mut counts = self.metrics();
-                counts.draw.record(drawn - start);
-                counts.show.record(drawn.elapsed());
-                drop(counts); // the log may be slow, and the other threads count too
+                let result = display.show(&update);
+                let mut metrics = self.metrics();
+                metrics.draw.record(drawn - start);
+                metrics.show.record(drawn.elapsed());
+                drop(metrics); // The log may be slow, and the other threads need the metrics.
                 if result.is_err() {
-                    drawing.not_taken();
+                    output.renderer.mark_refused();
                 }
-                self.settle(&display.name(), result, told);
+                self.record_result(&display.name(), result, &mut output.last_message);
             }
             if self.measuring.load(Ordering::Relaxed) {
-                std::thread::sleep(WHILE_MEASURING);
+                std::thread::sleep(MEASURING_PAUSE);
             }
         }
-        for (display, (_, told)) in displays.iter_mut().zip(&mut drawings) {
+        for (display, output) in displays.iter_mut().zip(&mut outputs) {
             let result = display.close();
-            self.settle(&display.name(), result, told);
+            self.record_result(&display.name(), result, &mut output.last_message);
         }
     }
 
-    /// Counts what a display did not take, and announces it now and then.
-    fn settle(&self, display: &str, result: Result<(), DisplayError>, told: &mut Option<Instant>) {
+    /// Counts a failure of a display, and logs it at intervals.
+    fn record_result(&self, display: &str, result: Result<(), DisplayError>, last_message: &mut Option<Instant>) {
         let Err(error) = result else { return };
         if matches!(error, DisplayError::Closed) {
-            // As with any program in a pipe: whoever read has seen enough.
+            // The reader of the pipe needs no more output, so the program ends.
             return self.stop.store(true, Ordering::Relaxed);
         }
-        self.metrics().not_shown += 1;
+        self.metrics().display_errors += 1;
         if matches!(error, DisplayError::StillLost { .. }) {
             return;
         }
         if matches!(error, DisplayError::Lost { .. }) {
             return error!("display {error}");
         }
-        if told.is_none_or(|told| told.elapsed() >= TELL_AGAIN) {
-            error!("display {display} failed, trying again at each picture: {error}");
-            *told = Some(Instant::now());
+        if last_message.is_none_or(|last| last.elapsed() >= REPEAT_INTERVAL) {
+            error!("display {display} failed: {error}; trying again with each update");
+            *last_message = Some(Instant::now());
         }
     }
 }

@@ -1,4 +1,4 @@
-//! Whether a running line is healthy: what it writes into the runtime folder every second, and how others evaluate that.
+//! Health: the file that the running pipeline writes every second, and its evaluation.
 
 use std::path::{Path, PathBuf};
 
@@ -8,110 +8,116 @@ use phicam_camera::CameraCounts;
 use phicam_platform::paths;
 use phicam_platform::paths::ReadError;
 
-/// Name of the file in the runtime folder.
+/// Name of the health file in the runtime folder.
 const FILE: &str = "health.json";
-/// A file that is longer was not written by this program.
-const MOST_BYTES: u64 = 64 << 10;
-/// A line that runs well has answered a picture within so many seconds, where nobody names another limit.
-pub const WITHIN_S: f64 = 30.0;
-/// A line that has not written for so long hangs, in seconds: it writes every second, on boards that may be busy.
-const SILENT_S: f64 = 10.0;
+/// Largest health file: an estimate, more than 30 times the usual length of 1 to 2 KB.
+const MAX_BYTES: u64 = 64 << 10;
+/// Default limit for the age of the last answer, in seconds: an estimate, many times the slowest model on a slow board.
+pub const DEFAULT_MAX_ANSWER_AGE_S: f64 = 30.0;
+/// Age of the health file, in seconds, above which the pipeline hangs. It is written every second; ten times that is
+/// for busy boards.
+const MAX_FILE_AGE_S: f64 = 10.0;
 
-/// What a line says of itself. Times are seconds since the machine was started, sleep included, so that setting the
-/// clock changes nothing.
+/// Content of the health file.
+///
+/// Times are seconds since boot, with suspend included (CLOCK_BOOTTIME), so that setting the clock changes nothing.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Health {
-    /// Of the program.
+    /// Version of the program.
     pub version: String,
-    /// The file that runs.
+    /// Path of the running program.
     pub executable: PathBuf,
     pub pid: u32,
-    /// Tells this start of the machine from others: the numbers below count from it.
+    /// Identity of this boot, from which all times count.
     pub boot_id: String,
     pub started_s: f64,
     pub written_s: f64,
-    /// When the camera gave its last frame.
+    /// Time of the last frame.
     pub last_frame_s: Option<f64>,
-    /// When the model gave its last answer.
+    /// Time of the last answer.
     pub last_answer_s: Option<f64>,
     pub frames: u64,
     pub answers: u64,
     /// Answers in the last ten seconds.
     pub answers_in_10_s: u64,
     pub dropped: u64,
+    /// Frames that could not be read or preprocessed.
     pub bad_pictures: u64,
-    pub not_shown: u64,
-    /// How often the camera was lost.
+    /// Updates that a display refused.
+    #[serde(rename = "not_shown")]
+    pub display_errors: u64,
+    /// Number of times that the camera was lost.
     pub camera_lost: u64,
-    /// What became of frames before they were counted in `frames`.
+    /// The camera's own counters of frames that are not in `frames`.
     #[serde(alias = "by_camera")]
     pub camera_stats: CameraCounts,
-    /// The camera in words; nothing while there is none.
+    /// Description of the camera; `None` while it is lost.
     pub camera: Option<String>,
     pub displays: Vec<String>,
-    /// The variant that answers.
+    /// Active model variant.
     pub model: Option<String>,
     pub phi: Option<f64>,
-    /// What is wrong just now.
+    /// Messages of the current faults.
     pub faults: Vec<String>,
 }
 
-/// What `phicam health` found.
+/// Result of `phicam health`.
 #[derive(Debug, Serialize)]
 pub struct HealthReport {
     pub healthy: bool,
-    /// Why it is not well; nothing where it is.
+    /// Reasons for not being healthy; empty if healthy.
     pub reasons: Vec<String>,
     #[serde(flatten)]
     pub health: Option<Health>,
 }
 
 impl Health {
-    /// Writes it into `folder` for whoever asks.
+    /// Replaces the health file in the runtime folder.
     pub fn write(&self, folder: &Path) -> std::io::Result<()> {
         paths::atomic_write(&folder.join(FILE), &serde_json::to_vec_pretty(self)?)
     }
 }
 
-/// What the machine says of time and processes.
+/// Source of time and process state: the operating system, or a test.
 pub trait ProcessProbe {
-    /// Seconds since the machine was started, sleep included.
+    /// Returns the seconds since boot, with suspend included.
     fn now_s(&self) -> f64;
     fn boot_id(&self) -> String;
-    /// Whether a process of that number runs that file.
+    /// Returns whether the process `pid` runs the file `executable`.
     fn runs(&self, pid: u32, executable: &Path) -> bool;
 }
 
-/// Judges the line that writes into `folder`: it is well if it answered a picture within the last `within_s` seconds.
-pub fn evaluate(folder: &Path, within_s: f64, witness: &dyn ProcessProbe) -> HealthReport {
+/// Evaluates the health file in `folder`. The pipeline is healthy if its last answer is at most `max_answer_age_s` old.
+pub fn evaluate(folder: &Path, max_answer_age_s: f64, probe: &dyn ProcessProbe) -> HealthReport {
     let unhealthy = |reason: String| HealthReport { healthy: false, reasons: vec![reason], health: None };
     let path = folder.join(FILE);
-    let health: Health = match paths::read_regular(&path, MOST_BYTES) {
+    let health: Health = match paths::read_regular(&path, MAX_BYTES) {
         Ok(bytes) => match serde_json::from_slice(&bytes) {
             Ok(health) => health,
             Err(error) => {
-                return unhealthy(format!("{} is not what phicam of this version writes: {error}", path.display()));
+                return unhealthy(format!("{} is not a health file of this version: {error}", path.display()));
             }
         },
         Err(ReadError::Io { cause, .. }) if cause.kind() == std::io::ErrorKind::NotFound => {
             return unhealthy(format!(
-                "nothing has run yet: there is no {}; start it, or name its folder with PHICAM_RUNTIME",
+                "no pipeline has run: {} does not exist; start phicam, or set PHICAM_RUNTIME to its runtime folder",
                 path.display()
             ));
         }
         Err(error) => return unhealthy(error.to_string()),
     };
     let mut reasons = Vec::new();
-    let now_s = witness.now_s();
-    if health.boot_id != witness.boot_id() || !witness.runs(health.pid, &health.executable) {
-        reasons.push(format!("process {} ({}) does not run any more", health.pid, health.executable.display()));
-    } else if now_s - health.written_s > SILENT_S {
-        reasons.push(format!("it hangs: it has said nothing for {:.0} s", now_s - health.written_s));
+    let now_s = probe.now_s();
+    if health.boot_id != probe.boot_id() || !probe.runs(health.pid, &health.executable) {
+        reasons.push(format!("process {} ({}) is not running", health.pid, health.executable.display()));
+    } else if now_s - health.written_s > MAX_FILE_AGE_S {
+        reasons.push(format!("the pipeline hangs: its health file is {:.0} s old", now_s - health.written_s));
     } else {
         match health.last_answer_s {
-            None => reasons.push("it has not answered a picture yet".into()),
-            Some(last_s) if now_s - last_s > within_s => {
-                reasons.push(format!("its last answer is {:.0} s old, the limit is {within_s:.0} s", now_s - last_s));
+            None => reasons.push("no frame has been classified yet".into()),
+            Some(last_s) if now_s - last_s > max_answer_age_s => {
+                let age_s = now_s - last_s;
+                reasons.push(format!("the last answer is {age_s:.0} s old; the limit is {max_answer_age_s:.0} s"));
             }
             Some(_) => {}
         }
@@ -126,13 +132,13 @@ pub fn evaluate(folder: &Path, within_s: f64, witness: &dyn ProcessProbe) -> Hea
 mod tests {
     use super::*;
 
-    struct Machine {
+    struct FakeSystem {
         now_s: f64,
         boot: &'static str,
         alive: bool,
     }
 
-    impl ProcessProbe for Machine {
+    impl ProcessProbe for FakeSystem {
         fn now_s(&self) -> f64 {
             self.now_s
         }
@@ -161,7 +167,7 @@ mod tests {
             answers_in_10_s: 4,
             dropped: 5,
             bad_pictures: 0,
-            not_shown: 0,
+            display_errors: 0,
             camera_lost: 0,
             camera_stats: CameraCounts::default(),
             camera: Some("pattern".into()),
@@ -172,53 +178,57 @@ mod tests {
         }
     }
 
-    fn judged(health: &Health, machine: &Machine) -> HealthReport {
+    fn report(health: &Health, system: &FakeSystem) -> HealthReport {
         let folder = tempfile::tempdir().unwrap();
         health.write(folder.path()).unwrap();
-        let judged = evaluate(folder.path(), 30.0, machine);
-        assert_eq!(judged.health.as_ref(), Some(health));
-        assert_eq!(judged.healthy, judged.reasons.is_empty());
-        judged
+        let report = evaluate(folder.path(), 30.0, system);
+        assert_eq!(report.health.as_ref(), Some(health));
+        assert_eq!(report.healthy, report.reasons.is_empty());
+        report
     }
 
-    const NOW: Machine = Machine { now_s: 101.0, boot: "a", alive: true };
+    const NOW: FakeSystem = FakeSystem { now_s: 101.0, boot: "a", alive: true };
 
     #[test]
-    fn a_line_that_answers_is_well() {
-        assert!(judged(&health(), &NOW).healthy);
+    fn classifying_pipeline_is_healthy() {
+        assert!(report(&health(), &NOW).healthy);
         let faulty = Health { faults: vec!["no screen".into()], ..health() };
-        assert!(judged(&faulty, &NOW).healthy, "it goes on classifying without a screen");
+        assert!(report(&faulty, &NOW).healthy, "it classifies without a screen");
     }
 
     #[test]
-    fn each_way_of_not_being_well_is_named() {
-        let said = |health: Health, machine: Machine| judged(&health, &machine).reasons.join("; ");
+    fn report_names_the_reason() {
+        let reasons = |health: Health, system: FakeSystem| report(&health, &system).reasons.join("; ");
         let never = Health { last_answer_s: None, faults: vec!["no camera".into()], ..health() };
-        assert_eq!(said(never, NOW), "it has not answered a picture yet; no camera");
+        assert_eq!(reasons(never, NOW), "no frame has been classified yet; no camera");
         let old = Health { last_answer_s: Some(60.0), ..health() };
-        assert_eq!(said(old, NOW), "its last answer is 41 s old, the limit is 30 s");
-        assert_eq!(said(health(), Machine { now_s: 130.0, ..NOW }), "it hangs: it has said nothing for 30 s");
-        let gone = "process 7 (/opt/phicam/phicam) does not run any more";
-        assert_eq!(said(health(), Machine { alive: false, ..NOW }), gone);
-        assert_eq!(said(health(), Machine { boot: "b", ..NOW }), gone, "after the machine was started anew");
+        assert_eq!(reasons(old, NOW), "the last answer is 41 s old; the limit is 30 s");
+        assert_eq!(
+            reasons(health(), FakeSystem { now_s: 130.0, ..NOW }),
+            "the pipeline hangs: its health file is 30 s old"
+        );
+        let gone = "process 7 (/opt/phicam/phicam) is not running";
+        assert_eq!(reasons(health(), FakeSystem { alive: false, ..NOW }), gone);
+        assert_eq!(reasons(health(), FakeSystem { boot: "b", ..NOW }), gone, "after a reboot");
     }
 
     #[test]
-    fn a_file_that_is_missing_cut_or_something_else_is_no_health() {
+    fn missing_or_truncated_file_is_unhealthy() {
         let folder = tempfile::tempdir().unwrap();
-        let why = |text: Option<&[u8]>| {
+        let reasons = |text: Option<&[u8]>| {
             if let Some(text) = text {
                 std::fs::write(folder.path().join(FILE), text).unwrap();
             }
-            let judged = evaluate(folder.path(), 30.0, &NOW);
-            assert!(!judged.healthy && judged.health.is_none());
-            judged.reasons.join("; ")
+            let report = evaluate(folder.path(), 30.0, &NOW);
+            assert!(!report.healthy);
+            assert!(report.health.is_none());
+            report.reasons.join("; ")
         };
-        assert!(why(None).starts_with("nothing has run yet"));
+        assert!(reasons(None).starts_with("no pipeline has run"));
         let whole = serde_json::to_vec(&health()).unwrap();
         for cut in 0..whole.len() {
-            assert!(why(Some(&whole[..cut])).contains("is not what phicam"), "cut to {cut}");
+            assert!(reasons(Some(&whole[..cut])).contains("is not a health file"), "cut to {cut} bytes");
         }
-        assert!(why(Some(&vec![b' '; 100_000])).contains("the limit is 65536"));
+        assert!(reasons(Some(&vec![b' '; 100_000])).contains("the limit is 65536"));
     }
 }

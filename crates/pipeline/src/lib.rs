@@ -1,15 +1,17 @@
-//! The line: camera → mailbox → preprocess, engine, guess → overlay → displays, on three threads that never wait for
-//! each other.
+//! Pipeline from camera to display: preprocess, inference, postprocess and overlay.
+//!
+//! Three threads, for capture, inference and display, never wait for each other. The pipeline knows nothing of budgets
+//! or of picking a model: a new model arrives in the mailbox [`Pipeline::next_model`].
 
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use log::{info, warn};
+use parking_lot::{Mutex, MutexGuard};
 
 use crate::classify::{Classification, Classifier, ClassifyError, Model};
 use crate::display_state::Screen;
-use crate::overlay::Fault;
+use crate::status::Fault;
 use phicam_camera::reconnect::{Event, ReconnectingCamera};
 use phicam_camera::{CameraError, Next};
 use phicam_display::Display;
@@ -24,15 +26,16 @@ pub mod health;
 mod metrics;
 pub mod overlay;
 mod recent_latencies;
+pub mod status;
 pub use metrics::Metrics;
 pub use recent_latencies::{LatencySample, RecentLatencies};
 
-/// The longest that any thread waits before it looks whether to stop.
-const LIMIT: Duration = Duration::from_millis(100);
-/// While models are being timed the line answers at most this often, so as not to spoil the times.
-const WHILE_MEASURING: Duration = Duration::from_millis(250);
+/// Longest wait of a thread before it checks whether to stop: an estimate, at which Ctrl-C seems immediate.
+const POLL_INTERVAL: Duration = Duration::from_millis(100);
+/// Pause after each frame while models are measured, so that the pipeline disturbs the measurements less: an estimate.
+const MEASURING_PAUSE: Duration = Duration::from_millis(250);
 
-/// Why a line ended that nobody stopped.
+/// Failure that ended the pipeline.
 #[derive(Debug, thiserror::Error)]
 pub enum PipelineError {
     #[error(transparent)]
@@ -41,39 +44,37 @@ pub enum PipelineError {
     Classification(#[from] ClassifyError),
 }
 
-/// Finds another engine for a model whose own has failed.
+/// Opens a classifier with another engine for a model whose engine has failed; returns `None` if there is no other.
 pub type EngineFallback<'a> = Box<dyn Fn(&Model) -> Option<Classifier> + Send + Sync + 'a>;
 
-/// What the threads of a line share.
+/// State that the threads of the pipeline share.
 pub struct Pipeline<'a> {
-    /// The newest frame that waits for an answer.
+    /// Newest frame that waits for inference.
     frames: Mailbox<Frame>,
-    /// A better variant, ready to take over.
+    /// Loaded model that replaces the active one before the next frame.
     pub next_model: Mailbox<Classifier>,
-    /// What is on the screen.
     pub screen: Screen,
-    /// Set by whoever wants the line to end.
+    /// Set by any thread to end the pipeline.
     stop: &'a AtomicBool,
-    ended: AtomicBool,
-    /// Set while models are being timed beside the line.
+    has_ended: AtomicBool,
+    /// Set while models are measured, during which the pipeline slows down.
     pub measuring: AtomicBool,
-    /// What goes on when an engine fails; without it the line ends.
-    pub rescue: Option<EngineFallback<'a>>,
-    /// What the newest answers took.
-    pub recent: RecentLatencies,
-    counts: Mutex<Metrics>,
+    /// Replacement for an engine that fails; the pipeline ends without one.
+    pub engine_fallback: Option<EngineFallback<'a>>,
+    pub recent_latencies: RecentLatencies,
+    metrics: Mutex<Metrics>,
 }
 
-/// What is told of each answer, besides the answer.
+/// Classification of one frame, as reported to the caller of [`Pipeline::run`].
 pub struct ClassificationEvent<'a> {
-    pub answer: &'a Classification,
-    /// Since the frame was captured.
+    pub classification: &'a Classification,
+    /// Time since the frame was captured, in milliseconds.
     pub age_ms: f64,
-    /// Frames dropped so far.
+    /// Frames dropped since the start.
     pub dropped: u64,
 }
 
-/// Ends the line when the thread that holds it panics: the others would wait for it for ever.
+/// Guard that ends the pipeline if its thread panics, because the other threads would wait for it for ever.
 struct StopOnPanic<'a, 'b>(&'a Pipeline<'b>);
 
 impl Drop for StopOnPanic<'_, '_> {
@@ -87,90 +88,89 @@ impl Drop for StopOnPanic<'_, '_> {
 }
 
 impl<'a> Pipeline<'a> {
-    /// A line that ends when `stop` is set, by whomever.
+    /// Creates a pipeline that ends when `stop` is set.
     pub fn new(stop: &'a AtomicBool) -> Pipeline<'a> {
         Pipeline {
             frames: Mailbox::default(),
             next_model: Mailbox::default(),
             screen: Screen::default(),
             stop,
-            ended: AtomicBool::new(false),
+            has_ended: AtomicBool::new(false),
             measuring: AtomicBool::new(false),
-            rescue: None,
-            recent: RecentLatencies::default(),
-            counts: Mutex::new(Metrics::default()),
+            engine_fallback: None,
+            recent_latencies: RecentLatencies::default(),
+            metrics: Mutex::new(Metrics::default()),
         }
     }
 
-    /// Runs until the camera has no more, `most` frames are answered, or someone stops it; `tell` hears each answer.
+    /// Runs until the camera ends, `max_frames` are classified, or `stop` is set. Calls `on_classified` for each frame.
     pub fn run(
         &self,
         camera: &mut ReconnectingCamera,
         classifier: Classifier,
         displays: &mut [Box<dyn Display>],
-        most: Option<u64>,
-        tell: &mut dyn FnMut(ClassificationEvent),
+        max_frames: Option<u64>,
+        on_classified: &mut dyn FnMut(ClassificationEvent),
     ) -> Result<(), PipelineError> {
         self.metrics().camera = camera.describe();
         std::thread::scope(|scope| {
-            let _ends = StopOnPanic(self);
+            let _guard = StopOnPanic(self);
             let capture = scope.spawn(|| {
-                let _ends = StopOnPanic(self);
+                let _guard = StopOnPanic(self);
                 self.capture(camera)
             });
-            let show = scope.spawn(|| {
-                let _ends = StopOnPanic(self);
+            let display = scope.spawn(|| {
+                let _guard = StopOnPanic(self);
                 self.show(displays)
             });
-            let answered = self.answer(classifier, most, tell);
+            let classified = self.classify_frames(classifier, max_frames, on_classified);
             self.stop.store(true, Ordering::Relaxed);
-            self.ended.store(true, Ordering::Relaxed);
+            self.has_ended.store(true, Ordering::Relaxed);
             self.screen.close();
-            let joined = (capture.join(), show.join());
+            let joined = (capture.join(), display.join());
             let (Ok(captured), Ok(())) = joined else {
-                std::panic::resume_unwind(Box::new("a thread of the line died"))
+                std::panic::resume_unwind(Box::new("a thread of the pipeline panicked"))
             };
-            let unseen = matches!(self.frames.take(Duration::ZERO), Taken::Newest(_));
-            self.metrics().dropped = self.frames.replaced() + u64::from(unseen);
-            answered.and(captured)
+            let is_frame_left = matches!(self.frames.take(Duration::ZERO), Taken::Newest(_));
+            self.metrics().dropped = self.frames.replaced() + u64::from(is_frame_left);
+            classified.and(captured)
         })
     }
 
-    /// What was done so far.
+    /// Locks and returns the metrics. The other threads wait while the guard is held.
     pub fn metrics(&self) -> MutexGuard<'_, Metrics> {
-        self.counts.lock().unwrap_or_else(PoisonError::into_inner) // counters are whole at any moment
+        self.metrics.lock()
     }
 
-    /// Whether it runs no more.
-    pub fn ended(&self) -> bool {
-        self.ended.load(Ordering::Relaxed)
+    pub fn has_ended(&self) -> bool {
+        self.has_ended.load(Ordering::Relaxed)
     }
 
-    fn stopped(&self) -> bool {
+    fn is_stopping(&self) -> bool {
         self.stop.load(Ordering::Relaxed)
     }
 
-    /// Camera → mailbox and screen. It never waits for an answer or a display.
+    /// Moves frames from the camera to the mailbox and the screen. It never waits for inference or a display.
     fn capture(&self, camera: &mut ReconnectingCamera) -> Result<(), PipelineError> {
         let ended = loop {
-            if self.stopped() {
+            if self.is_stopping() {
                 break Ok(());
             }
-            match camera.next(LIMIT) {
+            match camera.next(POLL_INTERVAL) {
                 Event::Next(Next::Frame(frame)) => {
-                    let mut counts = self.metrics();
-                    counts.frames += 1;
-                    counts.last_frame = Some(Instant::now());
-                    counts.camera_stats = camera.counts();
-                    drop(counts);
+                    let mut metrics = self.metrics();
+                    metrics.frames += 1;
+                    metrics.last_frame = Some(Instant::now());
+                    metrics.camera_stats = camera.counts();
+                    drop(metrics);
                     self.screen.set_frame(frame.clone());
                     self.frames.put(frame);
                 }
                 Event::Next(Next::Nothing) => {}
                 Event::Next(Next::Finished) => break Ok(()),
-                Event::Skipped(error) => self.skip(format!("skipped a picture: {error}")),
-                Event::Lost(why) => self.lose_camera(why),
-                Event::Back(name) => self.find_camera(name),
+                Event::Skipped(error) => self.skip_frame(format!("skipped an unreadable frame: {error}")),
+                Event::Lost(reason) => self.handle_camera_loss(reason),
+                Event::Back(name) => self.handle_camera_return(name),
                 Event::Ended(error) => break Err(error.into()),
             }
         };
@@ -178,51 +178,51 @@ impl<'a> Pipeline<'a> {
         ended
     }
 
-    /// Lets go of the lost camera's buffers: its driver may not give it to anybody before that.
-    fn lose_camera(&self, why: String) {
-        let mut counts = self.metrics();
-        counts.camera_lost += u64::from(counts.camera.is_some());
-        counts.camera = None;
-        drop(counts);
-        warn!("camera: {why}");
+    /// Releases the buffers of the lost camera, because its driver may not allow to open it again before.
+    fn handle_camera_loss(&self, reason: String) {
+        let mut metrics = self.metrics();
+        metrics.camera_lost += u64::from(metrics.camera.is_some());
+        metrics.camera = None;
+        drop(metrics);
+        warn!("no camera: {reason}");
         drop(self.frames.take(Duration::ZERO));
-        self.screen.keep_frame();
-        self.screen.set_fault(Fault::Camera, Some(format!("no camera: {why}")));
+        self.screen.detach_frame();
+        self.screen.set_fault(Fault::Camera, Some(format!("no camera: {reason}")));
     }
 
-    fn find_camera(&self, name: String) {
-        info!("camera {name}");
+    fn handle_camera_return(&self, name: String) {
+        info!("camera connected: {name}");
         self.metrics().camera = Some(name);
         self.screen.set_fault(Fault::Camera, None);
     }
 
-    /// Counts and announces a picture that gets no answer.
-    fn skip(&self, why: String) {
+    /// Counts, logs and shows that a frame was not classified.
+    fn skip_frame(&self, message: String) {
         self.metrics().bad_pictures += 1;
-        warn!("{why}");
-        self.screen.notice(why);
+        warn!("{message}");
+        self.screen.show_toast(message);
     }
 
-    /// What answers instead of an engine that failed, counted and announced.
-    fn rescued(&self, failed: &Model, error: &ClassifyError) -> Option<Classifier> {
-        let rescued = self.rescue.as_ref().and_then(|rescue| rescue(failed))?;
-        self.metrics().engines_lost += 1;
-        let (engine, next) = (failed.config.engine, rescued.model().config.engine);
-        warn!("{error}; {next} goes on in the place of {engine}");
-        self.screen.notice(format!("{engine} failed, now {next}"));
-        Some(rescued)
+    /// Returns the replacement of a failed engine, if there is one, and reports the change.
+    fn fall_back(&self, failed: &Model, error: &ClassifyError) -> Option<Classifier> {
+        let replacement = self.engine_fallback.as_ref().and_then(|fallback| fallback(failed))?;
+        self.metrics().engine_failures += 1;
+        let (engine, next) = (failed.config.engine, replacement.model().config.engine);
+        warn!("{error}; falling back from {engine} to {next}");
+        self.screen.show_toast(format!("{engine} failed, now {next}"));
+        Some(replacement)
     }
 
-    /// Mailbox → preprocess, engine, guess → screen.
-    fn answer(
+    /// Classifies the newest frame in the mailbox until the pipeline stops: preprocess, inference, postprocess, screen.
+    fn classify_frames(
         &self,
         mut classifier: Classifier,
-        most: Option<u64>,
-        tell: &mut dyn FnMut(ClassificationEvent),
+        max_frames: Option<u64>,
+        on_classified: &mut dyn FnMut(ClassificationEvent),
     ) -> Result<(), PipelineError> {
         let mut answers = 0;
-        while !self.stopped() && most.is_none_or(|most| answers < most) {
-            let frame = match self.frames.take(LIMIT) {
+        while !self.is_stopping() && max_frames.is_none_or(|max| answers < max) {
+            let frame = match self.frames.take(POLL_INTERVAL) {
                 Taken::Newest(frame) => frame,
                 Taken::Nothing => continue,
                 Taken::Closed => break,
@@ -231,20 +231,20 @@ impl<'a> Pipeline<'a> {
                 classifier = next;
                 let variant = &classifier.model().variant;
                 let config = classifier.model().config;
-                info!("{} ({}) takes over, by {config}", variant.name, variant.phi_in_words());
-                self.screen.notice(format!("now {} by {}", variant.name, config.engine));
+                info!("switched to {} ({}), {config}", variant.name, variant.phi_in_words());
+                self.screen.show_toast(format!("now {}, {}", variant.name, config.engine));
                 self.metrics().switches += 1;
             }
             let waited = frame.captured.elapsed();
-            let answer = match classifier.answer(&frame) {
-                Ok(answer) => answer,
+            let classification = match classifier.classify(&frame) {
+                Ok(classification) => classification,
                 Err(ClassifyError::Preprocess(error)) => {
-                    self.skip(format!("skipped a frame: {error}"));
+                    self.skip_frame(format!("skipped a frame: {error}"));
                     continue;
                 }
-                Err(error) => match self.rescued(classifier.model(), &error) {
-                    Some(rescued) => {
-                        classifier = rescued;
+                Err(error) => match self.fall_back(classifier.model(), &error) {
+                    Some(replacement) => {
+                        classifier = replacement;
                         continue;
                     }
                     None => return Err(error.into()),
@@ -252,29 +252,31 @@ impl<'a> Pipeline<'a> {
             };
             answers += 1;
             let dropped = self.frames.replaced();
-            let mut counts = self.metrics();
-            counts.answers = answers;
-            counts.last_answer = Some(Instant::now());
-            counts.model = Some(answer.model.clone());
-            counts.took(answer.times.total_ms());
-            self.recent.put(LatencySample {
-                at: Instant::now(),
-                total_ms: answer.times.total_ms(),
-                model: answer.model.clone(),
-            });
-            counts.dropped = dropped;
-            counts.wait.record(waited);
-            counts.preprocess.record_ms(answer.times.preprocess_ms);
-            counts.infer.record_ms(answer.times.infer_ms);
-            counts.prediction.record_ms(answer.times.postprocess_ms);
-            drop(counts);
-            let age_ms = answer.captured.elapsed().as_secs_f64() * 1e3;
-            tell(ClassificationEvent { answer: &answer, age_ms, dropped });
-            self.screen.set_answer(answer);
+            self.record(&classification, answers, dropped, waited);
+            let age_ms = classification.captured.elapsed().as_secs_f64() * 1e3;
+            on_classified(ClassificationEvent { classification: &classification, age_ms, dropped });
+            self.screen.set_classification(classification);
             if self.measuring.load(Ordering::Relaxed) {
-                std::thread::sleep(WHILE_MEASURING);
+                std::thread::sleep(MEASURING_PAUSE);
             }
         }
         Ok(())
+    }
+
+    fn record(&self, classification: &Classification, answers: u64, dropped: u64, waited: Duration) {
+        let times = classification.times;
+        let now = Instant::now();
+        let mut metrics = self.metrics();
+        metrics.answers = answers;
+        metrics.last_answer = Some(now);
+        metrics.model = Some(classification.model.clone());
+        metrics.record_latency(times.total_ms());
+        metrics.dropped = dropped;
+        metrics.wait.record(waited);
+        metrics.preprocess.record_ms(times.preprocess_ms);
+        metrics.infer.record_ms(times.infer_ms);
+        metrics.postprocess.record_ms(times.postprocess_ms);
+        let model = classification.model.clone();
+        self.recent_latencies.put(LatencySample { at: now, total_ms: times.total_ms(), model });
     }
 }

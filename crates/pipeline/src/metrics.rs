@@ -1,4 +1,4 @@
-//! What a line has done, and how long it took.
+//! Metrics: counters and times of the running pipeline.
 
 use std::sync::Arc;
 use std::time::Instant;
@@ -7,91 +7,88 @@ use crate::classify::Model;
 use phicam_camera::CameraCounts;
 use phicam_engine::latency::Stage;
 
-/// What a line has done.
+/// Frames that [`Metrics::recent_ms`] averages: a new value has a weight of one tenth. An estimate: the average follows
+/// a change within about a second.
+const RECENT_FRAMES: f64 = 10.0;
+
+/// Counters and times since the start of the pipeline.
 pub struct Metrics {
-    /// The camera in words; nothing while there is none.
+    /// Description of the camera; `None` while it is lost.
     pub camera: Option<String>,
-    /// How often a camera was lost.
+    /// Number of times that a camera was lost.
     pub camera_lost: u64,
-    /// What became of frames before they came here.
+    /// The camera's own counters of frames that did not reach the pipeline.
     pub camera_stats: CameraCounts,
-    /// How often another model or engine took over.
+    /// Switches to another model or engine.
     pub switches: u64,
-    /// How often an engine failed and another went on in its place.
-    pub engines_lost: u64,
-    /// When the camera gave its last frame, and the model its last answer.
+    /// Engines that failed and were replaced by a fallback.
+    pub engine_failures: u64,
     pub last_frame: Option<Instant>,
     pub last_answer: Option<Instant>,
-    /// What gave the last answer.
+    /// Model of the last answer.
     pub model: Option<Arc<Model>>,
-    /// What an answer took lately, in milliseconds: each new one counts a tenth.
+    /// Exponential average of the latency, in milliseconds.
     pub recent_ms: Option<f64>,
-    /// Frames that the camera gave.
+    /// Frames from the camera.
     pub frames: u64,
-    /// Frames that were answered.
+    /// Classified frames.
     pub answers: u64,
-    /// Frames that no one took, because a newer one came first.
+    /// Frames that a newer one replaced in the mailbox.
     pub dropped: u64,
-    /// Pictures that could not be read or prepared.
+    /// Frames that could not be read or preprocessed.
     pub bad_pictures: u64,
-    /// Pictures that a display did not take.
-    pub not_shown: u64,
-    /// From capture (for files: decoded) until the frame was taken.
+    /// Updates that a display refused.
+    pub display_errors: u64,
+    /// Wait in the mailbox: from capture, or from decoding for files, until inference takes the frame.
     pub wait: Stage,
-    /// CropMode, crop, resize, normalise.
+    /// Crop, resize and normalisation.
     pub preprocess: Stage,
-    /// The engine.
+    /// Inference by the engine.
     pub infer: Stage,
-    /// Softmax, smoothing, the best few.
-    pub prediction: Stage,
-    /// One picture for one display.
+    /// Softmax, temporal smoothing and top-k.
+    pub postprocess: Stage,
+    /// Drawing of one update for one display.
     pub draw: Stage,
-    /// Until that display has taken it.
+    /// Showing of one update by one display.
     pub show: Stage,
 }
 
 impl Default for Metrics {
-    /// Of a line that has not begun.
     fn default() -> Metrics {
-        let stage = Stage::new;
-        let [wait, preprocess, infer] = [stage("wait"), stage("preprocess"), stage("infer")];
-        let [prediction, draw, show] = [stage("postprocess"), stage("draw"), stage("show")];
-        let (camera, camera_lost, last_frame, last_answer) = (None, 0, None, None);
-        let (frames, answers, dropped, bad_pictures, not_shown) = (0, 0, 0, 0, 0);
         Metrics {
-            camera,
-            camera_lost,
+            camera: None,
+            camera_lost: 0,
             camera_stats: CameraCounts::default(),
             switches: 0,
-            engines_lost: 0,
-            last_frame,
-            last_answer,
+            engine_failures: 0,
+            last_frame: None,
+            last_answer: None,
             model: None,
             recent_ms: None,
-            frames,
-            answers,
-            dropped,
-            bad_pictures,
-            not_shown,
-            wait,
-            preprocess,
-            infer,
-            prediction,
-            draw,
-            show,
+            frames: 0,
+            answers: 0,
+            dropped: 0,
+            bad_pictures: 0,
+            display_errors: 0,
+            wait: Stage::new("wait"),
+            preprocess: Stage::new("preprocess"),
+            infer: Stage::new("infer"),
+            postprocess: Stage::new("postprocess"),
+            draw: Stage::new("draw"),
+            show: Stage::new("show"),
         }
     }
 }
 
 impl Metrics {
-    /// Counts an answer that took `total_ms` in [`Counts::recent_ms`].
-    pub fn took(&mut self, total_ms: f64) {
-        let before = self.recent_ms.unwrap_or(total_ms);
-        self.recent_ms = Some(before + (total_ms - before) / 10.0);
+    /// Updates [`Metrics::recent_ms`] with the latency of a frame.
+    pub fn record_latency(&mut self, total_ms: f64) {
+        let previous = self.recent_ms.unwrap_or(total_ms);
+        self.recent_ms = Some(previous + (total_ms - previous) / RECENT_FRAMES);
     }
 
-    /// The stages in the order of the line.
+    /// Returns the stages in the order of the pipeline.
     pub fn stages(&self) -> [&Stage; 6] {
-        [&self.wait, &self.preprocess, &self.infer, &self.prediction, &self.draw, &self.show]
+        [&self.wait, &self.preprocess, &self.infer, &self.postprocess, &self.draw, &self.show]
     }
 }

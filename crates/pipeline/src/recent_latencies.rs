@@ -1,54 +1,50 @@
-//! The newest answers' times, for whoever decides beside the line whether another model should answer.
+//! Latencies of the newest classifications, for the model controller.
 
 use std::collections::VecDeque;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::Arc;
 use std::time::Instant;
+
+use parking_lot::Mutex;
 
 use crate::classify::Model;
 
-/// Answers that are kept until they are taken; of more, the oldest are forgotten. At 60 answers a second, four seconds.
-const MOST: usize = 256;
+/// Samples that are kept until they are taken; the oldest is dropped if there are more. Four seconds at 60 frames per
+/// second.
+const CAPACITY: usize = 256;
 
-/// What one answer took.
+/// Latency of one classification.
 #[derive(Clone)]
 pub struct LatencySample {
-    /// When it was ready.
+    /// End of the classification.
     pub at: Instant,
-    /// From a decoded frame to its guesses.
+    /// Time from a decoded frame to its predictions.
     pub total_ms: f64,
-    /// What gave it.
     pub model: Arc<Model>,
 }
 
-/// See the module. Putting allocates nothing.
+/// Queue of latency samples. Adding one allocates nothing.
 pub struct RecentLatencies {
-    newest: Mutex<VecDeque<LatencySample>>,
+    samples: Mutex<VecDeque<LatencySample>>,
 }
 
 impl Default for RecentLatencies {
     fn default() -> RecentLatencies {
-        RecentLatencies { newest: Mutex::new(VecDeque::with_capacity(MOST)) }
+        RecentLatencies { samples: Mutex::new(VecDeque::with_capacity(CAPACITY)) }
     }
 }
 
 impl RecentLatencies {
-    /// Notes an answer.
-    pub fn put(&self, took: LatencySample) {
-        let mut newest = self.lock();
-        if newest.len() == MOST {
-            newest.pop_front();
+    pub fn put(&self, sample: LatencySample) {
+        let mut samples = self.samples.lock();
+        if samples.len() == CAPACITY {
+            samples.pop_front();
         }
-        newest.push_back(took);
+        samples.push_back(sample);
     }
 
-    /// Moves what was noted since the last time into `into`, the oldest first.
-    pub fn take(&self, into: &mut Vec<LatencySample>) {
-        into.clear();
-        into.extend(self.lock().drain(..));
-    }
-
-    /// A thread that panicked while it held the lock left whole entries.
-    fn lock(&self) -> MutexGuard<'_, VecDeque<LatencySample>> {
-        self.newest.lock().unwrap_or_else(PoisonError::into_inner)
+    /// Replaces the content of `taken` by the samples since the last call, the oldest first.
+    pub fn take(&self, taken: &mut Vec<LatencySample>) {
+        taken.clear();
+        taken.extend(self.samples.lock().drain(..));
     }
 }

@@ -1,4 +1,4 @@
-//! A graphics card: its node, its connectors, and what drives them.
+//! Graphics card: its node, connectors and CRTCs.
 
 use std::fs::{File, OpenOptions};
 use std::io;
@@ -8,13 +8,13 @@ use std::path::{Path, PathBuf};
 use drm::control::{Device as _, ModeFlags, ModeTypeFlags, connector, crtc, encoder};
 use rustix::io::Errno;
 
-use super::super::DisplayError;
-use super::mode::{Mode, Offer, choose};
+use super::mode::{Mode, ScreenMode, select_mode};
+use crate::DisplayError;
 
-/// Where the nodes of cards are.
-pub const FOLDER: &str = "/dev/dri";
+/// Folder of the nodes of all cards.
+pub const DRI_FOLDER: &str = "/dev/dri";
 
-/// See the module.
+/// Open graphics card.
 pub struct Card {
     file: File,
     path: PathBuf,
@@ -29,7 +29,7 @@ impl AsFd for Card {
 impl drm::Device for Card {}
 impl drm::control::Device for Card {}
 
-/// A connector with a screen, and the mode that it is to have.
+/// Connector with a screen, and the mode to set on it.
 pub struct Connector {
     pub handle: connector::Handle,
     /// Such as `HDMI-A-1`.
@@ -39,41 +39,42 @@ pub struct Connector {
     current: Option<encoder::Handle>,
 }
 
-/// The nodes to try: the named one, else the one that has the named one's hardware now, or all where none is named.
-pub fn paths(named: Option<&Path>, its_hardware: Option<&Path>) -> Vec<PathBuf> {
+/// Returns the nodes to try: the requested one, or the nodes of its hardware if that is known, or all if none is
+/// requested.
+pub fn candidate_paths(requested: Option<&Path>, known_hardware: Option<&Path>) -> Vec<PathBuf> {
     let number =
         |path: &PathBuf| path.file_name().and_then(|name| name.to_str()?.strip_prefix("card")?.parse::<u32>().ok());
-    let entries = std::fs::read_dir(FOLDER).into_iter().flatten().flatten();
+    let entries = std::fs::read_dir(DRI_FOLDER).into_iter().flatten().flatten();
     let mut cards: Vec<_> = entries.map(|entry| entry.path()).filter_map(|path| Some((number(&path)?, path))).collect();
     cards.sort();
     let all = cards.into_iter().map(|(_, path)| path);
-    match (named, its_hardware) {
+    match (requested, known_hardware) {
         (None, _) => all.collect(),
-        (Some(named), Some(its)) => {
-            let same: Vec<PathBuf> = all.filter(|path| hardware(path).as_deref() == Some(its)).collect();
-            if same.is_empty() { vec![named.into()] } else { same }
+        (Some(requested), Some(known)) => {
+            let same: Vec<PathBuf> = all.filter(|path| hardware(path).as_deref() == Some(known)).collect();
+            if same.is_empty() { vec![requested.into()] } else { same }
         }
-        (Some(named), None) => vec![named.into()],
+        (Some(requested), None) => vec![requested.into()],
     }
 }
 
-/// The device behind a node, wherever its number comes from; nothing where there is no sysfs.
+/// Returns the sysfs path of the hardware behind a node, whose number may change; `None` without sysfs.
 pub fn hardware(node: &Path) -> Option<PathBuf> {
     let node = node.canonicalize().ok()?;
     Path::new("/sys/class/drm").join(node.file_name()?).join("device").canonicalize().ok()
 }
 
-/// Whether the driver does not know how to do this, whoever asks.
-pub fn is_unable(error: &io::Error) -> bool {
+/// Returns whether the driver does not support the call, for any caller.
+pub fn is_unsupported(error: &io::Error) -> bool {
     let codes = [Errno::INVAL, Errno::NOSYS, Errno::OPNOTSUPP, Errno::NOTSUP, Errno::NOTTY];
     Errno::from_io_error(error).is_some_and(|errno| codes.contains(&errno))
 }
 
-/// Of the errors of several cards, the one that tells most of what to do: a card without any connector tells least.
-pub fn more_telling(known: Option<DisplayError>, new: DisplayError) -> DisplayError {
+/// Returns the more helpful error of two cards; that of a card without connectors helps least.
+pub fn more_helpful(known: Option<DisplayError>, new: DisplayError) -> DisplayError {
     let rank = |error: &DisplayError| match error {
-        DisplayError::Driver { .. } | DisplayError::NoDevice { .. } => 0,
-        DisplayError::NotConnected { known, .. } => 1 + u8::from(!known.is_empty()),
+        DisplayError::Ioctl { .. } | DisplayError::NoCrtc { .. } | DisplayError::NoDevice { .. } => 0,
+        DisplayError::NotConnected { connectors, .. } => 1 + u8::from(!connectors.is_empty()),
         _ => 3,
     };
     match known {
@@ -86,87 +87,94 @@ impl Card {
     /// Opens the node of a card.
     pub fn open(path: &Path) -> Result<Card, DisplayError> {
         let file = OpenOptions::new().read(true).write(true).open(path);
-        Ok(Card { file: file.map_err(|cause| DisplayError::of_open(path, cause))?, path: path.into() })
+        Ok(Card { file: file.map_err(|cause| DisplayError::from_device(path, "open", cause))?, path: path.into() })
     }
 
     pub fn path(&self) -> &Path {
         &self.path
     }
 
-    /// Of `screen`, which could not do `what`.
-    pub fn error(&self, screen: &str, what: &'static str, cause: io::Error) -> DisplayError {
+    /// Converts the failure of `ioctl` for `screen`.
+    pub fn ioctl_error(&self, screen: &str, ioctl: &'static str, cause: io::Error) -> DisplayError {
         match Errno::from_io_error(&cause) {
             Some(Errno::ACCESS | Errno::PERM) => DisplayError::Busy { path: self.path.clone() },
             Some(Errno::NODEV) => DisplayError::NoDevice { path: self.path.clone() },
-            _ => DisplayError::Driver { screen: format!("{screen} of {}", self.path.display()), what, cause },
+            _ => DisplayError::Ioctl { screen: self.describe(screen), ioctl, cause },
         }
     }
 
-    /// The connector of that name, or the first with a screen, and the mode to set there.
-    pub fn connector(&self, named: Option<&str>, wish: Option<Mode>) -> Result<Connector, DisplayError> {
-        let failed = |what| move |cause| self.error("the screen", what, cause);
-        let resources = self.resource_handles().map_err(failed("be driven by this card"))?;
-        let mut known = Vec::new();
-        let mut found: Option<connector::Info> = None;
+    fn describe(&self, screen: &str) -> String {
+        format!("{screen} of {}", self.path.display())
+    }
+
+    /// Returns the connector with the name `requested`, or the first with a screen, and the mode to set there.
+    pub fn find_connector(&self, requested: Option<&str>, mode: Option<Mode>) -> Result<Connector, DisplayError> {
+        let ioctl_error = |ioctl| move |cause| self.ioctl_error("the screen", ioctl, cause);
+        let resources = self.resource_handles().map_err(ioctl_error("DRM_IOCTL_MODE_GETRESOURCES"))?;
+        let mut connectors = Vec::new();
+        let mut best: Option<connector::Info> = None;
         for &handle in resources.connectors() {
-            let info = self.get_connector(handle, true).map_err(failed("be looked for"))?;
+            let info = self.get_connector(handle, true).map_err(ioctl_error("DRM_IOCTL_MODE_GETCONNECTOR"))?;
             let name = info.to_string();
             if matches!(info.interface(), connector::Interface::Writeback) {
-                continue; // nothing that anybody could look at
+                continue; // It writes to memory, not to a screen.
             }
-            known.push(format!("{name} ({})", state(&info)));
-            let does = named.is_none_or(|named| named.eq_ignore_ascii_case(&name)) && !info.modes().is_empty();
-            // Some panels do not say whether they are there; another that does comes first.
-            let better = match info.state() {
+            connectors.push(format!("{name} ({})", describe_state(&info)));
+            let matches = requested.is_none_or(|requested| requested.eq_ignore_ascii_case(&name));
+            // Some panels do not report their state; a screen that is certainly connected comes before them.
+            let is_better = match info.state() {
                 connector::State::Connected => {
-                    found.as_ref().is_none_or(|found| found.state() != connector::State::Connected)
+                    best.as_ref().is_none_or(|best| best.state() != connector::State::Connected)
                 }
-                connector::State::Unknown => found.is_none(),
+                connector::State::Unknown => best.is_none(),
                 connector::State::Disconnected => false,
             };
-            if does && better {
-                found = Some(info);
+            if matches && !info.modes().is_empty() && is_better {
+                best = Some(info);
             }
         }
-        let wanted = || format!("{} of {}", named.unwrap_or("any connector"), self.path.display());
-        let info = found.ok_or_else(|| DisplayError::NotConnected { wanted: wanted(), known })?;
-        let offers: Vec<Offer> = info.modes().iter().map(offer).collect();
-        let chosen = choose(&offers, wish).ok_or_else(|| DisplayError::NoMode {
+        let info = best.ok_or_else(|| DisplayError::NotConnected {
+            requested: self.describe(requested.unwrap_or("any connector")),
+            connectors,
+        })?;
+        let modes: Vec<ScreenMode> = info.modes().iter().map(screen_mode).collect();
+        let selected = select_mode(&modes, mode).ok_or_else(|| DisplayError::NoMode {
             screen: info.to_string(),
-            wanted: wish.map_or_else(|| "at all".into(), |wish| wish.to_string()),
-            known: offers.iter().map(Offer::to_string).collect(),
+            requested: mode.map_or_else(|| "at all".into(), |mode| mode.to_string()),
+            modes: modes.iter().map(ScreenMode::to_string).collect(),
         })?;
         Ok(Connector {
             handle: info.handle(),
             name: info.to_string(),
-            mode: info.modes()[chosen],
+            mode: info.modes()[selected],
             encoders: info.encoders().to_vec(),
             current: info.current_encoder(),
         })
     }
 
-    /// The CRTC that drives `connector` already, with `true`, or else one that can and drives nothing else.
-    pub fn crtc_for(&self, connector: &Connector) -> Result<(crtc::Handle, bool), DisplayError> {
-        let failed = |what| move |cause| self.error(&connector.name, what, cause);
+    /// Returns the CRTC that drives `connector` already, with `true`, or a free one that can drive it, with `false`.
+    pub fn find_crtc(&self, connector: &Connector) -> Result<(crtc::Handle, bool), DisplayError> {
         let current = connector.current.and_then(|encoder| self.get_encoder(encoder).ok()?.crtc());
         if let Some(current) = current {
             return Ok((current, true));
         }
-        let resources = self.resource_handles().map_err(failed("be looked at"))?;
+        let resources = self
+            .resource_handles()
+            .map_err(|cause| self.ioctl_error(&connector.name, "DRM_IOCTL_MODE_GETRESOURCES", cause))?;
         let busy: Vec<crtc::Handle> =
             resources.encoders().iter().filter_map(|&encoder| self.get_encoder(encoder).ok()?.crtc()).collect();
         let encoders = connector.encoders.iter().filter_map(|&encoder| self.get_encoder(encoder).ok());
-        let mut can = encoders.flat_map(|encoder| resources.filter_crtcs(encoder.possible_crtcs()));
-        let free = can.find(|crtc| !busy.contains(crtc)).ok_or_else(|| {
-            failed("be driven")(io::Error::other("every CRTC of the card that could drives another screen"))
-        })?;
+        let mut possible = encoders.flat_map(|encoder| resources.filter_crtcs(encoder.possible_crtcs()));
+        let free = possible
+            .find(|crtc| !busy.contains(crtc))
+            .ok_or_else(|| DisplayError::NoCrtc { screen: self.describe(&connector.name) })?;
         Ok((free, false))
     }
 }
 
-fn offer(mode: &drm::control::Mode) -> Offer {
+fn screen_mode(mode: &drm::control::Mode) -> ScreenMode {
     let (width, height) = mode.size();
-    Offer {
+    ScreenMode {
         width: width.into(),
         height: height.into(),
         hertz: mode.vrefresh(),
@@ -175,7 +183,7 @@ fn offer(mode: &drm::control::Mode) -> Offer {
     }
 }
 
-fn state(info: &connector::Info) -> &'static str {
+fn describe_state(info: &connector::Info) -> &'static str {
     match info.state() {
         connector::State::Connected => "connected",
         connector::State::Disconnected => "not connected",

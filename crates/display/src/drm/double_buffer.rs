@@ -1,29 +1,28 @@
-//! Two buffers that take turns: one is shown while the other is drawn into.
+//! Double buffer: one buffer is shown, the other is drawn.
 
 use std::io;
 
 use drm::control::framebuffer;
 
-use super::super::pixel_packing::Packing;
 use super::card::Card;
-use super::dumb_buffer::Buffer;
-use phicam_frame::Rect;
-use phicam_frame::Size;
+use super::dumb_buffer::DumbBuffer;
+use crate::pixel_packing::PixelLayout;
 use phicam_frame::canvas::Canvas;
+use phicam_frame::{Rect, Size};
 
-/// See the module.
-pub struct Pair {
-    buffers: [Buffer; 2],
-    /// Which of them is not shown.
-    hidden: usize,
+/// Front buffer, which is shown, and back buffer, which is drawn.
+pub struct DoubleBuffer {
+    buffers: [DumbBuffer; 2],
+    /// Index of the back buffer.
+    back: usize,
 }
 
-impl Pair {
-    /// Two black ones.
-    pub fn new(card: &Card, size: Size, packing: Packing) -> io::Result<Pair> {
-        let first = Buffer::new(card, size, packing)?;
-        match Buffer::new(card, size, packing) {
-            Ok(second) => Ok(Pair { buffers: [first, second], hidden: 1 }),
+impl DoubleBuffer {
+    /// Allocates two black buffers.
+    pub fn new(card: &Card, size: Size, layout: PixelLayout) -> io::Result<DoubleBuffer> {
+        let first = DumbBuffer::new(card, size, layout)?;
+        match DumbBuffer::new(card, size, layout) {
+            Ok(second) => Ok(DoubleBuffer { buffers: [first, second], back: 1 }),
             Err(error) => {
                 first.destroy(card);
                 Err(error)
@@ -35,38 +34,38 @@ impl Pair {
         self.buffers[0].size()
     }
 
-    /// The one that is shown, or was last, or will be first.
-    pub fn shown(&self) -> framebuffer::Handle {
-        self.buffers[1 - self.hidden].framebuffer()
+    /// Returns the front buffer: it is shown, or it is the next to be shown if none is.
+    pub fn front(&self) -> framebuffer::Handle {
+        self.buffers[1 - self.back].framebuffer()
     }
 
-    pub fn has(&self, framebuffer: framebuffer::Handle) -> bool {
+    pub fn contains(&self, framebuffer: framebuffer::Handle) -> bool {
         self.buffers.iter().any(|buffer| buffer.framebuffer() == framebuffer)
     }
 
-    /// Remembers that there is a picture which differs from the one before within `damage`.
-    pub fn miss(&mut self, damage: &[Rect]) {
-        self.buffers.iter_mut().for_each(|buffer| buffer.miss(damage));
+    /// Records that a new canvas differs from the previous one within `damage`.
+    pub fn mark_damaged(&mut self, damage: &[Rect]) {
+        self.buffers.iter_mut().for_each(|buffer| buffer.mark_damaged(damage));
     }
 
-    /// Whether the shown one has all of the newest picture.
-    pub fn is_current(&self) -> bool {
-        self.buffers[1 - self.hidden].is_current()
+    /// Returns whether the front buffer has the newest canvas.
+    pub fn is_up_to_date(&self) -> bool {
+        self.buffers[1 - self.back].is_up_to_date()
     }
 
-    /// Draws what the hidden one has not of `picture`, and gives that one.
-    pub fn draw(&mut self, picture: &Canvas) -> framebuffer::Handle {
-        let hidden = &mut self.buffers[self.hidden];
-        hidden.catch_up(picture);
-        hidden.framebuffer()
+    /// Draws the damaged areas of the back buffer from `canvas`, and returns that buffer.
+    pub fn draw_back(&mut self, canvas: &Canvas) -> framebuffer::Handle {
+        let back = &mut self.buffers[self.back];
+        back.draw(canvas);
+        back.framebuffer()
     }
 
-    /// Says that the hidden one is shown from now on.
-    pub fn turn(&mut self) {
-        self.hidden = 1 - self.hidden;
+    /// Exchanges front and back buffer.
+    pub fn swap(&mut self) {
+        self.back = 1 - self.back;
     }
 
-    /// Gives their memory back to the card.
+    /// Frees the memory of both buffers.
     pub fn destroy(&self, card: &Card) {
         self.buffers.iter().for_each(|buffer| buffer.destroy(card));
     }

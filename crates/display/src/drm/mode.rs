@@ -1,14 +1,14 @@
-//! Modes of a screen: its pixels and how often a second they are drawn.
+//! Modes of a screen: size and refresh rate.
 
 use std::fmt;
 
-/// A mode as somebody wishes it: `1280x720`, `1280x720@60`.
+/// Mode that the user requests, such as `1280x720` or `1280x720@60`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, serde::Deserialize)]
 #[serde(try_from = "String")]
 pub struct Mode {
     pub width: u32,
     pub height: u32,
-    /// Pictures a second; the most where there is none.
+    /// Refresh rate; `None` for the highest.
     pub hertz: Option<u32>,
 }
 
@@ -18,8 +18,8 @@ impl std::str::FromStr for Mode {
     fn from_str(text: &str) -> Result<Mode, String> {
         let (size, hertz) = text.split_once('@').map_or((text, None), |(size, hertz)| (size, Some(hertz)));
         let (width, height) = phicam_frame::parse_size(size)?;
-        let refused = |_| format!("mode is `{text}`, expected WIDTHxHEIGHT or WIDTHxHEIGHT@HERTZ, such as 1280x720@60");
-        let hertz = hertz.map(|hertz| hertz.trim_end_matches("Hz").parse()).transpose().map_err(refused)?;
+        let invalid = |_| format!("mode is `{text}`, expected WIDTHxHEIGHT or WIDTHxHEIGHT@HERTZ, such as 1280x720@60");
+        let hertz = hertz.map(|hertz| hertz.trim_end_matches("Hz").parse()).transpose().map_err(invalid)?;
         Ok(Mode { width, height, hertz })
     }
 }
@@ -39,72 +39,74 @@ impl fmt::Display for Mode {
     }
 }
 
-/// What a screen says of one of its modes.
+/// Mode that a screen supports.
 #[derive(Clone, Copy, Debug)]
-pub struct Offer {
+pub struct ScreenMode {
     pub width: u32,
     pub height: u32,
     pub hertz: u32,
     pub preferred: bool,
-    /// Half of each picture's rows at a time.
+    /// Whether each refresh draws only every other row.
     pub interlaced: bool,
 }
 
-impl fmt::Display for Offer {
+impl fmt::Display for ScreenMode {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{}x{}@{}", self.width, self.height, self.hertz)
     }
 }
 
-/// The place of the mode to take: the wished one, or the one that the screen prefers, else its first. Of several that
-/// would do, whole pictures come before interlaced ones, then the screen's preference, then the most pictures a second.
-pub fn choose(offers: &[Offer], wish: Option<Mode>) -> Option<usize> {
-    let does = |offer: &Offer| {
-        wish.is_none_or(|wish| {
-            (wish.width, wish.height) == (offer.width, offer.height)
-                && wish.hertz.is_none_or(|hertz| hertz == offer.hertz)
+/// Returns the index of the mode to set: the requested one, otherwise the screen's preferred or first one.
+///
+/// If several modes match, progressive ones come before interlaced ones, then the preferred one, then the highest
+/// refresh rate.
+pub fn select_mode(modes: &[ScreenMode], requested: Option<Mode>) -> Option<usize> {
+    let matches = |mode: &ScreenMode| {
+        requested.is_none_or(|requested| {
+            (requested.width, requested.height) == (mode.width, mode.height)
+                && requested.hertz.is_none_or(|hertz| hertz == mode.hertz)
         })
     };
-    let order = |place: usize| {
-        let Offer { hertz, preferred, interlaced, .. } = offers[place];
-        let hertz = if wish.is_some() { hertz } else { 0 };
-        (!interlaced, preferred, hertz, std::cmp::Reverse(place))
+    let rank = |index: usize| {
+        let ScreenMode { hertz, preferred, interlaced, .. } = modes[index];
+        let hertz = if requested.is_some() { hertz } else { 0 };
+        (!interlaced, preferred, hertz, std::cmp::Reverse(index))
     };
-    (0..offers.len()).filter(|&place| does(&offers[place])).max_by_key(|&place| order(place))
+    (0..modes.len()).filter(|&index| matches(&modes[index])).max_by_key(|&index| rank(index))
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
-    fn offer(width: u32, height: u32, hertz: u32) -> Offer {
-        Offer { width, height, hertz, preferred: false, interlaced: false }
+    fn mode(width: u32, height: u32, hertz: u32) -> ScreenMode {
+        ScreenMode { width, height, hertz, preferred: false, interlaced: false }
     }
 
     #[test]
-    fn the_screens_preference_is_taken_and_a_wish_comes_before_it() {
+    fn requested_mode_overrides_the_preferred_mode() {
         let television = [
-            Offer { interlaced: true, ..offer(1920, 1080, 60) },
-            offer(1920, 1080, 50),
-            Offer { preferred: true, ..offer(1920, 1080, 60) },
-            offer(1280, 720, 50),
-            offer(1280, 720, 60),
+            ScreenMode { interlaced: true, ..mode(1920, 1080, 60) },
+            mode(1920, 1080, 50),
+            ScreenMode { preferred: true, ..mode(1920, 1080, 60) },
+            mode(1280, 720, 50),
+            mode(1280, 720, 60),
         ];
-        assert_eq!(choose(&television, None), Some(2));
-        assert_eq!(choose(&television, "1280x720".parse().ok()), Some(4), "the most pictures a second");
-        assert_eq!(choose(&television, "1280x720@50".parse().ok()), Some(3));
-        assert_eq!(choose(&television, "1920x1080@50Hz".parse().ok()), Some(1));
-        assert_eq!(choose(&television, "800x600".parse().ok()), None);
-        assert_eq!(choose(&television[3..], None), Some(0), "without a preference its first");
-        assert_eq!(choose(&[], None), None);
+        assert_eq!(select_mode(&television, None), Some(2));
+        assert_eq!(select_mode(&television, "1280x720".parse().ok()), Some(4), "the highest refresh rate");
+        assert_eq!(select_mode(&television, "1280x720@50".parse().ok()), Some(3));
+        assert_eq!(select_mode(&television, "1920x1080@50Hz".parse().ok()), Some(1));
+        assert_eq!(select_mode(&television, "800x600".parse().ok()), None);
+        assert_eq!(select_mode(&television[3..], None), Some(0), "the first mode if none is preferred");
+        assert_eq!(select_mode(&[], None), None);
     }
 
     #[test]
-    fn a_mode_is_read_from_what_the_user_types() {
+    fn mode_is_parsed_from_text() {
         assert_eq!("1280x720@60".parse(), Ok(Mode { width: 1280, height: 720, hertz: Some(60) }));
         assert_eq!("640x480".parse::<Mode>().unwrap().to_string(), "640x480");
-        for bad in ["", "720p", "1280x720@", "1280x720@sixty", "0x720"] {
-            assert!(bad.parse::<Mode>().is_err(), "{bad}");
+        for invalid in ["", "720p", "1280x720@", "1280x720@sixty", "0x720"] {
+            assert!(invalid.parse::<Mode>().is_err(), "{invalid}");
         }
     }
 }

@@ -1,25 +1,25 @@
-//! Which screen is wished for, and in which mode.
+//! Requested screen: card, connector and mode.
 
 use std::path::PathBuf;
 
 use super::Mode;
 
-/// Which screen on which card.
+/// Screen that the user requests.
 #[derive(Clone, Debug, Default)]
-pub struct Wish {
-    /// A node in /dev/dri; any card where there is none.
+pub struct OutputRequest {
+    /// Node in /dev/dri; `None` for any card.
     pub device: Option<PathBuf>,
-    /// Such as `HDMI-A-1`; the first that is connected where there is none.
+    /// Connector such as `HDMI-A-1`; `None` for the first connected one.
     pub connector: Option<String>,
-    /// The one that the screen prefers where there is none.
+    /// `None` for the screen's preferred mode.
     pub mode: Option<Mode>,
-    /// The hardware behind `device`, once it was opened: after it was gone it may have another number.
+    /// Hardware behind `device`, set when it is opened: after a reconnect its node may have another number.
     pub(super) hardware: Option<PathBuf>,
 }
 
-impl Wish {
-    /// A screen by node, connector and mode.
-    pub fn new(device: Option<PathBuf>, connector: Option<String>, mode: Option<Mode>) -> Wish {
-        Wish { device, connector, mode, hardware: None }
+impl OutputRequest {
+    /// Requests a screen by node, connector and mode.
+    pub fn new(device: Option<PathBuf>, connector: Option<String>, mode: Option<Mode>) -> OutputRequest {
+        OutputRequest { device, connector, mode, hardware: None }
     }
 }

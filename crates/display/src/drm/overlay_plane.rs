@@ -1,4 +1,4 @@
-//! The frame on a plane of its own: drawn small, scaled by the card while the screen is drawn.
+//! Overlay plane with the frame: drawn small, scaled by the card during scan-out.
 
 use std::io;
 
@@ -6,197 +6,207 @@ use drm::control::atomic::AtomicModeReq;
 use drm::control::{AtomicCommitFlags, Device as _, crtc, framebuffer};
 use log::{Level, debug, info, log};
 
-use super::super::pixel_packing::Packing;
 use super::card::Card;
-use super::double_buffer::Pair;
-use super::plane_selection;
-use super::plane_selection::Plane;
-use phicam_frame::Rect;
-use phicam_frame::Size;
+use super::double_buffer::DoubleBuffer;
+use super::plane_selection::{self, Plane};
+use crate::FrameLayer;
+use crate::pixel_packing::PixelLayout;
+use phicam_frame::{Rect, Size};
 
-/// A frame is drawn with about as many pixels at most: a small processor draws them many times a second.
-const MOST_PIXELS: u32 = 640 * 360;
+/// Largest number of pixels of a scaled frame, about: a slow CPU draws it many times per second. An estimate: 640 × 360
+/// is a quarter of the pixels of 720p.
+const MAX_LAYER_PIXELS: u32 = 640 * 360;
 
-/// See the module.
-pub struct Layer {
-    /// Which display, for messages.
+/// Overlay plane above the primary plane, with its buffers.
+pub struct OverlayPlane {
+    /// Name of the display for messages.
     name: String,
     crtc: crtc::Handle,
-    /// What shows everything but the frame.
-    picture: Plane,
+    primary: Plane,
+    /// Planes that can show the frame, of which one is used at a time.
     planes: Vec<Plane>,
-    /// The area that was asked for last, and what it was given.
-    asked: Option<Rect>,
-    given: Option<Given>,
-    on: Option<On>,
+    /// Area of the last request to [`OverlayPlane::reserve`].
+    requested_area: Option<Rect>,
+    /// Buffers for that area, if a plane can show them.
+    reservation: Option<Reservation>,
+    /// State of the last commit; `None` if no plane is used.
+    committed: Option<PlaneState>,
     /// Buffers of other sizes, which may be shown until the next commit.
-    old: Vec<Pair>,
-    /// Whether it was told that the frame is on a plane, and that none takes it: each once.
-    told: Told,
+    retired: Vec<DoubleBuffer>,
+    use_was_logged: bool,
+    refusal_was_logged: bool,
 }
 
-#[derive(Default)]
-struct Told {
-    on: bool,
-    refused: bool,
-}
-
-/// Buffers for an area, and which of the planes shows them.
-struct Given {
+/// Buffers for an area, and the index of the plane that can show them.
+struct Reservation {
     area: Rect,
     plane: usize,
-    pair: Pair,
+    buffers: DoubleBuffer,
 }
 
-/// What a plane shows, and where.
+/// Buffer and area of a plane.
 #[derive(Clone, Copy, PartialEq)]
-struct On {
+struct PlaneState {
     plane: usize,
     framebuffer: framebuffer::Handle,
     size: Size,
     area: Rect,
 }
 
-impl Layer {
-    /// A layer above the picture that `crtc` shows, where the card has one; why not is told.
-    pub fn new(card: &Card, name: String, crtc: crtc::Handle) -> Option<Layer> {
-        match plane_selection::find(card, crtc) {
-            Ok((picture, planes)) => {
-                let (asked, given, on, old, told) = (None, None, None, Vec::new(), Told::default());
-                Some(Layer { name, crtc, picture, planes, asked, given, on, old, told })
-            }
-            Err(why) => {
-                info!("display {name}: no plane of its own for the frame: {why}");
+impl OverlayPlane {
+    /// Finds the planes above the primary plane of `crtc`; returns `None` and logs the reason if there are none.
+    pub fn new(card: &Card, name: String, crtc: crtc::Handle) -> Option<OverlayPlane> {
+        match plane_selection::find_planes(card, crtc) {
+            Ok((primary, planes)) => Some(OverlayPlane {
+                name,
+                crtc,
+                primary,
+                planes,
+                requested_area: None,
+                reservation: None,
+                committed: None,
+                retired: Vec::new(),
+                use_was_logged: false,
+                refusal_was_logged: false,
+            }),
+            Err(reason) => {
+                info!("display {name}: the frame is drawn without an overlay plane: {reason}");
                 None
             }
         }
     }
 
-    /// The size in which the frame is to be drawn so that a plane shows it over `area`; nothing where none can.
-    pub fn give(&mut self, card: &Card, area: Rect) -> Option<Size> {
-        if self.asked != Some(area) {
-            self.asked = Some(area);
-            let size = drawn_size(area);
-            let pair = match self.given.take() {
-                Some(given) if given.pair.size() == size => Ok(given.pair),
+    /// Returns the size to draw a frame in that a plane scales over `area`; `None` if no plane can.
+    pub fn reserve(&mut self, card: &Card, area: Rect) -> Option<Size> {
+        if self.requested_area != Some(area) {
+            self.requested_area = Some(area);
+            let size = layer_size(area);
+            let buffers = match self.reservation.take() {
+                Some(reservation) if reservation.buffers.size() == size => Ok(reservation.buffers),
                 other => {
-                    self.old.extend(other.map(|given| given.pair));
-                    Pair::new(card, size, Packing::XRGB8888)
+                    self.retired.extend(other.map(|reservation| reservation.buffers));
+                    DoubleBuffer::new(card, size, PixelLayout::XRGB8888)
                 }
             };
-            match pair.and_then(|pair| self.find_plane(card, pair, area)) {
-                Ok(given) => self.given = Some(given),
-                Err(cause) => self.tell_refusal(size, area, &cause),
+            match buffers.and_then(|buffers| self.find_plane(card, buffers, area)) {
+                Ok(reservation) => self.reservation = Some(reservation),
+                Err(cause) => self.log_refusal(size, area, &cause),
             }
         }
-        self.given.as_ref().map(|given| given.pair.size())
+        self.reservation.as_ref().map(|reservation| reservation.buffers.size())
     }
 
-    /// The first plane that the driver would have show `pair` over `area`.
-    fn find_plane(&mut self, card: &Card, pair: Pair, area: Rect) -> io::Result<Given> {
-        let mut refused = None;
+    /// Returns the first plane for which the driver accepts `buffers` over `area`.
+    fn find_plane(&mut self, card: &Card, buffers: DoubleBuffer, area: Rect) -> io::Result<Reservation> {
+        let mut first_error = None;
         for plane in 0..self.planes.len() {
-            let wanted = On { plane, framebuffer: pair.shown(), size: pair.size(), area };
-            match card.atomic_commit(AtomicCommitFlags::TEST_ONLY, self.request(Some(wanted), None)) {
-                Ok(()) => return Ok(Given { area, plane, pair }),
-                Err(error) => refused = refused.or(Some(error)),
+            let state = PlaneState { plane, framebuffer: buffers.front(), size: buffers.size(), area };
+            match card.atomic_commit(AtomicCommitFlags::TEST_ONLY, self.request(Some(state), None)) {
+                Ok(()) => return Ok(Reservation { area, plane, buffers }),
+                Err(error) => first_error = first_error.or(Some(error)),
             }
         }
-        self.old.push(pair);
-        Err(refused.unwrap_or_else(|| io::ErrorKind::Unsupported.into()))
+        self.retired.push(buffers);
+        Err(first_error.unwrap_or_else(|| io::ErrorKind::Unsupported.into()))
     }
 
-    fn tell_refusal(&mut self, size: Size, area: Rect, cause: &io::Error) {
-        let level = if self.told.refused { Level::Debug } else { Level::Info };
-        self.told.refused = true;
+    /// Logs the first refusal as info, and later ones for debugging.
+    fn log_refusal(&mut self, size: Size, area: Rect, cause: &io::Error) {
+        let level = if self.refusal_was_logged { Level::Debug } else { Level::Info };
+        self.refusal_was_logged = true;
         let Rect { width, height, .. } = area;
         let verb = if size == Size::new(width, height) { "show" } else { "scale" };
-        let why = format_args!("its driver does not {verb} {size} over {width}×{height} ({cause})");
-        log!(level, "display {}: no plane of its own for the frame: {why}", self.name);
+        log!(
+            level,
+            "display {}: the frame is drawn without an overlay plane: the driver cannot {verb} {size} over \
+             {width}×{height} (DRM_IOCTL_MODE_ATOMIC: {cause})",
+            self.name
+        );
     }
 
-    fn request(&self, wanted: Option<On>, picture: Option<framebuffer::Handle>) -> AtomicModeReq {
+    fn request(&self, state: Option<PlaneState>, primary: Option<framebuffer::Handle>) -> AtomicModeReq {
         let mut request = AtomicModeReq::new();
-        if let Some(framebuffer) = picture {
-            self.picture.put_buffer(&mut request, framebuffer);
+        if let Some(framebuffer) = primary {
+            self.primary.add_buffer(&mut request, framebuffer);
         }
-        if let Some(on) = self.on.filter(|on| wanted.is_none_or(|wanted| wanted.plane != on.plane)) {
-            self.planes[on.plane].put_off(&mut request);
+        if let Some(committed) = self.committed.filter(|committed| state.is_none_or(|new| new.plane != committed.plane))
+        {
+            self.planes[committed.plane].add_disable(&mut request);
         }
-        if let Some(On { plane, framebuffer, size, area }) = wanted {
-            self.planes[plane].put_over(&mut request, self.crtc, framebuffer, size, area);
+        if let Some(PlaneState { plane, framebuffer, size, area }) = state {
+            self.planes[plane].add_placement(&mut request, self.crtc, framebuffer, size, area);
         }
         request
     }
 
-    /// Has the card show `frame`, or no frame, at its next picture, and together with that the buffer `picture` where that
-    /// is another one. False where the frame's plane stays as it is: nothing was asked of the card then. No other picture
-    /// may be on its way.
+    /// Commits `layer`, or no layer, and in the same commit the buffer `primary` if there is a new one.
+    ///
+    /// Returns `false` without a commit if the plane does not change. No page flip may be pending.
     pub fn show(
         &mut self,
         card: &Card,
-        frame: Option<crate::Layer>,
-        picture: Option<framebuffer::Handle>,
+        layer: Option<FrameLayer>,
+        primary: Option<framebuffer::Handle>,
     ) -> io::Result<bool> {
-        let on = self.on;
-        self.old.retain(|pair| {
-            let shown = on.is_some_and(|on| pair.has(on.framebuffer));
-            if !shown {
-                pair.destroy(card);
+        let committed = self.committed;
+        self.retired.retain(|buffers| {
+            let is_shown = committed.is_some_and(|committed| buffers.contains(committed.framebuffer));
+            if !is_shown {
+                buffers.destroy(card);
             }
-            shown
+            is_shown
         });
-        let mut drawn = false;
-        let wanted = frame.zip(self.given.as_mut()).map(|(frame, Given { area, plane, pair })| {
-            if frame.is_new {
-                pair.miss(&[frame.picture.area()]);
+        let mut is_drawn = false;
+        let state = layer.zip(self.reservation.as_mut()).map(|(layer, Reservation { area, plane, buffers })| {
+            if layer.is_new {
+                buffers.mark_damaged(&[layer.canvas.area()]);
             }
-            drawn = !pair.is_current();
-            let framebuffer = if drawn { pair.draw(frame.picture) } else { pair.shown() };
-            On { plane: *plane, framebuffer, size: pair.size(), area: *area }
+            is_drawn = !buffers.is_up_to_date();
+            let framebuffer = if is_drawn { buffers.draw_back(layer.canvas) } else { buffers.front() };
+            PlaneState { plane: *plane, framebuffer, size: buffers.size(), area: *area }
         });
-        if wanted == self.on {
+        if state == self.committed {
             return Ok(false);
         }
         let flags = AtomicCommitFlags::NONBLOCK | AtomicCommitFlags::PAGE_FLIP_EVENT;
-        card.atomic_commit(flags, self.request(wanted, picture))?;
-        self.on = wanted;
-        if let Some(given) = self.given.as_mut().filter(|_| drawn) {
-            given.pair.turn();
+        card.atomic_commit(flags, self.request(state, primary))?;
+        self.committed = state;
+        if let Some(reservation) = self.reservation.as_mut().filter(|_| is_drawn) {
+            reservation.buffers.swap();
         }
-        if let Some(On { size, area, .. }) = wanted
-            && !std::mem::replace(&mut self.told.on, true)
+        if let Some(PlaneState { size, area, .. }) = state
+            && !std::mem::replace(&mut self.use_was_logged, true)
         {
-            info!(
-                "display {}: the frame has a plane of its own, {size} over {}×{}",
-                self.name, area.width, area.height
-            );
+            let Rect { width, height, .. } = area;
+            info!("display {}: the frame uses an overlay plane, {size} over {width}×{height}", self.name);
         }
         Ok(true)
     }
 
-    /// Leaves the card without frame and without what this layer had of it.
+    /// Disables the plane, and frees its buffers.
     pub fn close(&mut self, card: &Card) {
-        if self.on.is_some()
+        if self.committed.is_some()
             && let Err(error) = card.atomic_commit(AtomicCommitFlags::empty(), self.request(None, None))
         {
-            debug!("{}: the frame's plane cannot be turned off: {error}", self.name); // a card that is gone, most often
+            // Most often the card is gone.
+            debug!("{}: DRM_IOCTL_MODE_ATOMIC failed: {error}; the overlay plane stays enabled", self.name);
         }
-        self.on = None;
-        self.old.extend(self.given.take().map(|given| given.pair));
-        self.old.drain(..).for_each(|pair| pair.destroy(card)); // whatever still shows one shows nothing then
+        self.committed = None;
+        self.retired.extend(self.reservation.take().map(|reservation| reservation.buffers));
+        // A plane that still shows one of these buffers shows nothing afterwards.
+        self.retired.drain(..).for_each(|buffers| buffers.destroy(card));
     }
 }
 
-/// How large to draw what is shown over `area`: of its shape, and no larger than a small processor draws easily.
-fn drawn_size(area: Rect) -> Size {
+/// Returns the size to draw a layer for `area` in: the aspect ratio of `area`, and about [`MAX_LAYER_PIXELS`] at most.
+fn layer_size(area: Rect) -> Size {
     let pixels = f64::from(area.width) * f64::from(area.height);
-    if pixels <= f64::from(MOST_PIXELS) {
+    if pixels <= f64::from(MAX_LAYER_PIXELS) {
         return Size::new(area.width, area.height);
     }
-    let share = (f64::from(MOST_PIXELS) / pixels).sqrt();
-    // Some cards scale even widths alone.
-    let even = |length: u32| ((f64::from(length) * share / 2.0).round() as u32 * 2).max(2);
+    let ratio = (f64::from(MAX_LAYER_PIXELS) / pixels).sqrt();
+    // Some cards scale only even sizes.
+    let even = |length: u32| ((f64::from(length) * ratio / 2.0).round() as u32 * 2).max(2);
     Size::new(even(area.width), even(area.height))
 }
 
@@ -205,8 +215,8 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_frame_is_drawn_in_the_shape_of_its_area_and_never_large() {
-        for (width, height, drawn) in [
+    fn layer_size_keeps_the_aspect_ratio_and_the_pixel_limit() {
+        for (width, height, expected) in [
             (560, 315, (560, 315)),
             (640, 360, (640, 360)),
             (1344, 756, (640, 360)),
@@ -215,8 +225,8 @@ mod tests {
             (7000, 50, (5680, 40)),
             (9000, 1, (9000, 1)),
         ] {
-            let size = drawn_size(Rect { left: 0, top: 9, width, height });
-            assert_eq!((size.width, size.height), drawn, "{width}×{height}");
+            let size = layer_size(Rect { left: 0, top: 9, width, height });
+            assert_eq!((size.width, size.height), expected, "{width}×{height}");
         }
     }
 }

@@ -1,4 +1,4 @@
-//! Planes: pictures that the card lays over one another, each perhaps scaled, while the screen is drawn.
+//! Planes of a graphics card: layers that it scales and composes during scan-out.
 
 use std::collections::HashMap;
 use std::io;
@@ -9,81 +9,84 @@ use drm::control::{Device as _, PlaneType, RawResourceHandle, crtc, framebuffer,
 use drm::{ClientCapability, Device as _};
 
 use super::card::Card;
-use phicam_frame::Rect;
-use phicam_frame::Size;
+use phicam_frame::{Rect, Size};
 
-/// `DRM_MODE_ROTATE_0` of the kernel.
-const UPRIGHT: u64 = 1;
+/// `DRM_MODE_ROTATE_0` of drm/drm_mode.h.
+const ROTATE_0: u64 = 1;
 
-/// A plane with its properties: their numbers and values.
+/// Plane with its properties: their handles and values.
 pub struct Plane {
     handle: plane::Handle,
     properties: HashMap<String, (property::Handle, property::RawValue)>,
 }
 
-/// What decides whether a plane will do for the frame.
+/// Properties that decide whether a plane can show the frame.
 #[derive(Clone, Copy, Debug)]
-pub struct Traits {
-    /// Whether it is neither a screen's first plane nor its pointer.
-    overlay: bool,
-    /// Whether it can be on the screen in question.
-    reaches: bool,
-    xrgb8888: bool,
-    /// Whether something is on it, of another screen or another program.
+pub struct PlaneTraits {
+    /// Whether it is an overlay plane, neither primary nor cursor.
+    is_overlay: bool,
+    /// Whether it can be assigned to the CRTC of the screen.
+    supports_crtc: bool,
+    supports_xrgb8888: bool,
+    /// Whether another screen or another program uses it.
     in_use: bool,
-    /// Planes with a higher number cover those with a lower; overlays cover the first plane where nothing is said.
-    height: Option<u64>,
+    /// Planes with a higher value cover those with a lower one. Without values, overlay planes cover the primary plane.
+    zpos: Option<u64>,
 }
 
-/// Which of `planes` would do above one at `height`, or what all of them lack.
-pub fn suitable(planes: &[Traits], height: Option<u64>) -> Result<Vec<usize>, &'static str> {
-    let is_above = |plane: &Traits| plane.height.zip(height).is_none_or(|(its, below)| its > below);
-    type Rule<'a> = (&'a dyn Fn(&Traits) -> bool, &'static str);
+/// Returns the indices of the `planes` that can show the frame above a primary plane at `primary_zpos`, or the property
+/// that all of them lack.
+pub fn select_planes(planes: &[PlaneTraits], primary_zpos: Option<u64>) -> Result<Vec<usize>, &'static str> {
+    let is_above = |plane: &PlaneTraits| plane.zpos.zip(primary_zpos).is_none_or(|(zpos, primary)| zpos > primary);
+    type Rule<'a> = (&'a dyn Fn(&PlaneTraits) -> bool, &'static str);
     let rules: [Rule; 5] = [
-        (&|plane| plane.overlay, "its driver has no overlay plane"),
-        (&|plane| plane.reaches, "no overlay plane can be on this screen"),
-        (&|plane| plane.xrgb8888, "no overlay plane takes XRGB8888"),
+        (&|plane| plane.is_overlay, "the driver has no overlay plane"),
+        (&|plane| plane.supports_crtc, "no overlay plane supports the CRTC of this screen"),
+        (&|plane| plane.supports_xrgb8888, "no overlay plane supports XRGB8888"),
         (&|plane| !plane.in_use, "every overlay plane is in use"),
-        (&is_above, "no overlay plane is above the picture"),
+        (&is_above, "no overlay plane is above the primary plane"),
     ];
-    let mut left: Vec<usize> = (0..planes.len()).collect();
-    for (does, lack) in rules {
-        left.retain(|&place| does(&planes[place]));
-        if left.is_empty() {
+    let mut candidates: Vec<usize> = (0..planes.len()).collect();
+    for (matches, lack) in rules {
+        candidates.retain(|&index| matches(&planes[index]));
+        if candidates.is_empty() {
             return Err(lack);
         }
     }
-    Ok(left)
+    Ok(candidates)
 }
 
-/// The plane that shows the picture on `crtc`, and those that could show the frame above it; or why there are none.
-pub fn find(card: &Card, crtc: crtc::Handle) -> Result<(Plane, Vec<Plane>), String> {
+/// Returns the primary plane of `crtc` and the planes that can show the frame above it, or the reason why there are
+/// none.
+pub fn find_planes(card: &Card, crtc: crtc::Handle) -> Result<(Plane, Vec<Plane>), String> {
     let atomic = card.set_client_capability(ClientCapability::Atomic, true);
-    atomic.map_err(|error| format!("its driver does not change several planes at once ({error})"))?;
-    let failed = |error: io::Error| format!("its driver does not tell its planes ({error})");
-    let (mut picture, mut planes, mut traits) = (None, Vec::new(), Vec::new());
-    let resources = card.resource_handles().map_err(failed)?;
-    for handle in card.plane_handles().map_err(failed)? {
-        let info = card.get_plane(handle).map_err(failed)?;
-        let plane = Plane::new(card, handle).map_err(failed)?;
+    atomic.map_err(|error| format!("the driver has no atomic mode setting (DRM_IOCTL_SET_CLIENT_CAP: {error})"))?;
+    let ioctl_error = |ioctl: &'static str| move |error: io::Error| format!("{ioctl} failed: {error}");
+    let mut primary = None;
+    let mut planes = Vec::new();
+    let mut traits = Vec::new();
+    let resources = card.resource_handles().map_err(ioctl_error("DRM_IOCTL_MODE_GETRESOURCES"))?;
+    for handle in card.plane_handles().map_err(ioctl_error("DRM_IOCTL_MODE_GETPLANERESOURCES"))? {
+        let info = card.get_plane(handle).map_err(ioctl_error("DRM_IOCTL_MODE_GETPLANE"))?;
+        let plane = Plane::new(card, handle).map_err(ioctl_error("DRM_IOCTL_MODE_OBJ_GETPROPERTIES"))?;
         let kind = plane.value("type");
         if kind == Some(PlaneType::Primary as u64) && info.crtc() == Some(crtc) {
-            picture = Some(plane);
+            primary = Some(plane);
             continue;
         }
-        traits.push(Traits {
-            overlay: kind == Some(PlaneType::Overlay as u64),
-            reaches: resources.filter_crtcs(info.possible_crtcs()).contains(&crtc),
-            xrgb8888: info.formats().contains(&(DrmFourcc::Xrgb8888 as u32)),
+        traits.push(PlaneTraits {
+            is_overlay: kind == Some(PlaneType::Overlay as u64),
+            supports_crtc: resources.filter_crtcs(info.possible_crtcs()).contains(&crtc),
+            supports_xrgb8888: info.formats().contains(&(DrmFourcc::Xrgb8888 as u32)),
             in_use: info.crtc().is_some() || info.framebuffer().is_some(),
-            height: plane.value("zpos"),
+            zpos: plane.value("zpos"),
         });
         planes.push(plane);
     }
-    let picture = picture.ok_or("its driver does not tell which plane shows the picture")?;
-    let suitable = suitable(&traits, picture.value("zpos"))?;
-    let places = planes.into_iter().enumerate().filter(|(place, _)| suitable.contains(place));
-    Ok((picture, places.map(|(_, plane)| plane).collect()))
+    let primary = primary.ok_or("the driver does not report the primary plane of this screen")?;
+    let selected = select_planes(&traits, primary.value("zpos"))?;
+    let planes = planes.into_iter().enumerate().filter(|(index, _)| selected.contains(index));
+    Ok((primary, planes.map(|(_, plane)| plane).collect()))
 }
 
 impl Plane {
@@ -100,20 +103,20 @@ impl Plane {
         self.properties.get(name).map(|(_, value)| *value)
     }
 
-    /// Puts a value into a request; not every plane has `alpha` and `rotation`, all have the others.
-    fn put(&self, request: &mut AtomicModeReq, name: &str, value: u64) {
+    /// Adds a value to a request, if the plane has the property; `alpha` and `rotation` are optional.
+    fn add(&self, request: &mut AtomicModeReq, name: &str, value: u64) {
         if let Some(&(property, _)) = self.properties.get(name) {
             request.add_raw_property(self.handle.into(), property, value);
         }
     }
 
-    /// Asks for another buffer, where everything else stays.
-    pub fn put_buffer(&self, request: &mut AtomicModeReq, framebuffer: framebuffer::Handle) {
-        self.put(request, "FB_ID", number(framebuffer));
+    /// Requests another buffer; the other properties of the plane stay.
+    pub fn add_buffer(&self, request: &mut AtomicModeReq, framebuffer: framebuffer::Handle) {
+        self.add(request, "FB_ID", raw_handle(framebuffer));
     }
 
-    /// Asks for a whole buffer of `size` over `area` of the screen.
-    pub fn put_over(
+    /// Requests a buffer of `size`, scaled over `area` of the screen.
+    pub fn add_placement(
         &self,
         request: &mut AtomicModeReq,
         crtc: crtc::Handle,
@@ -121,30 +124,30 @@ impl Plane {
         size: Size,
         area: Rect,
     ) {
-        self.put_buffer(request, framebuffer);
-        self.put(request, "CRTC_ID", number(crtc));
+        self.add_buffer(request, framebuffer);
+        self.add(request, "CRTC_ID", raw_handle(crtc));
         for (name, pixels) in
             [("CRTC_X", area.left), ("CRTC_Y", area.top), ("CRTC_W", area.width), ("CRTC_H", area.height)]
         {
-            self.put(request, name, pixels.into());
+            self.add(request, name, pixels.into());
         }
-        // In parts of a pixel, 65,536 of them.
+        // Source coordinates are fixed-point numbers with 16 fractional bits.
         for (name, pixels) in [("SRC_X", 0), ("SRC_Y", 0), ("SRC_W", size.width), ("SRC_H", size.height)] {
-            self.put(request, name, u64::from(pixels) << 16);
+            self.add(request, name, u64::from(pixels) << 16);
         }
-        // Whoever had the plane before may have left it see-through, or upside down.
-        self.put(request, "alpha", 0xffff);
-        self.put(request, "rotation", UPRIGHT);
+        // A previous user may have left the plane transparent or rotated.
+        self.add(request, "alpha", 0xffff);
+        self.add(request, "rotation", ROTATE_0);
     }
 
-    /// Asks for nothing on this plane.
-    pub fn put_off(&self, request: &mut AtomicModeReq) {
-        self.put(request, "FB_ID", 0);
-        self.put(request, "CRTC_ID", 0);
+    /// Requests that the plane is disabled.
+    pub fn add_disable(&self, request: &mut AtomicModeReq) {
+        self.add(request, "FB_ID", 0);
+        self.add(request, "CRTC_ID", 0);
     }
 }
 
-fn number(handle: impl Into<RawResourceHandle>) -> u64 {
+fn raw_handle(handle: impl Into<RawResourceHandle>) -> u64 {
     handle.into().get().into()
 }
 
@@ -153,29 +156,36 @@ mod tests {
     use super::*;
 
     #[test]
-    fn only_a_free_overlay_plane_above_the_picture_that_takes_its_pixels_will_do() {
-        let good = Traits { overlay: true, reaches: true, xrgb8888: true, in_use: false, height: Some(3) };
-        let first = Traits { overlay: false, ..good };
-        assert_eq!(suitable(&[first, good, good], Some(0)), Ok(vec![1, 2]));
-        for (bad, lack) in [
-            (first, "no overlay plane"),
-            (Traits { reaches: false, ..good }, "on this screen"),
-            (Traits { xrgb8888: false, ..good }, "XRGB8888"),
-            (Traits { in_use: true, ..good }, "in use"),
-            (Traits { height: Some(1), ..good }, "above"),
+    fn selection_needs_a_free_overlay_plane_above_the_primary() {
+        let suitable = PlaneTraits {
+            is_overlay: true,
+            supports_crtc: true,
+            supports_xrgb8888: true,
+            in_use: false,
+            zpos: Some(3),
+        };
+        let primary = PlaneTraits { is_overlay: false, ..suitable };
+        assert_eq!(select_planes(&[primary, suitable, suitable], Some(0)), Ok(vec![1, 2]));
+        for (unsuitable, lack) in [
+            (primary, "no overlay plane"),
+            (PlaneTraits { supports_crtc: false, ..suitable }, "of this screen"),
+            (PlaneTraits { supports_xrgb8888: false, ..suitable }, "XRGB8888"),
+            (PlaneTraits { in_use: true, ..suitable }, "in use"),
+            (PlaneTraits { zpos: Some(1), ..suitable }, "above"),
         ] {
-            let refused = suitable(&[bad], Some(1)).unwrap_err();
-            assert!(refused.contains(lack), "{refused}");
-            assert_eq!(suitable(&[bad, good, first], Some(1)), Ok(vec![1]), "{lack}");
+            let reason = select_planes(&[unsuitable], Some(1)).unwrap_err();
+            assert!(reason.contains(lack), "{reason}");
+            assert_eq!(select_planes(&[unsuitable, suitable, primary], Some(1)), Ok(vec![1]), "{lack}");
         }
-        assert!(suitable(&[], None).is_err());
+        assert!(select_planes(&[], None).is_err());
     }
 
     #[test]
-    fn where_nothing_is_said_of_heights_an_overlay_is_above() {
-        let silent = Traits { overlay: true, reaches: true, xrgb8888: true, in_use: false, height: None };
-        assert_eq!(suitable(&[silent], None), Ok(vec![0]));
-        assert_eq!(suitable(&[silent], Some(7)), Ok(vec![0]));
-        assert_eq!(suitable(&[Traits { height: Some(0), ..silent }], None), Ok(vec![0]));
+    fn overlay_plane_without_zpos_is_above_the_primary() {
+        let unordered =
+            PlaneTraits { is_overlay: true, supports_crtc: true, supports_xrgb8888: true, in_use: false, zpos: None };
+        assert_eq!(select_planes(&[unordered], None), Ok(vec![0]));
+        assert_eq!(select_planes(&[unordered], Some(7)), Ok(vec![0]));
+        assert_eq!(select_planes(&[PlaneTraits { zpos: Some(0), ..unordered }], None), Ok(vec![0]));
     }
 }

@@ -1,21 +1,18 @@
-//! Log lines while a picture stands in the terminal: kept for a moment, then written above it instead of into it.
+//! Log output while an image is in the terminal: lines are buffered, then printed above the image instead of into it.
 
 use std::io::{self, IsTerminal, Write};
-use std::sync::{Mutex, MutexGuard, PoisonError};
 
-/// Lines that wait; nothing while there is no picture, so that lines go to standard error at once.
-static WAITING: Mutex<Option<Vec<String>>> = Mutex::new(None);
+use parking_lot::Mutex;
 
-fn waiting() -> MutexGuard<'static, Option<Vec<String>>> {
-    WAITING.lock().unwrap_or_else(PoisonError::into_inner) // a list of lines is whole at any moment
-}
+/// Buffered lines; `None` while no image is shown, so that lines go to standard error at once.
+static BUFFERED_LINES: Mutex<Option<Vec<String>>> = Mutex::new(None);
 
-/// Where the log is written to.
-pub struct LogLines;
+/// Target of the program's log.
+pub struct LogWriter;
 
-impl Write for LogLines {
+impl Write for LogWriter {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        match &mut *waiting() {
+        match &mut *BUFFERED_LINES.lock() {
             Some(lines) => lines.extend(String::from_utf8_lossy(bytes).lines().map(String::from)),
             None => io::stderr().write_all(bytes)?,
         }
@@ -27,27 +24,27 @@ impl Write for LogLines {
     }
 }
 
-/// While it lives, lines wait; what still waits when it is dropped goes to standard error.
-pub struct Hold;
+/// Guard during which log lines are buffered; when it is dropped, the remaining lines go to standard error.
+pub struct LogBuffer;
 
-impl Hold {
-    /// Lines wait only where they would stand in the picture's way: a file that standard error goes to gets them at once.
-    pub fn new() -> Hold {
-        *waiting() = io::stderr().is_terminal().then(Vec::new);
-        Hold
+impl LogBuffer {
+    /// Starts to buffer if standard error is a terminal; a file or a pipe gets its lines at once.
+    pub fn start() -> LogBuffer {
+        *BUFFERED_LINES.lock() = io::stderr().is_terminal().then(Vec::new);
+        LogBuffer
     }
 
-    /// The lines that came since the last time.
+    /// Returns the lines since the last call.
     pub fn take(&self) -> Vec<String> {
-        waiting().as_mut().map(std::mem::take).unwrap_or_default()
+        BUFFERED_LINES.lock().as_mut().map(std::mem::take).unwrap_or_default()
     }
 }
 
-impl Drop for Hold {
+impl Drop for LogBuffer {
     fn drop(&mut self) {
-        let lines = waiting().take(); // not held while writing, which may be slow
+        let lines = BUFFERED_LINES.lock().take(); // The lock ends here: writing may be slow.
         for line in lines.unwrap_or_default() {
-            let _ = writeln!(io::stderr(), "{line}"); // standard error is the last place there is
+            let _ = writeln!(io::stderr(), "{line}"); // Nowhere is left to report a failure of standard error.
         }
     }
 }

@@ -1,104 +1,104 @@
-//! From scores to what is seen: probabilities, smoothed over time, the best few, and "unsure".
+//! Postprocess: softmax, temporal smoothing, top-k and the confidence threshold.
 
 use std::time::{Duration, Instant};
 
-/// A class and how probable it is.
+/// Class with its probability.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
 pub struct Prediction {
     pub class: u32,
-    /// 0 to 1.
+    /// Probability from 0 to 1.
     pub probability: f32,
 }
 
-/// Most guesses that are kept of a frame.
-pub const MAX_GUESSES: usize = 10;
+/// Largest top-k: an estimate, more than any screen has room for.
+pub const MAX_PREDICTIONS: usize = 10;
 
-/// The best guesses of a frame, best first. A value without a heap, so that a frame costs no allocation.
+/// Most probable classes of a frame, in a value without heap memory, so that a frame needs no allocation.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
 pub struct Predictions {
-    best: [Prediction; MAX_GUESSES],
+    best: [Prediction; MAX_PREDICTIONS],
     len: usize,
-    /// Whether the best is too improbable to be said.
+    /// Whether the confidence is below the threshold.
     pub unsure: bool,
 }
 
 impl Predictions {
-    /// Best first.
+    /// Returns the predictions, the most probable first.
     pub fn best(&self) -> &[Prediction] {
         &self.best[..self.len]
     }
 }
 
-/// How frames become guesses.
+/// Settings of the postprocessing.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Settings {
-    /// Predictions a frame, at most [`MAX_GUESSES`].
-    pub top: usize,
-    /// Below this probability (0 to 1) the best guess is "unsure".
-    pub unsure_below: f32,
-    /// Time in which an older frame's say falls to 1/e; zero for none.
+    /// Number of predictions per frame, at most [`MAX_PREDICTIONS`].
+    pub top_k: usize,
+    /// Probability from 0 to 1 of the first prediction below which the result is "unsure".
+    pub min_confidence: f32,
+    /// Time constant of the temporal smoothing, in which the weight of a frame falls to 1/e; zero for no smoothing.
     pub smoothing: Duration,
 }
 
 impl Default for Settings {
     fn default() -> Settings {
-        Settings { top: 5, unsure_below: 0.10, smoothing: Duration::from_millis(300) }
+        Settings { top_k: 5, min_confidence: 0.10, smoothing: Duration::from_millis(300) }
     }
 }
 
-/// Makes guesses, remembering the frames before.
+/// Converter of scores to predictions, with the state of the temporal smoothing.
 pub struct Postprocessor {
     settings: Settings,
     probabilities: Vec<f32>,
     smoothed: Vec<f32>,
-    last: Option<Instant>,
+    last_captured: Option<Instant>,
     scene: Option<u64>,
 }
 
 impl Postprocessor {
-    /// For a model of `classes` classes.
+    /// Creates a postprocessor for a model with `classes` classes.
     pub fn new(settings: Settings, classes: usize) -> Postprocessor {
         Postprocessor {
             settings,
             probabilities: vec![0.0; classes],
             smoothed: vec![0.0; classes],
-            last: None,
+            last_captured: None,
             scene: None,
         }
     }
 
-    /// The best guesses after a frame of `captured` gave `scores` (one a class, before softmax).
+    /// Returns the predictions for a frame with `scores` (one per class, before softmax), captured at `captured`.
     ///
-    /// Smoothing follows time, not frames: p ← p + (softmax − p)·(1 − e^(−Δt/τ)), so that a slow camera is not slowed
-    /// further and a fast one does not flicker. Another `scene` begins anew.
+    /// Smoothing depends on time, not on frames: p ← p + (softmax − p)·(1 − e^(−Δt/τ)). A slow camera then gets no
+    /// longer delay, and a fast one does not flicker. A new `scene` resets the smoothing.
     pub fn predict(&mut self, scores: &[f32], captured: Instant, scene: u64) -> Predictions {
         if self.scene.replace(scene) != Some(scene) {
-            self.last = None;
+            self.last_captured = None;
         }
         softmax(scores, &mut self.probabilities);
         let tau = self.settings.smoothing.as_secs_f32();
-        let weight = match self.last {
+        let weight = match self.last_captured {
             Some(last) if tau > 0.0 => 1.0 - (-captured.saturating_duration_since(last).as_secs_f32() / tau).exp(),
             _ => 1.0,
         };
-        self.last = Some(captured);
+        self.last_captured = Some(captured);
         for (smoothed, new) in self.smoothed.iter_mut().zip(&self.probabilities) {
-            *smoothed = new + (*smoothed - new) * (1.0 - weight); // exactly the new one where its weight is 1
+            *smoothed = new + (*smoothed - new) * (1.0 - weight); // Exactly `new` if the weight is 1.
         }
-        let mut predictions = best(&self.smoothed, self.settings.top);
+        let mut predictions = top_k(&self.smoothed, self.settings.top_k);
         predictions.unsure =
-            predictions.best().first().is_none_or(|first| first.probability < self.settings.unsure_below);
+            predictions.best().first().is_none_or(|first| first.probability < self.settings.min_confidence);
         predictions
     }
 }
 
-/// e^score / Σ e^score into `probabilities`; scores that are not numbers count as impossible.
+/// Writes e^score / Σ e^score to `probabilities`; a score that is not a number has probability 0.
 pub fn softmax(scores: &[f32], probabilities: &mut [f32]) {
     let largest = scores.iter().copied().fold(f32::NEG_INFINITY, f32::max);
     let mut sum = 0.0;
     for (probability, &score) in probabilities.iter_mut().zip(scores) {
-        let power = (score - largest).exp();
-        *probability = if power.is_finite() { power } else { 0.0 };
+        let exponential = (score - largest).exp();
+        *probability = if exponential.is_finite() { exponential } else { 0.0 };
         sum += *probability;
     }
     if sum > 0.0 {
@@ -106,17 +106,17 @@ pub fn softmax(scores: &[f32], probabilities: &mut [f32]) {
     }
 }
 
-/// The `top` largest, largest first; of equal ones the lower class first.
-fn best(probabilities: &[f32], top: usize) -> Predictions {
+/// Returns the `count` most probable classes, the lower class first if two are equal.
+fn top_k(probabilities: &[f32], count: usize) -> Predictions {
     let mut predictions = Predictions::default();
-    let top = top.clamp(1, MAX_GUESSES);
+    let count = count.clamp(1, MAX_PREDICTIONS);
     for (class, &probability) in (0..).zip(probabilities) {
-        let place =
+        let index =
             predictions.best[..predictions.len].partition_point(|prediction| prediction.probability >= probability);
-        if place < top {
-            predictions.len = (predictions.len + 1).min(top);
-            predictions.best.copy_within(place..predictions.len - 1, place + 1);
-            predictions.best[place] = Prediction { class, probability };
+        if index < count {
+            predictions.len = (predictions.len + 1).min(count);
+            predictions.best.copy_within(index..predictions.len - 1, index + 1);
+            predictions.best[index] = Prediction { class, probability };
         }
     }
     predictions
@@ -128,14 +128,14 @@ mod tests {
 
     fn postprocessor(smoothing_ms: u64) -> Postprocessor {
         let smoothing = Duration::from_millis(smoothing_ms);
-        Postprocessor::new(Settings { top: 3, unsure_below: 0.5, smoothing }, 5)
+        Postprocessor::new(Settings { top_k: 3, min_confidence: 0.5, smoothing }, 5)
     }
 
     #[test]
-    fn the_best_come_first_and_of_equal_ones_the_lower_class() {
-        let predictions = best(&[0.1, 0.3, 0.2, 0.3, 0.1], 4);
+    fn top_k_sorts_by_probability_then_class() {
+        let predictions = top_k(&[0.1, 0.3, 0.2, 0.3, 0.1], 4);
         assert_eq!(predictions.best().iter().map(|prediction| prediction.class).collect::<Vec<_>>(), [1, 3, 2, 0]);
-        assert_eq!(best(&[0.5, 0.5], 10).best().len(), 2);
+        assert_eq!(top_k(&[0.5, 0.5], 10).best().len(), 2);
     }
 
     #[test]
@@ -149,27 +149,27 @@ mod tests {
     }
 
     #[test]
-    fn below_the_threshold_it_is_unsure() {
+    fn result_is_unsure_below_the_min_confidence() {
         let now = Instant::now();
         assert!(postprocessor(0).predict(&[0.0, 0.1, 0.0, 0.0, 0.0], now, 0).unsure);
         assert!(!postprocessor(0).predict(&[0.0, 9.0, 0.0, 0.0, 0.0], now, 0).unsure);
     }
 
     #[test]
-    fn one_odd_frame_does_not_flicker_but_a_new_picture_takes_over() {
+    fn smoothing_ignores_a_single_frame_but_follows_a_change() {
         let (cat, dog) = ([9.0, 0.0, 0.0, 0.0, 0.0], [0.0, 9.0, 0.0, 0.0, 0.0]);
         let start = Instant::now();
         let mut postprocessor = postprocessor(300);
         postprocessor.predict(&cat, start, 0);
-        let odd = postprocessor.predict(&dog, start + Duration::from_millis(33), 0);
-        assert_eq!(odd.best()[0].class, 0, "a single frame at 30 a second is not enough");
+        let single = postprocessor.predict(&dog, start + Duration::from_millis(33), 0);
+        assert_eq!(single.best()[0].class, 0, "a single frame at 30 frames per second");
         let later = postprocessor.predict(&dog, start + Duration::from_millis(1500), 0);
         assert_eq!(later.best()[0].class, 1);
         assert!(later.best()[0].probability > 0.98);
     }
 
     #[test]
-    fn another_scene_begins_anew_however_soon_it_comes() {
+    fn new_scene_resets_the_smoothing() {
         let start = Instant::now();
         let mut postprocessor = postprocessor(300);
         let alone = postprocessor.predict(&[0.0, 9.0, 0.0, 0.0, 0.0], start, 1);

@@ -1,4 +1,4 @@
-//! From a frame to a model's input: view, crop, resize, normalise, exactly as the contract says.
+//! Preprocess: crop, resize and normalise a frame to a model's input, exactly as its input spec requires.
 
 use std::sync::Arc;
 
@@ -6,24 +6,22 @@ use fast_image_resize::pixels::U8x3;
 use fast_image_resize::{FilterType, ResizeAlg, ResizeOptions};
 
 use crate::classify::crop::CropMode;
-use phicam_frame::Rect;
 use phicam_frame::color_convert::PixelsError;
 use phicam_frame::decode::{Unpack, UnpackError};
-use phicam_frame::{Frame, Size};
+use phicam_frame::{Frame, Rect, Size};
 use phicam_model::catalog::{Colour, Filter, InputSpec, Layout};
 
 mod pillow_resize;
 #[cfg(test)]
 mod tests;
-use pillow_resize::Resize;
+use pillow_resize::{PillowResize, Target};
 
-/// A frame that could not be made into a model's input.
+/// Failure to convert a frame to a model's input.
 #[derive(Debug, thiserror::Error)]
 pub enum PreprocessError {
-    #[error("of a frame of {size} the view selects {}, nothing to see; widen it with --view",
-            Size::new(area.width, area.height))]
-    Nothing { area: Rect, size: Size },
-    #[error("a frame of {size} could not be resized: {cause}")]
+    #[error("the view selects {} pixels of a frame of {size}; choose a larger region with --view", region.size())]
+    EmptyRegion { region: Rect, size: Size },
+    #[error("resizing a frame of {size} failed: {cause}")]
     Resize { size: Size, cause: String },
     #[error(transparent)]
     Pixels(#[from] PixelsError),
@@ -31,28 +29,28 @@ pub enum PreprocessError {
     Jpeg(#[from] UnpackError),
 }
 
-/// Bars beside a view that is not square: the level that normalises to about 0.
+/// Level of the letterbox: 127 of 255, which normalises to about 0.
 const BAR_LEVEL: u8 = 127;
 
-/// Turns frames into inputs; its buffers are made once.
+/// Converter of frames to model inputs. It allocates its buffers once.
 pub struct Preprocess {
     input_spec: Arc<InputSpec>,
     side: u32,
     frame_size: Size,
     view: CropMode,
-    unpack: Unpack,
-    resize: Resize,
+    jpegs: Unpack,
+    resize: PillowResize,
     options: ResizeOptions,
-    /// The view, resized to fit.
+    /// Region of the frame, resized to fit the input.
     fitted: Vec<U8x3>,
-    /// The model's input as levels: side × side × RGB.
-    square: Vec<u8>,
-    /// Normalised value of each level, for each of the input's channels.
+    /// Model's input as 8-bit levels: side × side × RGB.
+    input_levels: Vec<u8>,
+    /// Normalised value of each level, for each channel of the input.
     values: [[f32; 256]; 3],
 }
 
 impl Preprocess {
-    /// For a model of `side` pixels that expects `input_spec`, of what `view` shows.
+    /// Creates a converter for a model with an input of `side` pixels and the requirements `input_spec`.
     pub fn new(input_spec: Arc<InputSpec>, side: u32, view: CropMode) -> Preprocess {
         let filter = match input_spec.filter {
             Filter::Bilinear => FilterType::Bilinear,
@@ -61,53 +59,62 @@ impl Preprocess {
         let values = std::array::from_fn(|channel| {
             std::array::from_fn(|level| (level as f32 - input_spec.mean[channel]) / input_spec.scale[channel])
         });
-        let square = vec![0; side as usize * side as usize * 3];
-        let options = ResizeOptions::new().resize_alg(ResizeAlg::Convolution(filter));
-        let (unpack, resize, fitted) = (Unpack::default(), Resize::default(), Vec::new());
-        let frame_size = Size::new(0, 0);
-        Preprocess { input_spec, side, frame_size, view, unpack, resize, options, fitted, square, values }
+        Preprocess {
+            input_spec,
+            side,
+            frame_size: Size::new(0, 0),
+            view,
+            jpegs: Unpack::default(),
+            resize: PillowResize::default(),
+            options: ResizeOptions::new().resize_alg(ResizeAlg::Convolution(filter)),
+            fitted: Vec::new(),
+            input_levels: vec![0; side as usize * side as usize * 3],
+            values,
+        }
     }
 
-    /// The part of a frame of `size` that the model sees, in the frame's pixels.
-    pub fn seen(&self, size: Size) -> Rect {
+    /// Returns the region of a frame of `size` that the model receives, in pixels of the frame.
+    pub fn region(&self, size: Size) -> Rect {
         self.view.area(size, self.input_spec.crop, self.side)
     }
 
-    /// Width and height of the last frame; a JPEG's are those of the picture in it.
+    /// Returns the size of the last frame; for a JPEG, that of the decoded image.
     pub fn frame_size(&self) -> Size {
         self.frame_size
     }
 
-    /// The levels that the last frame gave: side × side × RGB, what the model saw.
-    pub fn square(&self) -> &[u8] {
-        &self.square
+    /// Returns the input of the last frame as 8-bit levels: side × side × RGB.
+    pub fn input_levels(&self) -> &[u8] {
+        &self.input_levels
     }
 
-    /// Fills `input` (3 × side × side values, in the contract's order) from `frame`; gives the part of the frame it used.
+    /// Fills `input` from `frame` and returns the region that was used. `input` has 3 × side × side values in the axis
+    /// layout of the input spec.
     pub fn run(&mut self, frame: &Frame, input: &mut [f32]) -> Result<Rect, PreprocessError> {
-        let frame = self.unpack.unpacked(frame)?;
+        let frame = self.jpegs.unpacked(frame)?;
         self.frame_size = frame.size();
-        let area = self.seen(self.frame_size);
-        self.resize(&frame, area)?;
+        let region = self.region(self.frame_size);
+        self.resize(&frame, region)?;
         self.normalise(input);
-        Ok(area)
+        Ok(region)
     }
 
-    fn resize(&mut self, frame: &Frame, area: Rect) -> Result<(), PreprocessError> {
+    fn resize(&mut self, frame: &Frame, region: Rect) -> Result<(), PreprocessError> {
         let size = frame.size();
-        if area.width == 0 || area.height == 0 {
-            return Err(PreprocessError::Nothing { area, size });
+        if region.width == 0 || region.height == 0 {
+            return Err(PreprocessError::EmptyRegion { region, size });
         }
-        let fitted = Rect::letterbox(area.size(), Size::new(self.side, self.side));
-        let to = Size::new(fitted.width, fitted.height);
-        if to != Size::new(self.side, self.side) {
-            self.square.fill(BAR_LEVEL);
+        let input_size = Size::new(self.side, self.side);
+        let fitted = Rect::letterbox(region.size(), input_size);
+        if fitted.size() != input_size {
+            self.input_levels.fill(BAR_LEVEL);
         }
-        self.resize.run(frame, area, (to, &mut self.fitted), &self.options)?;
-        let side_row = self.side as usize * 3;
-        let start = fitted.top as usize * side_row + fitted.left as usize * 3;
+        let target = Target { size: fitted.size(), pixels: &mut self.fitted };
+        self.resize.run(frame, region, target, &self.options)?;
+        let row_length = self.side as usize * 3;
+        let start = fitted.top as usize * row_length + fitted.left as usize * 3;
         let rows = self.fitted.chunks_exact(fitted.width as usize);
-        for (from, to) in rows.zip(self.square[start..].chunks_mut(side_row)) {
+        for (from, to) in rows.zip(self.input_levels[start..].chunks_mut(row_length)) {
             for (from, to) in from.iter().zip(to.chunks_exact_mut(3)) {
                 to.copy_from_slice(&from.0);
             }
@@ -122,7 +129,7 @@ impl Preprocess {
             Colour::Bgr => 2 - channel,
         };
         if self.input_spec.layout == Layout::Nhwc {
-            for (values, pixel) in input.chunks_exact_mut(3).zip(self.square.chunks_exact(3)) {
+            for (values, pixel) in input.chunks_exact_mut(3).zip(self.input_levels.chunks_exact(3)) {
                 for (channel, value) in values.iter_mut().enumerate() {
                     *value = self.values[channel][usize::from(pixel[level(channel)])];
                 }
@@ -131,7 +138,7 @@ impl Preprocess {
         }
         for (channel, (plane, values)) in input.chunks_exact_mut(plane).zip(&self.values).enumerate() {
             let level = level(channel);
-            for (value, pixel) in plane.iter_mut().zip(self.square.chunks_exact(3)) {
+            for (value, pixel) in plane.iter_mut().zip(self.input_levels.chunks_exact(3)) {
                 *value = values[usize::from(pixel[level])];
             }
         }

@@ -1,47 +1,48 @@
-//! How often a camera gives frames, and so from what age on one of them is too old.
+//! Staleness: the age from which a frame is too old for the frame rate of its camera.
 
 use std::time::{Duration, Instant};
 
-use crate::overlay::Stale;
+use crate::overlay::StaleFrame;
 
-/// A frame is not called old before this.
-const LEAST: Duration = Duration::from_secs(1);
-/// Nor before as many frames should have come after it.
-const INTERVALS: u32 = 5;
-/// Where it is not known how often they come.
-const UNKNOWN: Duration = Duration::from_secs(1);
-const KEPT: usize = 9;
+/// Smallest age of a stale frame: an estimate of the delay that a person notices in a live image.
+const MIN_AGE: Duration = Duration::from_secs(1);
+/// Number of missing frames after which a frame is stale: an estimate, so that a few lost frames are no fault.
+const MISSING_FRAMES: u32 = 5;
+/// Assumed interval before two frames were captured: an estimate, slower than usual cameras.
+const DEFAULT_INTERVAL: Duration = Duration::from_secs(1);
+/// Number of intervals for the median: an estimate; up to four pauses among them do not change it.
+const WINDOW: usize = 9;
 
-/// The last few intervals between frames.
+/// Monitor of the intervals between frames.
 #[derive(Default)]
-pub struct Pace {
-    last: Option<Instant>,
-    intervals: [Duration; KEPT],
+pub struct StalenessMonitor {
+    last_captured: Option<Instant>,
+    intervals: [Duration; WINDOW],
     count: usize,
 }
 
-impl Pace {
-    /// A frame was captured then.
-    pub fn frame(&mut self, captured: Instant) {
-        if let Some(last) = self.last {
-            self.intervals[self.count % KEPT] = captured.saturating_duration_since(last);
+impl StalenessMonitor {
+    /// Records the capture of a frame.
+    pub fn record_frame(&mut self, captured: Instant) {
+        if let Some(last) = self.last_captured {
+            self.intervals[self.count % WINDOW] = captured.saturating_duration_since(last);
             self.count += 1;
         }
-        self.last = Some(captured);
+        self.last_captured = Some(captured);
     }
 
-    /// The usual interval: the middle one, so that a camera that stood still for a while is not thought to be slow.
-    fn usual(&self) -> Duration {
-        let count = self.count.min(KEPT);
-        let mut known = self.intervals;
-        known[..count].sort_unstable();
-        known[..count].get(count / 2).copied().unwrap_or(UNKNOWN)
+    /// Returns the median, so that one pause does not make a camera look slow.
+    fn median_interval(&self) -> Duration {
+        let count = self.count.min(WINDOW);
+        let mut sorted = self.intervals;
+        sorted[..count].sort_unstable();
+        sorted[..count].get(count / 2).copied().unwrap_or(DEFAULT_INTERVAL)
     }
 
-    /// Whether a frame of that `age` is too old to be taken for what is to be seen now.
-    pub fn stale(&self, age: Duration) -> Option<Stale> {
-        let limit = LEAST.max(self.usual() * INTERVALS);
-        (age >= limit).then(|| Stale { age_s: age.as_secs(), dim: age >= limit * 2 })
+    /// Returns the staleness of a frame; `None` if its age is below the limit. Twice the limit dims it.
+    pub fn evaluate(&self, age: Duration) -> Option<StaleFrame> {
+        let limit = MIN_AGE.max(self.median_interval() * MISSING_FRAMES);
+        (age >= limit).then(|| StaleFrame { age_s: age.as_secs(), is_dimmed: age >= limit * 2 })
     }
 }
 
@@ -49,33 +50,36 @@ impl Pace {
 mod tests {
     use super::*;
 
-    fn pace(intervals_ms: &[u64]) -> Pace {
-        let (mut pace, mut at) = (Pace::default(), Instant::now());
-        pace.frame(at);
+    fn monitor(intervals_ms: &[u64]) -> StalenessMonitor {
+        let mut monitor = StalenessMonitor::default();
+        let mut captured = Instant::now();
+        monitor.record_frame(captured);
         for &ms in intervals_ms {
-            at += Duration::from_millis(ms);
-            pace.frame(at);
+            captured += Duration::from_millis(ms);
+            monitor.record_frame(captured);
         }
-        pace
+        monitor
     }
 
-    fn dims(pace: &Pace, age_ms: u64) -> Option<bool> {
-        pace.stale(Duration::from_millis(age_ms)).map(|stale| stale.dim)
-    }
-
-    #[test]
-    fn a_fast_cameras_frame_is_old_after_a_second_and_dimmed_after_two() {
-        let fast = pace(&[33; 20]);
-        assert_eq!([999, 1000, 1999, 2000].map(|ms| dims(&fast, ms)), [None, Some(false), Some(false), Some(true)]);
-        assert_eq!(fast.stale(Duration::from_millis(7900)), Some(Stale { age_s: 7, dim: true }));
+    fn is_dimmed(monitor: &StalenessMonitor, age_ms: u64) -> Option<bool> {
+        monitor.evaluate(Duration::from_millis(age_ms)).map(|stale| stale.is_dimmed)
     }
 
     #[test]
-    fn a_slow_camera_is_given_time_and_one_pause_makes_none_slow() {
-        let slow = pace(&[2000; 3]);
-        assert_eq!([9999, 10_000].map(|ms| dims(&slow, ms)), [None, Some(false)]);
-        let paused = pace(&[33, 33, 60_000, 33, 33]);
-        assert_eq!(dims(&paused, 1000), Some(false));
-        assert_eq!([4999, 5000].map(|ms| dims(&pace(&[]), ms)), [None, Some(false)], "one frame tells nothing");
+    fn fast_camera_is_stale_after_1_s_and_dimmed_after_2_s() {
+        let fast = monitor(&[33; 20]);
+        let dimmed = [999, 1000, 1999, 2000].map(|ms| is_dimmed(&fast, ms));
+        assert_eq!(dimmed, [None, Some(false), Some(false), Some(true)]);
+        assert_eq!(fast.evaluate(Duration::from_millis(7900)), Some(StaleFrame { age_s: 7, is_dimmed: true }));
+    }
+
+    #[test]
+    fn limit_follows_the_median_interval() {
+        let slow = monitor(&[2000; 3]);
+        assert_eq!([9999, 10_000].map(|ms| is_dimmed(&slow, ms)), [None, Some(false)]);
+        let paused = monitor(&[33, 33, 60_000, 33, 33]);
+        assert_eq!(is_dimmed(&paused, 1000), Some(false));
+        let single = monitor(&[]);
+        assert_eq!([4999, 5000].map(|ms| is_dimmed(&single, ms)), [None, Some(false)], "one frame has no interval");
     }
 }

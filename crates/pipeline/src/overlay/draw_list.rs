@@ -1,100 +1,104 @@
-//! What is where on a picture: cells that do not overlap, so that each can be drawn anew without the others.
+//! Draw list: the screen's content as rectangles without overlap, so that each can be redrawn alone.
 
 use std::ops::Range;
 use std::time::Instant;
 
 use embedded_graphics::pixelcolor::Rgb888;
 
-use phicam_frame::Rect;
-use phicam_frame::Size;
+use phicam_frame::{Rect, Size};
 
-/// One rectangle of a picture. Nothing of it is drawn outside.
+/// Rectangle of the canvas with its content, which is clipped to it.
 #[derive(Clone, Debug, PartialEq)]
-pub struct Cell {
+pub struct DrawItem {
     pub area: Rect,
     pub content: Content,
 }
 
-impl Cell {
-    /// Whether it leaves nothing of what was there before.
+impl DrawItem {
+    /// Returns whether the content covers its area completely.
     pub fn is_opaque(&self) -> bool {
         matches!(self.content, Content::Frame { .. })
     }
 }
 
-/// What a cell shows. Texts are places in [`Plan::text`].
+/// Content of a draw item. Texts are ranges of [`DrawList::text`].
 #[derive(Clone, Debug, PartialEq)]
 pub enum Content {
-    /// The frame with the box of what the model saw, perhaps dimmed, with words over it.
-    Frame { frame: FrameKey, seen: Option<Rect>, dim: bool, words: Range<usize>, capital: u32 },
-    /// One line; `baseline` and `left` are in pixels from the cell's corner.
-    Pipeline { text: Range<usize>, colour: Rgb888, capital: u32, left: u32, baseline: u32 },
-    /// A bar of which some columns are filled, from `top` on.
+    /// Frame with the box around the model's region; a dimmed one has a message over it.
+    Frame { frame: FrameKey, region: Option<Rect>, is_dimmed: bool, message: Range<usize>, cap_height: u32 },
+    /// Line of text; `left` and `baseline` are in pixels from the corner of the item.
+    TextLine { text: Range<usize>, colour: Rgb888, cap_height: u32, left: u32, baseline: u32 },
+    /// Bar of which some columns are filled; `top` is in pixels from the top of the item.
     Bar { width: u32, filled: u32, top: u32, height: u32 },
 }
 
-/// Tells one frame from another.
+/// Identity of a frame.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct FrameKey {
     pub sequence: u64,
     pub captured: Instant,
 }
 
-/// All cells of a picture.
+/// All draw items of a canvas.
 #[derive(Default)]
-pub struct Plan {
-    pub cells: Vec<Cell>,
-    /// The frame's, where it is in a picture of its own: of that size, shown over the cell's area.
-    pub layer: Option<(Cell, Size)>,
+pub struct DrawList {
+    pub items: Vec<DrawItem>,
+    /// Item of the frame and the size to draw it in, if it is on a layer over the area of the item.
+    pub layer: Option<(DrawItem, Size)>,
     /// All texts, one after another.
     pub text: String,
 }
 
-impl Plan {
+impl DrawList {
     pub fn clear(&mut self) {
-        self.cells.clear();
+        self.items.clear();
         self.layer = None;
         self.text.clear();
     }
 
-    /// Adds a cell, cut off at `within`, unless nothing of it is left.
-    pub fn add(&mut self, area: Rect, within: Rect, content: Content) {
-        let area = area.intersection(within);
+    /// Adds an item, clipped to `clip`, unless nothing of it remains.
+    pub fn add(&mut self, area: Rect, clip: Rect, content: Content) {
+        let area = area.intersection(clip);
         if area.width > 0 && area.height > 0 {
-            self.cells.push(Cell { area, content });
+            self.items.push(DrawItem { area, content });
         }
     }
 
-    /// Whether this plan has the very cell that `other` has at `place`.
-    pub fn has(&self, other: &Plan, place: usize) -> bool {
-        let cell = &other.cells[place];
-        // Most cells keep their place.
-        let same = |mine: &Cell| mine.area == cell.area && self.is_same(&mine.content, other, &cell.content);
-        self.cells.get(place).is_some_and(same) || self.cells.iter().any(same)
+    /// Returns whether this list contains an item equal to the one of `other` at `index`.
+    pub fn contains_item(&self, other: &DrawList, index: usize) -> bool {
+        let item = &other.items[index];
+        let is_equal =
+            |own: &DrawItem| own.area == item.area && self.is_content_equal(&own.content, other, &item.content);
+        // Most items keep their index.
+        self.items.get(index).is_some_and(is_equal) || self.items.iter().any(is_equal)
     }
 
-    /// Whether this plan has the very layer that `other` has.
-    pub fn has_layer(&self, other: &Plan) -> bool {
+    /// Returns whether the layers of this list and of `other` are equal.
+    pub fn is_layer_equal(&self, other: &DrawList) -> bool {
         match (&self.layer, &other.layer) {
-            (Some((mine, size)), Some((its, its_size))) => {
-                mine.area == its.area && size == its_size && self.is_same(&mine.content, other, &its.content)
+            (Some((item, size)), Some((other_item, other_size))) => {
+                item.area == other_item.area
+                    && size == other_size
+                    && self.is_content_equal(&item.content, other, &other_item.content)
             }
-            (mine, its) => mine.is_none() && its.is_none(),
+            (layer, other_layer) => layer.is_none() && other_layer.is_none(),
         }
     }
 
-    fn is_same(&self, mine: &Content, other: &Plan, its: &Content) -> bool {
-        let words = |content: &Content| match content {
-            Content::Frame { words: text, .. } | Content::Pipeline { text, .. } => text.clone(),
+    /// Compares the texts themselves, not their ranges.
+    fn is_content_equal(&self, content: &Content, other: &DrawList, other_content: &Content) -> bool {
+        let text_range = |content: &Content| match content {
+            Content::Frame { message: text, .. } | Content::TextLine { text, .. } => text.clone(),
             Content::Bar { .. } => 0..0,
         };
-        let without = |content: &Content| {
+        let without_range = |content: &Content| {
             let mut content = content.clone();
-            if let Content::Frame { words: text, .. } | Content::Pipeline { text, .. } = &mut content {
+            if let Content::Frame { message: text, .. } | Content::TextLine { text, .. } = &mut content {
                 *text = 0..0;
             }
             content
         };
-        without(mine) == without(its) && self.text[words(mine)] == other.text[words(its)]
+        without_range(content) == without_range(other_content)
+            && self.text[text_range(content)] == other.text[text_range(other_content)]
     }
 }

@@ -1,44 +1,44 @@
-//! The frame in a picture of its own, for displays that scale it over the other.
+//! Frame layer, for displays that scale the frame over the canvas.
 
-use super::draw_list::Cell;
-use phicam_frame::Rect;
+use super::draw_list::DrawItem;
+use phicam_display::FramePlacement;
 use phicam_frame::canvas::Canvas;
-use phicam_frame::{Frame, Size};
+use phicam_frame::{Frame, Rect, Size};
 
-/// See the module.
-pub struct Layer {
-    pub picture: Canvas,
-    /// What it covers of the other picture; nothing where the frame is drawn into that one, or there is none.
+/// Canvas of the frame layer, with its area on the screen.
+pub struct LayerCanvas {
+    pub canvas: Canvas,
+    /// Area of the main canvas that the layer covers; `None` if there is no frame, or if it is on the main canvas.
     pub area: Option<Rect>,
-    /// Whether it was drawn anew the last time.
+    /// Whether the last redraw changed the layer.
     pub is_new: bool,
 }
 
-impl Default for Layer {
-    fn default() -> Layer {
-        Layer { picture: Canvas::new(Size::new(0, 0)), area: None, is_new: false }
+impl Default for LayerCanvas {
+    fn default() -> LayerCanvas {
+        LayerCanvas { canvas: Canvas::new(Size::new(0, 0)), area: None, is_new: false }
     }
 }
 
-/// Takes the frame's cell out of `cells` where `give` gives a size for it.
-pub fn take(
-    cells: &mut Vec<Cell>,
+/// Removes the frame's item from `items` and returns it with the size of its layer, if it is to be drawn onto a layer.
+pub fn take_layer_item(
+    items: &mut Vec<DrawItem>,
     frame: Option<&Frame>,
-    give: &mut dyn FnMut(Rect) -> Option<Size>,
-) -> Option<(Cell, Size)> {
-    let place = cells.iter().position(Cell::is_opaque)?;
-    let area = cells[place].area;
-    let size = give(area)?;
-    // A picture from a file stays for a while and is looked at: it is drawn as large as it is shown, once.
+    placement: FramePlacement,
+) -> Option<(DrawItem, Size)> {
+    let FramePlacement::Layer(size) = placement else { return None };
+    let index = items.iter().position(DrawItem::is_opaque)?;
+    let area = items[index].area;
+    // A still image from a file is looked at for a while, so it is drawn once in its full size.
     let is_still = frame.is_some_and(|frame| frame.source.is_some());
-    if is_still && size != Size::new(area.width, area.height) {
+    if is_still && size != area.size() {
         return None;
     }
-    Some((cells.remove(place), size))
+    Some((items.remove(index), size))
 }
 
-/// `pixels` of an area that is `from` pixels high, in one that is `to` high; at least one.
-pub fn scaled(pixels: u32, to: u32, from: u32) -> u32 {
+/// Scales `pixels` of an area that is `from` pixels high to one that is `to` pixels high; at least 1.
+pub fn scale(pixels: u32, to: u32, from: u32) -> u32 {
     let (to, from) = (u64::from(to), u64::from(from.max(1)));
     ((u64::from(pixels) * to + from / 2) / from).max(1) as u32
 }

@@ -5,7 +5,7 @@ use super::*;
 use phicam_frame::{Coding, FrameInfo, Layout as FrameLayout, Matrix, PixelFormat, Plane, Range};
 use phicam_model::catalog::Crop;
 
-/// A camera's frame of bytes that look random.
+/// Returns a YUYV camera frame with pseudorandom bytes.
 fn camera_frame(size: Size) -> Frame {
     let stride = size.width as usize * 2;
     let bytes: Vec<u8> = (0..stride * size.height as usize)
@@ -30,19 +30,19 @@ fn preprocess(side: u32) -> Preprocess {
     Preprocess::new(Arc::new(input_spec), side, CropMode::default())
 }
 
-/// The least of many times, in milliseconds.
+/// Returns the shortest of 200 runs, in milliseconds.
 fn min_ms(mut run: impl FnMut()) -> f64 {
-    let once = |_| {
+    let time_once = |_| {
         let start = Instant::now();
         run();
         start.elapsed().as_secs_f64() * 1000.0
     };
-    (0..200).map(once).fold(f64::INFINITY, f64::min)
+    (0..200).map(time_once).fold(f64::INFINITY, f64::min)
 }
 
 #[test]
-#[ignore = "measures: cargo test --release --lib -- --ignored --nocapture beside_a_copy"]
-fn a_frame_of_720_lines_beside_a_copy_of_it() {
+#[ignore = "benchmark: cargo test --release -p phicam-pipeline -- --ignored --nocapture preprocess_time"]
+fn preprocess_time_is_printed() {
     let frame = camera_frame(Size::new(1280, 720));
     let mut copy = vec![0; frame.part(0).len()];
     let copy_ms = min_ms(|| black_box(&mut copy).copy_from_slice(black_box(frame.part(0))));
@@ -50,34 +50,34 @@ fn a_frame_of_720_lines_beside_a_copy_of_it() {
     for side in [96, 224, 320] {
         let mut preprocess = preprocess(side);
         let mut input = vec![0.0; 3 * (side * side) as usize];
-        let all = min_ms(|| {
+        let total_ms = min_ms(|| {
             black_box(preprocess.run(&frame, &mut input).unwrap());
         });
-        let area = preprocess.seen(frame.size());
+        let area = preprocess.region(frame.size());
         let mut pixels = phicam_frame::color_convert::Pixels::default();
         let mut row = vec![[0; 3]; area.width as usize];
-        let colours = min_ms(|| {
+        let colours_ms = min_ms(|| {
             for y in area.top..area.top + area.height {
                 pixels.row(&frame, y, area.left, &mut row).unwrap();
                 black_box(&row);
             }
         });
-        let normalise = min_ms(|| preprocess.normalise(&mut input));
+        let normalise_ms = min_ms(|| preprocess.normalise(&mut input));
         println!(
-            "{side}: {}×{} pixels, {} bytes of the frame; {all:.3} ms, {:.1} copies; colours {colours:.3}, normalise \
-             {normalise:.3}, resize and the rest {:.3} ms",
+            "{side}: {}×{} pixels, {} bytes of the frame; {total_ms:.3} ms, {:.1} copies; colours {colours_ms:.3} ms, \
+             normalise {normalise_ms:.3} ms, resize {:.3} ms",
             area.width,
             area.height,
             area.width * area.height * 2,
-            all / copy_ms,
-            all - colours - normalise
+            total_ms / copy_ms,
+            total_ms - colours_ms - normalise_ms
         );
     }
 }
 
 #[test]
-#[ignore = "measures: cargo test --release --lib -- --ignored --nocapture a_jpeg_of_720_lines"]
-fn a_jpeg_of_720_lines_is_decoded() {
+#[ignore = "benchmark: cargo test --release -p phicam-pipeline -- --ignored --nocapture jpeg_time"]
+fn jpeg_time_is_printed() {
     let photograph = image::open(concat!(env!("CARGO_MANIFEST_DIR"), "/../../samples/dog.jpg")).unwrap().into_rgb8();
     let photograph = image::imageops::resize(&photograph, 1280, 720, image::imageops::FilterType::Triangle);
     let (mut jpeg, mut pixels) = (Vec::new(), Vec::new());
@@ -85,5 +85,5 @@ fn a_jpeg_of_720_lines_is_decoded() {
     let ms = min_ms(|| {
         phicam_frame::decode::decode(black_box(&jpeg), &mut pixels).unwrap();
     });
-    println!("JPEG of {} bytes: {ms:.2} ms, {:.2} ms a megapixel", jpeg.len(), ms / 0.9216);
+    println!("JPEG of {} bytes: {ms:.2} ms, {:.2} ms per megapixel", jpeg.len(), ms / 0.9216);
 }

@@ -1,0 +1,70 @@
+//! Interface of all displays: the trait, and the update that it shows.
+
+use phicam_frame::canvas::Canvas;
+use phicam_frame::{Rect, Size};
+
+use crate::DisplayError;
+
+/// Canvas, frame layer and caption for one display.
+#[derive(Clone, Copy)]
+pub struct ScreenUpdate<'a> {
+    pub canvas: &'a Canvas,
+    /// Areas that differ from the previous canvas given to this display. It is the whole canvas for the first update,
+    /// and for the update after one that the display refused.
+    pub damage: &'a [Rect],
+    /// The frame, if [`Display::place_frame`] returned [`FramePlacement::Layer`].
+    pub layer: Option<FrameLayer<'a>>,
+    /// Description of the classification in one line of text.
+    pub caption: &'a str,
+    /// Whether the caption describes a classification that was not shown before.
+    pub new_answer: bool,
+    /// Whether faults have changed since the last update; a stale frame is one.
+    pub new_fault: bool,
+}
+
+/// Newest frame on a separate canvas, which the display scales over the main canvas.
+#[derive(Clone, Copy)]
+pub struct FrameLayer<'a> {
+    pub canvas: &'a Canvas,
+    /// Area of the screen that the layer covers completely. The main canvas shows only background there.
+    pub area: Rect,
+    /// Whether the layer differs from the previous one given to this display.
+    pub is_new: bool,
+}
+
+/// Where to draw the frame.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum FramePlacement {
+    /// Into the main canvas, with everything else.
+    #[default]
+    Canvas,
+    /// Onto a layer of this size, which the display scales over the frame's area.
+    Layer(Size),
+}
+
+/// Screen, terminal or file that shows updates.
+pub trait Display: Send {
+    /// Returns the name of the display for messages.
+    fn name(&self) -> String;
+    /// Returns the size in pixels of the canvases to give to this display.
+    fn size(&self) -> Size;
+    /// Returns where to draw a frame that is shown at `area`. It is called before each update that has a frame.
+    fn place_frame(&mut self, area: Rect) -> FramePlacement {
+        let _ = area;
+        FramePlacement::Canvas
+    }
+    /// Shows `update`, or keeps it for [`Display::close`] if it follows the previous one too soon.
+    fn show(&mut self, update: &ScreenUpdate) -> Result<(), DisplayError>;
+    /// Returns whether the display lacks its content, so that it needs an update although nothing has changed.
+    fn needs_redraw(&mut self) -> bool {
+        false
+    }
+    /// Shows a kept update when it is due. It is called a few times per second while nothing changes.
+    fn idle(&mut self) -> Result<(), DisplayError> {
+        Ok(())
+    }
+    /// Shows a kept update, and restores the device's state from before it was opened.
+    fn close(&mut self) -> Result<(), DisplayError> {
+        Ok(())
+    }
+}

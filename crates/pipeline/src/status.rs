@@ -1,0 +1,59 @@
+//! Status of the system: faults that last until they are cleared.
+
+use std::sync::Arc;
+
+/// Kind of fault, in order of severity.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Fault {
+    /// No camera delivers frames.
+    Camera,
+    /// Latency exceeds the budget.
+    OverBudget,
+    /// Under-voltage, or reduced clocks.
+    Power,
+    Hot,
+    Disk,
+    /// An engine is being built. This is no fault, but it is shown like one.
+    BuildingEngine,
+}
+
+/// Number of kinds of fault.
+const KINDS: usize = Fault::BuildingEngine as usize + 1;
+
+/// Message of each current fault. Cheap to clone.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Faults([Option<Arc<str>>; KINDS]);
+
+impl Faults {
+    /// Sets the message of a fault, or clears the fault with `None`. Returns whether the message has changed.
+    pub fn set(&mut self, kind: Fault, message: Option<&str>) -> bool {
+        let current = &mut self.0[kind as usize];
+        let has_changed = current.as_deref() != message;
+        if has_changed {
+            *current = message.map(Arc::from);
+        }
+        has_changed
+    }
+
+    /// Returns the messages of the current faults, the most severe first.
+    pub fn messages(&self) -> impl Iterator<Item = &str> {
+        self.0.iter().flatten().map(|message| &**message)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn fault_lasts_until_it_is_cleared() {
+        let mut faults = Faults::default();
+        assert!(faults.set(Fault::Hot, Some("hot: 85 °C")));
+        assert!(!faults.set(Fault::Hot, Some("hot: 85 °C")), "the message has not changed");
+        assert!(faults.set(Fault::Camera, Some("no camera")));
+        assert_eq!(faults.messages().collect::<Vec<_>>(), ["no camera", "hot: 85 °C"]);
+        assert!(faults.set(Fault::Hot, None));
+        assert!(!faults.set(Fault::Disk, None), "there was no such fault");
+        assert_eq!(faults.messages().collect::<Vec<_>>(), ["no camera"]);
+    }
+}
