@@ -19,7 +19,7 @@ fn published_weights_are_added_with_their_accuracy_and_input_without_being_asked
     assert_eq!(variant["variant"], "tf_efficientnet_b0_ns@224");
     assert_eq!((variant["top1_percent"].as_f64(), variant["phi"].as_f64()), (Some(78.68), Some(0.0)));
     assert_eq!(variant["licence"], "Apache-2.0");
-    let catalog = std::fs::read_to_string(program.path("state/models/catalog.toml")).unwrap();
+    let catalog = std::fs::read_to_string(program.path("state/user-models/catalog.toml")).unwrap();
     assert!(catalog.contains("crop = 0.875") && catalog.contains("123.67"), "{catalog}");
     // It is as accurate as nothing shipped is: whatever time allows, the pick is between it and smaller ones.
     let pick = program.run("pick --json --frame-ms 100000").with(0).json();
@@ -150,7 +150,7 @@ fn an_onnx_file_with_tensorflows_axes_and_a_softmax_gives_the_same_guesses() {
     program
         .run("models add turned.onnx --name other --input lite --labels imagenet --side 192")
         .with(1)
-        .saying(&["224 pixels alone"]);
+        .saying(&["fixed to 224 pixels"]);
 }
 
 #[test]
@@ -170,7 +170,7 @@ fn each_side_of_published_weights_has_its_own_crop_and_what_was_said_otherwise_i
     let program = Program::new();
     program.write("efficientnet_b1.ft_in1k.safetensors", weights(Naming::Timm, "b1", 1000));
     program.run("models add efficientnet_b1.ft_in1k.safetensors --name pretty").with(0);
-    let catalog = std::fs::read_to_string(program.path("state/models/catalog.toml")).unwrap();
+    let catalog = std::fs::read_to_string(program.path("state/user-models/catalog.toml")).unwrap();
     let of = |side: u32| catalog.split("[[variant]]").find(|part| part.contains(&format!("pretty@{side}"))).unwrap();
     assert!(of(224).contains("imagenet-0.875-bicubic") && of(224).contains("77.592"), "{catalog}");
     assert!(of(256).contains("imagenet-1-bicubic") && of(256).contains("78.806"), "{catalog}");
