@@ -36,8 +36,8 @@ fn imported_scores(weights: &Weights, conventions: SourceConventions, side: u32,
     let source = detect_source(weights).unwrap();
     let folding = BatchNormFolding::new(weights, &source, conventions);
     let mut onnx = Vec::new();
-    let form = ExportOptions { side, padding: conventions.padding, storage };
-    write_onnx(&source.network, form, |layer, _| folding.fold_layer(layer), &mut onnx).unwrap();
+    let options = ExportOptions { side, padding: conventions.padding, storage };
+    write_onnx(&source.network, options, |layer, _| folding.fold_layer(layer), &mut onnx).unwrap();
     let mut engine = Tract::load("seeded", &onnx, side, Layout::Nchw, 2).unwrap();
     let side = side as usize;
     engine.input().copy_from_slice(&seeded("input", &[1, 3, side, side], false));

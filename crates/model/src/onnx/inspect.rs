@@ -100,7 +100,9 @@ impl ModelInfo {
     /// Returns an error if the input is fixed to another side, or if an operator is unknown.
     pub fn million_macs(&self, side: u32) -> Result<f64, InspectError> {
         if let Some(fixed) = self.fixed_side.filter(|&fixed| fixed != side) {
-            return Err(InspectError::Input(format!("its input is fixed to {fixed} pixels, not {side}; name {fixed}")));
+            return Err(InspectError::Input(format!(
+                "its input is fixed to {fixed} pixels, not {side}; use --side {fixed}"
+            )));
         }
         Ok(shape_inference::infer(&self.graph, self.layout, side)?.macs as f64 / 1e6)
     }

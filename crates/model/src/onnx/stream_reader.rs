@@ -172,8 +172,8 @@ mod tests {
 
     fn onnx() -> Vec<u8> {
         let (mut bytes, storage) = (Vec::new(), Storage::Half);
-        let form = ExportOptions { side: 64, padding: Padding::Same, storage };
-        write_seeded(&Network::new(Family::B, 0.5, 0.5), form, 7, &mut bytes).unwrap();
+        let options = ExportOptions { side: 64, padding: Padding::Same, storage };
+        write_seeded(&Network::new(Family::B, 0.5, 0.5), options, 7, &mut bytes).unwrap();
         bytes
     }
 

@@ -9,8 +9,8 @@ use crate::efficientnet::{ExportOptions, Family, Network, Padding, RELEASED, Sto
 
 fn onnx(network: &Network, side: u32) -> Vec<u8> {
     let mut bytes = Vec::new();
-    let form = ExportOptions { side, padding: Padding::Same, storage: Storage::Single };
-    let written = write_seeded(network, form, 1, &mut bytes).unwrap();
+    let options = ExportOptions { side, padding: Padding::Same, storage: Storage::Single };
+    let written = write_seeded(network, options, 1, &mut bytes).unwrap();
     assert_eq!(written, bytes.len() as u64);
     bytes
 }
