@@ -1,15 +1,15 @@
-"""Makes accuracy.csv: what published EfficientNet weights reach on the ImageNet validation set, and how they are fed.
+"""Writes accuracy.csv: ImageNet accuracy and preprocessing of published EfficientNet weights.
 
     python -m pip install -r ../tests/reference/imports-requirements.txt
     python accuracy.py [TABLE.csv]
 
-TABLE.csv is results/results-imagenet.csv of pytorch-image-models, which holds timm's figures. Without it the figures
-already in accuracy.csv are kept and only the rest is made again, from the installed timm and torchvision.
+TABLE.csv is results/results-imagenet.csv of pytorch-image-models, with timm's figures. Without it, the figures in
+accuracy.csv stay, and only the other columns are updated from the installed timm and torchvision.
 """
 
 import sys
 
-sys.dont_write_bytecode = True  # the models folder is shipped as it stands
+sys.dont_write_bytecode = True  # the models folder is shipped without __pycache__
 
 import csv
 import re
@@ -25,7 +25,7 @@ ACCURACY = Path(__file__).resolve().with_name("accuracy.csv")
 MODEL = re.compile(r"(tf_)?efficientnet_(?P<network>b[0-8]|lite[0-4])(?P<pruned>_pruned)?\..+")
 COLUMNS = ["model", "side", "top1_percent", "top5_percent", "million_parameters", "crop", "filter"]
 COLUMNS += ["input", "crop_mode", "checkpoint", "network", "padding", "licence"]
-# Ours, and theirs in results-imagenet.csv.
+# Our column names, and those of results-imagenet.csv.
 FIGURES = {
     "model": "model",
     "side": "img_size",
@@ -75,7 +75,7 @@ Columns
 
 
 def timm_figures(table: Path) -> list[dict]:
-    """From results-imagenet.csv, or from a table with our own column names, such as accuracy.csv itself."""
+    """Reads figures from results-imagenet.csv, or from a table with our column names, such as accuracy.csv."""
     with table.open(encoding="utf-8", newline="") as file:
         rows = list(csv.DictReader(line for line in file if not line.startswith("#")))
     names = FIGURES if FIGURES["side"] in rows[0] else {ours: ours for ours in FIGURES}
@@ -84,18 +84,18 @@ def timm_figures(table: Path) -> list[dict]:
 
 
 def stem(url: str) -> str:
-    """efficientnet_b0_ra of https://…/efficientnet_b0_ra-3dd342df.pth."""
+    """Returns efficientnet_b0_ra for https://…/efficientnet_b0_ra-3dd342df.pth."""
     name, _hash = Path(url).stem.rsplit("-", 1)
     return name
 
 
 def padding(model: nn.Module, epsilon: float | None = None) -> str:
-    """Read off the first convolution, which has a stride; torch's own class has no other pads than symmetric ones."""
+    """Detects the padding by the first convolution, which has a stride: torch's own class pads symmetrically."""
     first = next(module for module in model.modules() if isinstance(module, nn.Conv2d))
     found = "symmetric" if type(first) is nn.Conv2d else "same"
     epsilons = {module.eps for module in model.modules() if isinstance(module, nn.BatchNorm2d)}
     if epsilons != {epsilon or EPSILON[found]}:
-        raise ValueError(f"batch norm epsilon {epsilons} with {found} padding: say so in the header")
+        raise ValueError(f"batch norm epsilon {epsilons} with {found} padding is unknown: describe it in the header")
     return found
 
 

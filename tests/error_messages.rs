@@ -117,7 +117,7 @@ fn unusable_paths_are_named() {
         ("classify --model lite0@96 --dump file a/dog.jpg", &["file", "cannot be made"]),
         ("classify --model lite0@96 --dump out a/dog.jpg b/dog.jpg", &["b/dog.jpg", "--dump", "another name"]),
         ("models list --models none", &["none", "catalog.toml", "--models DIR"]),
-        ("pick --model lite0@97", &["lite0@97", "there are lite0@96", "did you mean `lite0@96`?"]),
+        ("pick --model lite0@97", &["lite0@97", "the catalog has lite0@96", "did you mean `lite0@96`?"]),
         ("pick --board rasberry-pi-4", &["rasberry-pi-4", ".toml", "did you mean `raspberry-pi-4`?"]),
         ("pick --board mine.toml", &["mine.toml", "No such file"]),
     ] {
@@ -154,7 +154,7 @@ fn inconsistent_catalog_entries_are_named() {
         ("[network.lite0]", "[network.lite0", &["catalog.toml:", "expected"][..]),
         ("phi = -1.72", "phi = -1.6", &["lite0@128", "phi is -1.6", "give -1.72"]),
         ("network = \"lite1\"", "network = \"lite9\"", &["lite1@240", "`lite9`", "did you mean `lite"]),
-        ("name = \"lite0@128\"", "name = \"lite0@96\"", &["catalog.toml: `lite0@96` is there twice"]),
+        ("name = \"lite0@128\"", "name = \"lite0@96\"", &["catalog.toml: `lite0@96` is listed twice"]),
         ("side = 128", "side = 8", &["lite0@128", "side is 8", "32 to 2048"]),
         ("million_macs = 126.6", "milion_macs = 126.6", &["catalog.toml:", "did you mean `million_macs`?"]),
         ("file = \"imagenet/lite0.onnx\"", "file = \"../lite0.onnx\"", &["lite0", "../lite0.onnx", "outside"]),
@@ -187,7 +187,7 @@ fn wrong_model_files_are_named_and_never_run() {
         ),
         (
             &|p| p.replace_model_and_hash(labels_file, &second_like_first),
-            &["labels.txt:2: `tench` stands on line 1 too"],
+            &["labels.txt:2: label `tench` is also on line 1"],
         ),
         (&|p| p.replace_model_and_hash(labels_file, [b"\xff\n", labels.as_bytes()].concat()), &["is not UTF-8"]),
         (&|p| std::fs::remove_file(p.path("models/imagenet/lite0.onnx")).unwrap(), &["lite0.onnx", "No such file"]),

@@ -19,7 +19,7 @@ fn published_weights_need_no_flags() {
     assert_eq!(variant["variant"], "tf_efficientnet_b0_ns@224");
     assert_eq!((variant["top1_percent"].as_f64(), variant["phi"].as_f64()), (Some(78.68), Some(0.0)));
     assert_eq!(variant["licence"], "Apache-2.0");
-    let catalog = std::fs::read_to_string(program.path("state/models/catalog.toml")).unwrap();
+    let catalog = std::fs::read_to_string(program.path("state/user-models/catalog.toml")).unwrap();
     assert!(catalog.contains("crop = 0.875"), "{catalog}");
     assert!(catalog.contains("123.67"), "{catalog}");
     // It is as accurate as nothing shipped is: whatever time allows, the pick is between it and smaller ones.
@@ -150,7 +150,7 @@ fn nhwc_onnx_with_softmax_gives_equal_predictions() {
     program
         .run("models add turned.onnx --name other --input lite --labels imagenet --side 192")
         .with(1)
-        .saying(&["224 pixels alone"]);
+        .saying(&["fixed to 224 pixels"]);
 }
 
 #[test]
@@ -170,7 +170,7 @@ fn published_crop_and_accuracy_go_by_resolution() {
     let program = Program::new();
     program.write("efficientnet_b1.ft_in1k.safetensors", weights(Naming::Timm, "b1", 1000));
     program.run("models add efficientnet_b1.ft_in1k.safetensors --name pretty").with(0);
-    let catalog = std::fs::read_to_string(program.path("state/models/catalog.toml")).unwrap();
+    let catalog = std::fs::read_to_string(program.path("state/user-models/catalog.toml")).unwrap();
     let of = |side: u32| catalog.split("[[variant]]").find(|part| part.contains(&format!("pretty@{side}"))).unwrap();
     assert!(of(224).contains("imagenet-0.875-bicubic"), "{catalog}");
     assert!(of(224).contains("77.592"), "{catalog}");

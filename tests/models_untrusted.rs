@@ -26,14 +26,14 @@ fn clashing_or_misleading_names_are_refused() {
     program.run("models add text.pth").with(1).saying(&["text.pth"]);
     let photograph = sample("dog.jpg");
     program.run(&format!("models add {}", photograph.display())).with(1).saying(&["dog.jpg"]);
-    assert!(!Path::new(&program.path("state/models/catalog.toml")).exists());
+    assert!(!Path::new(&program.path("state/user-models/catalog.toml")).exists());
 }
 
 #[test]
 fn damaged_user_models_spare_shipped_models() {
     let program = Program::new();
     program.take("dog.jpg", "dog.jpg");
-    program.write("state/models/catalog.toml", "[network.x]\nfile = 3\n");
+    program.write("state/user-models/catalog.toml", "[network.x]\nfile = 3\n");
     program.run("classify dog.jpg --model lite0@96").with(0).saying(&["what was added is left out"]);
     program.run("models list").with(1).saying(&["catalog.toml"]);
 }
@@ -45,9 +45,9 @@ fn failed_replacement_leaves_the_old_model() {
     program.write("labels.txt", "a\nb\nc\nd\ne\n");
     let add = format!("models add {} --name two --input unit --labels labels.txt", small.display());
     program.run(&add).with(0);
-    let before = (files(&program), std::fs::read(program.path("state/models/catalog.toml")).unwrap());
-    program.run(&format!("{add} --replace --side 40 --side 48")).with(1).saying(&["40 pixels alone"]);
-    program.write("state/models/.two.new.onnx.99.new", b"left behind when a process was ended");
+    let before = (files(&program), std::fs::read(program.path("state/user-models/catalog.toml")).unwrap());
+    program.run(&format!("{add} --replace --side 40 --side 48")).with(1).saying(&["fixed to 40 pixels"]);
+    program.write("state/user-models/.two.new.onnx.99.new", b"left behind when a process was ended");
     let mut broken = std::fs::read(&small).unwrap();
     let at = broken.windows(7).position(|window| window == b"MaxPool").unwrap();
     broken[at..at + 7].copy_from_slice(b"MaxFool");
@@ -55,7 +55,7 @@ fn failed_replacement_leaves_the_old_model() {
     program.run("models add broken.onnx --name two --replace --input unit --labels labels.txt").with(1);
     program.run("models verify").with(0);
     program.run("models remove nothing").with(1);
-    assert_eq!(before, (files(&program), std::fs::read(program.path("state/models/catalog.toml")).unwrap()));
+    assert_eq!(before, (files(&program), std::fs::read(program.path("state/user-models/catalog.toml")).unwrap()));
 }
 
 #[test]

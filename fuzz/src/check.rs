@@ -1,10 +1,10 @@
-//! What must hold of any bytes given to the readers.
+//! Invariants of the readers for any input.
 
 use std::cell::RefCell;
 
 use phicam_checkpoint::{Weights, WeightsError};
 
-/// Reads `bytes`, which may be refused but must neither panic nor take more memory than twice their size and 4 MiB.
+/// Parses `bytes`: they may be refused, but parsing must not panic or take more memory than twice their size and 4 MiB.
 pub fn read(bytes: &[u8]) -> Option<Weights> {
     let result: RefCell<Option<Result<Weights, WeightsError>>> = RefCell::new(None);
     let memory = allocation_counter::measure(|| {
@@ -18,18 +18,19 @@ pub fn read(bytes: &[u8]) -> Option<Weights> {
             Some(weights)
         }
         Err(error) => {
-            let said = error.to_string();
-            assert!(said.starts_with("fuzz: ") && said.len() < 1000, "{said}");
+            let message = error.to_string();
+            assert!(message.starts_with("fuzz: "), "{message}");
+            assert!(message.len() < 1000, "{message}");
             None
         }
     }
 }
 
-/// What was read must be consistent in itself.
+/// Asserts that the parsed tensors are consistent with each other and with the file's size.
 fn check(weights: &Weights, bytes: usize) {
     let names: Vec<&str> = weights.names().collect();
-    assert!(names.is_sorted_by(|a, b| a < b), "names in order, each once");
-    // Many names may share one storage: a bound on all that is read keeps a run short.
+    assert!(names.is_sorted_by(|a, b| a < b), "names are sorted and unique");
+    // Many names may share one storage: a bound of 4 Mi elements keeps a run short.
     let mut left = 4 << 20;
     for name in names {
         let count: usize = weights.shape(name).unwrap().iter().product();

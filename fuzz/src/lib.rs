@@ -1,5 +1,5 @@
-//! Shared by the fuzz targets: seed files, and the invariants of every reader.
+//! Shared parts of the fuzz targets: builders of valid files, and the invariants of every reader.
 
+#[path = "../../crates/checkpoint/tests/weights/builders.rs"]
+pub mod builders;
 pub mod check;
-#[path = "../../crates/checkpoint/tests/weights/made.rs"]
-pub mod made;

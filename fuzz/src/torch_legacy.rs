@@ -1,13 +1,14 @@
-//! Fuzzes the reader of PyTorch's older form.
+//! Fuzzes the reader of the legacy torch.save format.
 #![no_main]
 
-use phicam_fuzz::{check, made};
+use phicam_fuzz::{builders, check};
 
 libfuzzer_sys::fuzz_target!(|input: &[u8]| {
-    // Without a pickle's first byte, the input is what follows a sound start: the magic number need not be guessed.
+    // Input that does not start like a pickle is appended to a valid start, so that the fuzzer need not guess the magic
+    // number.
     let bytes = match input.first() {
         Some(0x80) => input.to_vec(),
-        _ => [made::legacy_start(true), input.get(1..).unwrap_or_default().to_vec()].concat(),
+        _ => [builders::legacy_start(true), input.get(1..).unwrap_or_default().to_vec()].concat(),
     };
     check::read(&bytes);
 });

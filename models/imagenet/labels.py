@@ -1,14 +1,14 @@
-"""The 1,000 class names, short enough for a small screen and no two alike.
+"""The 1,000 ImageNet class names: unique, and short enough for a small screen.
 
-As a rule a class is called by the first of its WordNet synonyms; `SYNONYM` picks another where that one is the more
-readable, and `CLARIFIED` adds a word in brackets where the name alone is ambiguous or belongs to two classes.
+The name of a class is its first WordNet synonym. `SYNONYM` selects a more readable one for some classes. `CLARIFIED`
+adds a word in brackets to names that are ambiguous or belong to two classes.
 """
 
 import json
 
 CLASSES = 1000
 
-# class index -> another of the class's own synonyms
+# class index -> another synonym of the class
 SYNONYM = {
     15: "American robin", 20: "dipper", 67: "diamondback rattlesnake", 154: "Pekingese", 160: "Afghan hound",
     161: "basset hound", 191: "Airedale terrier", 192: "cairn terrier", 194: "Dandie Dinmont terrier",
@@ -27,7 +27,7 @@ SYNONYM = {
     981: "baseball player", 982: "bridegroom", 989: "rose hip", 990: "horse chestnut", 999: "toilet paper",
 }  # fmt: skip
 
-# class index -> what the name means here, by WordNet's gloss
+# class index -> meaning of the name, by WordNet's gloss
 CLARIFIED = {
     7: "rooster", 21: "bird", 87: "parrot", 134: "bird", 157: "dog", 164: "hound", 168: "hound", 242: "dog",
     312: "insect", 321: "butterfly", 339: "horse", 392: "fish", 492: "box", 517: "machine", 630: "shoe",
@@ -39,18 +39,18 @@ CLARIFIED = {
 def short_name(index: int, synonyms: list[str]) -> str:
     name = SYNONYM.get(index, synonyms[0])
     if name not in synonyms:
-        raise ValueError(f"class {index}: {name} is none of {synonyms}")
+        raise ValueError(f"class {index}: {name} is not one of {synonyms}")
     return f"{name} ({CLARIFIED[index]})" if index in CLARIFIED else name
 
 
 def labels(names_json: bytes, wordnet_ids_json: bytes) -> str:
-    """One name a line; the line's number, from 0, is the class index, in the order of sorted WordNet ids."""
+    """Returns one name a line. The line number, from 0, is the class index: the rank of the WordNet id."""
     names, wordnet_ids = json.loads(names_json), json.loads(wordnet_ids_json)
     ids = [wordnet_ids[str(index)] for index in range(CLASSES)]
     if ids != sorted(ids):
-        raise ValueError("the classes are not in the order of their WordNet ids, the weights' order")
+        raise ValueError("the classes are not sorted by WordNet id, the order of the weights")
     short = [short_name(index, names[str(index)].split(", ")) for index in range(CLASSES)]
-    twice = {name for name in short if sum(name.lower() == other.lower() for other in short) > 1}
-    if twice:
-        raise ValueError(f"two classes have the same name: {sorted(twice)}")
+    duplicates = {name for name in short if sum(name.lower() == other.lower() for other in short) > 1}
+    if duplicates:
+        raise ValueError(f"class names are not unique: {sorted(duplicates)}")
     return "".join(f"{name}\n" for name in short)

@@ -1,7 +1,8 @@
-"""EfficientNet-Lite: its layers at any scale, their multiply-adds, and the network as ONNX with folded batch norm.
+"""EfficientNet-Lite at any scale: layers, multiply-accumulates, and ONNX export with folded batch norm.
 
-Layers: M. Tan, Q. Le, "EfficientNet", arXiv 1905.11946, table 1, with the changes of Google's EfficientNet-Lite: no
-squeeze-and-excitation, ReLU6 in place of SiLU, and stem, head and the repeats of the first and last stage not scaled.
+The layers are those of M. Tan, Q. Le, "EfficientNet", arXiv 1905.11946, table 1, with the changes of Google's
+EfficientNet-Lite: no squeeze-and-excitation, and ReLU6 instead of SiLU. Stem, head and the repeats of the first and
+last stage are not scaled.
 """
 
 import math
@@ -36,11 +37,11 @@ class Network:
 
 @dataclass(frozen=True)
 class Layer:
-    """A convolution with its batch norm, and ReLU6 behind it where `relu6`."""
+    """Convolution with batch norm, followed by ReLU6 if `relu6`."""
 
     name: str
-    weight: str  # the state dict's name of the convolution
-    norm: str  # and of the batch norm
+    weight: str  # key of the convolution in the state dict
+    norm: str  # key of the batch norm
     shape: tuple[int, int, int, int]  # OIHW
     stride: int = 1
     groups: int = 1
@@ -55,10 +56,10 @@ class Block:
 
 
 def scaled_channels(channels: int, width: float) -> int:
-    """To the nearest multiple of 8, but never losing more than a tenth."""
-    wanted = channels * width
-    rounded = max(8, int(wanted + 4) // 8 * 8)
-    return rounded + 8 if rounded < 0.9 * wanted else rounded
+    """Returns scaled channels, rounded to the nearest multiple of 8 but never down by more than a tenth."""
+    exact = channels * width
+    rounded = max(8, int(exact + 4) // 8 * 8)
+    return rounded + 8 if rounded < 0.9 * exact else rounded
 
 
 def blocks(network: Network) -> list[Block]:
@@ -108,7 +109,7 @@ def layers(network: Network) -> list[Layer]:
 
 
 def multiply_adds(network: Network, side: int) -> int:
-    """Of convolutions and classifier; biases, residual sums and the average are not counted, as in the paper."""
+    """Counts those of convolutions and classifier; like the paper, without biases, residual sums and the average."""
     total = HEAD_CHANNELS * CLASSES
     for layer in layers(network):
         side = -(-side // layer.stride)  # SAME padding: the output's side is the quotient rounded up
@@ -117,15 +118,15 @@ def multiply_adds(network: Network, side: int) -> int:
 
 
 def parameters(network: Network) -> int:
-    """After folding: one weight tensor and one bias a layer."""
+    """Counts weights and biases after batch norm folding."""
     folded = sum(math.prod(layer.shape) + layer.shape[0] for layer in layers(network))
     return folded + (HEAD_CHANNELS + 1) * CLASSES
 
 
 def fold(weights: dict[str, np.ndarray], layer: Layer) -> tuple[np.ndarray, np.ndarray]:
-    """Weight and bias of the one convolution that does what convolution and batch norm did, in float64.
+    """Returns weight and bias of a convolution with its batch norm folded in, in float64.
 
-    Takes the tensors out of `weights`, so that what is left at the end had no place in the network.
+    Removes the tensors from `weights`, so that unused tensors remain at the end.
     """
 
     def take(name: str) -> np.ndarray:
@@ -141,7 +142,7 @@ def fold(weights: dict[str, np.ndarray], layer: Layer) -> tuple[np.ndarray, np.n
 
 
 class Graph:
-    """Collects ONNX nodes and constants in the order the data flows."""
+    """ONNX nodes and constants in the order of the data flow."""
 
     def __init__(self):
         self.nodes = []
@@ -156,17 +157,17 @@ class Graph:
         return name
 
     def half_constant(self, name: str, values: np.ndarray) -> str:
-        """Stored in half precision and widened by a Cast: half the file, and the arithmetic stays float32."""
+        """Adds a constant in half precision with a Cast to float32: half the file size, float32 arithmetic."""
         halves = values.astype(np.float16)
         if not np.isfinite(halves).all():
-            raise ValueError(f"{name} does not fit half precision")
+            raise ValueError(f"{name} exceeds the range of half precision")
         self.constants.append(numpy_helper.from_array(halves, f"{name}_half"))
         return self.node("Cast", [f"{name}_half"], name, to=TensorProto.FLOAT)
 
     def convolution(self, x: str, layer: Layer, weight: np.ndarray, bias: np.ndarray) -> str:
-        # Biases stay float32: 2 bytes a channel save nothing worth the rounding, 0.1 MB in all three files.
+        # Biases stay float32: half precision would save only 0.1 MB in all three files.
         inputs = [x, self.half_constant(f"{layer.name}_weight", weight), self.constant(f"{layer.name}_bias", bias)]
-        # SAME_UPPER and not numbers: the pads depend on the side, and one file is to serve every side.
+        # auto_pad, since the pads depend on the side, and one file serves every side.
         x = self.node(
             "Conv",
             inputs,
@@ -180,7 +181,7 @@ class Graph:
 
 
 def to_onnx(network: Network, state_dict: dict[str, np.ndarray]) -> bytes:
-    """Serialised; the same bytes for the same weights, as nothing in it tells time or place."""
+    """Returns the serialised model. Equal weights give equal bytes: it contains neither time nor paths."""
     weights = {name: values for name, values in state_dict.items() if not name.endswith("num_batches_tracked")}
     graph = Graph()
     graph.constant("zero", np.float32(0.0))
@@ -199,7 +200,7 @@ def to_onnx(network: Network, state_dict: dict[str, np.ndarray]) -> bytes:
     bias = graph.constant("classifier_bias", weights.pop("_fc.bias"))
     graph.node("Gemm", [x, classifier, bias], "scores", transB=1)
     if weights:
-        raise ValueError(f"tensors without a place in the network: {sorted(weights)}")
+        raise ValueError(f"unexpected tensors: {sorted(weights)}")
     return serialise(network, graph)
 
 

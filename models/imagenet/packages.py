@@ -1,6 +1,6 @@
-"""The published packages that the weights and the class names come from, each pinned by its archive's SHA-256.
+"""Published packages with the weights and the class names, each pinned by the SHA-256 of its archive.
 
-Packages are named by name and version only: where `pip` fetches them from is the user's own setting.
+Packages are named by name and version only: the user's pip settings select the index.
 """
 
 import hashlib
@@ -50,25 +50,25 @@ def sha256(data: bytes) -> str:
 
 
 def fetch(package: Package, folder: Path) -> Path:
-    """The package's archive in `folder`, downloaded if it is not there yet; never one with another hash."""
+    """Returns the package's archive in `folder`, downloaded if it is missing. Exits if its hash differs."""
     archive = folder / package.archive
     if not archive.exists():
         folder.mkdir(parents=True, exist_ok=True)
         download = [sys.executable, "-m", "pip", "download", "--quiet", "--disable-pip-version-check"]
-        # Wheels only: pip runs a source archive's setup.py merely to download it.
+        # Wheels only: pip runs the setup.py of a source archive even to download it.
         download += ["--no-deps", "--only-binary=:all:", "--dest", str(folder)]
         subprocess.run([*download, f"{package.name}=={package.version}"], check=True)
     found = sha256(archive.read_bytes())
     if found != package.sha256:
         raise SystemExit(
             f"{archive}: SHA-256 is {found}, expected {package.sha256}; "
-            f"delete the file and run again, and if it stays so do not trust the package"
+            f"delete the file and run again; if the hash still differs, do not trust the package"
         )
     return archive
 
 
 def member(archive: Path, name_end: str) -> bytes:
-    """The one file of the archive whose name ends so."""
+    """Returns the contents of the only file of the archive whose name ends in `name_end`."""
     with zipfile.ZipFile(archive) as wheel:
         names = [name for name in wheel.namelist() if name.endswith(name_end)]
         if len(names) != 1:

@@ -1,10 +1,10 @@
-"""Reads a PyTorch state dict in the legacy format (before 1.6, not a zip) with numpy alone.
+"""Reads a PyTorch state dict in the legacy format (before 1.6, not a zip) with numpy only.
 
-A pickle can name any function for the reader to call, so this one refuses all but the three names such a file
-needs, and replaces the ones of torch by its own.
+A pickle can make its reader call any function. This reader therefore refuses all names that such a file does not
+need, and replaces those of torch by its own.
 
-The file is: magic number, protocol, system information, the state dict, the list of storage keys (five pickles one
-after the other), then for each storage its count of elements (int64) and its elements, little-endian.
+The file has five pickles: magic number, protocol, system information, state dict, list of storage keys. The storages
+follow, each with its number of elements (int64) and its elements, little-endian.
 """
 
 import io
@@ -22,7 +22,7 @@ ELEMENT = {"FloatStorage": np.dtype("<f4"), "LongStorage": np.dtype("<i8")}
 
 @dataclass
 class Storage:
-    """A flat run of elements, which tensors are views of."""
+    """Flat run of elements that tensors view."""
 
     element: np.dtype
     count: int
@@ -31,7 +31,7 @@ class Storage:
 
 @dataclass
 class View:
-    """A tensor as the file describes it; its storage is read after it."""
+    """Description of a tensor; its storage is read later."""
 
     storage: Storage
     offset: int
@@ -39,11 +39,11 @@ class View:
     strides: tuple[int, ...]
 
     def to_array(self) -> np.ndarray:
-        """Honours the strides: these tensors are transposed views of TensorFlow's HWIO kernels."""
+        """Returns a contiguous copy. The tensors are transposed views of TensorFlow's HWIO kernels."""
         elements = self.storage.elements
         last = self.offset + sum((n - 1) * stride for n, stride in zip(self.shape, self.strides))
         if self.offset < 0 or min(self.strides, default=0) < 0 or last >= elements.size:
-            raise ValueError("a tensor reaches outside its storage")
+            raise ValueError("a tensor exceeds its storage")
         byte_strides = [stride * elements.itemsize for stride in self.strides]
         view = np.lib.stride_tricks.as_strided(elements[self.offset :], self.shape, byte_strides, writeable=False)
         return np.ascontiguousarray(view).reshape(self.shape)
@@ -65,17 +65,17 @@ class StateDictUnpickler(pickle.Unpickler):
             return rebuild_view
         if module == "torch" and name in ELEMENT:
             return ELEMENT[name]
-        raise pickle.UnpicklingError(f"refused to load {module}.{name}: no state dict needs it")
+        raise pickle.UnpicklingError(f"forbidden Python object {module}.{name}: no state dict needs it")
 
     def persistent_load(self, reference):
         kind, element, key, _device, count, view_of = reference
         if kind != "storage" or view_of is not None:
-            raise pickle.UnpicklingError(f"refused reference {reference}")
+            raise pickle.UnpicklingError(f"unsupported persistent id {reference}")
         return self.storages.setdefault(key, Storage(element, count))
 
 
 def read_state_dict(data: bytes) -> dict[str, np.ndarray]:
-    """The tensors by name, each contiguous in its own shape."""
+    """Returns the tensors by name, each as a contiguous array."""
     file, storages = io.BytesIO(data), {}
 
     def next_pickle():
@@ -89,12 +89,12 @@ def read_state_dict(data: bytes) -> dict[str, np.ndarray]:
     for key in next_pickle():
         read_storage(file, storages[key])
     if file.read(1):
-        raise ValueError("bytes left over after the last storage")
+        raise ValueError("unexpected bytes after the last storage")
     return {name: view.to_array() for name, view in views.items()}
 
 
 def read_storage(file: io.BytesIO, storage: Storage) -> None:
     (count,) = struct.unpack("<q", file.read(8))
     if count != storage.count:
-        raise ValueError(f"a storage holds {count} elements, its tensors expect {storage.count}")
+        raise ValueError(f"a storage has {count} elements, its tensors need {storage.count}")
     storage.elements = np.frombuffer(file.read(count * storage.element.itemsize), storage.element)

@@ -23,7 +23,7 @@ pub fn added(program: &Program) -> Vec<serde_json::Value> {
 }
 
 pub fn files(program: &Program) -> Vec<String> {
-    let Ok(entries) = std::fs::read_dir(program.path("state/models")) else { return Vec::new() };
+    let Ok(entries) = std::fs::read_dir(program.path("state/user-models")) else { return Vec::new() };
     let names = entries.map(|entry| entry.unwrap().file_name().into_string().unwrap());
     let mut names: Vec<String> = names.filter(|name| name != ".lock").collect();
     names.sort();

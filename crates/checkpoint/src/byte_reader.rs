@@ -1,11 +1,11 @@
-//! Stretches of a file's bytes, and a cursor that says what it was reading when they run out.
+//! Byte ranges of a file, and a cursor whose errors name the part that was being read.
 
 use std::ops::Range;
 
 use super::error::WeightsError;
 use super::limits::MAX_FILE_BYTES;
 
-/// A stretch of the file: what would be a string or a slice elsewhere, without a copy. A file is below 4 GiB.
+/// Byte range of the file: stands for a string or a slice without a copy. 32 bits suffice for [`MAX_FILE_BYTES`].
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Span {
     at: u32,
@@ -25,27 +25,29 @@ impl Span {
         at..at.saturating_add(len)
     }
 
-    pub fn of(self, bytes: &[u8]) -> &[u8] {
-        bytes.get(self.range()).unwrap_or_default()
+    /// Returns the bytes of the span in `file`.
+    pub fn bytes(self, file: &[u8]) -> &[u8] {
+        file.get(self.range()).unwrap_or_default()
     }
 
-    pub fn text(self, bytes: &[u8]) -> &str {
-        std::str::from_utf8(self.of(bytes)).unwrap_or_default()
+    /// Returns the span as text, or an empty text if it is not UTF-8.
+    pub fn text(self, file: &[u8]) -> &str {
+        std::str::from_utf8(self.bytes(file)).unwrap_or_default()
     }
 
-    /// The span less its first `count` bytes.
-    pub fn without(self, count: u32) -> Span {
+    /// Returns the span without its first `count` bytes.
+    pub fn skip(self, count: u32) -> Span {
         let count = count.min(self.len);
         Span { at: self.at.saturating_add(count), len: self.len.saturating_sub(count) }
     }
 }
 
-/// An index that was made from a `usize` below 4 Gi; no machine that runs this has a smaller `usize`.
+/// Converts a 32-bit index to `usize`, which has at least 32 bits on every supported target.
 pub(super) fn to_usize(index: u32) -> usize {
     usize::try_from(index).unwrap_or(usize::MAX)
 }
 
-/// Reads a stretch of a file from its start to its end, never past it.
+/// Cursor over a byte range of a file; reading past its end is an error.
 pub(super) struct Cursor<'a> {
     bytes: &'a [u8],
     at: usize,
@@ -58,13 +60,13 @@ impl<'a> Cursor<'a> {
         Cursor { bytes, at: range.start.min(end), end }
     }
 
-    /// The whole file.
+    /// Returns the bytes of the whole file.
     pub fn bytes(&self) -> &'a [u8] {
         self.bytes
     }
 
-    /// Where the next byte is, counted from the start of the file.
-    pub fn at(&self) -> usize {
+    /// Returns the offset of the next byte from the start of the file.
+    pub fn position(&self) -> usize {
         self.at
     }
 
@@ -72,17 +74,17 @@ impl<'a> Cursor<'a> {
         self.end.saturating_sub(self.at)
     }
 
-    /// The next byte, which stays the next one.
+    /// Returns the next byte without consuming it.
     pub fn peek(&self) -> Option<u8> {
         self.rest().first().copied()
     }
 
-    /// All that is left, which stays there.
+    /// Returns the remaining bytes without consuming them.
     pub fn rest(&self) -> &'a [u8] {
         self.bytes.get(self.at..self.end).unwrap_or_default()
     }
 
-    /// The next `count` bytes; `part` says what they are.
+    /// Consumes the next `count` bytes. `part` names them in the error.
     pub fn span(&mut self, count: u64, part: &'static str) -> Result<Span, WeightsError> {
         let left = self.left();
         match usize::try_from(count) {
@@ -122,7 +124,7 @@ impl<'a> Cursor<'a> {
     }
 }
 
-/// A length in memory as a number in a file; no machine that runs this has a larger `usize`.
+/// Converts a length to 64 bits; no supported target has a larger `usize`.
 pub(super) fn to_u64(length: usize) -> u64 {
     u64::try_from(length).unwrap_or(u64::MAX)
 }

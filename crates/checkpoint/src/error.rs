@@ -1,103 +1,117 @@
-//! What can be wrong with a weights file, each kind with the value, the limit and what to do.
+//! Errors of weights files: each names the cause, the limit and the remedy.
 
 use super::limits::*;
 
-/// A weights file that was refused, or a tensor that it cannot give.
+/// A weights file or tensor that cannot be used.
 #[derive(Debug, thiserror::Error)]
 pub enum WeightsError {
-    /// Any of the other kinds, with the file it was found in.
-    #[error("{what}: {trouble}")]
-    InFile { what: String, trouble: Box<WeightsError> },
-    #[error("holds {bytes} bytes, the limit is {MAX_FILE_BYTES}; save only the state dict of the network")]
+    /// Another error, with the name of its file.
+    #[error("{file}: {cause}")]
+    InFile { file: String, cause: Box<WeightsError> },
+    #[error("file too large: {bytes} bytes exceed the limit of {MAX_FILE_BYTES}; save only the network's state dict")]
     TooLarge { bytes: u64 },
     #[error(
-        "is neither a safetensors file nor one of torch.save (it begins with {start:02x?}); save it as safetensors"
+        "unknown file format: neither safetensors nor torch.save (first bytes {start:02x?}); save it as safetensors"
     )]
-    UnknownForm { start: Vec<u8> },
-    #[error("is cut short: {part} needs {needed} bytes, {left} are left; copy it again")]
+    UnknownFormat { start: Vec<u8> },
+    #[error("file is truncated: {part} needs {needed} bytes, {left} are left; copy it again")]
     Truncated { part: &'static str, needed: u64, left: u64 },
-    #[error("has {bytes} bytes left over after {after}; copy it again, or save it as safetensors")]
-    LeftOver { bytes: u64, after: &'static str },
-    #[error("claims a header of {bytes} bytes, the limit is {MAX_HEADER_BYTES}; save it again without its metadata")]
+    #[error("unexpected data: {bytes} bytes after {after}; copy the file again, or save it as safetensors")]
+    TrailingBytes { bytes: u64, after: &'static str },
+    #[error("header too long: {bytes} bytes exceed the limit of {MAX_HEADER_BYTES}; save it again without metadata")]
     HeaderTooLong { bytes: u64 },
-    #[error("has a malformed header: byte {at} should be {expected}; save it again with the safetensors library")]
+    #[error("malformed header at byte {at}: expected {expected}; save it again with the safetensors library")]
     Header { at: usize, expected: &'static str },
-    #[error("holds {count} {of}, the limit is {limit}; save only the state dict of the network, as safetensors")]
-    TooMany { of: &'static str, count: u64, limit: u64 },
-    #[error("describes more than its size allows: its tables would need over {limit} bytes; save it as safetensors")]
+    #[error("too many {items}: {count} exceed the limit of {limit}; save only the state dict, as safetensors")]
+    TooMany { items: &'static str, count: u64, limit: u64 },
+    #[error("too many parts for the file's size: tables would exceed {limit} bytes; save it as safetensors")]
     TablesTooLarge { limit: u64 },
-    #[error("has a tensor or storage named {start:?}, which {why}; rename it")]
-    BadName { start: String, why: &'static str },
-    #[error("names the tensor {name:?} twice; save it again with every name once")]
-    NameTwice { name: String },
-    #[error("has a tensor of the unknown type {dtype:?}; convert it to float32 and save it as safetensors")]
+    #[error("invalid tensor or storage name {start:?}: it {reason}; rename it")]
+    InvalidName { start: String, reason: &'static str },
+    #[error("duplicate tensor name {name:?}: names must be unique; save the file again")]
+    DuplicateName { name: String },
+    #[error("unknown element type {dtype:?}: weights are F64, F32, F16 or BF16; convert it to float32")]
     UnknownType { dtype: String },
-    #[error("claims for {name:?} a shape of more elements than can be counted; it is damaged, copy it again")]
+    #[error("shape of {name:?} overflows: its elements cannot be counted; the file is damaged, copy it again")]
     TooManyElements { name: String },
-    #[error("gives {name:?} {bytes} bytes, its shape and type need {needed}; it is damaged, copy it again")]
+    #[error(
+        "size of {name:?} is wrong: {bytes} bytes in the file, {needed} by shape and type; \
+         the file is damaged, copy it again"
+    )]
     WrongSize { name: String, bytes: u64, needed: u64 },
     #[error(
-        "places {name:?} at byte {begin} of the data, expected {expected}: tensors overlap or leave a gap; save it again with the safetensors library"
+        "position of {name:?} is wrong: byte {begin} of the data, expected {expected} (tensors overlap or \
+         leave a gap); save it again with the safetensors library"
     )]
     Misplaced { name: String, begin: u64, expected: u64 },
-    #[error("gives {part} as {value}, which must not be negative; it is damaged, copy it again")]
+    #[error("{part} is negative: {value}; the file is damaged, copy it again")]
     Negative { part: &'static str, value: i64 },
-    #[error("lets {name:?} reach element {last} of a storage of {elements}; it is damaged, copy it again")]
+    #[error(
+        "tensor {name:?} exceeds its storage: it reaches element {last} of {elements}; \
+         the file is damaged, copy it again"
+    )]
     OutsideStorage { name: String, last: u64, elements: u64 },
     #[error(
-        "lets {name:?} have {elements} elements out of a storage of {stored}; save a copy of it (`tensor.clone()`)"
+        "tensor {name:?} repeats its storage: {elements} elements in a storage of {stored}; \
+         save a copy (`tensor.clone()`)"
     )]
     Expanded { name: String, elements: u64, stored: u64 },
     #[error(
-        "asks at byte {at} for the Python object {name:?}, which no state dict needs; nothing was run. Save the state dict alone, as safetensors"
+        "forbidden Python object {name:?} at byte {at}: no state dict needs it, nothing was run; \
+         save the state dict alone, as safetensors"
     )]
     Forbidden { name: String, at: usize },
     #[error(
-        "has at byte {at} the pickle instruction {code:#04x} ({name}), which no state dict needs; nothing was run. Save it as safetensors"
+        "forbidden pickle instruction {code:#04x} ({name}) at byte {at}: no state dict needs it, \
+         nothing was run; save it as safetensors"
     )]
     Opcode { name: &'static str, code: u8, at: usize },
-    #[error("has a pickle that goes wrong before byte {at}: {why}; save it as safetensors")]
-    Pickle { at: usize, why: &'static str },
-    #[error("has bytes in big-endian order, only little-endian is read; save it as safetensors")]
+    #[error("malformed pickle before byte {at}: {reason}; save it as safetensors")]
+    Pickle { at: usize, reason: &'static str },
+    #[error("byte order is big-endian: only little-endian is supported; save it as safetensors")]
     BigEndian,
-    #[error("has a storage {key:?} that {why}; it is damaged, copy it again or save it as safetensors")]
-    Storage { key: String, why: &'static str },
-    #[error("has a storage {key:?} of {bytes} bytes, its tensors expect {expected}; it is damaged, copy it again")]
-    StorageSize { key: String, bytes: u64, expected: u64 },
-    #[error("is a zip whose {why}; copy it again, or save it as safetensors")]
-    Zip { why: &'static str },
-    #[error("has a zip entry {name:?} that {why}; save it with torch.save, or as safetensors")]
-    ZipEntry { name: String, why: &'static str },
+    #[error("storage {key:?} {reason}: the file is damaged; copy it again or save it as safetensors")]
+    Storage { key: String, reason: &'static str },
     #[error(
-        "has a compressed zip entry {name:?} (method {method}), only stored ones are read; save it with torch.save, or as safetensors"
+        "storage {key:?} has the wrong size: {bytes} bytes, its tensors need {expected}; \
+         the file is damaged, copy it again"
+    )]
+    StorageSize { key: String, bytes: u64, expected: u64 },
+    #[error("malformed zip: {reason}; copy it again, or save it as safetensors")]
+    Zip { reason: &'static str },
+    #[error("zip entry {name:?} {reason}; save it with torch.save, or as safetensors")]
+    ZipEntry { name: String, reason: &'static str },
+    #[error(
+        "zip entry {name:?} is compressed (method {method}): only stored entries are supported; \
+         save it with torch.save, or as safetensors"
     )]
     Compressed { name: String, method: u16 },
-    #[error("holds no tensors by name, neither itself nor under {}; save the state dict alone", super::state_dict::NESTED.join(", "))]
+    #[error("no named tensors: neither at the top level nor under {}; save the state dict alone", STATE_DICT_KEYS.join(", "))]
     NoTensors,
-    #[error("has no tensor {name:?}")]
+    #[error("no tensor is named {name:?}")]
     NoSuchTensor { name: String },
-    #[error("holds {name:?} as {dtype}, which is no floating-point type that weights come in (F64, F32, F16, BF16)")]
+    #[error("tensor {name:?} has type {dtype}, not a floating-point type: weights are F64, F32, F16 or BF16")]
     NotFloats { name: String, dtype: &'static str },
 }
 
 impl WeightsError {
-    /// The kind of trouble, without the file it was found in.
+    /// Returns the error without the name of its file.
     pub fn kind(&self) -> &WeightsError {
         match self {
-            WeightsError::InFile { trouble, .. } => trouble.kind(),
+            WeightsError::InFile { cause, .. } => cause.kind(),
             kind => kind,
         }
     }
 
-    pub(super) fn in_file(self, what: &str) -> WeightsError {
-        WeightsError::InFile { what: what.into(), trouble: Box::new(self) }
+    pub(super) fn in_file(self, file: &str) -> WeightsError {
+        WeightsError::InFile { file: file.into(), cause: Box::new(self) }
     }
 }
 
-/// The start of what a file says, for a message: whoever wrote it must not be able to flood a screen.
+/// Returns the first 60 bytes of a text from the file, so that a hostile file cannot flood a screen.
 pub(super) fn clip(bytes: &[u8]) -> String {
-    const MAX: usize = 60;
-    let start = String::from_utf8_lossy(bytes.get(..MAX).unwrap_or(bytes));
-    let more = if bytes.len() > MAX { "…" } else { "" };
-    format!("{start}{more}")
+    const MAX_BYTES: usize = 60; // estimate: shows a usual tensor name whole
+    let start = String::from_utf8_lossy(bytes.get(..MAX_BYTES).unwrap_or(bytes));
+    let ellipsis = if bytes.len() > MAX_BYTES { "…" } else { "" };
+    format!("{start}{ellipsis}")
 }

@@ -1,33 +1,34 @@
-//! Counts what the tables of a file take, and refuses the file before they take too much.
+//! Memory limit for the tables of one file: a file that exceeds it is refused.
 
 use super::byte_reader::to_u64;
 use super::error::WeightsError;
 use super::limits::table_bytes;
 
-/// The bytes that tables may still grow by. Every table that a file can make grow does so through [`Budget::push`].
+/// Remaining bytes by which tables may grow. All tables whose size depends on the file grow by [`MemoryBudget::push`].
 #[derive(Clone)]
-pub(super) struct Budget {
+pub(super) struct MemoryBudget {
     limit: u64,
     left: u64,
 }
 
-impl Budget {
-    pub fn of_file(bytes: usize) -> Budget {
+impl MemoryBudget {
+    /// Returns the budget for a file of `bytes`.
+    pub fn for_file(bytes: usize) -> MemoryBudget {
         let limit = table_bytes(to_u64(bytes));
-        Budget { limit, left: limit }
+        MemoryBudget { limit, left: limit }
     }
 
-    /// The refusal of a file whose tables grow too large.
-    pub fn spent(&self) -> WeightsError {
+    /// Returns the error for tables that exceed the limit.
+    pub fn exceeded(&self) -> WeightsError {
         WeightsError::TablesTooLarge { limit: self.limit }
     }
 
-    /// Counts exactly what the table allocates, not only what it holds.
+    /// Appends `item`, and charges the bytes that the table allocates, not only those that it uses.
     pub fn push<T>(&mut self, table: &mut Vec<T>, item: T) -> Result<(), WeightsError> {
         if table.len() == table.capacity() {
             let more = table.len().max(1);
             let bytes = to_u64(more).saturating_mul(to_u64(size_of::<T>()));
-            self.left = self.left.checked_sub(bytes).ok_or(self.spent())?;
+            self.left = self.left.checked_sub(bytes).ok_or(self.exceeded())?;
             table.reserve_exact(more);
         }
         table.push(item);

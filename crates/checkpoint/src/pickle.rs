@@ -1,57 +1,59 @@
-//! Reads a pickle with the instructions that state dicts are made of. None of them can run anything.
+//! Pickle reader that supports only the instructions of state dicts. None of them can run code.
 
 use super::byte_reader::{Cursor, Span, to_u64, to_usize};
 use super::error::{WeightsError, clip};
 use super::limits::*;
-use globals::{Global, persistent};
+use globals::resolve_persistent_id;
 use opcodes::*;
-use values::{Heap, Value};
+use values::{Global, Heap, Value};
 
 pub(crate) mod globals;
 pub(crate) mod opcodes;
 pub(crate) mod values;
 
-/// Reads the pickles of one file, one after the other, into one heap.
-pub(super) struct Machine<'a> {
+/// Pickle virtual machine; reads the pickles of one file, one after the other, into one heap.
+pub(super) struct PickleMachine<'a> {
     bytes: &'a [u8],
     pub heap: Heap,
     stack: Vec<Value>,
-    /// How many values were on the stack when each collection that is not complete began.
+    /// Stack depth at the start of each open collection.
     marks: Vec<usize>,
     memo: Vec<Value>,
     opcodes: u64,
 }
 
-impl<'a> Machine<'a> {
-    pub fn new(bytes: &'a [u8]) -> Machine<'a> {
-        let heap = Heap::of_file(bytes.len());
-        Machine { bytes, heap, stack: vec![], marks: vec![], memo: vec![], opcodes: 0 }
+impl<'a> PickleMachine<'a> {
+    pub fn new(bytes: &'a [u8]) -> PickleMachine<'a> {
+        let heap = Heap::for_file(bytes.len());
+        PickleMachine { bytes, heap, stack: vec![], marks: vec![], memo: vec![], opcodes: 0 }
     }
 
-    /// Reads one pickle, to its end, and leaves the cursor behind it.
+    /// Reads one pickle to its end, and leaves the cursor after it.
     pub fn read(&mut self, cursor: &mut Cursor) -> Result<Value, WeightsError> {
         self.stack.clear();
         self.marks.clear();
         self.memo.clear();
         loop {
-            let at = cursor.at();
+            let at = cursor.position();
             let code = cursor.u8("a pickle")?;
             self.opcodes += 1;
-            check("pickle instructions", self.opcodes, MAX_OPCODES)?;
+            check_limit("pickle instructions", self.opcodes, MAX_OPCODES)?;
             if code == STOP {
                 return match (self.stack.as_slice(), self.marks.is_empty()) {
                     (&[value], true) => Ok(value),
-                    _ => Err(WeightsError::Pickle { at, why: "it ends with other than one value" }),
+                    _ => {
+                        Err(WeightsError::Pickle { at, reason: "its stack does not hold exactly one value at the end" })
+                    }
                 };
             }
-            if !self.is_plain(code, cursor)? {
-                self.step(code, at, cursor)?;
+            if !self.push_scalar(code, cursor)? {
+                self.execute(code, at, cursor)?;
             }
         }
     }
 
-    /// The instructions for values without parts. Whether it was one.
-    fn is_plain(&mut self, code: u8, cursor: &mut Cursor) -> Result<bool, WeightsError> {
+    /// Executes an instruction that pushes a scalar. Returns whether `code` is one.
+    fn push_scalar(&mut self, code: u8, cursor: &mut Cursor) -> Result<bool, WeightsError> {
         const NUMBER: &str = "a number in a pickle";
         let value = match code {
             NONE => Value::None,
@@ -62,28 +64,33 @@ impl<'a> Machine<'a> {
             BININT2 => Value::Int(cursor.u16(NUMBER)?.into()),
             LONG1 => {
                 let bytes = cursor.u8(NUMBER)?.into();
-                self.long(cursor.span(bytes, NUMBER)?)
+                self.read_long(cursor.span(bytes, NUMBER)?)
             }
             LONG4 => {
                 let length = i32::from_le_bytes(cursor.array(NUMBER)?);
                 let Ok(bytes) = u64::try_from(length) else {
-                    return Err(WeightsError::Negative { part: "the length of a number", value: length.into() });
+                    return Err(WeightsError::Negative {
+                        part: "the length of a number in a pickle",
+                        value: length.into(),
+                    });
                 };
-                self.long(cursor.span(bytes, NUMBER)?)
+                self.read_long(cursor.span(bytes, NUMBER)?)
             }
             BINFLOAT => {
                 cursor.u64(NUMBER)?;
                 Value::Float
             }
-            BINSTRING | SHORT_BINSTRING | BINUNICODE | SHORT_BINUNICODE | BINUNICODE8 => self.text(code, cursor)?,
+            BINSTRING | SHORT_BINSTRING | BINUNICODE | SHORT_BINUNICODE | BINUNICODE8 => {
+                self.read_text(code, cursor)?
+            }
             _ => return Ok(false),
         };
         self.push(value).map(|()| true)
     }
 
-    /// Little-endian, two's complement, of as many bytes as it needs.
-    fn long(&self, span: Span) -> Value {
-        let bytes = span.of(self.bytes);
+    /// Decodes a little-endian two's complement integer of any length.
+    fn read_long(&self, span: Span) -> Value {
+        let bytes = span.bytes(self.bytes);
         let Some(&last) = bytes.last() else { return Value::Int(0) };
         let mut number = if last < 0x80 { [0; 8] } else { [0xff; 8] };
         match number.get_mut(..bytes.len()) {
@@ -95,135 +102,136 @@ impl<'a> Machine<'a> {
         }
     }
 
-    fn text(&self, code: u8, cursor: &mut Cursor) -> Result<Value, WeightsError> {
+    fn read_text(&self, code: u8, cursor: &mut Cursor) -> Result<Value, WeightsError> {
         const LENGTH: &str = "the length of a text in a pickle";
         let length = match code {
             SHORT_BINSTRING | SHORT_BINUNICODE => cursor.u8(LENGTH)?.into(),
             BINUNICODE8 => cursor.u64(LENGTH)?,
             _ => cursor.u32(LENGTH)?.into(),
         };
-        let at = cursor.at();
+        let at = cursor.position();
         let span = cursor.span(length, "a text in a pickle")?;
-        match std::str::from_utf8(span.of(self.bytes)) {
+        match std::str::from_utf8(span.bytes(self.bytes)) {
             Ok(_) => Ok(Value::Text(span)),
-            Err(_) => Err(WeightsError::Pickle { at, why: "a text is not UTF-8" }),
+            Err(_) => Err(WeightsError::Pickle { at, reason: "a text is not UTF-8" }),
         }
     }
 
-    fn step(&mut self, code: u8, at: usize, cursor: &mut Cursor) -> Result<(), WeightsError> {
-        const INDEX: &str = "the number of a value put aside";
-        let refuse = |why| Err(WeightsError::Pickle { at, why });
+    fn execute(&mut self, code: u8, at: usize, cursor: &mut Cursor) -> Result<(), WeightsError> {
+        const INDEX: &str = "a memo index in a pickle";
+        let refuse = |reason| Err(WeightsError::Pickle { at, reason });
         match code {
-            PROTO => match cursor.u8("the version of a pickle")? {
+            PROTO => match cursor.u8("the protocol of a pickle")? {
                 2..=5 => Ok(()),
-                _ => refuse("its version is not 2 to 5"),
+                _ => refuse("its protocol is not 2 to 5"),
             },
-            // A hint for reading ahead, which nothing here does.
+            // A hint for prefetching, which this reader ignores.
             FRAME => match cursor.u64("the length of a frame")? {
                 length if length <= to_u64(cursor.left()) => Ok(()),
-                _ => refuse("a frame is longer than the file"),
+                _ => refuse("a frame exceeds the file"),
             },
             MARK => {
-                check("collections begun at once in a pickle", to_u64(self.marks.len()) + 1, MAX_MARKS)?;
+                check_limit("open collections in a pickle", to_u64(self.marks.len()) + 1, MAX_MARKS)?;
                 self.heap.budget.push(&mut self.marks, self.stack.len())
             }
-            BINPUT => self.put(cursor.u8(INDEX)?.into(), at),
-            LONG_BINPUT => self.put(to_usize(cursor.u32(INDEX)?), at),
-            MEMOIZE => self.put(self.memo.len(), at),
-            BINGET => self.get(cursor.u8(INDEX)?.into(), at),
-            LONG_BINGET => self.get(to_usize(cursor.u32(INDEX)?), at),
+            BINPUT => self.memoize(cursor.u8(INDEX)?.into(), at),
+            LONG_BINPUT => self.memoize(to_usize(cursor.u32(INDEX)?), at),
+            MEMOIZE => self.memoize(self.memo.len(), at),
+            BINGET => self.recall(cursor.u8(INDEX)?.into(), at),
+            LONG_BINGET => self.recall(to_usize(cursor.u32(INDEX)?), at),
             GLOBAL => {
-                let (module, name) = (line(cursor, at)?, line(cursor, at)?);
-                self.global(module, name, at)
+                let module = read_line(cursor, at)?;
+                let name = read_line(cursor, at)?;
+                self.push_global(module, name, at)
             }
             STACK_GLOBAL => match (self.pop(at)?, self.pop(at)?) {
-                (Value::Text(name), Value::Text(module)) => self.global(module, name, at),
-                _ => refuse("the name of a Python object is no text"),
+                (Value::Text(name), Value::Text(module)) => self.push_global(module, name, at),
+                _ => refuse("the name of a Python object is not a text"),
             },
             BINPERSID => {
                 let reference = self.pop(at)?;
-                let storage = persistent(reference, self.bytes, &mut self.heap, at)?;
+                let storage = resolve_persistent_id(reference, self.bytes, &mut self.heap, at)?;
                 self.push(storage)
             }
             REDUCE => match (self.pop(at)?, self.pop(at)?) {
                 (arguments, Value::Global(global)) => {
-                    let made = global.call(arguments, &mut self.heap, at)?;
-                    self.push(made)
+                    let result = global.call(arguments, &mut self.heap, at)?;
+                    self.push(result)
                 }
-                _ => refuse("what it calls is no function"),
+                _ => refuse("it calls a value that is not a function"),
             },
-            // Attributes of a dict: `_metadata`, the versions of the layers it came from.
+            // Attributes of a dict are dropped: `_metadata` holds only the versions of the layers.
             BUILD => match (self.pop(at)?, self.top(at)?) {
                 (Value::Dict(_), Value::Dict(_)) => Ok(()),
-                _ => refuse("it sets attributes of something other than a dict"),
+                _ => refuse("it sets attributes of a value that is not a dict"),
             },
-            _ => self.collect(code, at),
+            _ => self.execute_collection(code, at),
         }
     }
 
-    /// The instructions for tuples, lists and dicts.
-    fn collect(&mut self, code: u8, at: usize) -> Result<(), WeightsError> {
-        let made = match code {
-            EMPTY_TUPLE => self.heap.tuple(&[])?,
-            EMPTY_LIST => self.heap.collection(Value::List)?,
-            EMPTY_DICT => self.heap.collection(Value::Dict)?,
+    /// Executes an instruction for tuples, lists or dicts.
+    fn execute_collection(&mut self, code: u8, at: usize) -> Result<(), WeightsError> {
+        let value = match code {
+            EMPTY_TUPLE => self.heap.add_tuple(&[])?,
+            EMPTY_LIST => self.heap.add_collection(Value::List)?,
+            EMPTY_DICT => self.heap.add_collection(Value::Dict)?,
             TUPLE => {
-                let start = self.mark(at)?;
-                self.tuple_from(start)?
+                let start = self.pop_mark(at)?;
+                self.make_tuple(start)?
             }
-            TUPLE1 => self.tuple_from(self.before(1, at)?)?,
-            TUPLE2 => self.tuple_from(self.before(2, at)?)?,
-            TUPLE3 => self.tuple_from(self.before(3, at)?)?,
-            APPEND => return self.fill(self.before(1, at)?, false, at),
-            SETITEM => return self.fill(self.before(2, at)?, true, at),
-            APPENDS => return self.mark(at).and_then(|start| self.fill(start, false, at)),
-            SETITEMS => return self.mark(at).and_then(|start| self.fill(start, true, at)),
+            TUPLE1 => self.make_tuple(self.top_start(1, at)?)?,
+            TUPLE2 => self.make_tuple(self.top_start(2, at)?)?,
+            TUPLE3 => self.make_tuple(self.top_start(3, at)?)?,
+            APPEND => return self.fill(self.top_start(1, at)?, false, at),
+            SETITEM => return self.fill(self.top_start(2, at)?, true, at),
+            APPENDS => return self.pop_mark(at).and_then(|start| self.fill(start, false, at)),
+            SETITEMS => return self.pop_mark(at).and_then(|start| self.fill(start, true, at)),
             _ => return Err(WeightsError::Opcode { name: opcodes::name(code), code, at }),
         };
-        self.push(made)
+        self.push(value)
     }
 
-    fn tuple_from(&mut self, start: usize) -> Result<Value, WeightsError> {
-        let tuple = self.heap.tuple(self.stack.get(start..).unwrap_or_default());
+    fn make_tuple(&mut self, start: usize) -> Result<Value, WeightsError> {
+        let tuple = self.heap.add_tuple(self.stack.get(start..).unwrap_or_default());
         self.stack.truncate(start);
         tuple
     }
 
-    /// Puts what is on the stack from `start` on into the list or dict below it.
-    fn fill(&mut self, start: usize, dict: bool, at: usize) -> Result<(), WeightsError> {
+    /// Moves the stack from `start` on into the list or dict below `start`.
+    fn fill(&mut self, start: usize, is_dict: bool, at: usize) -> Result<(), WeightsError> {
         let items = self.stack.get(start..).unwrap_or_default();
         let floor = self.marks.last().copied().unwrap_or(0);
         let below = start.checked_sub(1).filter(|&below| below >= floor).and_then(|below| self.stack.get(below));
         match below {
-            Some(&Value::List(id)) if !dict => self.heap.extend(id, items)?,
-            Some(&Value::Dict(id)) if dict && items.len() % 2 == 0 => self.heap.extend(id, items)?,
-            _ => return Err(WeightsError::Pickle { at, why: "items are put into something that cannot have them" }),
+            Some(&Value::List(id)) if !is_dict => self.heap.extend(id, items)?,
+            Some(&Value::Dict(id)) if is_dict && items.len() % 2 == 0 => self.heap.extend(id, items)?,
+            _ => return Err(WeightsError::Pickle { at, reason: "items are added to a value of the wrong type" }),
         }
         self.stack.truncate(start);
         Ok(())
     }
 
     fn push(&mut self, value: Value) -> Result<(), WeightsError> {
-        check("values waiting in a pickle", to_u64(self.stack.len()) + 1, MAX_STACK)?;
+        check_limit("values on the stack of a pickle", to_u64(self.stack.len()) + 1, MAX_STACK)?;
         self.heap.budget.push(&mut self.stack, value)
     }
 
-    /// Where the last `count` values on the stack begin, if they are all of the innermost collection.
-    fn before(&self, count: usize, at: usize) -> Result<usize, WeightsError> {
+    /// Returns the stack index of the last `count` values, or an error if an open collection has fewer.
+    fn top_start(&self, count: usize, at: usize) -> Result<usize, WeightsError> {
         let floor = self.marks.last().copied().unwrap_or(0);
         match self.stack.len().checked_sub(count) {
             Some(start) if start >= floor => Ok(start),
-            _ => Err(WeightsError::Pickle { at, why: "it takes more values than there are" }),
+            _ => Err(WeightsError::Pickle { at, reason: "it takes more values than its stack has" }),
         }
     }
 
-    fn mark(&mut self, at: usize) -> Result<usize, WeightsError> {
-        self.marks.pop().ok_or(WeightsError::Pickle { at, why: "it ends a collection that did not begin" })
+    fn pop_mark(&mut self, at: usize) -> Result<usize, WeightsError> {
+        self.marks.pop().ok_or(WeightsError::Pickle { at, reason: "it ends a collection without a mark" })
     }
 
     fn top(&self, at: usize) -> Result<Value, WeightsError> {
-        let top = self.before(1, at).ok().and_then(|top| self.stack.get(top)).copied();
-        top.ok_or(WeightsError::Pickle { at, why: "it takes more values than there are" })
+        let top = self.top_start(1, at).ok().and_then(|top| self.stack.get(top)).copied();
+        top.ok_or(WeightsError::Pickle { at, reason: "it takes more values than its stack has" })
     }
 
     fn pop(&mut self, at: usize) -> Result<Value, WeightsError> {
@@ -232,30 +240,31 @@ impl<'a> Machine<'a> {
         Ok(top)
     }
 
-    /// Python numbers what it puts aside from 0 on; a number that skips some would make a table of nothing.
-    fn put(&mut self, index: usize, at: usize) -> Result<(), WeightsError> {
+    /// Stores the top of the stack in the memo. Python numbers the memo from 0 without gaps; a gap is refused, since it
+    /// could demand a huge empty table.
+    fn memoize(&mut self, index: usize, at: usize) -> Result<(), WeightsError> {
         let value = self.top(at)?;
-        check("values put aside in a pickle", to_u64(self.memo.len()) + 1, MAX_MEMO)?;
+        check_limit("memo entries in a pickle", to_u64(self.memo.len()) + 1, MAX_MEMO)?;
         let next = self.memo.len();
         match self.memo.get_mut(index) {
-            Some(place) => *place = value,
+            Some(slot) => *slot = value,
             None if index == next => self.heap.budget.push(&mut self.memo, value)?,
-            None => return Err(WeightsError::Pickle { at, why: "a value put aside skips numbers" }),
+            None => return Err(WeightsError::Pickle { at, reason: "its memo indices have a gap" }),
         }
         Ok(())
     }
 
-    fn get(&mut self, index: usize, at: usize) -> Result<(), WeightsError> {
+    fn recall(&mut self, index: usize, at: usize) -> Result<(), WeightsError> {
         match self.memo.get(index) {
             Some(&value) => self.push(value),
-            None => Err(WeightsError::Pickle { at, why: "it uses a value that was not put aside" }),
+            None => Err(WeightsError::Pickle { at, reason: "it uses a memo index without a value" }),
         }
     }
 
-    fn global(&mut self, module: Span, name: Span, at: usize) -> Result<(), WeightsError> {
-        let (module, name) = (module.of(self.bytes), name.of(self.bytes));
-        let known = std::str::from_utf8(module).ok().zip(std::str::from_utf8(name).ok());
-        match known.and_then(|(module, name)| Global::named(module, name)) {
+    fn push_global(&mut self, module: Span, name: Span, at: usize) -> Result<(), WeightsError> {
+        let (module, name) = (module.bytes(self.bytes), name.bytes(self.bytes));
+        let texts = std::str::from_utf8(module).ok().zip(std::str::from_utf8(name).ok());
+        match texts.and_then(|(module, name)| Global::from_name(module, name)) {
             Some(global) => self.push(Value::Global(global)),
             None => {
                 let name = format!("{}.{}", clip(module), clip(name));
@@ -265,16 +274,16 @@ impl<'a> Machine<'a> {
     }
 }
 
-fn check(of: &'static str, count: u64, limit: u64) -> Result<(), WeightsError> {
-    if count > limit { Err(WeightsError::TooMany { of, count, limit }) } else { Ok(()) }
+fn check_limit(items: &'static str, count: u64, limit: u64) -> Result<(), WeightsError> {
+    if count > limit { Err(WeightsError::TooMany { items, count, limit }) } else { Ok(()) }
 }
 
-/// A line of a Python object's name, without its end.
-fn line(cursor: &mut Cursor, at: usize) -> Result<Span, WeightsError> {
+/// Reads a line (the module or name of a Python object) without its newline.
+fn read_line(cursor: &mut Cursor, at: usize) -> Result<Span, WeightsError> {
     const PART: &str = "the name of a Python object";
     let length = cursor.rest().iter().take(MAX_GLOBAL_BYTES + 1).position(|&byte| byte == b'\n');
     let Some(length) = length else {
-        return Err(WeightsError::Pickle { at, why: "the name of a Python object does not end within 256 bytes" });
+        return Err(WeightsError::Pickle { at, reason: "the name of a Python object exceeds 256 bytes" });
     };
     let span = cursor.span(to_u64(length), PART)?;
     cursor.u8(PART)?;

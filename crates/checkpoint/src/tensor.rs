@@ -1,4 +1,4 @@
-//! A tensor as a view into the file: where its elements are, that they are all there, and what they are as floats.
+//! Tensors as views of the file: bounds checks of their elements, and conversion to f32.
 
 use std::ops::Range;
 
@@ -7,22 +7,22 @@ use super::dtype::Dtype;
 use super::error::{WeightsError, clip};
 use super::limits::{MAX_DIMENSIONS, MAX_NAME_BYTES, MAX_TENSORS};
 
-/// The tensors of a file, and the shapes and strides of all of them.
+/// Tensors of a file, with their shapes and strides in one shared list.
 #[derive(Default)]
 pub(super) struct Table {
     pub tensors: Vec<Tensor>,
     pub dims: Vec<usize>,
 }
 
-/// A tensor: its shape and its strides, in elements, lie one after the other in a table that all tensors share.
+/// View of the file's bytes. Its shape and then its strides (in elements) are stored in a list that all tensors share.
 #[derive(Clone, Copy)]
 pub(super) struct Tensor {
     pub name: Span,
     pub dtype: Dtype,
     pub rank: u8,
-    /// Where its shape begins in the shared table.
+    /// Index of its shape in the shared list.
     pub dims: u32,
-    /// Where its first element is in the file.
+    /// Offset of its first element in the file.
     pub first: usize,
 }
 
@@ -37,14 +37,14 @@ impl Tensor {
         dims.get(start..start.saturating_add(rank)).unwrap_or_default()
     }
 
-    /// The elements in the order of the shape, as floats; nothing for a type that weights do not come in.
+    /// Returns the elements in row-major order as f32, or `None` if they are not f16, bf16, f32 or f64.
     pub fn floats(&self, bytes: &[u8], dims: &[usize]) -> Option<Vec<f32>> {
         let view = View { bytes, first: self.first, shape: self.shape(dims), strides: self.strides(dims) };
         match self.dtype {
             Dtype::F32 => Some(view.read(f32::from_le_bytes)),
             Dtype::F16 => Some(view.read(|bytes| half::f16::from_le_bytes(bytes).to_f32())),
             Dtype::BF16 => Some(view.read(|bytes| half::bf16::from_le_bytes(bytes).to_f32())),
-            // Rounds: a network runs in float32 whatever its weights were trained in.
+            // Rounded: networks run in f32, whatever type they were trained in.
             Dtype::F64 => Some(view.read(|bytes| f64::from_le_bytes(bytes) as f32)),
             _ => None,
         }
@@ -74,7 +74,9 @@ impl View<'_> {
         for _ in 0..count.checked_div(last).unwrap_or(0) {
             let steps: usize = index.iter().zip(strides).map(|(i, stride)| i * stride).sum();
             let row = (0..last).map(|i| self.first + (steps + i * stride) * N);
-            floats.extend(row.filter_map(|at| self.bytes.get(at..)?.first_chunk::<N>()).map(|&bytes| to_float(bytes)));
+            floats.extend(
+                row.filter_map(|start| self.bytes.get(start..)?.first_chunk::<N>()).map(|&bytes| to_float(bytes)),
+            );
             for (i, &length) in index.iter_mut().zip(outer).rev() {
                 *i += 1;
                 if *i < length {
@@ -87,14 +89,14 @@ impl View<'_> {
     }
 
     fn strides_are_row_major(&self) -> bool {
-        row_major(self.shape)
+        contiguous_strides(self.shape)
             .zip(self.strides.iter().rev())
             .all(|((length, step), &stride)| length < 2 || stride == step)
     }
 }
 
-/// The lengths from the last to the first, each with its stride where nothing is between the elements.
-fn row_major(shape: &[usize]) -> impl Iterator<Item = (usize, usize)> {
+/// Returns the lengths from last to first, each with its stride in a contiguous row-major tensor.
+fn contiguous_strides(shape: &[usize]) -> impl Iterator<Item = (usize, usize)> {
     shape.iter().rev().scan(1, |step: &mut usize, &length| {
         let stride = *step;
         *step = step.saturating_mul(length);
@@ -102,16 +104,16 @@ fn row_major(shape: &[usize]) -> impl Iterator<Item = (usize, usize)> {
     })
 }
 
-/// The strides of a tensor of `shape` that has nothing between its elements.
+/// Returns the strides of a contiguous row-major tensor of `shape`.
 pub(super) fn row_major_strides(shape: &[usize]) -> [usize; MAX_DIMENSIONS] {
     let mut strides = [0; MAX_DIMENSIONS];
-    let places = strides.iter_mut().take(shape.len()).rev();
-    places.zip(row_major(shape)).for_each(|(place, (_, stride))| *place = stride);
+    let reversed = strides.iter_mut().take(shape.len()).rev();
+    reversed.zip(contiguous_strides(shape)).for_each(|(slot, (_, stride))| *slot = stride);
     strides
 }
 
-/// Where the first element of a view lies in the file, after making sure that all of them lie in its storage.
-pub(super) fn place(
+/// Returns the file offset of a view's first element, or an error if any element lies outside `storage`.
+pub(super) fn locate(
     name: &[u8],
     dtype: Dtype,
     (shape, strides): (&[usize], &[usize]),
@@ -120,7 +122,7 @@ pub(super) fn place(
 ) -> Result<usize, WeightsError> {
     let size = dtype.size();
     let stored = storage.len() / size;
-    let count = count(name, shape)?;
+    let count = element_count(name, shape)?;
     if count > stored {
         return Err(WeightsError::Expanded { name: clip(name), elements: to_u64(count), stored: to_u64(stored) });
     }
@@ -137,9 +139,9 @@ pub(super) fn place(
     offset.checked_mul(size).and_then(|bytes| storage.start.checked_add(bytes)).ok_or(outside(u64::MAX))
 }
 
-/// How many elements a shape has.
-pub(super) fn count(name: &[u8], shape: &[usize]) -> Result<usize, WeightsError> {
-    // A zero among the lengths must not hide that the others overflow.
+/// Returns the number of elements of a shape, or an error if it overflows.
+pub(super) fn element_count(name: &[u8], shape: &[usize]) -> Result<usize, WeightsError> {
+    // Zero lengths are skipped, so that they cannot hide an overflow of the others.
     let product = shape.iter().filter(|&&length| length > 0).try_fold(1, |all: usize, &length| all.checked_mul(length));
     match product {
         None => Err(WeightsError::TooManyElements { name: clip(name) }),
@@ -148,33 +150,33 @@ pub(super) fn count(name: &[u8], shape: &[usize]) -> Result<usize, WeightsError>
     }
 }
 
-/// Whether a file may name that many tensors.
+/// Returns an error if `count` exceeds [`MAX_TENSORS`].
 pub(super) fn check_count(count: u64) -> Result<(), WeightsError> {
-    match count {
-        ..=MAX_TENSORS => Ok(()),
-        _ => Err(WeightsError::TooMany { of: "tensors", count, limit: MAX_TENSORS }),
+    if count > MAX_TENSORS {
+        return Err(WeightsError::TooMany { items: "tensors", count, limit: MAX_TENSORS });
     }
+    Ok(())
 }
 
-/// The count of dimensions, if a tensor may have that many.
+/// Returns the number of dimensions, or an error if it exceeds [`MAX_DIMENSIONS`].
 pub(super) fn rank(dimensions: usize) -> Result<u8, WeightsError> {
     match u8::try_from(dimensions) {
         Ok(rank) if dimensions <= MAX_DIMENSIONS => Ok(rank),
         _ => {
             let (count, limit) = (to_u64(dimensions), to_u64(MAX_DIMENSIONS));
-            Err(WeightsError::TooMany { of: "dimensions in one tensor", count, limit })
+            Err(WeightsError::TooMany { items: "dimensions in one tensor", count, limit })
         }
     }
 }
 
-/// A name that can be shown and looked up.
+/// Returns an error if a name is empty, too long, not UTF-8, or contains control characters.
 pub(super) fn check_name(name: &[u8]) -> Result<(), WeightsError> {
-    let why = match std::str::from_utf8(name) {
+    let reason = match std::str::from_utf8(name) {
         _ if name.len() > MAX_NAME_BYTES => "is longer than 512 bytes, the limit",
         _ if name.is_empty() => "is empty",
         Err(_) => "is not UTF-8",
-        Ok(text) if text.contains(char::is_control) => "has control characters",
+        Ok(text) if text.contains(char::is_control) => "contains control characters",
         Ok(_) => return Ok(()),
     };
-    Err(WeightsError::BadName { start: clip(name), why })
+    Err(WeightsError::InvalidName { start: clip(name), reason })
 }

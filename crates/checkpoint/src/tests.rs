@@ -17,8 +17,10 @@ fn refusal(name: &str) -> String {
 
 #[derive(serde::Deserialize)]
 struct Expected {
-    form: String,
-    taken: Option<String>,
+    #[serde(rename = "form")]
+    format: String,
+    #[serde(rename = "taken")]
+    nested_key: Option<String>,
     tensors: BTreeMap<String, Tensor>,
 }
 
@@ -29,13 +31,13 @@ struct Tensor {
 }
 
 #[test]
-fn every_file_that_torch_and_safetensors_saved_gives_what_they_read_themselves() {
+fn saved_files_match_torch_and_safetensors() {
     let expected = std::fs::read_to_string(folder().join("expected.json")).unwrap();
     let expected: BTreeMap<String, Expected> = serde_json::from_str(&expected).unwrap();
     for (file, expected) in &expected {
         let weights = open(file).unwrap();
-        assert_eq!(weights.form(), expected.form, "{file}");
-        assert_eq!(weights.taken(), expected.taken.as_deref(), "{file}");
+        assert_eq!(weights.format(), expected.format, "{file}");
+        assert_eq!(weights.nested_key(), expected.nested_key.as_deref(), "{file}");
         assert!(weights.names().eq(expected.tensors.keys()), "{file}: {:?}", weights.names().collect::<Vec<_>>());
         for (name, tensor) in &expected.tensors {
             assert_eq!(weights.shape(name), Some(tensor.shape.as_slice()), "{file}: {name}");
@@ -52,56 +54,56 @@ fn every_file_that_torch_and_safetensors_saved_gives_what_they_read_themselves()
 }
 
 #[test]
-fn a_tensor_that_is_not_there_is_named_with_the_file() {
+fn missing_tensor_is_reported_with_file() {
     let weights = open("types.safetensors").unwrap();
     assert!(weights.shape("fc.weight").is_none());
     let error = weights.values("fc.weight").unwrap_err();
     assert!(matches!(error.kind(), WeightsError::NoSuchTensor { .. }));
-    assert!(error.to_string().ends_with("types.safetensors: has no tensor \"fc.weight\""), "{error}");
+    assert!(error.to_string().ends_with("types.safetensors: no tensor is named \"fc.weight\""), "{error}");
 }
 
 #[test]
-fn integers_are_listed_but_not_read_as_weights() {
+fn integer_tensors_are_listed_but_have_no_values() {
     let weights = open("module.zip.pth").unwrap();
     assert_eq!(weights.shape("1.num_batches_tracked"), Some(&[][..]));
     let error = weights.values("1.num_batches_tracked").unwrap_err().to_string();
-    assert!(error.contains("as I64, which is no floating-point type"), "{error}");
+    assert!(error.contains("has type I64, not a floating-point type"), "{error}");
 }
 
 #[test]
-fn a_whole_network_is_refused_by_the_name_of_its_class() {
-    let said = refusal("whole_network.zip.pth");
-    assert!(said.contains("\"torch.nn.modules.container.Sequential\""), "{said}");
-    assert!(said.contains("Save the state dict alone, as safetensors"), "{said}");
+fn pickled_module_is_refused_with_class_name() {
+    let message = refusal("whole_network.zip.pth");
+    assert!(message.contains("\"torch.nn.modules.container.Sequential\""), "{message}");
+    assert!(message.contains("save the state dict alone, as safetensors"), "{message}");
 }
 
 #[test]
-fn settings_beside_the_tensors_that_are_no_plain_values_are_refused() {
-    for form in ["zip", "legacy"] {
-        let said = refusal(&format!("namespace.{form}.pth"));
-        assert!(said.contains("\"argparse.Namespace\""), "{said}");
+fn python_objects_beside_tensors_are_refused() {
+    for format in ["zip", "legacy"] {
+        let message = refusal(&format!("namespace.{format}.pth"));
+        assert!(message.contains("\"argparse.Namespace\""), "{message}");
     }
 }
 
 #[test]
-fn a_tensor_that_repeats_its_storage_is_refused() {
-    for form in ["zip", "legacy"] {
-        let said = refusal(&format!("expanded.{form}.pth"));
-        assert!(said.contains("lets \"one\" have 3 elements out of a storage of 1"), "{said}");
+fn expanded_tensor_is_refused() {
+    for format in ["zip", "legacy"] {
+        let message = refusal(&format!("expanded.{format}.pth"));
+        assert!(message.contains("tensor \"one\" repeats its storage: 3 elements in a storage of 1"), "{message}");
     }
 }
 
 #[test]
-fn tensors_without_names_are_refused() {
-    for form in ["zip", "legacy"] {
-        let said = refusal(&format!("list.{form}.pth"));
-        assert!(said.contains("holds no tensors by name, neither itself nor under state_dict, "), "{said}");
+fn unnamed_tensors_are_refused() {
+    for format in ["zip", "legacy"] {
+        let message = refusal(&format!("list.{format}.pth"));
+        assert!(message.contains("no named tensors: neither at the top level nor under state_dict, "), "{message}");
     }
 }
 
 #[test]
-fn strides_do_not_change_what_is_read_only_in_which_order() {
-    // A 2 × 3 matrix stored column by column, beside the same one stored row by row.
+fn strides_are_resolved_to_row_major_order() {
+    // A 2 × 3 tensor read with column-major strides, then with row-major strides.
     let bytes: Vec<u8> = [0.0_f32, 1.0, 2.0, 3.0, 4.0, 5.0].iter().flat_map(|value| value.to_le_bytes()).collect();
     let tensor = |dims| super::tensor::Tensor {
         name: byte_reader::Span::new(0..0).unwrap(),

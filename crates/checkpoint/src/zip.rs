@@ -1,11 +1,11 @@
-//! Finds the entries of a zip that were stored as they are. Nothing is ever unpacked, and paths mean nothing.
+//! Directory of a zip archive with stored (uncompressed) entries. Nothing is decompressed; entry names are never paths.
 //!
-//! The zip crate's table takes four times the directory that it is made from, which is more than a file may cost.
+//! The zip crate is not used: its table takes four times the memory of the directory, more than `table_bytes` allows.
 
 use super::byte_reader::{Cursor, Span, to_u64};
 use super::error::{WeightsError, clip};
 use super::limits::MAX_ENTRIES;
-use super::memory_limit::Budget;
+use super::memory_limit::MemoryBudget;
 use super::tensor;
 
 const LOCAL: &[u8; 4] = b"PK\x03\x04";
@@ -16,27 +16,28 @@ const LOCATOR_64: &[u8; 4] = b"PK\x06\x07";
 const END_BYTES: usize = 22;
 const END_64_BYTES: usize = 56;
 const LOCATOR_64_BYTES: usize = 20;
-/// What 32 bits say where the number is in the entry's 64-bit extra field.
+/// Value of a 32-bit field whose number is in the entry's zip64 extra field (APPNOTE 6.3.10, 4.5.3).
 const IN_EXTRA: u64 = 0xffff_ffff;
 
-/// A file in the archive.
+/// Entry of the archive.
 #[derive(Clone, Copy)]
 pub(super) struct Entry {
     pub name: Span,
-    /// Its name and sizes again, then its content.
+    /// The local header and the content.
     whole: Span,
     pub content: Span,
 }
 
-pub(super) fn is(bytes: &[u8]) -> bool {
+/// Returns whether `bytes` begin with the signature of a local header.
+pub(super) fn has_signature(bytes: &[u8]) -> bool {
     bytes.starts_with(LOCAL)
 }
 
-/// The entries in the order of their names.
-pub(super) fn entries(bytes: &[u8], budget: &mut Budget) -> Result<Vec<Entry>, WeightsError> {
+/// Returns the entries sorted by name.
+pub(super) fn entries(bytes: &[u8], budget: &mut MemoryBudget) -> Result<Vec<Entry>, WeightsError> {
     let Directory { count, start, end } = directory(bytes)?;
     if count > MAX_ENTRIES {
-        return Err(WeightsError::TooMany { of: "zip entries", count, limit: MAX_ENTRIES });
+        return Err(WeightsError::TooMany { items: "zip entries", count, limit: MAX_ENTRIES });
     }
     let mut entries = Vec::new();
     let mut cursor = Cursor::new(bytes, start..end);
@@ -45,22 +46,22 @@ pub(super) fn entries(bytes: &[u8], budget: &mut Budget) -> Result<Vec<Entry>, W
         budget.push(&mut entries, entry)?;
     }
     if cursor.left() > 0 {
-        return Err(WeightsError::Zip { why: "directory lists other entries than it counts" });
+        return Err(WeightsError::Zip { reason: "the directory's size does not match its number of entries" });
     }
     refuse_overlaps(bytes, &mut entries)?;
-    entries.sort_unstable_by_key(|entry| entry.name.of(bytes));
+    entries.sort_unstable_by_key(|entry| entry.name.bytes(bytes));
     for pair in entries.windows(2) {
         if let [a, b] = pair
-            && a.name.of(bytes) == b.name.of(bytes)
+            && a.name.bytes(bytes) == b.name.bytes(bytes)
         {
-            return Err(refuse(a.name.of(bytes), "is there twice"));
+            return Err(refuse(a.name.bytes(bytes), "is listed twice"));
         }
     }
     Ok(entries)
 }
 
-fn refuse(name: &[u8], why: &'static str) -> WeightsError {
-    WeightsError::ZipEntry { name: clip(name), why }
+fn refuse(name: &[u8], reason: &'static str) -> WeightsError {
+    WeightsError::ZipEntry { name: clip(name), reason }
 }
 
 fn refuse_overlaps(bytes: &[u8], entries: &mut [Entry]) -> Result<(), WeightsError> {
@@ -69,7 +70,7 @@ fn refuse_overlaps(bytes: &[u8], entries: &mut [Entry]) -> Result<(), WeightsErr
     for entry in entries {
         let range = entry.whole.range();
         if range.start < end {
-            return Err(refuse(entry.name.of(bytes), "overlaps another"));
+            return Err(refuse(entry.name.bytes(bytes), "overlaps another entry"));
         }
         end = range.end;
     }
@@ -82,30 +83,30 @@ struct Directory {
     end: usize,
 }
 
-/// The directory's place, from the record that ends the file: torch writes no comment after it.
+/// Locates the directory from the end record, which must end the file: torch writes no comment after it.
 fn directory(bytes: &[u8]) -> Result<Directory, WeightsError> {
-    const PART: &str = "the end of the zip";
-    let refuse = |why| Err(WeightsError::Zip { why });
+    const PART: &str = "the end record of the zip";
+    let refuse = |reason| Err(WeightsError::Zip { reason });
     let end = bytes.len().saturating_sub(END_BYTES);
     let mut cursor = Cursor::new(bytes, end..bytes.len());
     if cursor.array::<4>(PART)? != *END {
-        return refuse("end is missing (cut short, or with something after it)");
+        return refuse("its end record is missing (file truncated, or data after it)");
     }
     let [disk, first_disk] = [cursor.u16(PART)?, cursor.u16(PART)?];
     let [here, count] = [cursor.u16(PART)?.into(), cursor.u16(PART)?.into()];
     let [length, start] = [cursor.u32(PART)?.into(), cursor.u32(PART)?.into()];
     if (disk, first_disk, cursor.u16(PART)?) != (0, 0, 0) {
-        return refuse("end speaks of other disks or of a comment");
+        return refuse("its end record refers to other disks or a comment");
     }
     let (here, count, length, start, end) = match directory_64(bytes, end)? {
         Some(end_64) => {
             let mut cursor = Cursor::new(bytes, end_64..end);
-            // The record's own length, two versions, two disks.
+            // Signature, record length, two versions, two disk numbers.
             cursor.array::<4>(PART)?;
             if cursor.u64(PART)? != to_u64(END_64_BYTES - 12)
                 || cursor.array::<12>(PART)?.iter().skip(4).any(|&b| b != 0)
             {
-                return refuse("64-bit end speaks of other disks or of extensions");
+                return refuse("its zip64 end record refers to other disks or extensions");
             }
             let [here, count] = [cursor.u64(PART)?, cursor.u64(PART)?];
             let [length, start] = [cursor.u64(PART)?, cursor.u64(PART)?];
@@ -114,54 +115,54 @@ fn directory(bytes: &[u8]) -> Result<Directory, WeightsError> {
         None => (here, count, length, start, end),
     };
     if here != count {
-        return refuse("end counts its entries in two ways");
+        return refuse("its end record has two different numbers of entries");
     }
     match (usize::try_from(start), start.checked_add(length)) {
         (Ok(start), Some(stop)) if stop == to_u64(end) => Ok(Directory { count, start, end }),
-        _ => refuse("directory is not where its end says"),
+        _ => refuse("its directory is not at the position in the end record"),
     }
 }
 
-/// Where the record with 64-bit numbers is, which stands before the other one if there is any.
+/// Returns the offset of the zip64 end record, or `None` if the archive has none.
 fn directory_64(bytes: &[u8], end: usize) -> Result<Option<usize>, WeightsError> {
-    const PART: &str = "the 64-bit end of the zip";
-    let refuse = Err(WeightsError::Zip { why: "64-bit end is not where it should be" });
+    const PART: &str = "the zip64 end record";
+    let refuse = Err(WeightsError::Zip { reason: "its zip64 end record is not before its locator" });
     let Some(locator) = end.checked_sub(LOCATOR_64_BYTES) else { return Ok(None) };
     let mut cursor = Cursor::new(bytes, locator..end);
     if cursor.array::<4>(PART)? != *LOCATOR_64 {
         return Ok(None);
     }
-    let (disk, at, disks) = (cursor.u32(PART)?, cursor.u64(PART)?, cursor.u32(PART)?);
+    let disk = cursor.u32(PART)?;
+    let offset = cursor.u64(PART)?;
+    let disks = cursor.u32(PART)?;
     let Some(end_64) = locator.checked_sub(END_64_BYTES) else { return refuse };
-    match bytes.get(end_64..).is_some_and(|record| record.starts_with(END_64)) {
-        true if (disk, at, disks) == (0, to_u64(end_64), 1) => Ok(Some(end_64)),
-        _ => refuse,
-    }
+    let is_record = bytes.get(end_64..).is_some_and(|record| record.starts_with(END_64));
+    if is_record && (disk, offset, disks) == (0, to_u64(end_64), 1) { Ok(Some(end_64)) } else { refuse }
 }
 
-/// An entry of the directory, and the place of its content, which must end before the directory starts.
+/// Reads an entry of the directory and locates its content, which must end before the directory starts.
 fn entry(bytes: &[u8], cursor: &mut Cursor, directory: usize) -> Result<Entry, WeightsError> {
     const PART: &str = "an entry of the zip's directory";
     if cursor.array::<4>(PART)? != *CENTRAL {
-        return Err(WeightsError::Zip { why: "directory has something else where an entry should begin" });
+        return Err(WeightsError::Zip { reason: "its directory has no entry signature at the expected position" });
     }
-    let [_made, _needed, flags, method] = shorts(cursor, PART)?;
-    let [_time, _date] = shorts(cursor, PART)?;
+    let [_made, _needed, flags, method] = read_u16s(cursor, PART)?;
+    let [_time, _date] = read_u16s(cursor, PART)?;
     let [_crc, packed, unpacked] = [cursor.u32(PART)?, cursor.u32(PART)?, cursor.u32(PART)?];
-    let [name_bytes, extra_bytes, comment_bytes, disk, _attributes] = shorts(cursor, PART)?;
+    let [name_bytes, extra_bytes, comment_bytes, disk, _attributes] = read_u16s(cursor, PART)?;
     let [_attributes, offset] = [cursor.u32(PART)?, cursor.u32(PART)?];
     let span = cursor.span(name_bytes.into(), PART)?;
-    let name = span.of(bytes);
+    let name = span.bytes(bytes);
     tensor::check_name(name)?;
     let extra = cursor.span(extra_bytes.into(), PART)?;
     cursor.span(comment_bytes.into(), PART)?;
     let mut numbers = [unpacked.into(), packed.into(), offset.into()];
-    from_extra(&mut Cursor::new(bytes, extra.range()), &mut numbers)?;
+    resolve_zip64(&mut Cursor::new(bytes, extra.range()), &mut numbers)?;
     let [unpacked, packed, offset] = numbers;
-    // Bit 0: encrypted. Bit 13: the directory is.
+    // Flag bit 0: the entry is encrypted; bit 13: the directory is.
     match (flags & 0x2001, method) {
         (0, 0) if packed == unpacked && disk == 0 => {}
-        (0, 0) => return Err(refuse(name, "has another size stored than unpacked, or is on another disk")),
+        (0, 0) => return Err(refuse(name, "differs in stored and original size, or is on another disk")),
         (0, method) => return Err(WeightsError::Compressed { name: clip(name), method }),
         _ => return Err(refuse(name, "is encrypted")),
     }
@@ -171,10 +172,10 @@ fn entry(bytes: &[u8], cursor: &mut Cursor, directory: usize) -> Result<Entry, W
     let mut local = Cursor::new(bytes, start..directory);
     local_header(bytes, &mut local, name)?;
     let content = local.span(packed, "the content of a zip entry")?;
-    Ok(Entry { name: span, whole: Span::new(start..local.at())?, content })
+    Ok(Entry { name: span, whole: Span::new(start..local.position())?, content })
 }
 
-fn shorts<const N: usize>(cursor: &mut Cursor, part: &'static str) -> Result<[u16; N], WeightsError> {
+fn read_u16s<const N: usize>(cursor: &mut Cursor, part: &'static str) -> Result<[u16; N], WeightsError> {
     let mut numbers = [0; N];
     for number in &mut numbers {
         *number = cursor.u16(part)?;
@@ -182,24 +183,24 @@ fn shorts<const N: usize>(cursor: &mut Cursor, part: &'static str) -> Result<[u1
     Ok(numbers)
 }
 
-/// What stands before an entry's content: it must name the same entry.
+/// Reads the local header before an entry's content. It must agree with the directory.
 fn local_header(bytes: &[u8], cursor: &mut Cursor, name: &[u8]) -> Result<(), WeightsError> {
     const PART: &str = "the header of a zip entry";
     if cursor.array::<4>(PART)? != *LOCAL {
-        return Err(refuse(name, "is not where the directory says"));
+        return Err(refuse(name, "is not at the position in the directory"));
     }
-    let [_needed, _flags, method] = shorts(cursor, PART)?;
-    // Time, date, checksum, two sizes: the directory has them too.
+    let [_needed, _flags, method] = read_u16s(cursor, PART)?;
+    // Time, date, checksum and two sizes are skipped: the directory has them.
     cursor.array::<16>(PART)?;
-    let [name_bytes, extra_bytes] = shorts(cursor, PART)?;
-    if method != 0 || cursor.span(name_bytes.into(), PART)?.of(bytes) != name {
-        return Err(refuse(name, "is described in two ways"));
+    let [name_bytes, extra_bytes] = read_u16s(cursor, PART)?;
+    if method != 0 || cursor.span(name_bytes.into(), PART)?.bytes(bytes) != name {
+        return Err(refuse(name, "differs between directory and local header"));
     }
     cursor.span(extra_bytes.into(), PART).map(drop)
 }
 
-/// Takes from the extra fields the numbers that did not fit into 32 bits.
-fn from_extra(cursor: &mut Cursor, numbers: &mut [u64; 3]) -> Result<(), WeightsError> {
+/// Replaces numbers that did not fit into 32 bits by those of the zip64 extra field.
+fn resolve_zip64(cursor: &mut Cursor, numbers: &mut [u64; 3]) -> Result<(), WeightsError> {
     const PART: &str = "an extra field of a zip entry";
     while cursor.left() > 0 {
         let [id, length] = [cursor.u16(PART)?, cursor.u16(PART)?];
@@ -215,9 +216,9 @@ fn from_extra(cursor: &mut Cursor, numbers: &mut [u64; 3]) -> Result<(), Weights
     Ok(())
 }
 
-/// The entry of that name, if there is one; `parts` make up the name.
+/// Returns the entry whose name is the concatenation of `parts`.
 pub(super) fn find(bytes: &[u8], entries: &[Entry], parts: [&[u8]; 3]) -> Option<Entry> {
     let name = || parts.into_iter().flatten();
-    let found = entries.binary_search_by(|entry| entry.name.of(bytes).iter().cmp(name()));
-    found.ok().and_then(|index| entries.get(index)).copied()
+    let index = entries.binary_search_by(|entry| entry.name.bytes(bytes).iter().cmp(name()));
+    index.ok().and_then(|index| entries.get(index)).copied()
 }

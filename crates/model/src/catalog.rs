@@ -1,4 +1,4 @@
-//! The models that can be chosen: networks at a side, with their contract, cost and accuracy.
+//! Catalog of model variants: networks at an input resolution, with input spec, cost and accuracy.
 
 use std::borrow::Cow;
 use std::collections::BTreeMap;
@@ -6,7 +6,7 @@ use std::io::Read;
 use std::path::{Component, Path, PathBuf};
 use std::sync::Arc;
 
-use crate::efficientnet::Scaled;
+use crate::efficientnet::ScaledNetwork;
 use phicam_platform::config_file::{StrictError, did_you_mean};
 
 mod input_spec;
@@ -19,132 +19,137 @@ mod verified_file;
 pub use input_spec::{Colour, Crop, Filter, InputSpec, Layout};
 use schema::CatalogFile;
 pub use schema::{NetworkEntry, VariantEntry};
-pub use variant::{MOST_MILLION_MACS, SIDES};
+pub use variant::{MAX_MILLION_MACS, SIDES};
 pub use verified_file::sha256;
-use verified_file::{read_checked, read_checked_with};
+use verified_file::{read_verified, read_verified_with};
 
-/// Folder below the state folder for networks that the user added, with a catalog.toml of its own.
-pub const ADDED: &str = "models";
+/// Subfolder of the state folder that holds the user models and their catalog.toml.
+pub const USER_MODELS_FOLDER: &str = "user-models";
 
-/// A catalog, or something it names, that cannot be used.
+/// A catalog, or a file that it names, cannot be used.
 #[derive(Debug, thiserror::Error)]
 pub enum CatalogError {
     #[error(transparent)]
     File(#[from] StrictError),
     #[error("{}: {message}", path.display())]
     Inconsistent { path: PathBuf, message: String },
-    #[error("no model `{name}` in the catalog; there are {known}{hint}")]
+    #[error("no model `{name}`: the catalog has {known}{hint}")]
     Unknown { name: String, hint: String, known: String },
-    #[error("{} cannot be read: {cause}; `phicam models verify` checks all of them", path.display())]
-    Missing { path: PathBuf, cause: std::io::Error },
-    #[error("{} cannot be written: {cause}; is there space left, and may this user write there?", path.display())]
+    #[error("cannot read {}: {cause}; `phicam models verify` checks all model files", path.display())]
+    Unreadable { path: PathBuf, cause: std::io::Error },
+    #[error("cannot write {}: {cause}; check the free space and this user's write permission", path.display())]
     Unwritable { path: PathBuf, cause: std::io::Error },
     #[error(
-        "{}: SHA-256 is {found}, the catalog says {expected}: the file is damaged or another one; \
-         fetch it again (models/imagenet/build.py makes the shipped ones, `phicam models add --replace` others)", path.display()
+        "{}: SHA-256 is {found}, the catalog has {expected}: the file is damaged or was replaced; \
+         fetch it again (models/imagenet/build.py builds the shipped files, \
+         `phicam models add --replace` replaces a user model)", path.display()
     )]
     WrongHash { path: PathBuf, found: String, expected: String },
 }
 
-/// Weights of one network, good for any side.
+/// An image classifier with its weights; one file serves every resolution that the network accepts.
 #[derive(Clone, Debug)]
 pub struct Network {
-    /// As variants call it: `lite0`.
+    /// Name in the catalog, such as `lite0`.
     pub name: String,
-    /// The ONNX file.
+    /// Path of the ONNX file.
     pub file: PathBuf,
-    /// Of the ONNX file, in hexadecimal.
+    /// SHA-256 of the ONNX file, in hexadecimal.
     pub sha256: String,
-    /// One label a line; the line's number, from 0, is the class.
+    /// Path of the label file: one label a line, and the line number, from 0, is the class index.
     pub labels: PathBuf,
-    /// Of the label file, in hexadecimal.
+    /// SHA-256 of the label file, in hexadecimal.
     pub labels_sha256: String,
-    /// Which blocks it is made of; nothing where it is no EfficientNet.
-    pub scaled: Option<Scaled>,
-    /// Weights and biases with batch norm folded, in millions.
+    /// Family, width and depth; `None` if the network is not an EfficientNet.
+    pub scaled: Option<ScaledNetwork>,
+    /// Number of weights and biases in millions, with batch norm folded.
     pub million_parameters: f64,
-    /// SPDX name of the weights' licence.
+    /// SPDX identifier of the weights' licence.
     pub licence: String,
-    /// Where the weights come from.
+    /// Origin of the weights.
     pub source: String,
 }
 
 impl Network {
-    /// The ONNX file's bytes, once their hash is what the catalog says.
+    /// Returns the bytes of the ONNX file, or an error if their SHA-256 differs from the catalog's.
     pub fn read(&self) -> Result<Cow<'static, [u8]>, CatalogError> {
-        read_checked(&self.file, &self.sha256)
+        read_verified(&self.file, &self.sha256)
     }
 
-    /// What `read` makes of the ONNX file, whose length it is told, once the hash of all of it is what the catalog says.
+    /// Passes the ONNX file as a stream, with its length in bytes, to `read`, and returns the result.
+    ///
+    /// Returns an error if the SHA-256 of the whole file differs from the catalog's.
     pub fn read_with<T>(&self, read: impl FnOnce(&mut dyn Read, u64) -> T) -> Result<T, CatalogError> {
-        read_checked_with(&self.file, &self.sha256, read)
+        read_verified_with(&self.file, &self.sha256, read)
     }
 
-    /// What tells the ONNX file from a later one at its place, without reading it; nothing where there is none.
+    /// Returns a fingerprint that changes when the ONNX file is replaced, without reading it; `None` if it is missing.
     pub fn fingerprint(&self) -> Option<String> {
         if self.file.starts_with(phicam_platform::bundled_models::FOLDER) {
             return Some("built in".into());
         }
-        std::fs::metadata(&self.file).ok().map(|there| phicam_platform::paths::fingerprint(&there))
+        std::fs::metadata(&self.file).ok().map(|metadata| phicam_platform::paths::fingerprint(&metadata))
     }
 
-    /// The label file's bytes, once their hash is what the catalog says.
+    /// Returns the bytes of the label file, or an error if their SHA-256 differs from the catalog's.
     pub fn read_labels(&self) -> Result<Cow<'static, [u8]>, CatalogError> {
-        read_checked(&self.labels, &self.labels_sha256)
+        read_verified(&self.labels, &self.labels_sha256)
     }
 }
 
-/// Something that can be chosen: a network at a side.
+/// A network at one input resolution.
 #[derive(Clone, Debug)]
 pub struct Variant {
-    /// `network@side`.
+    /// Name in the form `network@side`, such as `lite0@192`.
     pub name: String,
-    /// Its weights.
     pub network: Arc<Network>,
-    /// What its pictures must be made like.
+    /// Preprocessing that it requires.
     pub input: Arc<InputSpec>,
-    /// Pixels along each side of the model's square input.
+    /// Width and height of the square input, in pixels.
     pub side: u32,
-    /// Steps of compound scaling from the base network, by d·w²·r²; negative below it. Not known outside the family.
+    /// Compound coefficient: ln(d·w²·r²) / ln 1.92, negative below the base network; `None` outside the family.
     pub phi: Option<f64>,
-    /// Multiply-accumulates of one picture, in millions.
+    /// Multiply-accumulates of one inference, in millions.
     pub million_macs: f64,
-    /// Accuracy, on the ImageNet validation set where the source says nothing else; nothing where nobody measured it.
+    /// Top-1 accuracy in percent, on the ImageNet validation set unless the source names another; `None` if unknown.
     pub top1_percent: Option<f64>,
-    /// Who published that accuracy, or how it was found.
+    /// Publication of that accuracy, or the method that measured or estimated it.
     pub top1_source: String,
-    /// By the user, beyond what is shipped.
-    pub added: bool,
+    /// Whether it belongs to a user model instead of a shipped network.
+    pub is_user_model: bool,
 }
 
-/// Every variant, in the order of the file.
+/// List of the variants to pick from.
 #[derive(Debug)]
 pub struct Catalog {
+    /// In the order of the file; user models follow the shipped networks.
     pub variants: Vec<Variant>,
 }
 
 impl Catalog {
-    /// Reads `catalog.toml` in `folder` and checks that it agrees with itself. Model files are not opened.
+    /// Reads `catalog.toml` in `folder`, without opening model files. Returns an error if its entries are inconsistent.
     pub fn read(folder: &Path) -> Result<Catalog, CatalogError> {
         let path = folder.join("catalog.toml");
         Self::assemble(phicam_platform::config_file::read(&path)?, folder)
             .map_err(|message| CatalogError::Inconsistent { path, message })
     }
 
-    /// The same with what was added to it (see [`ADDED`]) in the state folder `state`; nothing is there at first.
-    pub fn with_added(mut self, state: &Path) -> Result<Catalog, CatalogError> {
-        let folder = state.join(ADDED);
-        // Only what is not there is passed over in silence, not what may not be read.
+    /// Appends the user models of the state folder `state`, if there are any.
+    ///
+    /// Returns an error if their catalog is damaged, or if a user model has the name of a shipped network.
+    pub fn with_user_models(mut self, state: &Path) -> Result<Catalog, CatalogError> {
+        let folder = user_models::folder(state);
+        // Only a missing catalog is ignored, not an unreadable one.
         if matches!(folder.join("catalog.toml").try_exists(), Ok(false)) {
             return Ok(self);
         }
-        let added = Catalog::read(&folder)?;
-        for variant in added.variants {
-            if self.variants.iter().any(|other| other.network.name == variant.network.name && !other.added) {
-                let message = format!("`{}` is a shipped network as well; remove it there", variant.network.name);
+        let user_models = Catalog::read(&folder)?;
+        for variant in user_models.variants {
+            if self.variants.iter().any(|other| other.network.name == variant.network.name && !other.is_user_model) {
+                let message = format!("`{}` is also a shipped network; remove it from this file", variant.network.name);
                 return Err(CatalogError::Inconsistent { path: folder.join("catalog.toml"), message });
             }
-            self.variants.push(Variant { added: true, ..variant });
+            self.variants.push(Variant { is_user_model: true, ..variant });
         }
         Ok(self)
     }
@@ -165,14 +170,14 @@ impl Catalog {
             let name = &entry.name;
             let network = networks.get(&entry.network).ok_or_else(|| {
                 let hint = did_you_mean(&entry.network, networks.keys().map(String::as_str));
-                format!("`{name}` names network `{}`, which has no table{hint}", entry.network)
+                format!("variant `{name}`: network `{}` has no table{hint}", entry.network)
             })?;
             let input = inputs.get(&entry.input).ok_or_else(|| {
                 let hint = did_you_mean(&entry.input, inputs.keys().map(String::as_str));
-                format!("`{name}` names input `{}`, which has no table{hint}", entry.input)
+                format!("variant `{name}`: input `{}` has no table{hint}", entry.input)
             })?;
             if variants.iter().any(|other| other.name == *name) {
-                return Err(format!("`{name}` is there twice"));
+                return Err(format!("`{name}` is listed twice"));
             }
             let variant = Variant {
                 name: entry.name,
@@ -183,38 +188,40 @@ impl Catalog {
                 million_macs: entry.million_macs,
                 top1_percent: entry.top1_percent,
                 top1_source: entry.top1_source,
-                added: false,
+                is_user_model: false,
             };
             variant.check().map_err(|message| format!("`{}`: {message}", variant.name))?;
             variants.push(variant);
         }
         if variants.is_empty() {
-            return Err("has no [[variant]]; at least one is needed".into());
+            return Err("no [[variant]] table; add at least one".into());
         }
         Ok(Catalog { variants })
     }
 
-    /// The variant of that very name (`lite0@192`).
+    /// Returns the variant with exactly this name, such as `lite0@192`.
     pub fn variant(&self, name: &str) -> Result<&Variant, CatalogError> {
-        self.variants.iter().find(|variant| variant.name == name).ok_or_else(|| self.unknown(name))
+        self.variants.iter().find(|variant| variant.name == name).ok_or_else(|| self.unknown_model(name))
     }
 
-    /// What can be compared by accuracy: all with the first variant's labels whose accuracy is known; and the rest.
+    /// Splits the variants into those comparable by accuracy and the rest.
+    ///
+    /// A variant is comparable if its accuracy is known and its labels equal those of the first variant.
     pub fn comparable(&self) -> (Vec<&Variant>, Vec<&Variant>) {
         let labels = self.variants.first().map(|variant| &variant.network.labels_sha256);
-        let comparable =
+        let is_comparable =
             |variant: &&Variant| variant.top1_percent.is_some() && Some(&variant.network.labels_sha256) == labels;
-        self.variants.iter().partition(comparable)
+        self.variants.iter().partition(is_comparable)
     }
 
-    /// What a name admits: one variant (`lite0@192`), or a network at all its sides (`lite0`).
-    pub fn named(&self, name: &str) -> Result<Vec<&Variant>, CatalogError> {
-        let admits = |variant: &&Variant| variant.name == name || variant.network.name == name;
-        let found: Vec<_> = self.variants.iter().filter(admits).collect();
-        if found.is_empty() { Err(self.unknown(name)) } else { Ok(found) }
+    /// Returns the variants that a name selects: one (`lite0@192`), or all of a network (`lite0`).
+    pub fn matching(&self, name: &str) -> Result<Vec<&Variant>, CatalogError> {
+        let matches_name = |variant: &&Variant| variant.name == name || variant.network.name == name;
+        let variants: Vec<_> = self.variants.iter().filter(matches_name).collect();
+        if variants.is_empty() { Err(self.unknown_model(name)) } else { Ok(variants) }
     }
 
-    fn unknown(&self, name: &str) -> CatalogError {
+    fn unknown_model(&self, name: &str) -> CatalogError {
         let names = || self.variants.iter().map(|variant| variant.name.as_str());
         let known = names().collect::<Vec<_>>().join(", ");
         CatalogError::Unknown { name: name.into(), hint: did_you_mean(name, names()), known }
@@ -222,28 +229,29 @@ impl Catalog {
 }
 
 fn assemble_network(name: &str, entry: NetworkEntry, folder: &Path) -> Result<Network, String> {
-    let inside = |relative: &Path| {
-        let plain = relative.components().all(|part| matches!(part, Component::Normal(_)));
-        match plain {
-            true => Ok(folder.join(relative)),
-            false => Err(format!("network `{name}` names {}, which lies outside this folder", relative.display())),
+    let inside_folder = |relative: &Path| {
+        let is_inside = relative.components().all(|part| matches!(part, Component::Normal(_)));
+        if is_inside {
+            Ok(folder.join(relative))
+        } else {
+            Err(format!("network `{name}`: {} is outside the catalog's folder", relative.display()))
         }
     };
     let scaled = match (entry.family, entry.width, entry.depth) {
-        (Some(family), Some(width), Some(depth)) => Some(Scaled { family, width, depth }),
+        (Some(family), Some(width), Some(depth)) => Some(ScaledNetwork { family, width, depth }),
         (None, None, None) => None,
-        _ => return Err(format!("network `{name}`: family, width and depth go together; give all three or none")),
+        _ => return Err(format!("network `{name}`: family, width and depth belong together; set all three or none")),
     };
-    for (what, scale) in [("depth", entry.depth), ("width", entry.width)] {
+    for (key, scale) in [("depth", entry.depth), ("width", entry.width)] {
         if let Some(scale) = scale.filter(|scale| !(0.1..=20.0).contains(scale)) {
-            return Err(format!("network `{name}`: {what} is {scale}, expected 0.1 to 20"));
+            return Err(format!("network `{name}`: {key} is {scale}, expected 0.1 to 20"));
         }
     }
     Ok(Network {
         name: name.into(),
-        file: inside(&entry.file)?,
+        file: inside_folder(&entry.file)?,
         sha256: entry.sha256,
-        labels: inside(&entry.labels)?,
+        labels: inside_folder(&entry.labels)?,
         labels_sha256: entry.labels_sha256,
         scaled,
         million_parameters: entry.million_parameters,

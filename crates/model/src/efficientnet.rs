@@ -1,8 +1,8 @@
-//! The EfficientNets at any scale: stages, rounding, and what each layer costs.
+//! EfficientNet family at any scale: stages, rounding and the cost of each layer.
 //!
-//! Stages and rounding: Tan & Le, ICML 2019, table 1, and Google's reference implementation. Lite is the same with
-//! three changes made for small processors: no squeeze-and-excitation, ReLU6 in place of SiLU, and stem, head and the
-//! repeats of the first and last stage left unscaled.
+//! Stages and rounding follow Tan & Le, ICML 2019, table 1, and Google's reference implementation. Lite differs in
+//! three points, made for small processors. It has no squeeze-and-excitation, and ReLU6 instead of SiLU. Its stem, its
+//! head and the repeats of its first and last stage are not scaled.
 
 use serde::{Deserialize, Serialize};
 
@@ -16,11 +16,11 @@ mod released;
 #[cfg(test)]
 mod tests;
 pub use layer::{Activation, Kind, Layer};
-pub use onnx_export::{Form, GraphError, Padding, Storage, write_onnx};
-pub use random_weights::{Seeded, write_seeded};
-pub use released::{RELEASED, Released, Scaled};
+pub use onnx_export::{ExportError, ExportOptions, Padding, Storage, write_onnx};
+pub use random_weights::{SeededWeights, write_seeded};
+pub use released::{RELEASED, ReleasedNetwork, ScaledNetwork};
 
-/// Which of the two families: B has squeeze-and-excitation and SiLU, Lite has neither.
+/// Branch of the family: B has squeeze-and-excitation and SiLU, Lite has neither.
 #[derive(Clone, Copy, Debug, Deserialize, Serialize, PartialEq, Eq)]
 #[serde(rename_all = "lowercase")]
 pub enum Family {
@@ -28,18 +28,18 @@ pub enum Family {
     Lite,
 }
 
-/// One stage of the base network, F_i^{L_i} in the paper.
+/// Stage of the base network, F_i^{L_i} in the paper.
 #[derive(Clone, Copy, Debug)]
 pub struct Stage {
-    /// Channels inside a block, as a multiple of those that enter it.
+    /// Channels inside a block, as a multiple of its input channels.
     pub expansion: usize,
-    /// Channels that leave it.
+    /// Output channels.
     pub channels: usize,
-    /// Blocks, L_i.
+    /// Number of blocks, L_i.
     pub repeats: usize,
-    /// Of the first block; the others have 1.
+    /// Stride of the first block; the others have 1.
     pub stride: usize,
-    /// Side of the depthwise kernel.
+    /// Side of the depthwise kernel, in values.
     pub kernel: usize,
 }
 
@@ -47,7 +47,7 @@ const fn stage(expansion: usize, channels: usize, repeats: usize, stride: usize,
     Stage { expansion, channels, repeats, stride, kernel }
 }
 
-/// B0 and Lite0 between stem and head.
+/// Stages of B0 and Lite0 (Tan & Le, table 1).
 pub const STAGES: [Stage; 7] = [
     stage(1, 16, 1, 1, 3),
     stage(6, 24, 2, 2, 3),
@@ -57,82 +57,86 @@ pub const STAGES: [Stage; 7] = [
     stage(6, 192, 4, 2, 5),
     stage(6, 320, 1, 1, 3),
 ];
+/// Output channels of the stem at width 1 (Tan & Le, table 1).
 const STEM_CHANNELS: usize = 32;
+/// Output channels of the head's 1×1 convolution at width 1 (Tan & Le, table 1).
 const HEAD_CHANNELS: usize = 1280;
-/// Squeeze-and-excitation squeezes to a quarter of the channels that enter the block.
-const SQUEEZE: usize = 4;
-/// Classes of ImageNet.
+/// Input channels of a block per channel of its squeeze layer (ratio 0.25 in the reference implementation).
+const SQUEEZE_DIVISOR: usize = 4;
+/// Number of ImageNet classes.
 pub const IMAGENET_CLASSES: usize = 1000;
 
-/// A network of either family, at any width and depth; its weights are not part of it.
+/// Structure of a network, without its weights.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Network {
     pub family: Family,
-    /// Channels, as a multiple of the base network's.
+    /// Width multiplier: channels relative to the base network.
     pub width: f64,
-    /// Blocks a stage, as a multiple of the base network's.
+    /// Depth multiplier: blocks relative to the base network.
     pub depth: f64,
-    /// Scores that it gives.
+    /// Number of classes.
     pub classes: usize,
 }
 
-/// An inverted bottleneck: expand, depthwise, squeeze-and-excite, project, and the entry added where shapes agree.
+/// Inverted bottleneck block: expand, depthwise, squeeze-and-excite, project, and an optional residual connection.
 #[derive(Clone, Debug)]
 pub struct Block {
-    /// Place in [`STAGES`].
+    /// Index in [`STAGES`].
     pub stage: usize,
+    /// `None` if the expansion is 1.
     pub expand: Option<Layer>,
     pub depthwise: Layer,
-    /// Reduce and expand, in B alone.
+    /// Squeeze and excite layers; `None` for Lite.
     pub squeeze: Option<(Layer, Layer)>,
     pub project: Layer,
-    /// Whether what enters is added to what leaves.
+    /// Whether the block's input is added to its output.
     pub residual: bool,
 }
 
-/// What a picture costs, or what a network holds.
+/// Cost of one inference, and size of the network.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Cost {
     /// Multiply-accumulates of convolutions and classifier; the paper's "FLOPS".
     pub macs: u64,
-    /// Trained weights, with two a channel for batch norm, as published figures count.
+    /// Trained weights, with two per channel for each batch norm, as published figures count.
     pub parameters: u64,
-    /// The same with batch norm folded into the convolutions, as a file holds them.
+    /// Weights and biases with batch norm folded into the convolutions, as in the ONNX file.
     pub folded_parameters: u64,
-    /// Values that convolutions and classifier give (Dollár et al., arXiv 2103.06877).
+    /// Output values of convolutions and classifier (Dollár et al., arXiv 2103.06877).
     pub activations: u64,
-    /// Those of them that a batch norm follows.
+    /// Activations that a batch norm follows.
     pub normalised: u64,
 }
 
-/// To the nearest multiple of 8, but never losing more than a tenth.
+/// Returns scaled channels, rounded to the nearest multiple of 8 but never down by more than a tenth.
 pub fn scaled_channels(channels: usize, width: f64) -> usize {
-    let wanted = channels as f64 * width;
-    let rounded = ((wanted + 4.0) / 8.0).floor().max(1.0) * 8.0;
-    (if rounded < 0.9 * wanted { rounded + 8.0 } else { rounded }) as usize
+    let exact = channels as f64 * width;
+    let rounded = ((exact + 4.0) / 8.0).floor().max(1.0) * 8.0;
+    (if rounded < 0.9 * exact { rounded + 8.0 } else { rounded }) as usize
 }
 
-/// Rounded up.
+/// Returns the scaled number of blocks, rounded up.
 pub fn scaled_repeats(repeats: usize, depth: f64) -> usize {
-    // 5 × 1.2 must not become 7 for want of a bit.
+    // 5 × 1.2 exceeds 6 by a rounding error, and must not become 7.
     (repeats as f64 * depth - 1e-9).ceil().max(1.0) as usize
 }
 
 impl Network {
-    /// For ImageNet's classes.
+    /// Returns a network with the ImageNet classes.
     pub fn new(family: Family, width: f64, depth: f64) -> Network {
         Network { family, width, depth, classes: IMAGENET_CLASSES }
     }
 
-    /// The paper's compound scaling, and the side for it.
+    /// Returns the network of the paper's compound scaling for φ, and its input side in pixels.
     pub fn at_phi(family: Family, phi: f64) -> (Network, u32) {
         let Scale { depth, width, side } = Coefficients::PAPER.scale(phi);
         (Network::new(family, width, depth), side)
     }
 
-    /// The largest φ (to a thousandth) whose network needs at most `million_macs`, from −8 to 12; nothing below that.
+    /// Returns the largest φ from −8 to 12, in thousandths, whose network needs at most `million_macs`.
     ///
-    /// Rounding makes work a staircase over φ, but one that never goes down.
+    /// Returns `None` if the network for φ = −8 needs more. The binary search is valid because the multiply-accumulates
+    /// never decrease with φ, in spite of rounding.
     pub fn largest_phi(family: Family, million_macs: f64) -> Option<f64> {
         let fits = |thousandths: i32| {
             let (network, side) = Network::at_phi(family, f64::from(thousandths) / 1000.0);
@@ -149,29 +153,30 @@ impl Network {
         Some(f64::from(low) / 1000.0)
     }
 
-    fn scaled(&self, channels: usize) -> usize {
+    fn stem_or_head_channels(&self, channels: usize) -> usize {
         match self.family {
             Family::B => scaled_channels(channels, self.width),
             Family::Lite => channels,
         }
     }
 
-    /// Blocks of stage `at`.
-    pub fn repeats(&self, at: usize) -> usize {
-        let fixed = self.family == Family::Lite && (at == 0 || at + 1 == STAGES.len());
-        if fixed { STAGES[at].repeats } else { scaled_repeats(STAGES[at].repeats, self.depth) }
+    /// Returns the number of blocks of a stage.
+    pub fn repeats(&self, stage: usize) -> usize {
+        let is_fixed = self.family == Family::Lite && (stage == 0 || stage + 1 == STAGES.len());
+        if is_fixed { STAGES[stage].repeats } else { scaled_repeats(STAGES[stage].repeats, self.depth) }
     }
 
-    /// The first convolution, for pictures of `side` pixels.
+    /// Returns the first convolution, for an input of `side` pixels.
     pub fn stem(&self, side: u32) -> Layer {
         let kind = Kind::Stem;
-        let out = self.scaled(STEM_CHANNELS);
-        Layer::new("stem", kind, (3, out), (3, 2, 1), side).with(self.activation())
+        let out = self.stem_or_head_channels(STEM_CHANNELS);
+        Layer::new("stem", kind, (3, out), (3, 2, 1), side).with_activation(self.activation())
     }
 
-    /// The inverted bottlenecks in order.
+    /// Returns the inverted bottleneck blocks in order, for an input of `side` pixels.
     pub fn blocks(&self, side: u32) -> Vec<Block> {
-        let (mut channels, mut side) = (self.scaled(STEM_CHANNELS), self.stem(side).output_side);
+        let mut channels = self.stem_or_head_channels(STEM_CHANNELS);
+        let mut side = self.stem(side).output_side;
         let mut blocks = Vec::new();
         for (stage, base) in STAGES.iter().enumerate() {
             let out = scaled_channels(base.channels, self.width);
@@ -186,38 +191,38 @@ impl Network {
     }
 
     fn block(&self, number: usize, stage: usize, channels: (usize, usize), stride: usize, side: u32) -> Block {
-        let (entering, leaving) = channels;
+        let (input_channels, output_channels) = channels;
         let Stage { expansion, kernel, .. } = STAGES[stage];
-        let inner = entering * expansion;
+        let inner = input_channels * expansion;
         let name = |part: &str| format!("block{number}_{part}");
         let activation = self.activation();
         let pointwise = |part, kind, channels, side| Layer::new(&name(part), kind, channels, (1, 1, 1), side);
-        let expand = (expansion > 1).then(|| pointwise("expand", Kind::Expand, (entering, inner), side));
+        let expand = (expansion > 1).then(|| pointwise("expand", Kind::Expand, (input_channels, inner), side));
         let depthwise = Layer::new(&name("depthwise"), Kind::Depthwise, (inner, inner), (kernel, stride, inner), side);
         let output_side = depthwise.output_side;
         let squeeze = (self.family == Family::B).then(|| {
-            let squeezed = (entering / SQUEEZE).max(1);
-            let reduce = pointwise("squeeze", Kind::Squeeze, (inner, squeezed), 1).with(Activation::Silu);
-            (reduce, pointwise("excite", Kind::Excite, (squeezed, inner), 1).with(Activation::Sigmoid))
+            let squeezed = (input_channels / SQUEEZE_DIVISOR).max(1);
+            let reduce = pointwise("squeeze", Kind::Squeeze, (inner, squeezed), 1).with_activation(Activation::Silu);
+            (reduce, pointwise("excite", Kind::Excite, (squeezed, inner), 1).with_activation(Activation::Sigmoid))
         });
         Block {
             stage,
-            expand: expand.map(|layer| layer.with(activation)),
-            depthwise: depthwise.with(activation),
+            expand: expand.map(|layer| layer.with_activation(activation)),
+            depthwise: depthwise.with_activation(activation),
             squeeze,
-            project: pointwise("project", Kind::Project, (inner, leaving), output_side),
-            residual: stride == 1 && entering == leaving,
+            project: pointwise("project", Kind::Project, (inner, output_channels), output_side),
+            residual: stride == 1 && input_channels == output_channels,
         }
     }
 
-    /// The last convolution and the classifier; `side` and `channels` are what leaves the blocks.
-    pub fn tail(&self, side: u32, channels: usize) -> (Layer, Layer) {
-        let out = self.scaled(HEAD_CHANNELS);
-        let head = Layer::new("head", Kind::Head, (channels, out), (1, 1, 1), side).with(self.activation());
+    /// Returns the head's convolution and the classifier; `side` and `channels` are the output shape of the blocks.
+    pub fn head_layers(&self, side: u32, channels: usize) -> (Layer, Layer) {
+        let out = self.stem_or_head_channels(HEAD_CHANNELS);
+        let head = Layer::new("head", Kind::Head, (channels, out), (1, 1, 1), side).with_activation(self.activation());
         (head, Layer::new("classifier", Kind::Classifier, (out, self.classes), (1, 1, 1), 1))
     }
 
-    /// Every layer with weights, in the order that a picture meets them.
+    /// Returns all layers with weights in order of execution, for an input of `side` pixels.
     pub fn layers(&self, side: u32) -> Vec<Layer> {
         let mut layers = vec![self.stem(side)];
         for Block { expand, depthwise, squeeze, project, .. } in self.blocks(side) {
@@ -225,26 +230,26 @@ impl Network {
             layers.extend([expand, Some(depthwise), reduce, excite, Some(project)].into_iter().flatten());
         }
         let (side, channels) = layers.last().map_or((side, 0), |last| (last.output_side, last.out_channels));
-        let (head, classifier) = self.tail(side, channels);
+        let (head, classifier) = self.head_layers(side, channels);
         layers.extend([head, classifier]);
         layers
     }
 
-    /// How many there are in [`Network::layers`].
+    /// Returns the length of [`Network::layers`] without building them.
     pub fn layer_count(&self) -> usize {
-        let in_block = if self.family == Family::B { 5 } else { 3 };
-        let of_stage = |(at, stage): (usize, &Stage)| {
-            self.repeats(at) * (if stage.expansion > 1 { in_block } else { in_block - 1 })
+        let block_layers = if self.family == Family::B { 5 } else { 3 };
+        let stage_layers = |(index, stage): (usize, &Stage)| {
+            self.repeats(index) * (if stage.expansion > 1 { block_layers } else { block_layers - 1 })
         };
-        3 + STAGES.iter().enumerate().map(of_stage).sum::<usize>()
+        3 + STAGES.iter().enumerate().map(stage_layers).sum::<usize>()
     }
 
-    /// Of one picture of `side` pixels.
+    /// Returns the cost of one inference at `side` pixels.
     pub fn cost(&self, side: u32) -> Cost {
         self.layers(side).iter().map(Layer::cost).fold(Cost::default(), |sum, cost| sum + cost)
     }
 
-    /// What follows a convolution that is not the last of its block.
+    /// Returns the activation after each convolution that is not the last of its block.
     pub fn activation(&self) -> Activation {
         match self.family {
             Family::B => Activation::Silu,

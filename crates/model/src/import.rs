@@ -1,167 +1,176 @@
-//! Weights of other libraries in our networks: told apart by names and shapes, batch norm folded.
+//! Import of other libraries' weights: detects network and library by names and shapes, and folds batch norm.
 
-use crate::efficientnet::{Layer, Network, Padding, RELEASED, Released};
+use crate::efficientnet::{Layer, Network, Padding, RELEASED, ReleasedNetwork};
 use phicam_checkpoint::{Weights, WeightsError};
 
 mod key_mapping;
-use key_mapping::names;
-pub use key_mapping::{Names, Naming, tensors};
+use key_mapping::layer_keys;
+pub use key_mapping::{KeyMapping, KeyScheme, expected_tensors};
 
-/// Weights that are not those of an EfficientNet of ours, or cannot be used.
+/// Weights cannot be used: they fit no EfficientNet, or their values are invalid.
 #[derive(Debug, thiserror::Error)]
 pub enum ImportError {
     #[error(transparent)]
     Weights(#[from] WeightsError),
     #[error(
-        "no EfficientNet's tensors: none of {} is there; expected the state dict of timm's, torchvision's or \
+        "no tensors of an EfficientNet: none of {} is in the file; use a state dict of timm's, torchvision's or \
          efficientnet_pytorch's B0 to B7 or Lite0 to Lite4",
-        first_names()
+        stem_keys()
     )]
-    Names,
+    UnknownKeys,
     #[error(
-        "the tensors are named as {naming}'s, but fit none of B0 to B7 and Lite0 to Lite4; {nearest} comes nearest: {what}"
+        "the tensors are named as in {scheme}, but their shapes fit none of B0 to B7 and Lite0 to \
+         Lite4: {nearest} is nearest, {fault}"
     )]
-    Shapes { naming: Naming, nearest: &'static str, what: String },
-    #[error("tensor {name} has values that are not finite, or a variance below 0: the file is damaged")]
+    Shapes { scheme: KeyScheme, nearest: &'static str, fault: String },
+    #[error("tensor {name} has values that are not finite, or a negative variance: the file is damaged; copy it again")]
     NotFinite { name: String },
     #[error(
-        "timm's tf_efficientnet_* and efficientnet_* have the same tensors, but pad and normalise differently, and no \
-         published weights are known by its name: say --padding same (tf_efficientnet_*) or --padding symmetric"
+        "the padding is ambiguous: timm's tf_efficientnet_* and efficientnet_* have equal tensors but pad and \
+         normalise differently, and no published weights have this name; add --padding same \
+         (tf_efficientnet_*) or --padding symmetric"
     )]
-    WhichPadding,
+    AmbiguousPadding,
 }
 
-fn first_names() -> String {
-    Naming::ALL.map(|naming| naming.stem()).join(", ")
+fn stem_keys() -> String {
+    KeyScheme::ALL.map(|scheme| scheme.stem_key()).join(", ")
 }
 
-/// What a file of weights is.
+/// Detected library and network of a weights file.
 #[derive(Clone, Copy, Debug)]
-pub struct Recognised {
-    pub naming: Naming,
-    pub released: &'static Released,
-    /// With the file's own number of classes.
+pub struct DetectedSource {
+    pub scheme: KeyScheme,
+    pub released: &'static ReleasedNetwork,
+    /// The released network with the file's number of classes.
     pub network: Network,
 }
 
-/// How the library that trained the weights computes, beyond what the tensors tell.
+/// Conventions of the library that trained the weights, which the tensors do not show.
 #[derive(Clone, Copy, Debug, PartialEq)]
-pub struct Habits {
+pub struct SourceConventions {
     pub padding: Padding,
-    /// Added to the variance in a batch norm.
+    /// ε of a batch norm, added to the variance.
     pub epsilon: f64,
 }
 
-/// TensorFlow's ε, and that of what was ported from it.
+/// ε of TensorFlow and of models ported from it.
 pub const TENSORFLOW_EPSILON: f64 = 1e-3;
-/// PyTorch's default.
+/// Default ε of PyTorch.
 pub const PYTORCH_EPSILON: f64 = 1e-5;
 
-impl Habits {
-    const TENSORFLOW: Habits = Habits { padding: Padding::Same, epsilon: TENSORFLOW_EPSILON };
-    const PYTORCH: Habits = Habits { padding: Padding::Symmetric, epsilon: PYTORCH_EPSILON };
+impl SourceConventions {
+    const TENSORFLOW: SourceConventions = SourceConventions { padding: Padding::Same, epsilon: TENSORFLOW_EPSILON };
+    const PYTORCH: SourceConventions = SourceConventions { padding: Padding::Symmetric, epsilon: PYTORCH_EPSILON };
 }
 
-impl Recognised {
-    /// Which habits go with the file: by its naming, and for timm by `padding` or the `name` of the model.
+impl DetectedSource {
+    /// Returns the conventions of the file, by its key scheme. For timm, `padding` or the model's `name` decides.
     ///
-    /// torchvision's B5 to B7 have TensorFlow's ε with PyTorch's padding.
-    pub fn habits(&self, name: &str, padding: Option<Padding>) -> Result<Habits, ImportError> {
-        let known = match self.naming {
-            Naming::EfficientnetPytorch => Habits::TENSORFLOW,
-            Naming::Torchvision if ["b5", "b6", "b7"].contains(&self.released.name) => {
-                Habits { epsilon: TENSORFLOW_EPSILON, ..Habits::PYTORCH }
+    /// torchvision's B5 to B7 have TensorFlow's ε and PyTorch's padding. Returns an error if neither `padding` nor
+    /// `name` decides for timm.
+    pub fn conventions(&self, name: &str, padding: Option<Padding>) -> Result<SourceConventions, ImportError> {
+        let conventions = match self.scheme {
+            KeyScheme::EfficientnetPytorch => SourceConventions::TENSORFLOW,
+            KeyScheme::Torchvision if ["b5", "b6", "b7"].contains(&self.released.name) => {
+                SourceConventions { epsilon: TENSORFLOW_EPSILON, ..SourceConventions::PYTORCH }
             }
-            Naming::Torchvision => Habits::PYTORCH,
-            Naming::Timm => match padding {
-                Some(Padding::Same) => Habits::TENSORFLOW,
-                Some(Padding::Symmetric) => Habits::PYTORCH,
-                None if name.starts_with("tf_efficientnet_") => Habits::TENSORFLOW,
-                None if name.starts_with("efficientnet_") => Habits::PYTORCH,
-                None => return Err(ImportError::WhichPadding),
+            KeyScheme::Torchvision => SourceConventions::PYTORCH,
+            KeyScheme::Timm => match padding {
+                Some(Padding::Same) => SourceConventions::TENSORFLOW,
+                Some(Padding::Symmetric) => SourceConventions::PYTORCH,
+                None if name.starts_with("tf_efficientnet_") => SourceConventions::TENSORFLOW,
+                None if name.starts_with("efficientnet_") => SourceConventions::PYTORCH,
+                None => return Err(ImportError::AmbiguousPadding),
             },
         };
-        Ok(Habits { padding: padding.unwrap_or(known.padding), ..known })
+        Ok(SourceConventions { padding: padding.unwrap_or(conventions.padding), ..conventions })
     }
 }
 
-/// Finds out which network `weights` are of.
-pub fn recognise(weights: &Weights) -> Result<Recognised, ImportError> {
-    let named = |naming: &Naming| weights.shape(naming.stem()).is_some();
-    let naming = Naming::ALL.into_iter().find(named).ok_or(ImportError::Names)?;
-    let classifier = weights.shape(&format!("{}.weight", naming.classifier()));
+/// Detects the library and the network of `weights` by the names and shapes of the tensors.
+pub fn detect_source(weights: &Weights) -> Result<DetectedSource, ImportError> {
+    let has_stem = |scheme: &KeyScheme| weights.shape(scheme.stem_key()).is_some();
+    let scheme = KeyScheme::ALL.into_iter().find(has_stem).ok_or(ImportError::UnknownKeys)?;
+    let classifier = weights.shape(&format!("{}.weight", scheme.classifier_key()));
     let classes = classifier.and_then(|shape| shape.first()).copied().unwrap_or(0);
     let mut nearest: Option<(usize, &'static str, String)> = None;
     for released in &RELEASED {
         let network = Network { classes, ..released.network() };
-        let (faults, first) = faults(weights, naming, &network);
-        let Some(first) = first else { return Ok(Recognised { naming, released, network }) };
+        let (faults, first_fault) = count_faults(weights, scheme, &network);
+        let Some(first_fault) = first_fault else { return Ok(DetectedSource { scheme, released, network }) };
         if nearest.as_ref().is_none_or(|(fewest, ..)| faults < *fewest) {
-            nearest = Some((faults, released.name, first));
+            nearest = Some((faults, released.name, first_fault));
         }
     }
-    let (_, nearest, what) = nearest.unwrap_or((0, "b0", String::new()));
-    Err(ImportError::Shapes { naming, nearest, what })
+    let (_, nearest, fault) = nearest.unwrap_or((0, "b0", String::new()));
+    Err(ImportError::Shapes { scheme, nearest, fault })
 }
 
-/// How many tensors are missing, of another shape, or have no place in `network`; and the first of them in words.
-fn faults(weights: &Weights, naming: Naming, network: &Network) -> (usize, Option<String>) {
-    let mut found = Vec::new();
+/// Returns the number of tensors that are missing, unexpected or of another shape, and a description of the first.
+fn count_faults(weights: &Weights, scheme: KeyScheme, network: &Network) -> (usize, Option<String>) {
+    let mut faults = Vec::new();
     let mut expected = std::collections::BTreeSet::new();
-    for (name, shape) in tensors(naming, network) {
+    for (name, shape) in expected_tensors(scheme, network) {
         match weights.shape(&name) {
-            None => found.push(format!("it lacks {name}, {shape:?}")),
-            Some(other) if other != shape => found.push(format!("{name} is {other:?}, expected {shape:?}")),
+            None => faults.push(format!("{name}, {shape:?}, is missing")),
+            Some(other) if other != shape => faults.push(format!("{name} has shape {other:?}, expected {shape:?}")),
             Some(_) => {}
         }
         expected.insert(name);
     }
-    let left_over = |name: &&str| !name.ends_with("num_batches_tracked") && !expected.contains(*name);
-    found.extend(weights.names().filter(left_over).map(|name| format!("{name} has no place in it")));
-    let first = found.first().cloned();
-    (found.len(), first)
+    let is_unexpected = |name: &&str| !name.ends_with("num_batches_tracked") && !expected.contains(*name);
+    faults.extend(weights.names().filter(is_unexpected).map(|name| format!("{name} is unexpected")));
+    let first = faults.first().cloned();
+    (faults.len(), first)
 }
 
-/// Gives each layer's weights and biases with batch norm folded in, in the order that [`crate::efficientnet::write_onnx`]
-/// asks for them.
-pub struct Folding<'a> {
+/// Folds the batch norms of a state dict into its convolutions, layer by layer.
+pub struct BatchNormFolding<'a> {
     weights: &'a Weights,
-    habits: Habits,
-    names: std::collections::HashMap<String, Names>,
+    conventions: SourceConventions,
+    keys: std::collections::HashMap<String, KeyMapping>,
 }
 
-impl<'a> Folding<'a> {
-    pub fn new(weights: &'a Weights, recognised: &Recognised, habits: Habits) -> Folding<'a> {
-        let names = names(recognised.naming, &recognised.network);
-        Folding { weights, habits, names: names.into_iter().map(|(name, names, _)| (name, names)).collect() }
+impl<'a> BatchNormFolding<'a> {
+    pub fn new(weights: &'a Weights, source: &DetectedSource, conventions: SourceConventions) -> BatchNormFolding<'a> {
+        let keys = layer_keys(source.scheme, &source.network).into_iter();
+        BatchNormFolding { weights, conventions, keys: keys.map(|(layer, keys)| (layer.name, keys)).collect() }
     }
 
-    /// In double precision: weight · γ/√(σ² + ε), and β − μ · γ/√(σ² + ε).
-    pub fn layer(&self, layer: &Layer) -> Result<(Vec<f32>, Vec<f32>), ImportError> {
-        let names = self.names.get(&layer.name).ok_or(ImportError::Names)?;
-        let mut weight = self.weights.values(&names.weight())?;
-        let Names::Normalised { norm, .. } = names else {
-            let Names::Biased { layer } = names else { return Err(ImportError::Names) };
+    /// Returns the weights and biases of a layer of [`crate::efficientnet::Network::layers`].
+    ///
+    /// The weights are weight · γ/√(σ² + ε), the biases β − μ · γ/√(σ² + ε), computed in double precision. Returns an
+    /// error if a result is not finite.
+    pub fn fold_layer(&self, layer: &Layer) -> Result<(Vec<f32>, Vec<f32>), ImportError> {
+        let keys = self.keys.get(&layer.name).ok_or(ImportError::UnknownKeys)?;
+        let mut weight = self.weights.values(&keys.weight())?;
+        let KeyMapping::Normalised { norm, .. } = keys else {
+            let KeyMapping::Biased { layer } = keys else { return Err(ImportError::UnknownKeys) };
             let bias = self.weights.values(&format!("{layer}.bias"))?;
-            return self.finite(names, weight, bias);
+            return check_finite(keys, weight, bias);
         };
-        let of = |what: &str| self.weights.values(&format!("{norm}.{what}"));
-        let (gamma, beta, mean, variance) = (of("weight")?, of("bias")?, of("running_mean")?, of("running_var")?);
+        let norm_values = |key: &str| self.weights.values(&format!("{norm}.{key}"));
+        let gamma = norm_values("weight")?;
+        let beta = norm_values("bias")?;
+        let mean = norm_values("running_mean")?;
+        let variance = norm_values("running_var")?;
         let mut bias = Vec::with_capacity(gamma.len());
         let kernel = weight.len() / layer.out_channels.max(1);
         for (channel, kernel) in weight.chunks_exact_mut(kernel.max(1)).enumerate() {
-            let of = |values: &[f32]| values.get(channel).copied().map_or(f64::NAN, f64::from);
-            let gain = of(&gamma) / (of(&variance) + self.habits.epsilon).sqrt();
+            let of_channel = |values: &[f32]| values.get(channel).copied().map_or(f64::NAN, f64::from);
+            let gain = of_channel(&gamma) / (of_channel(&variance) + self.conventions.epsilon).sqrt();
             kernel.iter_mut().for_each(|value| *value = (f64::from(*value) * gain) as f32);
-            bias.push((of(&beta) - of(&mean) * gain) as f32);
+            bias.push((of_channel(&beta) - of_channel(&mean) * gain) as f32);
         }
-        self.finite(names, weight, bias)
+        check_finite(keys, weight, bias)
     }
+}
 
-    fn finite(&self, names: &Names, weight: Vec<f32>, bias: Vec<f32>) -> Result<(Vec<f32>, Vec<f32>), ImportError> {
-        match weight.iter().chain(&bias).all(|value| value.is_finite()) {
-            true => Ok((weight, bias)),
-            false => Err(ImportError::NotFinite { name: names.weight() }),
-        }
+fn check_finite(keys: &KeyMapping, weight: Vec<f32>, bias: Vec<f32>) -> Result<(Vec<f32>, Vec<f32>), ImportError> {
+    if weight.iter().chain(&bias).all(|value| value.is_finite()) {
+        Ok((weight, bias))
+    } else {
+        Err(ImportError::NotFinite { name: keys.weight() })
     }
 }

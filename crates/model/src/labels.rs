@@ -1,53 +1,55 @@
-//! What each class is called.
+//! Class names of a model, from a label file.
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-/// A label file that cannot be used.
+/// A label file cannot be used.
 #[derive(Debug, thiserror::Error)]
 pub enum LabelError {
     #[error("{}: byte {at} is not UTF-8; save the file as UTF-8", path.display())]
     NotUtf8 { path: PathBuf, at: usize },
-    #[error("{}:{line}: {what}; every class needs a label of its own", path.display())]
-    Unusable { path: PathBuf, line: usize, what: String },
+    #[error("{}:{line}: {fault}; give every class a unique label", path.display())]
+    InvalidLabel { path: PathBuf, line: usize, fault: String },
     #[error(
-        "{}: {found} labels for the {expected} classes of {model}; one line a class is needed, in the model's order",
+        "{}: {found} labels for the {expected} classes of {model}; write one line per class, in the model's order",
         path.display()
     )]
     WrongCount { path: PathBuf, found: usize, expected: usize, model: String },
 }
 
-/// Unique labels, keyed by class.
+/// Unique labels, indexed by class.
 #[derive(Debug)]
 pub struct Labels(Vec<Arc<str>>);
 
 impl Labels {
-    /// Parses one label a line; `path` is where `bytes` came from, for the message.
+    /// Parses one label a line. Errors name the file `path`.
+    ///
+    /// Returns an error if a label is empty, not unique or not UTF-8.
     pub fn parse(bytes: &[u8], path: &Path) -> Result<Labels, LabelError> {
         let text = std::str::from_utf8(bytes)
             .map_err(|error| LabelError::NotUtf8 { path: path.into(), at: error.valid_up_to() })?;
-        let text = text.strip_prefix('\u{feff}').unwrap_or(text); // some editors begin files with it
-        let mut seen = std::collections::HashMap::new();
+        let text = text.strip_prefix('\u{feff}').unwrap_or(text); // byte order mark, which some editors write
+        let mut first_lines = std::collections::HashMap::new();
         let mut labels = Vec::new();
         for (index, label) in text.lines().map(str::trim).enumerate() {
-            let unusable = |what| LabelError::Unusable { path: path.into(), line: index + 1, what };
+            let invalid = |fault| LabelError::InvalidLabel { path: path.into(), line: index + 1, fault };
             if label.is_empty() {
-                return Err(unusable("the label is empty".into()));
+                return Err(invalid("the label is empty".into()));
             }
-            if let Some(first) = seen.insert(label, index + 1) {
-                return Err(unusable(format!("`{label}` stands on line {first} too")));
+            if let Some(first) = first_lines.insert(label, index + 1) {
+                return Err(invalid(format!("label `{label}` is also on line {first}")));
             }
             labels.push(label.into());
         }
         Ok(Labels(labels))
     }
 
-    /// `class 0`, `class 1`, … for a model that came without labels.
+    /// Returns the labels `class 0`, `class 1`, …, for a model without a label file.
     pub fn numbered(classes: usize) -> Labels {
         Labels((0..classes).map(|class| format!("class {class}").into()).collect())
     }
 
-    /// The same labels, once there are as many as `model` has classes.
+    /// Returns the labels unchanged, or an error if their number is not the number of classes of `model`.
     pub fn for_classes(self, classes: usize, model: &str, path: &Path) -> Result<Labels, LabelError> {
         let (found, expected) = (self.0.len(), classes);
         if found != expected {
@@ -56,17 +58,17 @@ impl Labels {
         Ok(self)
     }
 
-    /// The label of a class of the model that these labels belong to.
-    pub fn of(&self, class: u32) -> &str {
+    /// Returns the label of a class, or `?` if the class is out of range.
+    pub fn label(&self, class: u32) -> &str {
         self.0.get(class as usize).map_or("?", |label| label)
     }
 
-    /// How many classes there are.
+    /// Returns the number of classes.
     pub fn len(&self) -> usize {
         self.0.len()
     }
 
-    /// Whether there is no label at all.
+    /// Returns whether there are no labels.
     pub fn is_empty(&self) -> bool {
         self.0.is_empty()
     }
@@ -81,17 +83,17 @@ mod tests {
     }
 
     #[test]
-    fn a_label_twice_or_missing_is_refused_with_its_line() {
-        assert!(refusal(b"crane\nhen\ncrane\n").starts_with("labels.txt:3: `crane` stands on line 1 too"));
-        assert_eq!(Labels::parse("\u{feff}hen\n".as_bytes(), Path::new("l")).unwrap().of(0), "hen");
+    fn duplicate_or_empty_label_is_refused_with_line() {
+        assert!(refusal(b"crane\nhen\ncrane\n").starts_with("labels.txt:3: label `crane` is also on line 1"));
+        assert_eq!(Labels::parse("\u{feff}hen\n".as_bytes(), Path::new("l")).unwrap().label(0), "hen");
         assert!(refusal(b"crane\n\nhen\n").starts_with("labels.txt:2: the label is empty"));
         assert!(refusal(b"crane\nh\xffn\n").contains("byte 7 is not UTF-8"));
     }
 
     #[test]
-    fn a_wrong_count_is_refused_with_both_counts() {
+    fn wrong_label_count_is_refused_with_both_counts() {
         let labels = Labels::parse("Kranich\nhēn\n".as_bytes(), Path::new("l")).unwrap();
-        assert_eq!(labels.of(1), "hēn");
+        assert_eq!(labels.label(1), "hēn");
         let message = labels.for_classes(1000, "lite0", Path::new("l")).unwrap_err().to_string();
         assert!(message.contains("2 labels for the 1000 classes of lite0"), "{message}");
     }

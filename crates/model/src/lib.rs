@@ -1,4 +1,6 @@
-//! Networks: catalog, EfficientNet family, checkpoints, ONNX.
+//! Models as data: catalog and labels, the EfficientNet family, checkpoint import, and ONNX files.
+//!
+//! The crate runs no network and knows no engine, camera or display.
 
 pub mod catalog;
 pub mod efficientnet;

@@ -1,4 +1,4 @@
-//! ONNX files: inspection, streaming, rewriting.
+//! ONNX files: inspection, streaming reader, removal of the final softmax.
 
 pub mod inspect;
 pub mod stream_reader;

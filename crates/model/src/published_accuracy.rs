@@ -1,84 +1,84 @@
-//! What published weights reach on ImageNet, and how their pictures are made: models/accuracy.csv.
+//! Published ImageNet accuracy and preprocessing of known weights, from models/accuracy.csv.
 
 use std::path::Path;
 use std::sync::LazyLock;
 
 use serde::Deserialize;
 
-/// The table, as shipped; its head names the sources and the columns.
+/// The table; its header documents the sources and the columns.
 const TABLE: &str = include_str!("../../../models/accuracy.csv");
 
-/// Weights that somebody published, at one side.
+/// Row of the table: published weights at one input resolution.
 #[derive(Clone, Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub struct Published {
+pub struct PublishedWeights {
     /// timm's name, such as `tf_efficientnet_b3.ns_jft_in1k`, or `torchvision_efficientnet_b3.imagenet1k_v1`.
     pub model: String,
-    /// Pixels.
+    /// Width and height of the square input, in pixels.
     pub side: u32,
     pub top1_percent: f64,
     pub top5_percent: f64,
     pub million_parameters: f64,
-    /// Share of the shorter side that is kept.
+    /// Share of the shorter side that the crop keeps.
     pub crop: f64,
-    /// Of the resize: `bicubic`, `bilinear`.
+    /// Resampling filter: `bicubic` or `bilinear`.
     pub filter: String,
-    /// Normalisation: `imagenet`, `tf`.
+    /// Normalisation: `imagenet` or `tf`.
     pub input: String,
     /// `center` or `squash`.
     pub crop_mode: String,
-    /// Name of the file that they were once published in, without hash and extension; often empty.
+    /// Name of the published file, without hash and extension; often empty.
     pub checkpoint: String,
-    /// `b3`, `lite0`, or `pruned`.
+    /// `b3`, `lite0`, …, or `pruned`.
     pub network: String,
     /// `same` or `symmetric`.
     pub padding: String,
-    /// SPDX.
+    /// SPDX identifier.
     pub licence: String,
 }
 
-/// Every row.
-static ALL: LazyLock<Vec<Published>> = LazyLock::new(|| {
+static ROWS: LazyLock<Vec<PublishedWeights>> = LazyLock::new(|| {
     let mut reader = csv::ReaderBuilder::new().comment(Some(b'#')).from_reader(TABLE.as_bytes());
-    reader.deserialize().filter_map(Result::ok).collect() // compiled in, and read whole by a test
+    reader.deserialize().filter_map(Result::ok).collect() // no row is lost: a test counts them
 });
 
-/// The rows of the weights in a file of that name that are of `network`, and `torchvision`'s or not; smallest side first,
-/// none where the name tells nothing.
+/// Finds the rows of a weights file by its name, for `network` and either torchvision's or other weights.
 ///
-/// A name is looked for in the file's stem and in its folders' names, where hubs put it.
-pub fn of_file(path: &Path, network: &str, torchvision: bool) -> Vec<Published> {
+/// The rows are sorted by side, and empty if the name is unknown. The names of the file's folders count as well,
+/// because model hubs store the model's name there.
+pub fn find_by_file_name(path: &Path, network: &str, torchvision: bool) -> Vec<PublishedWeights> {
     let names: Vec<String> = path.iter().rev().map(|part| part.to_string_lossy().into_owned()).collect();
-    let of_network = |row: &&Published| row.network == network && row.model.starts_with("torchvision_") == torchvision;
-    let of_name = |name: &String| -> Vec<Published> {
+    let is_candidate =
+        |row: &&PublishedWeights| row.network == network && row.model.starts_with("torchvision_") == torchvision;
+    let rows_of_name = |name: &String| -> Vec<PublishedWeights> {
         let stem = without_hash(without_extension(name.rsplit("--").next().unwrap_or(name)));
-        ALL.iter().filter(of_network).filter(|row| row.model == stem || row.checkpoint == stem).cloned().collect()
+        ROWS.iter().filter(is_candidate).filter(|row| row.model == stem || row.checkpoint == stem).cloned().collect()
     };
-    let mut found = names.iter().map(of_name).find(|rows| !rows.is_empty()).unwrap_or_default();
-    found.sort_by_key(|row| row.side);
-    found
+    let mut rows = names.iter().map(rows_of_name).find(|rows| !rows.is_empty()).unwrap_or_default();
+    rows.sort_by_key(|row| row.side);
+    rows
 }
 
-/// The most accurate row of a network: what would be gained by having it.
-pub fn best(network: &str) -> Option<Published> {
-    let rows = ALL.iter().filter(|row| row.network == network);
+/// Returns the row of a network with the highest top-1 accuracy, or `None` if the table has none.
+pub fn most_accurate(network: &str) -> Option<PublishedWeights> {
+    let rows = ROWS.iter().filter(|row| row.network == network);
     rows.max_by(|a, b| a.top1_percent.total_cmp(&b.top1_percent)).cloned()
 }
 
-/// How the names of model files end.
-const ENDINGS: [&str; 5] = [".safetensors", ".pth", ".pt", ".bin", ".onnx"];
+/// File name extensions of model files.
+const EXTENSIONS: [&str; 5] = [".safetensors", ".pth", ".pt", ".bin", ".onnx"];
 
-/// Whether `name` ends as a model file's does.
+/// Returns whether `name` has the extension of a model file.
 pub fn is_file_name(name: &str) -> bool {
     let name = name.to_ascii_lowercase();
-    ENDINGS.iter().any(|ending| name.ends_with(ending))
+    EXTENSIONS.iter().any(|extension| name.ends_with(extension))
 }
 
 fn without_extension(name: &str) -> &str {
-    ENDINGS.into_iter().find_map(|ending| name.strip_suffix(ending)).unwrap_or(name)
+    EXTENSIONS.into_iter().find_map(|extension| name.strip_suffix(extension)).unwrap_or(name)
 }
 
-/// `tf_efficientnet_b0_aa-827b6e33` → `tf_efficientnet_b0_aa`
+/// Strips the hash of published files: `tf_efficientnet_b0_aa-827b6e33` becomes `tf_efficientnet_b0_aa`.
 fn without_hash(stem: &str) -> &str {
     match stem.rsplit_once('-') {
         Some((name, hash)) if hash.len() == 8 && hash.bytes().all(|byte| byte.is_ascii_hexdigit()) => name,
@@ -86,7 +86,7 @@ fn without_hash(stem: &str) -> &str {
     }
 }
 
-/// The stem of a file's name, without the hash that published files end in.
+/// Returns the file name without extension and without the hash of published files.
 pub fn stem(path: &Path) -> String {
     let name = path.file_name().unwrap_or_default().to_string_lossy().into_owned();
     without_hash(without_extension(&name)).to_string()
@@ -98,12 +98,13 @@ mod tests {
     use crate::efficientnet::RELEASED;
 
     #[test]
-    fn every_row_of_the_table_is_read_and_makes_sense() {
+    fn all_rows_are_parsed_and_plausible() {
         let lines = TABLE.lines().filter(|line| !line.starts_with('#') && !line.is_empty()).count() - 1;
-        let rows = &*ALL;
+        let rows = &*ROWS;
         assert_eq!((rows.len(), lines), (66, 66));
         for row in rows {
-            assert!((50.0..100.0).contains(&row.top1_percent) && row.top1_percent < row.top5_percent, "{row:?}");
+            assert!((50.0..100.0).contains(&row.top1_percent), "{row:?}");
+            assert!(row.top1_percent < row.top5_percent, "{row:?}");
             assert!(["imagenet", "tf"].contains(&row.input.as_str()), "{row:?}");
             assert!(["same", "symmetric"].contains(&row.padding.as_str()), "{row:?}");
             assert!((0.8..=1.0).contains(&row.crop), "{row:?}");
@@ -111,28 +112,35 @@ mod tests {
     }
 
     #[test]
-    fn published_parameters_are_those_of_the_networks_they_are_said_to_be() {
-        for row in ALL.iter() {
+    fn published_parameters_match_the_networks() {
+        for row in ROWS.iter() {
             let Some(released) = RELEASED.iter().find(|released| released.name == row.network) else { continue };
-            let found = released.network().cost(row.side).million_parameters();
-            assert!((found - row.million_parameters).abs() < 0.006, "{}: {found}", row.model);
+            let computed = released.network().cost(row.side).million_parameters();
+            assert!((computed - row.million_parameters).abs() < 0.006, "{}: {computed}", row.model);
         }
     }
 
     #[test]
-    fn weights_are_known_by_the_name_of_their_file_or_of_its_folder() {
+    fn weights_are_found_by_file_or_folder_name() {
         let models = |path: &str, network: &str, torchvision: bool| -> Vec<(String, u32)> {
-            of_file(Path::new(path), network, torchvision).into_iter().map(|row| (row.model, row.side)).collect()
+            find_by_file_name(Path::new(path), network, torchvision)
+                .into_iter()
+                .map(|row| (row.model, row.side))
+                .collect()
         };
         let ns = vec![("tf_efficientnet_b3.ns_jft_in1k".to_string(), 300)];
         assert_eq!(models("tf_efficientnet_b3_ns-9d44bf68.pth", "b3", false), ns);
         assert_eq!(models("tf_efficientnet_b3.ns_jft_in1k.safetensors", "b3", false), ns);
         let hub = "hub/models--timm--tf_efficientnet_b3.ns_jft_in1k/snapshots/a1b2/model.safetensors";
         assert_eq!(models(hub, "b3", false), ns);
-        assert_eq!(models("tf_efficientnet_b3_ns-9d44bf68.pth", "b2", false), [], "the tensors are another network's");
+        assert_eq!(
+            models("tf_efficientnet_b3_ns-9d44bf68.pth", "b2", false),
+            [],
+            "the tensors belong to another network"
+        );
         assert_eq!(models("model.safetensors", "b3", false), []);
         let sides: Vec<u32> = models("efficientnet_b1-533bc792.pth", "b1", false).iter().map(|row| row.1).collect();
-        assert_eq!(sides, [224, 256], "timm's; torchvision's file has the same name and another hash");
+        assert_eq!(sides, [224, 256], "timm's file; torchvision's has an equal name and another hash");
         assert_eq!(
             models("efficientnet_b1-c27df63c.pth", "b1", true)[0].0,
             "torchvision_efficientnet_b1.imagenet1k_v2"
@@ -140,8 +148,8 @@ mod tests {
     }
 
     #[test]
-    fn the_best_b3_is_the_noisy_student() {
-        let best = best("b3").unwrap();
+    fn most_accurate_b3_is_noisy_student() {
+        let best = most_accurate("b3").unwrap();
         assert_eq!((best.model.as_str(), best.top1_percent), ("tf_efficientnet_b3.ns_jft_in1k", 84.054));
     }
 }

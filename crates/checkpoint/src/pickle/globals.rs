@@ -1,103 +1,72 @@
-//! The few Python objects that a state dict names, and what calling them means here. None of them is Python's own.
+//! Calls of the Python objects that state dicts need, reimplemented here. No Python code runs.
 
-use super::values::{Heap, Value, View};
+use super::values::{Global, Heap, Value, View};
 use crate::byte_reader::to_usize;
 use crate::dtype::Dtype;
 use crate::error::WeightsError;
 use crate::limits::MAX_DIMENSIONS;
 use crate::tensor;
 
-/// A Python object that is known by name.
-#[derive(Clone, Copy)]
-pub(crate) enum Global {
-    OrderedDict,
-    /// `_rebuild_tensor(storage, offset, shape, strides)`
-    Tensor,
-    /// The same, then what only training needs.
-    TensorV2,
-    /// The same, then the type: its storage is one of bytes.
-    TensorV3,
-    /// `_rebuild_parameter(tensor, …)`
-    Parameter,
-    /// The type of a storage; nothing for one of bytes.
-    Storage(Option<Dtype>),
-    Dtype(Dtype),
-}
-
 impl Global {
-    pub fn named(module: &str, name: &str) -> Option<Global> {
-        match (module, name) {
-            ("collections", "OrderedDict") => Some(Global::OrderedDict),
-            ("torch._utils", "_rebuild_tensor") => Some(Global::Tensor),
-            ("torch._utils", "_rebuild_tensor_v2") => Some(Global::TensorV2),
-            ("torch._utils", "_rebuild_tensor_v3") => Some(Global::TensorV3),
-            ("torch._utils", "_rebuild_parameter") => Some(Global::Parameter),
-            ("torch.storage", "UntypedStorage") => Some(Global::Storage(None)),
-            ("torch", name) => {
-                let storage = Dtype::of_storage(name).map(|dtype| Global::Storage(Some(dtype)));
-                storage.or_else(|| Dtype::of_torch(name).map(Global::Dtype))
-            }
-            _ => None,
-        }
-    }
-
-    /// What Python would get from calling it with `arguments`.
+    /// Returns the value that Python would get from calling the object with `arguments`.
     pub fn call(self, arguments: Value, heap: &mut Heap, at: usize) -> Result<Value, WeightsError> {
-        let refuse = |why| Err(WeightsError::Pickle { at, why });
+        let refuse = |reason| Err(WeightsError::Pickle { at, reason });
         if !matches!(arguments, Value::Tuple { .. }) {
-            return refuse("a call's arguments are no tuple");
+            return refuse("the arguments of a call are not a tuple");
         }
         match (self, heap.items(arguments)) {
-            (Global::OrderedDict, &[]) => heap.collection(Value::Dict),
-            (Global::OrderedDict, _) => refuse("an OrderedDict is made with arguments"),
+            (Global::OrderedDict, &[]) => heap.add_collection(Value::Dict),
+            (Global::OrderedDict, _) => refuse("OrderedDict is called with arguments"),
             (Global::Tensor, &[storage, offset, shape, strides]) => {
-                tensor([storage, offset, shape, strides], None, heap, at)
+                make_tensor([storage, offset, shape, strides], None, heap, at)
             }
             (
                 Global::TensorV2,
                 &[storage, offset, shape, strides, _, _] | &[storage, offset, shape, strides, _, _, _],
-            ) => tensor([storage, offset, shape, strides], None, heap, at),
+            ) => make_tensor([storage, offset, shape, strides], None, heap, at),
             (
                 Global::TensorV3,
                 &[storage, offset, shape, strides, _, _, dtype] | &[storage, offset, shape, strides, _, _, dtype, _],
             ) => match dtype {
-                Value::Global(Global::Dtype(dtype)) => tensor([storage, offset, shape, strides], Some(dtype), heap, at),
-                _ => refuse("a tensor's type is none of torch's"),
+                Value::Global(Global::Dtype(dtype)) => {
+                    make_tensor([storage, offset, shape, strides], Some(dtype), heap, at)
+                }
+                _ => refuse("the type of a tensor is not a torch dtype"),
             },
             (Global::Parameter, &[view @ Value::View(_), _, _]) => Ok(view),
-            (Global::Parameter, _) => refuse("a parameter is made of something other than a tensor"),
+            (Global::Parameter, _) => refuse("a parameter is not made from a tensor"),
             (Global::Tensor | Global::TensorV2 | Global::TensorV3, _) => {
-                refuse("a tensor is made with too few or too many arguments")
+                refuse("a tensor is made with a wrong number of arguments")
             }
-            (Global::Storage(_) | Global::Dtype(_), _) => refuse("a type is called"),
+            (Global::Storage(_) | Global::Dtype(_), _) => refuse("a type is called as a function"),
         }
     }
 }
 
-fn tensor(
+fn make_tensor(
     [storage, offset, shape, strides]: [Value; 4],
     dtype: Option<Dtype>,
     heap: &mut Heap,
     at: usize,
 ) -> Result<Value, WeightsError> {
-    let refuse = |why| Err(WeightsError::Pickle { at, why });
+    let refuse = |reason| Err(WeightsError::Pickle { at, reason });
     let (Value::Storage(storage), Value::Int(offset)) = (storage, offset) else {
-        return refuse("a tensor's storage or offset is something else");
+        return refuse("the storage or offset of a tensor has another type");
     };
     let stored = heap.storages.get(to_usize(storage)).and_then(|storage| storage.dtype);
     let (Some(dtype), true) = (dtype.or(stored), dtype.is_none() || stored.is_none()) else {
-        return refuse("a tensor's type and its storage's disagree");
+        return refuse("a tensor and its storage have different types");
     };
-    let offset = natural(offset, "a tensor's offset")?;
-    let (shape, rank) = naturals(shape, heap, "a length in a tensor's shape", at)?;
-    let (strides, steps) = naturals(strides, heap, "a tensor's stride", at)?;
-    if rank != steps {
-        return refuse("a tensor has not as many strides as dimensions");
+    let offset = to_natural(offset, "the offset of a tensor")?;
+    let (shape, rank) = to_naturals(shape, heap, "a length in the shape of a tensor", at)?;
+    let (strides, stride_count) = to_naturals(strides, heap, "the stride of a tensor", at)?;
+    if rank != stride_count {
+        return refuse("a tensor has different numbers of strides and dimensions");
     }
-    heap.view(View { storage, dtype, offset, dims: 0, rank }, &shape, &strides)
+    heap.add_view(View { storage, dtype, offset, dims: 0, rank }, &shape, &strides)
 }
 
-fn natural(value: i64, part: &'static str) -> Result<usize, WeightsError> {
+fn to_natural(value: i64, part: &'static str) -> Result<usize, WeightsError> {
     match usize::try_from(value) {
         Ok(number) => Ok(number),
         Err(_) if value < 0 => Err(WeightsError::Negative { part, value }),
@@ -105,8 +74,8 @@ fn natural(value: i64, part: &'static str) -> Result<usize, WeightsError> {
     }
 }
 
-/// The numbers of a shape or of strides, and how many they are.
-fn naturals(
+/// Converts a tuple (a shape or strides) to numbers. Returns the numbers and their count.
+fn to_naturals(
     tuple: Value,
     heap: &Heap,
     part: &'static str,
@@ -115,20 +84,27 @@ fn naturals(
     let (items, mut numbers) = (heap.items(tuple), [0; MAX_DIMENSIONS]);
     let rank = tensor::rank(items.len())?;
     if !matches!(tuple, Value::Tuple { .. }) {
-        return Err(WeightsError::Pickle { at, why: "a tensor's shape or strides are no tuple" });
+        return Err(WeightsError::Pickle { at, reason: "the shape or strides of a tensor are not a tuple" });
     }
-    for (place, &item) in numbers.iter_mut().zip(items) {
+    for (slot, &item) in numbers.iter_mut().zip(items) {
         match item {
-            Value::Int(number) => *place = natural(number, part)?,
-            _ => return Err(WeightsError::Pickle { at, why: "a shape or stride is no whole number of 64 bits" }),
+            Value::Int(number) => *slot = to_natural(number, part)?,
+            _ => return Err(WeightsError::Pickle { at, reason: "a length or stride is not a 64-bit integer" }),
         }
     }
     Ok((numbers, rank))
 }
 
-/// `("storage", type, key, device, count)`, in the legacy form with a sixth that is always nothing.
-pub(crate) fn persistent(reference: Value, bytes: &[u8], heap: &mut Heap, at: usize) -> Result<Value, WeightsError> {
-    let refuse = |why| Err(WeightsError::Pickle { at, why });
+/// Resolves a persistent id `("storage", type, key, device, count)` to a storage.
+///
+/// In the legacy format it has a sixth part, the view metadata, which must be `None`.
+pub(crate) fn resolve_persistent_id(
+    reference: Value,
+    bytes: &[u8],
+    heap: &mut Heap,
+    at: usize,
+) -> Result<Value, WeightsError> {
+    let refuse = |reason| Err(WeightsError::Pickle { at, reason });
     let (kind, dtype, key, count) = match *heap.items(reference) {
         [Value::Text(kind), Value::Global(Global::Storage(dtype)), Value::Text(key), _, Value::Int(count)]
         | [
@@ -139,14 +115,14 @@ pub(crate) fn persistent(reference: Value, bytes: &[u8], heap: &mut Heap, at: us
             Value::Int(count),
             Value::None,
         ] => (kind, dtype, key, count),
-        _ => return refuse("a reference is none to a storage"),
+        _ => return refuse("a persistent id does not name a storage"),
     };
-    if kind.of(bytes) != b"storage" {
-        return refuse("a reference is none to a storage");
+    if kind.bytes(bytes) != b"storage" {
+        return refuse("a persistent id does not name a storage");
     }
-    tensor::check_name(key.of(bytes))?;
+    tensor::check_name(key.bytes(bytes))?;
     match u64::try_from(count) {
-        Ok(count) => heap.storage(key, dtype, count),
-        Err(_) => Err(WeightsError::Negative { part: "the count of a storage", value: count }),
+        Ok(count) => heap.add_storage(key, dtype, count),
+        Err(_) => Err(WeightsError::Negative { part: "the number of elements of a storage", value: count }),
     }
 }

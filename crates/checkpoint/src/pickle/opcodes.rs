@@ -1,4 +1,4 @@
-//! The names of pickle instructions, as Python's `pickletools` has them.
+//! Pickle opcodes, named as in Python's `pickletools`.
 
 pub(crate) const PROTO: u8 = 0x80;
 pub(crate) const FRAME: u8 = 0x95;
@@ -40,7 +40,7 @@ pub(crate) const EMPTY_DICT: u8 = b'}';
 pub(crate) const SETITEM: u8 = b's';
 pub(crate) const SETITEMS: u8 = b'u';
 
-/// What an instruction that is refused is called.
+/// Returns the name of a refused opcode, for the error message.
 pub(crate) fn name(code: u8) -> &'static str {
     match code {
         b'0' => "POP",

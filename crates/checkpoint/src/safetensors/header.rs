@@ -1,9 +1,9 @@
-//! The little JSON that a safetensors header is made of, read without a copy: names, whole numbers, punctuation.
+//! Parser for the JSON subset of safetensors headers: strings, integers and punctuation, without copies.
 
 use crate::byte_reader::{Cursor, Span};
 use crate::error::WeightsError;
 
-/// A header being read. There is no value of unknown kind in it, so nothing here calls itself.
+/// Parser state. Every value has a known type, so no function recurses and nested brackets cannot exhaust the stack.
 pub(crate) struct Header<'a> {
     bytes: &'a [u8],
     cursor: Cursor<'a>,
@@ -15,7 +15,7 @@ impl<'a> Header<'a> {
     }
 
     fn refuse<T>(&self, expected: &'static str) -> Result<T, WeightsError> {
-        Err(WeightsError::Header { at: self.cursor.at(), expected })
+        Err(WeightsError::Header { at: self.cursor.position(), expected })
     }
 
     fn skip(&mut self) -> Result<u8, WeightsError> {
@@ -29,51 +29,49 @@ impl<'a> Header<'a> {
         Ok(())
     }
 
-    /// The next byte that is no blank, if it is this one.
-    pub fn take(&mut self, byte: u8) -> Result<bool, WeightsError> {
+    /// Consumes the next byte after blanks if it is `byte`. Returns whether it was.
+    pub fn accept(&mut self, byte: u8) -> Result<bool, WeightsError> {
         self.skip_blanks()?;
-        let there = self.cursor.peek() == Some(byte);
-        if there {
+        let is_next = self.cursor.peek() == Some(byte);
+        if is_next {
             self.skip()?;
         }
-        Ok(there)
+        Ok(is_next)
     }
 
+    /// Consumes `byte` after blanks, or returns an error that names `expected`.
     pub fn expect(&mut self, byte: u8, expected: &'static str) -> Result<(), WeightsError> {
-        match self.take(byte)? {
-            true => Ok(()),
-            false => self.refuse(expected),
-        }
+        if self.accept(byte)? { Ok(()) } else { self.refuse(expected) }
     }
 
-    /// Goes through `{"key": …, …}` or `[…, …]`: `each` reads an item.
+    /// Parses `{"key": …, …}` or `[…, …]`; `read_item` parses one item.
     pub fn items(
         &mut self,
         (open, close): (u8, u8),
         expected: &'static str,
-        mut each: impl FnMut(&mut Self) -> Result<(), WeightsError>,
+        mut read_item: impl FnMut(&mut Self) -> Result<(), WeightsError>,
     ) -> Result<(), WeightsError> {
         self.expect(open, expected)?;
-        if self.take(close)? {
+        if self.accept(close)? {
             return Ok(());
         }
         loop {
-            each(self)?;
-            if self.take(close)? {
+            read_item(self)?;
+            if self.accept(close)? {
                 return Ok(());
             }
             self.expect(b',', "a comma or the closing bracket")?;
         }
     }
 
-    /// A string as it stands, between its quotes. `escapes` are let through, not resolved.
-    pub fn string(&mut self, escapes: bool) -> Result<Span, WeightsError> {
+    /// Parses a string and returns the bytes between its quotes. Escapes are skipped if allowed, but not resolved.
+    pub fn string(&mut self, allow_escapes: bool) -> Result<Span, WeightsError> {
         self.expect(b'"', "the quotation mark of a string")?;
-        let start = self.cursor.at();
+        let start = self.cursor.position();
         loop {
             match self.cursor.peek() {
                 Some(b'"') => break,
-                Some(b'\\') if escapes => {
+                Some(b'\\') if allow_escapes => {
                     self.skip()?;
                     self.escape()?;
                 }
@@ -82,35 +80,35 @@ impl<'a> Header<'a> {
                 _ => return self.refuse("part of a string"),
             }
         }
-        let text = Span::new(start..self.cursor.at())?;
+        let text = Span::new(start..self.cursor.position())?;
         self.skip()?;
-        match std::str::from_utf8(text.of(self.bytes)) {
+        match std::str::from_utf8(text.bytes(self.bytes)) {
             Ok(_) => Ok(text),
-            Err(wrong) => Err(WeightsError::Header { at: start + wrong.valid_up_to(), expected: "UTF-8" }),
+            Err(error) => Err(WeightsError::Header { at: start + error.valid_up_to(), expected: "UTF-8" }),
         }
     }
 
-    /// What follows a backslash.
+    /// Skips the rest of an escape, after its backslash.
     fn escape(&mut self) -> Result<(), WeightsError> {
         match self.cursor.peek() {
             Some(b'"' | b'\\' | b'/' | b'b' | b'f' | b'n' | b'r' | b't') => self.skip().map(drop),
             Some(b'u') => match self.code_unit()? {
-                // Half of a character, which only its other half may follow.
+                // A high surrogate, which a low surrogate must follow.
                 0xd800..0xdc00 if self.cursor.rest().starts_with(br"\u") => {
                     self.skip()?;
                     match self.code_unit()? {
                         0xdc00..0xe000 => Ok(()),
-                        _ => self.refuse("after both halves of a character"),
+                        _ => self.refuse("a complete surrogate pair"),
                     }
                 }
-                0xd800..0xe000 => self.refuse("after both halves of a character"),
+                0xd800..0xe000 => self.refuse("a complete surrogate pair"),
                 _ => Ok(()),
             },
-            _ => self.refuse("an escape that JSON has"),
+            _ => self.refuse("a JSON escape"),
         }
     }
 
-    /// A `u` and four digits.
+    /// Parses `u` and four hexadecimal digits.
     fn code_unit(&mut self) -> Result<u32, WeightsError> {
         self.skip()?;
         let mut unit = 0;
@@ -124,39 +122,33 @@ impl<'a> Header<'a> {
         Ok(unit)
     }
 
-    /// A string, and the colon after it.
+    /// Parses a string and the colon after it.
     pub fn key(&mut self) -> Result<Span, WeightsError> {
         let key = self.string(false)?;
         self.expect(b':', "a colon")?;
         Ok(key)
     }
 
-    /// A whole number of this machine's size.
+    /// Parses a non-negative integer that fits into `usize`.
     pub fn number(&mut self) -> Result<usize, WeightsError> {
         self.skip_blanks()?;
-        let start = self.cursor.at();
+        let start = self.cursor.position();
         let mut number: usize = 0;
         while let Some(digit @ b'0'..=b'9') = self.cursor.peek() {
             let more = number.checked_mul(10).and_then(|tens| tens.checked_add(usize::from(digit - b'0')));
             match more {
-                Some(more) if number > 0 || self.cursor.at() == start => number = more,
+                Some(more) if number > 0 || self.cursor.position() == start => number = more,
                 Some(_) => return self.refuse("no digit after a leading zero"),
                 None => return self.refuse("the end of a number that fits into 64 bits"),
             }
             self.skip()?;
         }
-        match self.cursor.at() > start {
-            true => Ok(number),
-            false => self.refuse("a whole number that is not negative"),
-        }
+        if self.cursor.position() > start { Ok(number) } else { self.refuse("a non-negative integer") }
     }
 
-    /// After the header come only the blanks that align the data.
+    /// Checks that only blanks, which align the data, follow the header.
     pub fn end(&mut self) -> Result<(), WeightsError> {
         self.skip_blanks()?;
-        match self.cursor.left() {
-            0 => Ok(()),
-            _ => self.refuse("a blank after the end of the header"),
-        }
+        if self.cursor.left() == 0 { Ok(()) } else { self.refuse("only blanks after the header") }
     }
 }

@@ -1,7 +1,7 @@
-//! What the tests of hostile weights files share: how they are made, and how a refusal is looked at.
+//! Shared parts of the tests of hostile weights files: builders, fixtures, and checks of memory and messages.
 
+pub mod builders;
 mod headers;
-pub mod made;
 mod memory;
 mod pickles;
 mod values;
@@ -9,7 +9,7 @@ mod zips;
 
 use phicam_checkpoint::Weights;
 
-/// The files that torch and safetensors really saved.
+/// Returns the files saved by torch and safetensors themselves, by path.
 pub fn fixtures() -> Vec<(String, Vec<u8>)> {
     let folder = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/weights");
     let paths = std::fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path());
@@ -20,7 +20,7 @@ pub fn fixtures() -> Vec<(String, Vec<u8>)> {
     files
 }
 
-/// Reads the file; it may take no more memory than twice its size and 4 MiB, whether it is sound or not.
+/// Parses a file, and asserts that it takes at most twice its size and 4 MiB of memory, valid or not.
 pub fn read(bytes: &[u8]) -> Result<Weights, String> {
     let mut result = None;
     let memory = allocation_counter::measure(|| result = Some(Weights::parse(bytes.to_vec(), "x.pth")));
@@ -29,18 +29,18 @@ pub fn read(bytes: &[u8]) -> Result<Weights, String> {
     result.unwrap().map_err(|error| error.to_string())
 }
 
-/// The file is refused, and all of `said` is in the message.
+/// Asserts that the file is refused with a message that contains all `parts`.
 #[track_caller]
-pub fn refused(bytes: &[u8], said: &[&str]) {
-    let message = read(bytes).expect_err("it should be refused");
+pub fn refused(bytes: &[u8], parts: &[&str]) {
+    let message = read(bytes).expect_err("the file should be refused");
     assert!(message.starts_with("x.pth: "), "{message}");
-    said.iter().for_each(|part| assert!(message.contains(part), "`{part}` is not in: {message}"));
+    parts.iter().for_each(|part| assert!(message.contains(part), "`{part}` is not in: {message}"));
     assert!(message.len() < 1000, "a message of {} bytes", message.len());
 }
 
-/// A pickle is refused in both of torch's forms, with storages that would suit [`made::small`].
+/// Asserts that a pickle is refused in both torch formats, beside the storage of [`builders::small`].
 #[track_caller]
-pub fn pickle_refused(pickle: &[u8], said: &[&str]) {
-    refused(&made::torch_zip(pickle, &[("0", made::floats(6))]), said);
-    refused(&made::torch_legacy(pickle, &[("0", 6, made::floats(6))]), said);
+pub fn pickle_refused(pickle: &[u8], parts: &[&str]) {
+    refused(&builders::torch_zip(pickle, &[("0", builders::floats(6))]), parts);
+    refused(&builders::torch_legacy(pickle, &[("0", 6, builders::floats(6))]), parts);
 }

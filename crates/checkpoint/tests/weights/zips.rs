@@ -1,105 +1,108 @@
 //! Hostile zips.
 
-use super::made::*;
+use super::builders::*;
 use super::refused;
 
-fn sound() -> Vec<Entry> {
+fn valid_entries() -> Vec<Entry> {
     vec![entry("a/data.pkl", &pickle(small())), entry("a/data/0", &floats(6)), entry("a/byteorder", b"little")]
 }
 
-/// The sound zip, one of its entries changed.
-fn with(index: usize, change: impl Fn(&mut Entry)) -> Vec<u8> {
-    let mut entries = sound();
+/// Returns the valid zip with one changed entry.
+fn with_change(index: usize, change: impl Fn(&mut Entry)) -> Vec<u8> {
+    let mut entries = valid_entries();
     change(&mut entries[index]);
     zip(&entries)
 }
 
 #[test]
-fn a_compressed_entry_is_refused_and_never_unpacked() {
-    let deflated = with(1, |entry| (entry.method, entry.unpacked) = (8, Some(u32::MAX - 1)));
-    refused(&deflated, &["compressed zip entry \"a/data/0\" (method 8)", "save it with torch.save"]);
-    // A bomb: a few bytes that claim to be 4 GB.
-    let bomb = with(2, |entry| entry.unpacked = Some(0xffff_fff0));
-    refused(&bomb, &["\"a/byteorder\" that has another size stored than unpacked"]);
-    refused(&with(0, |entry| entry.flags = 1), &["\"a/data.pkl\" that is encrypted"]);
+fn compressed_entry_is_refused() {
+    let deflated = with_change(1, |entry| (entry.method, entry.unpacked) = (8, Some(u32::MAX - 1)));
+    refused(&deflated, &["zip entry \"a/data/0\" is compressed (method 8)", "save it with torch.save"]);
+    // A zip bomb: a few stored bytes with an original size of 4 GB.
+    let bomb = with_change(2, |entry| entry.unpacked = Some(0xffff_fff0));
+    refused(&bomb, &["\"a/byteorder\" differs in stored and original size"]);
+    refused(&with_change(0, |entry| entry.flags = 1), &["\"a/data.pkl\" is encrypted"]);
 }
 
 #[test]
-fn entries_that_share_their_bytes_are_refused() {
-    refused(&with(1, |entry| entry.offset = Some(0)), &["that is described in two ways"]);
-    // The same name twice, in the same place: only the overlap is left to see.
-    let mut entries = sound();
+fn overlapping_entries_are_refused() {
+    refused(&with_change(1, |entry| entry.offset = Some(0)), &["differs between directory and local header"]);
+    // One name twice at one position: only the overlap is detectable.
+    let mut entries = valid_entries();
     entries.push(Entry { offset: Some(0), ..entry("a/data.pkl", &pickle(small())) });
-    refused(&zip(&entries), &["\"a/data.pkl\" that overlaps another"]);
-    // A sound entry inside the content of another one.
+    refused(&zip(&entries), &["\"a/data.pkl\" overlaps another entry"]);
+    // A valid entry inside the content of another entry.
     let inner = zip(&[entry("a/data/0", &floats(6))]);
     let outer = [entry("a/x", &inner), entry("a/data.pkl", &pickle(small()))];
     let hidden = Entry { offset: Some(33), ..entry("a/data/0", &floats(6)) };
-    refused(&zip(&[&outer[..], &[hidden]].concat()), &["\"a/data/0\" that overlaps another"]);
+    refused(&zip(&[&outer[..], &[hidden]].concat()), &["\"a/data/0\" overlaps another entry"]);
 }
 
 #[test]
-fn entries_that_are_twice_there_or_not_there_are_refused() {
-    let pickle_twice = [sound(), sound()].concat();
-    refused(&zip(&pickle_twice), &["that is there twice"]);
-    let two = [sound(), vec![entry("b/data.pkl", &pickle(small()))]].concat();
+fn duplicate_and_missing_entries_are_refused() {
+    let pickle_twice = [valid_entries(), valid_entries()].concat();
+    refused(&zip(&pickle_twice), &["is listed twice"]);
+    let two = [valid_entries(), vec![entry("b/data.pkl", &pickle(small()))]].concat();
     refused(&zip(&two), &["more than one data.pkl"]);
-    refused(&zip(&sound()[1..]), &["lack a data.pkl: it was not made by torch.save"]);
-    refused(&zip(&sound()[..1]), &["storage \"0\" that is not in the file"]);
+    refused(&zip(&valid_entries()[1..]), &["it has no data.pkl, so torch.save did not write it"]);
+    refused(&zip(&valid_entries()[..1]), &["storage \"0\" is missing"]);
     let in_folder = [entry("a/b/data.pkl", &pickle(small()))];
-    refused(&zip(&in_folder), &["lack a data.pkl"]);
-    refused(&torch_zip(&pickle(small()), &[("0", floats(5))]), &["storage \"0\" of 20 bytes, its tensors expect 24"]);
+    refused(&zip(&in_folder), &["it has no data.pkl"]);
+    refused(
+        &torch_zip(&pickle(small()), &[("0", floats(5))]),
+        &["storage \"0\" has the wrong size: 20 bytes, its tensors need 24"],
+    );
 }
 
 #[test]
-fn the_names_of_entries_are_only_names() {
-    let outside = [sound(), vec![entry("../../etc/passwd", b"x")]].concat();
-    assert!(super::read(&zip(&outside)).is_ok(), "nothing is ever written anywhere");
+fn entry_names_are_not_paths() {
+    let outside = [valid_entries(), vec![entry("../../etc/passwd", b"x")]].concat();
+    assert!(super::read(&zip(&outside)).is_ok(), "no entry is extracted");
     let key = storage("FloatStorage", "../data/0", 6);
     let upwards = pickle(dict(&[("w", tensor(key, 0, &[6], &[1]))]));
-    refused(&torch_zip(&upwards, &[("0", floats(6))]), &["storage \"../data/0\" that is not in the file"]);
-    refused(&with(1, |entry| entry.name = b"a/\xff".to_vec()), &["is not UTF-8"]);
-    refused(&with(1, |entry| entry.name = vec![b'n'; 600]), &["longer than 512 bytes"]);
+    refused(&torch_zip(&upwards, &[("0", floats(6))]), &["storage \"../data/0\" is missing"]);
+    refused(&with_change(1, |entry| entry.name = b"a/\xff".to_vec()), &["is not UTF-8"]);
+    refused(&with_change(1, |entry| entry.name = vec![b'n'; 600]), &["longer than 512 bytes"]);
 }
 
 #[test]
-fn the_other_byte_order_is_refused() {
-    refused(&with(2, |entry| entry.content = b"big".to_vec()), &["big-endian order, only little-endian is read"]);
-    refused(&with(2, |entry| entry.content = b"LITTLE".to_vec()), &["big-endian"]);
+fn big_endian_zip_is_refused() {
+    refused(&with_change(2, |entry| entry.content = b"big".to_vec()), &["big-endian: only little-endian is supported"]);
+    refused(&with_change(2, |entry| entry.content = b"LITTLE".to_vec()), &["big-endian"]);
 }
 
 #[test]
-fn a_pickle_that_is_not_the_whole_entry_is_refused() {
+fn bytes_after_the_pickle_are_refused() {
     let longer = |entry: &mut Entry| entry.content.extend(b"more");
-    refused(&with(0, longer), &["4 bytes left over after the pickle data.pkl"]);
+    refused(&with_change(0, longer), &["unexpected data: 4 bytes after the pickle data.pkl"]);
 }
 
 #[test]
-fn a_directory_that_is_not_where_or_what_it_should_be_is_refused() {
-    let sound = zip(&sound());
-    let end = sound.len() - 22;
+fn inconsistent_directory_is_refused() {
+    let valid = zip(&valid_entries());
+    let end = valid.len() - 22;
     let changed = |at: usize, bytes: &[u8]| {
-        let mut changed = sound.clone();
+        let mut changed = valid.clone();
         changed[at..at + bytes.len()].copy_from_slice(bytes);
         changed
     };
-    refused(&changed(end + 8, &[2, 0, 2, 0]), &["lists other entries than it counts"]);
-    refused(&changed(end + 8, &[4, 0, 4, 0]), &["is cut short: an entry of the zip's directory"]);
-    refused(&changed(end + 8, &[4, 0]), &["counts its entries in two ways"]);
-    refused(&changed(end + 8, &[0xff; 4]), &["holds 65535 zip entries, the limit is 50000"]);
-    refused(&changed(end + 16, &[0; 4]), &["directory is not where its end says"]);
-    refused(&changed(end + 16, &[0xff; 4]), &["directory is not where its end says"]);
-    refused(&changed(end + 20, &[1, 0]), &["of other disks or of a comment"]);
-    refused(&changed(end, b"PK\x05\x07"), &["end is missing"]);
-    refused(&with(1, |entry| entry.offset = Some(0xffff_fff0)), &["begins outside the file"]);
-    // Its number is said to be in an extra field, which is not there.
-    refused(&with(1, |entry| entry.offset = Some(u32::MAX)), &["begins outside the file"]);
+    refused(&changed(end + 8, &[2, 0, 2, 0]), &["does not match its number of entries"]);
+    refused(&changed(end + 8, &[4, 0, 4, 0]), &["file is truncated: an entry of the zip's directory"]);
+    refused(&changed(end + 8, &[4, 0]), &["two different numbers of entries"]);
+    refused(&changed(end + 8, &[0xff; 4]), &["too many zip entries: 65535 exceed the limit of 50000"]);
+    refused(&changed(end + 16, &[0; 4]), &["its directory is not at the position in the end record"]);
+    refused(&changed(end + 16, &[0xff; 4]), &["its directory is not at the position in the end record"]);
+    refused(&changed(end + 20, &[1, 0]), &["refers to other disks or a comment"]);
+    refused(&changed(end, b"PK\x05\x07"), &["its end record is missing"]);
+    refused(&with_change(1, |entry| entry.offset = Some(0xffff_fff0)), &["begins outside the file"]);
+    // The offset refers to a zip64 extra field that is missing.
+    refused(&with_change(1, |entry| entry.offset = Some(u32::MAX)), &["begins outside the file"]);
 }
 
 #[test]
-fn a_64_bit_end_with_absurd_numbers_is_refused() {
-    let sound = zip(&sound());
-    let (before, end) = sound.split_at(sound.len() - 22);
+fn absurd_zip64_end_record_is_refused() {
+    let valid = zip(&valid_entries());
+    let (before, end) = valid.split_at(valid.len() - 22);
     let numbers = |at: &[u8]| u64::from(u32::from_le_bytes(at.try_into().unwrap()));
     let [length, start] = [&end[12..16], &end[16..20]].map(numbers);
     let file = |count: u64, length: u64, start: u64, place: usize| {
@@ -110,8 +113,11 @@ fn a_64_bit_end_with_absurd_numbers_is_refused() {
         [before, &end_64, &locator, end].concat()
     };
     assert!(super::read(&file(3, length, start, before.len())).is_ok());
-    refused(&file(u64::MAX, length, start, before.len()), &["18446744073709551615 zip entries, the limit is 50000"]);
-    refused(&file(3, u64::MAX, start, before.len()), &["directory is not where its end says"]);
-    refused(&file(3, length, u64::MAX, before.len()), &["directory is not where its end says"]);
-    refused(&file(3, length, start, 7), &["64-bit end is not where it should be"]);
+    refused(
+        &file(u64::MAX, length, start, before.len()),
+        &["too many zip entries: 18446744073709551615 exceed the limit of 50000"],
+    );
+    refused(&file(3, u64::MAX, start, before.len()), &["its directory is not at the position in the end record"]);
+    refused(&file(3, length, u64::MAX, before.len()), &["its directory is not at the position in the end record"]);
+    refused(&file(3, length, start, 7), &["its zip64 end record is not before its locator"]);
 }

@@ -1,9 +1,11 @@
-//! What a model expects of the picture that it is given.
+//! Input spec: the preprocessing that a variant requires.
 
 use serde::{Deserialize, Serialize};
 
-/// From a frame to a model's input: crop, resize, normalise. Get one wrong and accuracy falls by up to ten points
-/// without any error, so each is stated by the catalog and tested.
+/// Preprocessing from a frame to a model's input: crop, resize, normalise.
+///
+/// A wrong value causes no error but costs up to ten points of accuracy. The catalog therefore states each value, and
+/// tests check it.
 #[derive(Clone, Debug, Deserialize, PartialEq, Serialize)]
 #[serde(deny_unknown_fields)]
 pub struct InputSpec {
@@ -11,9 +13,9 @@ pub struct InputSpec {
     pub layout: Layout,
     pub crop: Crop,
     pub filter: Filter,
-    /// Subtracted from each channel's level (0 to 255).
+    /// Mean of each channel, subtracted from its level (0 to 255).
     pub mean: [f32; 3],
-    /// Divides each channel after that.
+    /// Divisor of each channel after the subtraction.
     pub scale: [f32; 3],
 }
 
@@ -29,28 +31,28 @@ pub enum Colour {
 #[derive(Clone, Copy, Debug, Deserialize, Eq, PartialEq, Serialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Layout {
-    /// Batch, channel, row, column: as PyTorch's.
+    /// Batch, channel, row, column, as in PyTorch.
     Nchw,
-    /// Batch, row, column, channel: as TensorFlow's.
+    /// Batch, row, column, channel, as in TensorFlow.
     Nhwc,
 }
 
-/// Resampling filter, with antialiasing when it makes smaller.
+/// Resampling filter, with antialiasing when it reduces.
 #[derive(Clone, Copy, Debug, Deserialize, Eq, PartialEq, Serialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Filter {
     Bilinear,
-    /// Catmull-Rom (a = −0.5), as Pillow's.
+    /// Catmull-Rom (a = −0.5), as in Pillow.
     Bicubic,
 }
 
-/// How much of the frame's shorter side the classic centre crop keeps.
+/// Share of the frame's shorter side that the centre crop keeps.
 #[derive(Clone, Copy, Debug, Deserialize, PartialEq, Serialize)]
 #[serde(try_from = "CropText", into = "CropText")]
 pub enum Crop {
-    /// side / (side + border): `"side/(side+32)"`.
+    /// The share side / (side + border), written `"side/(side+32)"`.
     Border(u32),
-    /// A fixed share, 0 to 1.
+    /// A fixed share, above 0 and up to 1.
     Share(f64),
 }
 
@@ -74,23 +76,25 @@ impl TryFrom<CropText> for Crop {
     type Error = String;
 
     fn try_from(text: CropText) -> Result<Crop, String> {
-        let refused =
-            |found: String| format!("crop is {found}, expected \"side/(side+32)\" or a share above 0 and up to 1");
+        let invalid =
+            |text: String| format!("crop is {text}, expected \"side/(side+32)\" or a share above 0 and up to 1");
         match text {
             CropText::Share(share) if share > 0.0 && share <= 1.0 => Ok(Crop::Share(share)),
-            CropText::Share(share) => Err(refused(share.to_string())),
+            CropText::Share(share) => Err(invalid(share.to_string())),
             CropText::Formula(formula) => formula
                 .strip_prefix("side/(side+")
                 .and_then(|rest| rest.strip_suffix(')'))
                 .and_then(|border| border.parse().ok())
                 .map(Crop::Border)
-                .ok_or_else(|| refused(format!("\"{formula}\""))),
+                .ok_or_else(|| invalid(format!("\"{formula}\""))),
         }
     }
 }
 
 impl Crop {
-    /// Side in pixels of the centre square that a model of `side` pixels sees of a frame whose shorter side is `short`.
+    /// Returns the side in pixels of the centre square to crop from a frame, for a model input of `side` pixels.
+    ///
+    /// `short` is the frame's shorter side in pixels.
     pub fn square(self, side: u32, short: u32) -> u32 {
         let (side, short) = (u64::from(side), u64::from(short));
         let square = match self {
@@ -102,10 +106,13 @@ impl Crop {
 }
 
 impl InputSpec {
-    /// Numbers that could not be meant.
+    /// Returns an error if a mean is not finite, or a scale is zero or not finite.
     pub(super) fn check(&self) -> Result<(), String> {
         if self.scale.iter().any(|scale| !scale.is_normal()) || self.mean.iter().any(|mean| !mean.is_finite()) {
-            return Err(format!("mean {:?} and scale {:?} must be finite, and scale not 0", self.mean, self.scale));
+            return Err(format!(
+                "mean is {:?} and scale {:?}, expected finite numbers and scale not 0",
+                self.mean, self.scale
+            ));
         }
         Ok(())
     }

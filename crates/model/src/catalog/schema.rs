@@ -1,4 +1,4 @@
-//! The catalog as it is written in `models/catalog.toml`.
+//! Schema of `catalog.toml`.
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;
@@ -8,6 +8,7 @@ use serde::{Deserialize, Serialize};
 use super::InputSpec;
 use crate::efficientnet::Family;
 
+/// Contents of a catalog file.
 #[derive(Clone, Debug, Default, Deserialize, Serialize)]
 #[serde(deny_unknown_fields)]
 pub struct CatalogFile {
@@ -20,6 +21,7 @@ pub struct CatalogFile {
     pub variant: Vec<VariantEntry>,
 }
 
+/// Table `[network.NAME]`; paths are relative to the catalog's folder.
 #[derive(Clone, Debug, Deserialize, Serialize)]
 #[serde(deny_unknown_fields)]
 pub struct NetworkEntry {
@@ -28,7 +30,7 @@ pub struct NetworkEntry {
     pub labels: PathBuf,
     pub labels_sha256: String,
 
-    /// These three are left out where a network is of neither family.
+    /// Absent, with width and depth, if the network is not an EfficientNet.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub family: Option<Family>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -40,6 +42,7 @@ pub struct NetworkEntry {
     pub source: String,
 }
 
+/// Table `[[variant]]`.
 #[derive(Clone, Debug, Deserialize, Serialize)]
 #[serde(deny_unknown_fields)]
 pub struct VariantEntry {
@@ -47,11 +50,11 @@ pub struct VariantEntry {
     pub network: String,
     pub input: String,
     pub side: u32,
-    /// Left out where the network is of neither family.
+    /// Absent if the network is not an EfficientNet.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub phi: Option<f64>,
     pub million_macs: f64,
-    /// Left out where nobody measured it.
+    /// Absent if unknown.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub top1_percent: Option<f64>,
     pub top1_source: String,

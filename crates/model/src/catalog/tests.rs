@@ -22,7 +22,7 @@ million_parameters = 4.6
 licence = "Apache-2.0"
 source = "test"
 "#;
-const CHOICE: &str = r#"
+const VARIANT: &str = r#"
 [[variant]]
 name = "lite0@192"
 network = "lite0"
@@ -45,22 +45,22 @@ fn refusal(text: String) -> String {
 }
 
 #[test]
-fn a_whole_catalog_is_read() {
-    let catalog = read(&[INPUT, NETWORK, CHOICE].concat()).unwrap();
+fn valid_catalog_is_read() {
+    let catalog = read(&[INPUT, NETWORK, VARIANT].concat()).unwrap();
     let variant = catalog.variant("lite0@192").unwrap();
     assert_eq!((variant.side, variant.input.crop), (192, Crop::Border(32)));
     assert!(variant.network.file.ends_with("imagenet/lite0.onnx"));
 }
 
 #[test]
-fn a_slip_in_any_table_is_named() {
-    let whole = [INPUT, NETWORK, CHOICE].concat();
-    for (good, bad, said) in [
+fn invalid_entry_is_reported() {
+    let whole = [INPUT, NETWORK, VARIANT].concat();
+    for (valid, invalid, expected) in [
         ("network = \"lite0\"", "network = \"lite8\"", "did you mean `lite0`?"),
         ("input = \"lite\"", "input = \"lit\"", "did you mean `lite`?"),
         ("phi = -0.47", "phi = 0.47", "depth, width and side give -0.47"),
         ("phi = -0.47", "phi = nan", "depth, width and side give -0.47"),
-        ("side = 192", "side = 193", "the name should be network@side"),
+        ("side = 192", "side = 193", "the name is not network@side"),
         ("side = 192", "side = 9", "side is 9, expected 32 to 2048"),
         ("million_macs = 283.3", "million_macs = nan", "million_macs is NaN"),
         ("top1_percent = 71.5", "top1_percent = 715", "top1_percent is 715"),
@@ -68,39 +68,40 @@ fn a_slip_in_any_table_is_named() {
         ("crop = \"side/(side+32)\"", "crop = 1.5", "crop is 1.5"),
         ("crop = \"side/(side+32)\"", "crop = \"half\"", "crop is \"half\""),
         ("128.0, 128.0]", "128.0, 0.0]", "scale not 0"),
-        ("\"imagenet/lite0.onnx\"", "\"../lite0.onnx\"", "outside this folder"),
-        ("\"imagenet/labels.txt\"", "\"/etc/passwd\"", "outside this folder"),
+        ("\"imagenet/lite0.onnx\"", "\"../lite0.onnx\"", "outside the catalog's folder"),
+        ("\"imagenet/labels.txt\"", "\"/etc/passwd\"", "outside the catalog's folder"),
         ("width = 1.0", "width = 0", "width is 0"),
     ] {
-        assert!(whole.contains(good), "{good}");
-        let message = refusal(whole.replacen(good, bad, 1));
-        assert!(message.contains(said), "{bad}: {message}");
+        assert!(whole.contains(valid), "{valid}");
+        let message = refusal(whole.replacen(valid, invalid, 1));
+        assert!(message.contains(expected), "{invalid}: {message}");
     }
-    assert!(refusal([INPUT, NETWORK, CHOICE, CHOICE].concat()).contains("`lite0@192` is there twice"));
+    assert!(refusal([INPUT, NETWORK, VARIANT, VARIANT].concat()).contains("`lite0@192` is listed twice"));
     assert!(refusal([INPUT, NETWORK].concat()).contains("no [[variant]]"));
 }
 
 #[test]
-fn an_unknown_model_is_answered_with_the_nearest_name() {
-    let catalog = read(&[INPUT, NETWORK, CHOICE].concat()).unwrap();
-    let message = catalog.named("lite0@193").unwrap_err().to_string();
+fn unknown_model_suggests_the_nearest_name() {
+    let catalog = read(&[INPUT, NETWORK, VARIANT].concat()).unwrap();
+    let message = catalog.matching("lite0@193").unwrap_err().to_string();
     assert!(message.contains("did you mean `lite0@192`?"), "{message}");
-    assert_eq!(catalog.named("lite0").unwrap().len(), 1);
+    assert_eq!(catalog.matching("lite0").unwrap().len(), 1);
 }
 
 #[test]
-fn a_file_with_another_hash_is_refused_with_what_to_do() {
+fn wrong_hash_is_refused_with_remedy() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("m.onnx");
     std::fs::write(&path, b"abc").unwrap();
     let right = "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad"; // FIPS 180-2, appendix B.1
-    assert_eq!(*read_checked(&path, right).unwrap(), *b"abc");
-    let message = read_checked(&path, "00").unwrap_err().to_string();
-    assert!(message.contains(right) && message.contains("fetch it again"), "{message}");
+    assert_eq!(*read_verified(&path, right).unwrap(), *b"abc");
+    let message = read_verified(&path, "00").unwrap_err().to_string();
+    assert!(message.contains(right), "{message}");
+    assert!(message.contains("fetch it again"), "{message}");
 }
 
 #[test]
-fn the_crop_follows_its_formula() {
+fn crop_follows_its_formula() {
     assert_eq!(Crop::Border(32).square(224, 480), 420);
     assert_eq!(Crop::Border(32).square(96, 47), 35);
     assert_eq!(Crop::Share(1.0).square(256, 481), 481);

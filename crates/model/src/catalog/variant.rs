@@ -1,22 +1,25 @@
-//! What a variant says of itself, and whether it agrees with itself.
+//! Variants outside the catalog, and consistency checks of a variant's fields.
 
 use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use super::{Colour, Crop, Filter, InputSpec, Layout, Network, Variant};
-use crate::efficientnet::Scaled;
+use crate::efficientnet::ScaledNetwork;
 use crate::efficientnet::compound_scaling::Phi;
 
-/// Sides that a picture may have at the model; beyond them a typo is likelier than a wish.
+/// Supported input sides in pixels (estimate: values outside the range are probably typing errors).
 pub const SIDES: std::ops::RangeInclusive<u32> = 32..=2048;
-/// Work of one picture beyond which nothing here could run it, in million multiply-accumulates: 26 times B7's.
-pub const MOST_MILLION_MACS: f64 = 1e6;
+/// Exclusive upper limit of million multiply-accumulates of one inference: 26 times those of EfficientNet-B7.
+pub const MAX_MILLION_MACS: f64 = 1e6;
+
+/// Tolerance of φ in the catalog: it has two decimals, and 0.011 allows one unit of the last one with rounding.
+const MAX_PHI_ERROR: f64 = 0.011;
 
 impl Variant {
-    /// What tells another process of this program which it is.
+    /// Returns the command-line arguments that select this variant in a child process.
     pub fn as_arguments(&self) -> Vec<OsString> {
-        if self.own_folder().is_some() {
+        if self.standalone_folder().is_some() {
             let mut file = OsString::from("./");
             file.push(self.network.file.file_name().unwrap_or_default());
             return vec!["--model".into(), file, "--side".into(), self.side.to_string().into()];
@@ -24,23 +27,27 @@ impl Variant {
         vec!["--model".into(), self.name.clone().into()]
     }
 
-    /// The folder of a file that is in no catalog (see [`Variant::of_file`]); [`Variant::as_arguments`] names it from there.
-    pub fn own_folder(&self) -> Option<&Path> {
+    /// Returns the folder of the file if the variant is in no catalog (see [`Variant::from_file`]), otherwise `None`.
+    ///
+    /// [`Variant::as_arguments`] are relative to this folder.
+    pub fn standalone_folder(&self) -> Option<&Path> {
         self.network.labels.as_os_str().is_empty().then(|| self.network.file.parent()).flatten()
     }
 
-    /// `φ 1.03`, or `φ unknown`.
-    pub fn phi_in_words(&self) -> Phi {
+    /// Returns φ for display: `φ 1.03`, or `φ unknown`.
+    pub fn phi_display(&self) -> Phi {
         Phi(self.phi)
     }
 
-    /// An ONNX file that is in no catalog, at a side: to be timed, not to be believed. Levels go in as they are.
-    pub fn of_file(
+    /// Creates a variant of an ONNX file that is in no catalog, for timing only: its accuracy and labels are unknown.
+    ///
+    /// Its input spec passes levels divided by 255, without a mean.
+    pub fn from_file(
         path: &Path,
         onnx: &[u8],
         side: u32,
         layout: Layout,
-        scaled: Option<Scaled>,
+        scaled: Option<ScaledNetwork>,
         million_macs: f64,
     ) -> Variant {
         let name = path.file_stem().unwrap_or_default().to_string_lossy().into_owned();
@@ -62,39 +69,39 @@ impl Variant {
             network: Arc::new(network),
             input: Arc::new(input),
             side,
-            phi: scaled.map(|scaled| scaled.at(side).phi()),
+            phi: scaled.map(|scaled| scaled.at_side(side).phi()),
             million_macs,
             top1_percent: None,
             top1_source: String::new(),
-            added: false,
+            is_user_model: false,
         }
     }
 
-    /// φ and the name follow from depth, width and side: a catalog that says otherwise has a slip in it.
+    /// Returns an error if a field is out of range, or if φ or the name does not follow from depth, width and side.
     pub(super) fn check(&self) -> Result<(), String> {
         let Variant { side, phi, million_macs, top1_percent, .. } = *self;
         if !SIDES.contains(&side) {
             return Err(format!("side is {side}, expected {} to {}", SIDES.start(), SIDES.end()));
         }
-        let expected = format!("{}@{side}", self.network.name);
-        if self.name != expected {
-            return Err(format!("the name should be network@side, `{expected}`"));
+        let expected_name = format!("{}@{side}", self.network.name);
+        if self.name != expected_name {
+            return Err(format!("the name is not network@side, expected `{expected_name}`"));
         }
-        let computed = self.network.scaled.map(|scaled| scaled.at(side).phi());
+        let computed = self.network.scaled.map(|scaled| scaled.at_side(side).phi());
         match (phi, computed) {
-            (Some(phi), Some(computed)) if (computed - phi).abs() <= 0.011 => {}
+            (Some(phi), Some(computed)) if (computed - phi).abs() <= MAX_PHI_ERROR => {}
             (None, None) => {}
             (Some(phi), Some(computed)) => {
                 return Err(format!("phi is {phi}, depth, width and side give {computed:.2}"));
             }
             (None, Some(computed)) => return Err(format!("phi is missing, depth, width and side give {computed:.2}")),
             (Some(phi), None) => {
-                return Err(format!("phi is {phi}, but its network has no family, width and depth to have one by"));
+                return Err(format!("phi is {phi}, but its network has no family, width and depth"));
             }
         }
-        if !(million_macs > 0.0 && million_macs < MOST_MILLION_MACS) {
+        if !(million_macs > 0.0 && million_macs < MAX_MILLION_MACS) {
             return Err(format!(
-                "million_macs is {million_macs}, expected more than 0 and less than {MOST_MILLION_MACS}"
+                "million_macs is {million_macs}, expected more than 0 and less than {MAX_MILLION_MACS}"
             ));
         }
         if let Some(top1_percent) = top1_percent.filter(|percent| !(0.0..=100.0).contains(percent)) {

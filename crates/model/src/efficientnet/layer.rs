@@ -1,29 +1,29 @@
-//! One layer with weights: its shape, and what it costs.
+//! Layer with weights: shape and cost.
 
 use super::Cost;
 
-/// What a layer is for.
+/// Role of a layer in the network.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Kind {
-    /// The first, from colours to channels.
+    /// First convolution, from colours to channels.
     Stem,
-    /// 1×1, to more channels.
+    /// 1×1 convolution to the expanded channels.
     Expand,
-    /// One kernel a channel.
+    /// Convolution with one kernel per channel.
     Depthwise,
-    /// 1×1 on the mean of each channel, to few.
+    /// 1×1 convolution on the channel means, to few channels.
     Squeeze,
-    /// And back, to a gate for each channel.
+    /// 1×1 convolution from the squeezed channels to one gate per channel.
     Excite,
-    /// 1×1, to the channels that leave the block.
+    /// 1×1 convolution to the block's output channels.
     Project,
-    /// The last 1×1.
+    /// Last 1×1 convolution.
     Head,
-    /// From the mean of each channel to a score a class.
+    /// Matrix product from the channel means to one score per class.
     Classifier,
 }
 
-/// What is done to each value that a layer gives.
+/// Function applied to each output value of a layer.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Activation {
     None,
@@ -34,28 +34,28 @@ pub enum Activation {
     Sigmoid,
 }
 
-/// A convolution (or the classifier) on a square of values.
+/// Convolution on a square input, or the classifier.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Layer {
-    /// `block3_expand`
+    /// Name in the graph, such as `block3_expand`.
     pub name: String,
     pub kind: Kind,
     pub in_channels: usize,
     pub out_channels: usize,
-    /// Side of the kernel.
+    /// Side of the square kernel, in values.
     pub kernel: usize,
     pub stride: usize,
-    /// As many as channels in a depthwise layer, else 1.
+    /// Number of channels in a depthwise layer, otherwise 1.
     pub groups: usize,
-    /// Values along a side that enter.
+    /// Side of the input, in values.
     pub input_side: u32,
-    /// And that leave: the quotient by the stride, rounded up, with either padding.
+    /// Side of the output, in values: `input_side / stride`, rounded up, with either padding.
     pub output_side: u32,
     pub activation: Activation,
 }
 
 impl Layer {
-    /// `channels` in and out; kernel, stride and groups; no activation.
+    /// Creates a layer without activation from (input, output) channels and (kernel side, stride, groups).
     pub(super) fn new(
         name: &str,
         kind: Kind,
@@ -77,16 +77,18 @@ impl Layer {
         }
     }
 
-    pub(super) fn with(self, activation: Activation) -> Layer {
+    pub(super) fn with_activation(self, activation: Activation) -> Layer {
         Layer { activation, ..self }
     }
 
-    /// Whether it is trained with a batch norm behind it. The others have a bias of their own.
-    pub fn normalised(&self) -> bool {
+    /// Returns whether a batch norm follows the layer in training. The other layers have a bias.
+    pub fn has_batch_norm(&self) -> bool {
         !matches!(self.kind, Kind::Squeeze | Kind::Excite | Kind::Classifier)
     }
 
-    /// Shape of its weights: out, in (of one group), kernel, kernel; the classifier's is out, in.
+    /// Returns the shape of the weights: output channels, input channels per group, kernel, kernel.
+    ///
+    /// The classifier's shape is classes, input channels.
     pub fn shape(&self) -> Vec<usize> {
         match self.kind {
             Kind::Classifier => vec![self.out_channels, self.in_channels],
@@ -94,22 +96,22 @@ impl Layer {
         }
     }
 
-    /// How many weights, without biases.
+    /// Returns the number of weights, without biases.
     pub fn weights(&self) -> usize {
         self.shape().iter().product()
     }
 
-    /// Of one picture.
+    /// Returns the cost of one inference.
     pub fn cost(&self) -> Cost {
         let (weights, out) = (self.weights() as u64, self.out_channels as u64);
         let square = u64::from(self.output_side).pow(2);
-        let normalised = self.normalised();
+        let has_batch_norm = self.has_batch_norm();
         Cost {
             macs: square * weights,
-            parameters: weights + if normalised { 2 * out } else { out },
+            parameters: weights + if has_batch_norm { 2 * out } else { out },
             folded_parameters: weights + out,
             activations: square * out,
-            normalised: if normalised { square * out } else { 0 },
+            normalised: if has_batch_norm { square * out } else { 0 },
         }
     }
 }

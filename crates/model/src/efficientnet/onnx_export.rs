@@ -1,4 +1,4 @@
-//! A network of the family as an ONNX file, with weights from wherever they come.
+//! ONNX export of a network of the family, with weights from any source.
 
 use std::io::{self, Write};
 
@@ -17,108 +17,110 @@ use nodes::{int, ints, tensor, text, value};
 /// Name of the graph's input.
 const ONNX_INPUT: &str = "image";
 
-/// How a convolution with a stride meets the edge.
+/// Padding of a convolution with a stride.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Padding {
-    /// TensorFlow's: as little as needed, the odd pixel at the bottom right.
+    /// TensorFlow's SAME padding: minimal, with the odd pixel at the bottom and right.
     Same,
-    /// PyTorch's: (kernel − 1)/2 on each side.
+    /// PyTorch's padding: (kernel − 1)/2 on each side.
     Symmetric,
 }
 
-/// How weights are stored. Biases are always in single precision: half would save nothing worth the rounding.
+/// Number format of stored weights. Biases stay in single precision: half would save 0.1 MB in the three Lite networks.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Storage {
     Single,
-    /// Half precision behind a `Cast` to single: half the file; scores move by some thousandths of their range.
+    /// Half precision, followed by a `Cast` to single. It halves the file, and moves scores by a few thousandths of
+    /// their range.
     Half,
 }
 
-/// How a network is to be written.
+/// Options of the ONNX export.
 #[derive(Clone, Copy, Debug)]
-pub struct Form {
-    /// The side that it is for: a remark in the file, no limit.
+pub struct ExportOptions {
+    /// Intended input side in pixels: metadata of the file, not a limit.
     pub side: u32,
     pub padding: Padding,
     pub storage: Storage,
 }
 
-/// A network that could not be written.
+/// A network could not be exported.
 #[derive(Debug, thiserror::Error)]
-pub enum GraphError<E: std::error::Error + 'static> {
-    /// Weights could not be had.
+pub enum ExportError<E: std::error::Error + 'static> {
+    /// The source of the weights failed.
     #[error(transparent)]
     Weights(E),
-    #[error("{name} has weights beyond ±65504, the limit of half precision; store it in full precision")]
+    #[error("weights of {name} exceed ±65504, the range of half precision; store them in single precision")]
     Overflow { name: String },
-    #[error("the ONNX file cannot be written: {0}; is there space left?")]
+    #[error("cannot write the ONNX file: {0}; check the free space")]
     Write(#[from] io::Error),
 }
 
-/// Writes `network` to `out` as ONNX (opset 17, any side) and gives the number of bytes.
+/// Writes `network` to `out` as ONNX (opset 17, any input side). Returns the number of bytes.
 ///
-/// `weights` is asked for each layer's weights and biases (batch norm folded), in the order of [`Network::layers`]; its
-/// second argument says whether the layer is the last of a block whose entry is added.
-/// The same input gives the same bytes.
+/// `weights` returns the weights and biases of a layer, with batch norm folded. It is called in the order of
+/// [`Network::layers`]. Its second argument states whether the layer ends a block with a residual connection. Equal
+/// input gives equal bytes.
 pub fn write_onnx<E: std::error::Error + 'static>(
     network: &Network,
-    form: Form,
+    options: ExportOptions,
     mut weights: impl FnMut(&Layer, bool) -> Result<(Vec<f32>, Vec<f32>), E>,
     out: &mut dyn Write,
-) -> Result<u64, GraphError<E>> {
-    let Form { side, storage, .. } = form;
-    let mut graph = Graph { form, nodes: Vec::new() };
+) -> Result<u64, ExportError<E>> {
+    let ExportOptions { side, storage, .. } = options;
+    let mut graph = Graph { options, nodes: Vec::new() };
     graph.network(network, side);
-    let graph = graph_without_constants(network, graph.nodes);
+    let graph = graph_without_initializers(network, graph.nodes);
     let layers = layers(network, side);
-    let mut constants: Vec<(String, Vec<usize>, Storage)> = Vec::new();
+    let mut initializers: Vec<(String, Vec<usize>, Storage)> = Vec::new();
     if network.activation() == Activation::Relu6 {
-        constants.extend(["zero", "six"].map(|name| (name.into(), vec![], Storage::Single)));
+        initializers.extend(["zero", "six"].map(|name| (name.into(), vec![], Storage::Single)));
     }
     for (layer, _) in &layers {
-        constants.push((weight_name(layer, storage), layer.shape(), storage));
-        constants.push((format!("{}_bias", layer.name), vec![layer.out_channels], Storage::Single));
+        initializers.push((weight_name(layer, storage), layer.shape(), storage));
+        initializers.push((format!("{}_bias", layer.name), vec![layer.out_channels], Storage::Single));
     }
-    let length =
-        |(name, shape, storage): &(String, Vec<usize>, Storage)| 1 + delimited(tensor_bytes(name, shape, *storage));
-    let constants: usize = constants.iter().map(length).sum();
-    let mut written = Counted { out, bytes: 0 };
-    written.write_all(&model_without_graph(side).encode_to_vec())?;
-    // Constants one by one: so only one layer's weights are in memory at a time.
-    written.begin(MODEL_GRAPH, graph.encoded_len() + constants)?;
-    written.write_all(&graph.encode_to_vec())?;
+    let length = |(name, shape, storage): &(String, Vec<usize>, Storage)| {
+        1 + with_length_prefix(tensor_bytes(name, shape, *storage))
+    };
+    let initializers: usize = initializers.iter().map(length).sum();
+    let mut writer = CountingWriter { out, bytes: 0 };
+    writer.write_all(&model_without_graph(side).encode_to_vec())?;
+    // Initializers are written one by one, so that only one layer's weights are in memory.
+    writer.begin_field(MODEL_GRAPH, graph.encoded_len() + initializers)?;
+    writer.write_all(&graph.encode_to_vec())?;
     if network.activation() == Activation::Relu6 {
-        written.tensor(&tensor("zero", &[], &[0.0], Storage::Single))?;
-        written.tensor(&tensor("six", &[], &[6.0], Storage::Single))?;
+        writer.tensor(&tensor("zero", &[], &[0.0], Storage::Single))?;
+        writer.tensor(&tensor("six", &[], &[6.0], Storage::Single))?;
     }
     for (layer, residual) in layers {
-        let (values, biases) = weights(&layer, residual).map_err(GraphError::Weights)?;
+        let (values, biases) = weights(&layer, residual).map_err(ExportError::Weights)?;
         if storage == Storage::Half && values.iter().any(|value| f16::from_f32(*value).is_infinite()) {
-            return Err(GraphError::Overflow { name: layer.name });
+            return Err(ExportError::Overflow { name: layer.name });
         }
-        written.tensor(&tensor(&weight_name(&layer, storage), &layer.shape(), &values, storage))?;
-        written.tensor(&tensor(&format!("{}_bias", layer.name), &[layer.out_channels], &biases, Storage::Single))?;
+        writer.tensor(&tensor(&weight_name(&layer, storage), &layer.shape(), &values, storage))?;
+        writer.tensor(&tensor(&format!("{}_bias", layer.name), &[layer.out_channels], &biases, Storage::Single))?;
     }
-    Ok(written.bytes)
+    Ok(writer.bytes)
 }
 
-/// Keys of the length-delimited fields `ModelProto.graph` (7) and `GraphProto.initializer` (5).
+/// Keys of the length-delimited fields `ModelProto.graph` (7) and `GraphProto.initializer` (5) in onnx.proto.
 const MODEL_GRAPH: u8 = 7 << 3 | 2;
 const GRAPH_INITIALIZER: u8 = 5 << 3 | 2;
 
-/// Bytes of something with its length before it.
-fn delimited(bytes: usize) -> usize {
+/// Returns the size of `bytes` with their length prefix.
+fn with_length_prefix(bytes: usize) -> usize {
     prost::length_delimiter_len(bytes) + bytes
 }
 
-/// Bytes of a [`tensor`] of that shape.
+/// Returns the encoded size of a [`tensor`] of that shape.
 fn tensor_bytes(name: &str, shape: &[usize], storage: Storage) -> usize {
     let width = if storage == Storage::Half { 2 } else { 4 };
     let values = width * shape.iter().product::<usize>();
-    tensor(name, shape, &[], storage).encoded_len() + 1 + delimited(values)
+    tensor(name, shape, &[], storage).encoded_len() + 1 + with_length_prefix(values)
 }
 
-/// What the constant with a layer's weights is called.
+/// Returns the name of the initializer with a layer's weights.
 fn weight_name(layer: &Layer, storage: Storage) -> String {
     match storage {
         Storage::Single => format!("{}_weight", layer.name),
@@ -126,7 +128,7 @@ fn weight_name(layer: &Layer, storage: Storage) -> String {
     }
 }
 
-/// Every layer, and whether it ends a block whose entry is added.
+/// Returns all layers, each with whether it ends a block with a residual connection.
 fn layers(network: &Network, side: u32) -> Vec<(Layer, bool)> {
     let residual: Vec<String> =
         network.blocks(side).into_iter().filter(|block| block.residual).map(|block| block.project.name).collect();
@@ -134,44 +136,44 @@ fn layers(network: &Network, side: u32) -> Vec<(Layer, bool)> {
     layers.map(|layer| (layer.clone(), residual.contains(&layer.name))).collect()
 }
 
-/// Counts what is written.
-struct Counted<'a> {
+/// Writer that counts bytes.
+struct CountingWriter<'a> {
     out: &'a mut dyn Write,
     bytes: u64,
 }
 
-impl Counted<'_> {
+impl CountingWriter<'_> {
     fn write_all(&mut self, bytes: &[u8]) -> io::Result<()> {
         self.bytes += bytes.len() as u64;
         self.out.write_all(bytes)
     }
 
-    /// The key and the length of a field whose content follows.
-    fn begin(&mut self, key: u8, length: usize) -> io::Result<()> {
+    /// Writes the key and the length of a field; its content follows.
+    fn begin_field(&mut self, key: u8, length: usize) -> io::Result<()> {
         let mut head = vec![key];
         prost::encode_length_delimiter(length, &mut head).map_err(io::Error::other)?;
         self.write_all(&head)
     }
 
     fn tensor(&mut self, tensor: &TensorProto) -> io::Result<()> {
-        self.begin(GRAPH_INITIALIZER, tensor.encoded_len())?;
+        self.begin_field(GRAPH_INITIALIZER, tensor.encoded_len())?;
         self.write_all(&tensor.encode_to_vec())
     }
 }
 
-/// Nodes in the order that data flows, each named as what it gives.
+/// Nodes in the order of the data flow; each is named after its output.
 struct Graph {
-    form: Form,
+    options: ExportOptions,
     nodes: Vec<NodeProto>,
 }
 
 impl Graph {
-    /// Everything from [`ONNX_INPUT`] to `scores`.
+    /// Adds all nodes from [`ONNX_INPUT`] to `scores`.
     fn network(&mut self, network: &Network, side: u32) {
         let mut x = self.layer(ONNX_INPUT, &network.stem(side));
         let (mut side, mut channels) = (side, 0);
         for (number, block) in network.blocks(side).iter().enumerate() {
-            let entry = x.clone();
+            let block_input = x.clone();
             if let Some(expand) = &block.expand {
                 x = self.layer(&x, expand);
             }
@@ -184,39 +186,39 @@ impl Graph {
             }
             x = self.layer(&x, &block.project);
             if block.residual {
-                x = self.node("Add", &[&x, &entry], format!("block{number}_sum"), vec![]);
+                x = self.node("Add", &[&x, &block_input], format!("block{number}_sum"), vec![]);
             }
             (side, channels) = (block.project.output_side, block.project.out_channels);
         }
-        let (head, classifier) = network.tail(side, channels);
+        let (head, classifier) = network.head_layers(side, channels);
         x = self.layer(&x, &head);
         x = self.node("GlobalAveragePool", &[&x], "mean".into(), vec![]);
         x = self.node("Flatten", &[&x], "features".into(), vec![int("axis", 1)]);
-        self.widened(&classifier);
+        self.cast_to_single(&classifier);
         let classifier = [&x, "classifier_weight", "classifier_bias"];
         self.node("Gemm", &classifier, "scores".into(), vec![int("transB", 1)]);
     }
 
-    /// The cast of stored half-precision weights to single precision.
-    fn widened(&mut self, layer: &Layer) {
-        if self.form.storage == Storage::Half {
+    /// Adds the cast of half-precision weights to single precision.
+    fn cast_to_single(&mut self, layer: &Layer) {
+        if self.options.storage == Storage::Half {
             let float = int("to", DataType::Float as usize);
             self.node("Cast", &[&weight_name(layer, Storage::Half)], weight_name(layer, Storage::Single), vec![float]);
         }
     }
 
-    /// A convolution and its activation; gives the name of the result.
+    /// Adds a convolution and its activation. Returns the name of the output.
     fn layer(&mut self, x: &str, layer: &Layer) -> String {
         let Layer { name, kernel, stride, groups, .. } = layer;
         let mut attributes =
             vec![ints("kernel_shape", &[*kernel; 2]), ints("strides", &[*stride; 2]), int("group", *groups)];
-        match self.form.padding {
+        match self.options.padding {
             _ if *kernel == 1 => {}
-            // Not numbers: SAME depends on the side, and one file is to serve every side.
+            // `auto_pad`, since SAME padding depends on the side, and one file serves every side.
             Padding::Same => attributes.push(text("auto_pad", "SAME_UPPER")),
             Padding::Symmetric => attributes.push(ints("pads", &[(kernel - 1) / 2; 4])),
         }
-        self.widened(layer);
+        self.cast_to_single(layer);
         let inputs = [x, &weight_name(layer, Storage::Single), &format!("{name}_bias")];
         let x = self.node("Conv", &inputs, name.clone(), attributes);
         match layer.activation {
@@ -243,7 +245,7 @@ impl Graph {
     }
 }
 
-fn graph_without_constants(network: &Network, node: Vec<NodeProto>) -> GraphProto {
+fn graph_without_initializers(network: &Network, node: Vec<NodeProto>) -> GraphProto {
     let name = format!("efficientnet-{:?}-w{:.4}-d{:.4}", network.family, network.width, network.depth).to_lowercase();
     let input = vec![value(ONNX_INPUT, &[Ok(1), Ok(3), Err("height"), Err("width")])];
     let output = vec![value("scores", &[Ok(1), Ok(network.classes)])];
@@ -251,13 +253,13 @@ fn graph_without_constants(network: &Network, node: Vec<NodeProto>) -> GraphProt
 }
 
 fn model_without_graph(side: u32) -> ModelProto {
-    let remark = |key: &str, value: String| StringStringEntryProto { key: key.into(), value };
+    let metadata = |key: &str, value: String| StringStringEntryProto { key: key.into(), value };
     ModelProto {
         ir_version: 8,
         opset_import: vec![OperatorSetIdProto { domain: String::new(), version: 17 }],
         producer_name: "phicam".into(),
         producer_version: env!("CARGO_PKG_VERSION").into(),
-        metadata_props: vec![remark("side", side.to_string())],
+        metadata_props: vec![metadata("side", side.to_string())],
         ..ModelProto::default()
     }
 }

@@ -1,40 +1,52 @@
-//! The networks that were released, with what their authors say of them.
+//! Released networks, with the figures that their authors published.
 
 use super::{Family, Network};
 use crate::efficientnet::compound_scaling::Scale;
 
-/// A released network. Its coefficients were rounded by hand: they are near the formula's, not on it.
+/// A released network. Its authors rounded the coefficients, so they only approximate the formula.
 #[derive(Clone, Copy, Debug)]
-pub struct Released {
+pub struct ReleasedNetwork {
     pub name: &'static str,
     pub family: Family,
     pub width: f64,
     pub depth: f64,
-    /// Pixels along a side.
+    /// Input side in pixels.
     pub side: u32,
-    /// As its authors state it.
+    /// Figures published by its authors.
     pub published: Figures,
 }
 
-/// Figures of the paper (table 2, as last revised) and of the README of EfficientNet-Lite.
+/// Published figures, from the paper (table 2, last revision) and the README of EfficientNet-Lite.
 #[derive(Clone, Copy, Debug)]
 pub struct Figures {
     pub million_parameters: f64,
-    /// The paper's "FLOPS", in thousand millions.
+    /// Multiply-accumulates in 10⁹ (the paper's "FLOPS").
     pub giga_macs: f64,
     pub top1_percent: f64,
 }
 
-/// `scaled` is width, depth and side; `published` million parameters, thousand million MACs and top-1 percent.
-const fn released(name: &'static str, family: Family, scaled: (f64, f64, u32), published: (f64, f64, f64)) -> Released {
+/// Creates a row from (width, depth, side) and (million parameters, 10⁹ MACs, top-1 percent).
+const fn released(
+    name: &'static str,
+    family: Family,
+    scaled: (f64, f64, u32),
+    published: (f64, f64, f64),
+) -> ReleasedNetwork {
     let (width, depth, side) = scaled;
     let (million_parameters, giga_macs, top1_percent) = published;
-    Released { name, family, width, depth, side, published: Figures { million_parameters, giga_macs, top1_percent } }
+    ReleasedNetwork {
+        name,
+        family,
+        width,
+        depth,
+        side,
+        published: Figures { million_parameters, giga_macs, top1_percent },
+    }
 }
 
-/// B0 to B7, then Lite0 to Lite4.
+/// The released networks: B0 to B7, then Lite0 to Lite4.
 #[rustfmt::skip] // a table
-pub const RELEASED: [Released; 13] = [
+pub const RELEASED: [ReleasedNetwork; 13] = [
     released("b0",    Family::B,    (1.0, 1.0, 224), ( 5.3, 0.39 , 77.1)),
     released("b1",    Family::B,    (1.0, 1.1, 240), ( 7.8, 0.70 , 79.1)),
     released("b2",    Family::B,    (1.1, 1.2, 260), ( 9.2, 1.0  , 80.1)),
@@ -50,51 +62,51 @@ pub const RELEASED: [Released; 13] = [
     released("lite4", Family::Lite, (1.4, 1.8, 300), (13.0, 2.64 , 81.5)),
 ];
 
-/// Which EfficientNet something is: all that tells it from the base network but its side and its classes.
+/// Family, width and depth: the structure of an EfficientNet except its input side and classes.
 #[derive(Clone, Copy, Debug, PartialEq)]
-pub struct Scaled {
+pub struct ScaledNetwork {
     pub family: Family,
-    /// Channels, as a multiple of the base network's.
+    /// Width multiplier: channels relative to the base network.
     pub width: f64,
-    /// Blocks, as a multiple of the base network's.
+    /// Depth multiplier: blocks relative to the base network.
     pub depth: f64,
 }
 
-impl Scaled {
-    /// For ImageNet's classes.
+impl ScaledNetwork {
+    /// Returns the network with the ImageNet classes.
     pub fn network(&self) -> Network {
         Network::new(self.family, self.width, self.depth)
     }
 
-    /// Its place in compound scaling on pictures of `side` pixels.
-    pub fn at(&self, side: u32) -> Scale {
+    /// Returns its scale at an input side in pixels.
+    pub fn at_side(&self, side: u32) -> Scale {
         Scale { depth: self.depth, width: self.width, side }
     }
 
-    /// The released network that it is, if it is one.
-    pub fn released(&self) -> Option<&'static Released> {
+    /// Returns the released network with this structure, or `None` if there is none.
+    pub fn released(&self) -> Option<&'static ReleasedNetwork> {
         RELEASED.iter().find(|released| released.scaled() == *self)
     }
 }
 
-impl Released {
-    /// The one of that name.
-    pub fn named(name: &str) -> Option<&'static Released> {
+impl ReleasedNetwork {
+    /// Returns the released network of that name, such as `lite0`.
+    pub fn by_name(name: &str) -> Option<&'static ReleasedNetwork> {
         RELEASED.iter().find(|released| released.name == name)
     }
 
-    /// Without its side.
-    pub fn scaled(&self) -> Scaled {
-        Scaled { family: self.family, width: self.width, depth: self.depth }
+    /// Returns the structure without the side.
+    pub fn scaled(&self) -> ScaledNetwork {
+        ScaledNetwork { family: self.family, width: self.width, depth: self.depth }
     }
 
-    /// For ImageNet's classes.
+    /// Returns the network with the ImageNet classes.
     pub fn network(&self) -> Network {
         self.scaled().network()
     }
 
-    /// Its place in compound scaling, at its own side.
+    /// Returns its scale at its own input side.
     pub fn scale(&self) -> Scale {
-        self.scaled().at(self.side)
+        self.scaled().at_side(self.side)
     }
 }

@@ -1,47 +1,47 @@
 use super::*;
 
-/// Whether `found` is within `percent` of `expected`.
-fn near(found: f64, expected: f64, percent: f64) -> bool {
-    (found / expected - 1.0).abs() * 100.0 <= percent
+/// Returns whether `value` is within `percent` of `expected`.
+fn is_near(value: f64, expected: f64, percent: f64) -> bool {
+    (value / expected - 1.0).abs() * 100.0 <= percent
 }
 
-fn released(name: &str) -> &'static Released {
-    Released::named(name).unwrap()
+fn released(name: &str) -> &'static ReleasedNetwork {
+    ReleasedNetwork::by_name(name).unwrap()
 }
 
 #[test]
-fn parameters_of_b0_to_b7_are_the_papers_within_2_percent() {
+fn b_parameters_match_the_paper_within_2_percent() {
     for released in RELEASED.iter().filter(|released| released.family == Family::B) {
-        let found = released.network().cost(released.side).million_parameters();
+        let computed = released.network().cost(released.side).million_parameters();
         let published = released.published.million_parameters;
-        assert!(near(found, published, 2.0), "{}: {found:.3} M, published {published} M", released.name);
+        assert!(is_near(computed, published, 2.0), "{}: {computed:.3} M, published {published} M", released.name);
     }
-    assert_eq!(released("b0").network().cost(224).parameters, 5_288_548, "timm and torchvision count the same");
+    assert_eq!(released("b0").network().cost(224).parameters, 5_288_548, "timm and torchvision count 5,288,548");
     assert_eq!(released("b7").network().cost(600).parameters, 66_347_960);
 }
 
 #[test]
-fn macs_of_b0_to_b3_and_b6_are_the_papers_within_2_percent() {
+fn b0_to_b3_and_b6_macs_match_the_paper_within_2_percent() {
     for name in ["b0", "b1", "b2", "b3", "b6"] {
         let released = released(name);
-        let found = released.network().cost(released.side).million_macs() / 1e3;
-        assert!(near(found, released.published.giga_macs, 2.0), "{name}: {found:.4} G");
+        let computed = released.network().cost(released.side).million_macs() / 1e3;
+        assert!(is_near(computed, released.published.giga_macs, 2.0), "{name}: {computed:.4} G");
     }
 }
 
 #[test]
-fn macs_of_b4_b5_and_b7_are_what_their_layers_need_and_a_little_more_than_the_paper_says() {
+fn b4_b5_and_b7_macs_exceed_the_paper_by_under_5_percent() {
     for (name, giga_macs) in [("b4", 4.394), ("b5", 10.266), ("b7", 37.746)] {
         let released = released(name);
-        let found = released.network().cost(released.side).million_macs() / 1e3;
-        assert!((found - giga_macs).abs() < 0.0006, "{name}: {found:.4} G");
-        let over = found / released.published.giga_macs - 1.0;
-        assert!((0.0..0.05).contains(&over), "{name}: {over:.3} over the paper's");
+        let computed = released.network().cost(released.side).million_macs() / 1e3;
+        assert!((computed - giga_macs).abs() < 0.0006, "{name}: {computed:.4} G");
+        let excess = computed / released.published.giga_macs - 1.0;
+        assert!((0.0..0.05).contains(&excess), "{name}: {excess:.3} above the paper's");
     }
 }
 
-/// timm's table (pytorch-image-models, results/benchmark-infer-amp-nchw-pt210-cu121-rtx3090.csv): side, million
-/// parameters, thousand million MACs, million activations. It counts two for each value that a batch norm makes.
+/// Figures of timm (pytorch-image-models, results/benchmark-infer-amp-nchw-pt210-cu121-rtx3090.csv): side, million
+/// parameters, 10⁹ MACs, million activations. timm counts two MACs for each output value of a batch norm.
 const TIMM: [(&str, u32, f64, f64, f64); 13] = [
     ("b0", 224, 5.29, 0.40, 6.75),
     ("b1", 240, 7.79, 0.71, 10.88),
@@ -59,7 +59,7 @@ const TIMM: [(&str, u32, f64, f64, f64); 13] = [
 ];
 
 #[test]
-fn parameters_macs_and_activations_are_those_of_timms_table() {
+fn cost_matches_the_table_of_timm() {
     for (name, side, million_parameters, giga_macs, million_activations) in TIMM {
         let cost = released(name).network().cost(side);
         assert!((cost.million_parameters() - million_parameters).abs() < 0.006, "{name}: {cost:?}");
@@ -70,18 +70,18 @@ fn parameters_macs_and_activations_are_those_of_timms_table() {
 }
 
 #[test]
-fn lite_costs_what_its_authors_say_within_5_percent() {
-    // Their README counts what a TensorFlow Lite file does, biases and the like included.
+fn lite_cost_matches_its_readme_within_5_percent() {
+    // The README counts all operations of the TensorFlow Lite file, biases included.
     for released in RELEASED.iter().filter(|released| released.family == Family::Lite) {
         let cost = released.network().cost(released.side);
-        assert!(near(cost.million_parameters(), released.published.million_parameters, 2.0), "{}", released.name);
+        assert!(is_near(cost.million_parameters(), released.published.million_parameters, 2.0), "{}", released.name);
         let under = 1.0 - cost.million_macs() / 1e3 / released.published.giga_macs;
         assert!((0.0..0.055).contains(&under), "{}: {:.1}, {under:.3}", released.name, cost.million_macs());
     }
 }
 
 #[test]
-fn folded_networks_are_as_large_as_the_shipped_files() {
+fn folded_parameters_match_the_shipped_files() {
     for (name, folded) in [("lite0", 4_631_000), ("lite1", 5_389_848), ("lite2", 6_063_024)] {
         assert_eq!(released(name).network().cost(224).folded_parameters, folded, "{name}");
     }
@@ -91,40 +91,41 @@ fn folded_networks_are_as_large_as_the_shipped_files() {
 }
 
 #[test]
-fn work_really_grows_as_the_formula_says_before_rounding_bites() {
+fn macs_grow_as_the_formula_before_rounding() {
     let cost = |width: f64, depth: f64, side: u32| Network::new(Family::B, width, depth).cost(side).macs as f64;
     let base = cost(1.0, 1.0, 224);
-    // Stem and depthwise layers grow with the width alone, not with its square.
-    assert!(near(cost(2.0, 1.0, 224), 4.0 * base, 6.5), "width: {}", cost(2.0, 1.0, 224) / base);
-    assert!(near(cost(1.0, 1.0, 448), 4.0 * base, 1.0), "resolution: {}", cost(1.0, 1.0, 448) / base);
-    // Stem, head and classifier have no depth: the paper's proportion holds for the stages only.
-    assert!(near(cost(1.0, 2.0, 224), 2.0 * base, 10.0), "depth: {}", cost(1.0, 2.0, 224) / base);
+    // Stem and depthwise layers grow with the width, not with its square.
+    assert!(is_near(cost(2.0, 1.0, 224), 4.0 * base, 6.5), "width: {}", cost(2.0, 1.0, 224) / base);
+    assert!(is_near(cost(1.0, 1.0, 448), 4.0 * base, 1.0), "resolution: {}", cost(1.0, 1.0, 448) / base);
+    // Stem, head and classifier have no depth: the paper's proportion holds for the stages.
+    assert!(is_near(cost(1.0, 2.0, 224), 2.0 * base, 10.0), "depth: {}", cost(1.0, 2.0, 224) / base);
 }
 
 #[test]
-fn channels_round_to_eights_and_never_lose_a_tenth() {
+fn channels_round_to_multiples_of_8_within_a_tenth() {
     assert_eq!(scaled_channels(32, 1.1), 32);
     assert_eq!(scaled_channels(16, 1.4), 24);
     assert_eq!(scaled_channels(24, 0.5), 16, "12 rounds to 16 (halves go up)");
     assert_eq!(scaled_channels(80, 0.9), 72);
-    assert_eq!(scaled_channels(16, 0.1), 8, "eight at least");
+    assert_eq!(scaled_channels(16, 0.1), 8, "at least 8");
     for channels in [16, 24, 32, 40, 80, 112, 192, 320, 1280] {
         for width in (1..=40).map(|tenths| f64::from(tenths) / 10.0) {
-            let (found, wanted) = (scaled_channels(channels, width), channels as f64 * width);
-            assert!(found % 8 == 0 && found as f64 >= 0.9 * wanted, "{channels} × {width}: {found}");
+            let scaled = scaled_channels(channels, width);
+            assert_eq!(scaled % 8, 0, "{channels} × {width}");
+            assert!(scaled as f64 >= 0.9 * channels as f64 * width, "{channels} × {width}: {scaled}");
         }
     }
 }
 
 #[test]
-fn depth_rounds_up_but_not_for_a_bit_in_the_last_place() {
+fn depth_rounds_up_except_for_float_error() {
     assert_eq!([1.0, 1.1, 1.2, 1.4, 3.1].map(|depth| scaled_repeats(3, depth)), [3, 4, 4, 5, 10]);
-    assert_eq!(scaled_repeats(5, 1.2), 6, "5 × 1.2 is a hair over 6 in floating point");
+    assert_eq!(scaled_repeats(5, 1.2), 6, "5 × 1.2 slightly exceeds 6 in floating point");
     assert_eq!(scaled_repeats(1, 0.4), 1);
 }
 
 #[test]
-fn blocks_follow_each_other_without_a_gap_at_any_phi() {
+fn layer_channels_are_consistent_at_any_phi() {
     for family in [Family::B, Family::Lite] {
         for phi in [-4.0, -2.0, -0.5, 0.0, 1.0, 2.5, 7.0] {
             let (network, side) = Network::at_phi(family, phi);
@@ -143,7 +144,7 @@ fn blocks_follow_each_other_without_a_gap_at_any_phi() {
 }
 
 #[test]
-fn squeezing_is_to_a_quarter_of_what_enters_the_block() {
+fn squeeze_has_a_quarter_of_input_channels() {
     let blocks = released("b0").network().blocks(224);
     let squeezed: Vec<usize> = blocks.iter().map(|block| block.squeeze.as_ref().unwrap().0.out_channels).collect();
     assert_eq!(squeezed, [8, 4, 6, 6, 10, 10, 20, 20, 20, 28, 28, 28, 48, 48, 48, 48]);
@@ -151,14 +152,15 @@ fn squeezing_is_to_a_quarter_of_what_enters_the_block() {
 }
 
 #[test]
-fn the_largest_phi_keeps_the_limit_and_a_thousandth_more_does_not() {
+fn largest_phi_is_the_last_within_the_limit() {
     for limit in [72.0, 385.9, 800.0, 5000.0] {
         let phi = Network::largest_phi(Family::B, limit).unwrap();
         let macs = |phi: f64| {
             let (network, side) = Network::at_phi(Family::B, phi);
             network.cost(side).million_macs()
         };
-        assert!(macs(phi) <= limit && macs(phi + 0.001) > limit, "{limit}: φ {phi}");
+        assert!(macs(phi) <= limit, "{limit}: φ {phi}");
+        assert!(macs(phi + 0.001) > limit, "{limit}: φ {phi}");
     }
     assert_eq!(Network::largest_phi(Family::Lite, 0.1), None);
 }

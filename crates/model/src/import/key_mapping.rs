@@ -1,183 +1,187 @@
-//! What each library calls the tensors of each layer.
+//! Key mapping: the names of each layer's tensors in the state dicts of each library.
 
 use crate::efficientnet::{Block, Family, Kind, Layer, Network};
 
-/// Whose names the tensors have.
+/// Library whose names the tensors have.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Naming {
-    /// pytorch-image-models.
+pub enum KeyScheme {
+    /// timm (pytorch-image-models).
     Timm,
     Torchvision,
-    /// The package efficientnet_pytorch, and efficientnet-lite-pytorch after it.
+    /// The package efficientnet_pytorch, and efficientnet-lite-pytorch, which follows it.
     EfficientnetPytorch,
 }
 
-impl std::fmt::Display for Naming {
+impl std::fmt::Display for KeyScheme {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.write_str(match self {
-            Naming::Timm => "timm",
-            Naming::Torchvision => "torchvision",
-            Naming::EfficientnetPytorch => "efficientnet_pytorch",
+            KeyScheme::Timm => "timm",
+            KeyScheme::Torchvision => "torchvision",
+            KeyScheme::EfficientnetPytorch => "efficientnet_pytorch",
         })
     }
 }
 
-impl Naming {
-    pub(super) const ALL: [Naming; 3] = [Naming::Timm, Naming::Torchvision, Naming::EfficientnetPytorch];
+impl KeyScheme {
+    pub(super) const ALL: [KeyScheme; 3] = [KeyScheme::Timm, KeyScheme::Torchvision, KeyScheme::EfficientnetPytorch];
 
-    /// The stem's weights: who has them is named so.
-    pub(super) fn stem(self) -> &'static str {
+    /// Returns the key of the stem's weights, which identifies the library.
+    pub(super) fn stem_key(self) -> &'static str {
         match self {
-            Naming::Timm => "conv_stem.weight",
-            Naming::Torchvision => "features.0.0.weight",
-            Naming::EfficientnetPytorch => "_conv_stem.weight",
+            KeyScheme::Timm => "conv_stem.weight",
+            KeyScheme::Torchvision => "features.0.0.weight",
+            KeyScheme::EfficientnetPytorch => "_conv_stem.weight",
         }
     }
 
-    pub(super) fn classifier(self) -> &'static str {
+    pub(super) fn classifier_key(self) -> &'static str {
         match self {
-            Naming::Timm => "classifier",
-            Naming::Torchvision => "classifier.1",
-            Naming::EfficientnetPytorch => "_fc",
+            KeyScheme::Timm => "classifier",
+            KeyScheme::Torchvision => "classifier.1",
+            KeyScheme::EfficientnetPytorch => "_fc",
         }
     }
 }
 
-/// The names of one layer's tensors.
+/// Keys of one layer's tensors, without `.weight` and the like.
 #[derive(Clone, Debug, PartialEq)]
-pub enum Names {
-    /// A convolution without bias, and the batch norm behind it.
+pub enum KeyMapping {
+    /// A convolution without bias, and the batch norm after it.
     Normalised { layer: String, norm: String },
-    /// With a bias of its own.
+    /// A layer with a bias.
     Biased { layer: String },
 }
 
-impl Names {
+impl KeyMapping {
     pub(super) fn weight(&self) -> String {
-        let (Names::Normalised { layer, .. } | Names::Biased { layer }) = self;
+        let (KeyMapping::Normalised { layer, .. } | KeyMapping::Biased { layer }) = self;
         format!("{layer}.weight")
     }
 
-    /// All others: each has a value a channel.
-    pub(super) fn rest(&self) -> Vec<String> {
+    /// Returns the keys of the other tensors, which have one value per output channel.
+    pub(super) fn per_channel(&self) -> Vec<String> {
         match self {
-            Names::Biased { layer } => vec![format!("{layer}.bias")],
-            Names::Normalised { norm, .. } => {
-                ["weight", "bias", "running_mean", "running_var"].map(|what| format!("{norm}.{what}")).to_vec()
+            KeyMapping::Biased { layer } => vec![format!("{layer}.bias")],
+            KeyMapping::Normalised { norm, .. } => {
+                ["weight", "bias", "running_mean", "running_var"].map(|key| format!("{norm}.{key}")).to_vec()
             }
         }
     }
 }
 
-fn normalised(layer: impl Into<String>, norm: impl Into<String>) -> Names {
-    Names::Normalised { layer: layer.into(), norm: norm.into() }
+fn normalised(layer: impl Into<String>, norm: impl Into<String>) -> KeyMapping {
+    KeyMapping::Normalised { layer: layer.into(), norm: norm.into() }
 }
 
-/// The tensors that a state dict of `network` has, with their shapes; a layer's one after the other.
-pub fn tensors(naming: Naming, network: &Network) -> Vec<(String, Vec<usize>)> {
-    let of = |(_, names, layer): (String, Names, Layer)| {
-        let rest = names.rest().into_iter().map(move |name| (name, vec![layer.out_channels]));
-        std::iter::once((names.weight(), layer.shape())).chain(rest).collect::<Vec<_>>()
+/// Returns the names and shapes of the tensors in a state dict of `network`, layer by layer.
+pub fn expected_tensors(scheme: KeyScheme, network: &Network) -> Vec<(String, Vec<usize>)> {
+    let layer_tensors = |(layer, keys): (Layer, KeyMapping)| {
+        let per_channel = keys.per_channel().into_iter().map(move |key| (key, vec![layer.out_channels]));
+        std::iter::once((keys.weight(), layer.shape())).chain(per_channel).collect::<Vec<_>>()
     };
-    names(naming, network).into_iter().flat_map(of).collect()
+    layer_keys(scheme, network).into_iter().flat_map(layer_tensors).collect()
 }
 
-/// Every layer's name in our graph, its tensors' names, and the layer, in the order of the network.
-pub(super) fn names(naming: Naming, network: &Network) -> Vec<(String, Names, Layer)> {
-    let side = 32; // any: shapes of weights do not depend on it
-    let mut all = vec![(network.stem(side), stem(naming))];
+/// Returns all layers in the order of the network, with the keys of their tensors.
+pub(super) fn layer_keys(scheme: KeyScheme, network: &Network) -> Vec<(Layer, KeyMapping)> {
+    let side = 32; // any side: the shapes of weights do not depend on it
+    let mut layers = vec![(network.stem(side), stem(scheme))];
     let (mut stage, mut repeat, mut channels) = (0, 0, 0);
     for (number, block) in network.blocks(side).into_iter().enumerate() {
         (stage, repeat) = if block.stage == stage { (stage, repeat) } else { (block.stage, 0) };
-        let place = Place { number, stage, repeat };
+        let position = BlockPosition { number, stage, repeat };
         channels = block.project.out_channels;
-        all.extend(of_block(naming, network.family, &place, block));
+        layers.extend(block_keys(scheme, network.family, &position, block));
         repeat += 1;
     }
-    let (head, classifier) = network.tail(1, channels);
-    all.extend([(head, self::head(naming)), (classifier, Names::Biased { layer: naming.classifier().into() })]);
-    all.into_iter().map(|(layer, names)| (layer.name.clone(), names, layer)).collect()
+    let (head, classifier) = network.head_layers(1, channels);
+    layers.push((head, self::head(scheme)));
+    layers.push((classifier, KeyMapping::Biased { layer: scheme.classifier_key().into() }));
+    layers
 }
 
-fn stem(naming: Naming) -> Names {
-    match naming {
-        Naming::Timm => normalised("conv_stem", "bn1"),
-        Naming::Torchvision => normalised("features.0.0", "features.0.1"),
-        Naming::EfficientnetPytorch => normalised("_conv_stem", "_bn0"),
+fn stem(scheme: KeyScheme) -> KeyMapping {
+    match scheme {
+        KeyScheme::Timm => normalised("conv_stem", "bn1"),
+        KeyScheme::Torchvision => normalised("features.0.0", "features.0.1"),
+        KeyScheme::EfficientnetPytorch => normalised("_conv_stem", "_bn0"),
     }
 }
 
-fn head(naming: Naming) -> Names {
-    match naming {
-        Naming::Timm => normalised("conv_head", "bn2"),
-        Naming::Torchvision => normalised("features.8.0", "features.8.1"),
-        Naming::EfficientnetPytorch => normalised("_conv_head", "_bn1"),
+fn head(scheme: KeyScheme) -> KeyMapping {
+    match scheme {
+        KeyScheme::Timm => normalised("conv_head", "bn2"),
+        KeyScheme::Torchvision => normalised("features.8.0", "features.8.1"),
+        KeyScheme::EfficientnetPytorch => normalised("_conv_head", "_bn1"),
     }
 }
 
-/// Where a block is.
-struct Place {
-    /// In the network.
+/// Position of a block.
+struct BlockPosition {
+    /// Index in the network.
     number: usize,
     stage: usize,
-    /// In its stage.
+    /// Index in its stage.
     repeat: usize,
 }
 
-fn of_block(naming: Naming, family: Family, place: &Place, block: Block) -> Vec<(Layer, Names)> {
+fn block_keys(scheme: KeyScheme, family: Family, position: &BlockPosition, block: Block) -> Vec<(Layer, KeyMapping)> {
     let Block { expand, depthwise, squeeze, project, .. } = block;
     let (reduce, excite) = squeeze.unzip();
-    let expands = expand.is_some();
+    let has_expand = expand.is_some();
     let layers = [expand, Some(depthwise), reduce, excite, Some(project)].into_iter().flatten();
     layers
         .map(|layer| {
-            let names = match naming {
-                Naming::Timm => timm(place, expands, layer.kind),
-                Naming::Torchvision => torchvision(place, expands, family, layer.kind),
-                Naming::EfficientnetPytorch => efficientnet_pytorch(place, layer.kind),
+            let keys = match scheme {
+                KeyScheme::Timm => timm(position, has_expand, layer.kind),
+                KeyScheme::Torchvision => torchvision(position, has_expand, family, layer.kind),
+                KeyScheme::EfficientnetPytorch => efficientnet_pytorch(position, layer.kind),
             };
-            (layer, names)
+            (layer, keys)
         })
         .collect()
 }
 
-/// Where nothing is expanded the last convolution is `conv_pw`; elsewhere that is the first, and the last `conv_pwl`.
-fn timm(place: &Place, expands: bool, kind: Kind) -> Names {
-    let of = |part: &str| format!("blocks.{}.{}.{part}", place.stage, place.repeat);
-    match (kind, expands) {
-        (Kind::Squeeze, _) => Names::Biased { layer: of("se.conv_reduce") },
-        (Kind::Excite, _) => Names::Biased { layer: of("se.conv_expand") },
-        (Kind::Depthwise, false) => normalised(of("conv_dw"), of("bn1")),
-        (Kind::Depthwise, true) => normalised(of("conv_dw"), of("bn2")),
-        (Kind::Project, false) => normalised(of("conv_pw"), of("bn2")),
-        (Kind::Project, true) => normalised(of("conv_pwl"), of("bn3")),
-        _ => normalised(of("conv_pw"), of("bn1")),
+/// In a block without expand layer, `conv_pw` is the last convolution; otherwise it is the first, and `conv_pwl` the
+/// last.
+fn timm(position: &BlockPosition, has_expand: bool, kind: Kind) -> KeyMapping {
+    let key = |part: &str| format!("blocks.{}.{}.{part}", position.stage, position.repeat);
+    match (kind, has_expand) {
+        (Kind::Squeeze, _) => KeyMapping::Biased { layer: key("se.conv_reduce") },
+        (Kind::Excite, _) => KeyMapping::Biased { layer: key("se.conv_expand") },
+        (Kind::Depthwise, false) => normalised(key("conv_dw"), key("bn1")),
+        (Kind::Depthwise, true) => normalised(key("conv_dw"), key("bn2")),
+        (Kind::Project, false) => normalised(key("conv_pw"), key("bn2")),
+        (Kind::Project, true) => normalised(key("conv_pwl"), key("bn3")),
+        _ => normalised(key("conv_pw"), key("bn1")),
     }
 }
 
-/// Numbered as they follow each other; torchvision has no Lite, but its numbers would close up in the same way.
-fn torchvision(place: &Place, expands: bool, family: Family, kind: Kind) -> Names {
-    let part = |number: usize| format!("features.{}.{}.block.{number}", place.stage + 1, place.repeat);
-    let (first, squeezes) = (usize::from(expands), usize::from(family == Family::B));
+/// Layers of a block are numbered without gaps. torchvision has no Lite networks; the same numbering is assumed for
+/// them.
+fn torchvision(position: &BlockPosition, has_expand: bool, family: Family, kind: Kind) -> KeyMapping {
+    let part = |number: usize| format!("features.{}.{}.block.{number}", position.stage + 1, position.repeat);
+    let first = usize::from(has_expand);
+    let squeeze_parts = usize::from(family == Family::B);
     match kind {
-        Kind::Squeeze => Names::Biased { layer: format!("{}.fc1", part(first + 1)) },
-        Kind::Excite => Names::Biased { layer: format!("{}.fc2", part(first + 1)) },
+        Kind::Squeeze => KeyMapping::Biased { layer: format!("{}.fc1", part(first + 1)) },
+        Kind::Excite => KeyMapping::Biased { layer: format!("{}.fc2", part(first + 1)) },
         Kind::Depthwise => normalised(format!("{}.0", part(first)), format!("{}.1", part(first))),
         Kind::Project => {
-            let last = part(first + squeezes + 1);
+            let last = part(first + squeeze_parts + 1);
             normalised(format!("{last}.0"), format!("{last}.1"))
         }
         _ => normalised(format!("{}.0", part(0)), format!("{}.1", part(0))),
     }
 }
 
-fn efficientnet_pytorch(place: &Place, kind: Kind) -> Names {
-    let of = |part: &str| format!("_blocks.{}.{part}", place.number);
+fn efficientnet_pytorch(position: &BlockPosition, kind: Kind) -> KeyMapping {
+    let key = |part: &str| format!("_blocks.{}.{part}", position.number);
     match kind {
-        Kind::Squeeze => Names::Biased { layer: of("_se_reduce") },
-        Kind::Excite => Names::Biased { layer: of("_se_expand") },
-        Kind::Depthwise => normalised(of("_depthwise_conv"), of("_bn1")),
-        Kind::Project => normalised(of("_project_conv"), of("_bn2")),
-        _ => normalised(of("_expand_conv"), of("_bn0")),
+        Kind::Squeeze => KeyMapping::Biased { layer: key("_se_reduce") },
+        Kind::Excite => KeyMapping::Biased { layer: key("_se_expand") },
+        Kind::Depthwise => normalised(key("_depthwise_conv"), key("_bn1")),
+        Kind::Project => normalised(key("_project_conv"), key("_bn2")),
+        _ => normalised(key("_expand_conv"), key("_bn0")),
     }
 }

@@ -1,12 +1,12 @@
-//! What an ONNX file is, as far as the file tells: its network, work, parameters and input.
+//! Inspection of ONNX files: network, multiply-accumulates, parameters and input.
 //!
-//! The file is taken as hostile: nothing of it is run, and its memory is bounded before it is decoded.
+//! The file is treated as hostile: none of it is run, and its memory is bounded before it is decoded.
 
 use prost::Message;
 use tract_onnx::pb::ModelProto;
 
 use crate::catalog::Layout;
-use crate::efficientnet::Scaled;
+use crate::efficientnet::ScaledNetwork;
 use crate::efficientnet::compound_scaling::BASE_SIDE;
 
 mod architecture;
@@ -17,87 +17,93 @@ mod shape_inference;
 mod tests;
 mod validated_graph;
 pub use decoded_size::SLACK_BYTES;
-use decoded_size::decoded_bytes;
+use decoded_size::decoded_size_bound;
 use validated_graph::Graph;
 
-/// The largest file that is looked at, 1 GiB: B7 in single precision has a quarter of it.
+/// Maximum file size in bytes: 1 GiB, four times EfficientNet-B7 in single precision.
 pub const MAX_BYTES: u64 = 1 << 30;
-/// A file that is no usable ONNX classifier.
+/// A file is not a usable ONNX classifier.
 #[derive(Debug, thiserror::Error)]
 pub enum InspectError {
-    #[error("it ends in the middle of a field: it was not copied whole, or is no ONNX file")]
-    CutShort,
-    #[error("it is no ONNX file, or a damaged one: {0}")]
+    #[error("the file ends inside a field: it is truncated, or not an ONNX file; copy it again")]
+    Truncated,
+    #[error("not an ONNX file, or damaged: {0}")]
     Damaged(String),
-    #[error("it has {0}")]
-    Refused(&'static str),
+    #[error("unsupported contents: {0}")]
+    Unsupported(&'static str),
     #[error(
-        "decoded it would take more than {limit_mib} MiB, its size and {} more: it has too many small parts; simplify it \
-         (onnxsim does), or it is damaged", SLACK_BYTES >> 20
+        "too many small parts: decoding would take more than {limit_mib} MiB, the file's size and {} MiB; \
+         simplify the model with onnxsim", SLACK_BYTES >> 20
     )]
-    Swells { limit_mib: u64 },
-    #[error("it has {bytes} bytes, more than the {MAX_BYTES} that a model may have")]
+    TooManyParts { limit_mib: u64 },
+    #[error("the file is too large: {bytes} bytes exceed the limit of {MAX_BYTES}")]
     TooLarge { bytes: u64 },
-    #[error("{what} `{name}` {fault}")]
-    Graph { what: &'static str, name: String, fault: String },
+    #[error("{item} `{name}` {fault}")]
+    Graph { item: &'static str, name: String, fault: String },
     #[error("{0}")]
     Input(String),
-    #[error("its work cannot be counted: {0}")]
-    Uncounted(String),
+    #[error("cannot count the multiply-accumulates: {0}")]
+    Uncountable(String),
 }
 
-/// What a file tells of itself.
+/// Properties of a model, read from its file.
 #[derive(Clone, Debug)]
-pub struct Facts {
-    /// Nothing where it is none of the family.
-    pub scaled: Option<Scaled>,
+pub struct ModelInfo {
+    /// Family, width and depth; `None` if it is not an EfficientNet.
+    pub scaled: Option<ScaledNetwork>,
     pub layout: Layout,
-    /// The side it is fixed to; nothing where it takes any.
+    /// Fixed input side in pixels; `None` if the input is dynamic.
     pub fixed_side: Option<u32>,
-    /// The side that whoever wrote it made it for, as a remark in the file.
-    pub remarked_side: Option<u32>,
+    /// Intended input side in pixels, from the file's metadata.
+    pub metadata_side: Option<u32>,
     pub classes: usize,
-    /// Values that were trained, batch norm as the file has it.
+    /// Number of trained values in millions, with batch norm as in the file.
     pub million_parameters: f64,
-    /// Of the weights: `f32`, `f16`, `int8`.
+    /// Number format of the weights: `f32`, `f16` or `int8`.
     pub precision: &'static str,
     graph: Graph,
 }
 
-impl Facts {
-    /// Reads `onnx` without running any of it.
-    pub fn of(onnx: &[u8]) -> Result<Facts, InspectError> {
+impl ModelInfo {
+    /// Reads an ONNX file without running any of it.
+    ///
+    /// Returns an error if it is damaged, too large, or not a classifier of images.
+    pub fn from_onnx(onnx: &[u8]) -> Result<ModelInfo, InspectError> {
         let bytes = onnx.len() as u64;
         if bytes > MAX_BYTES {
             return Err(InspectError::TooLarge { bytes });
         }
-        decoded_bytes(onnx)?;
+        decoded_size_bound(onnx)?;
         let model = ModelProto::decode(onnx).map_err(|error| InspectError::Damaged(error.to_string()))?;
-        let remark = model.metadata_props.iter().find(|entry| entry.key == "side");
-        let remarked_side = remark.and_then(|entry| entry.value.parse().ok());
-        let proto = model.graph.ok_or(InspectError::Damaged("there is no graph in it".into()))?;
+        let side_property = model.metadata_props.iter().find(|entry| entry.key == "side");
+        let metadata_side = side_property.and_then(|entry| entry.value.parse().ok());
+        let proto = model.graph.ok_or(InspectError::Damaged("it has no graph".into()))?;
         let graph = Graph::read(proto)?;
         let (layout, fixed_side) = graph.input_layout()?;
-        // Layers and classes are the same at any side; work is asked for with the side that is meant.
-        let side = fixed_side.or(remarked_side).unwrap_or(BASE_SIDE);
-        let walked = shape_inference::walk(&graph, layout, side)?;
-        Ok(Facts {
-            scaled: architecture::recognise(&walked.layers, walked.classes),
+        // Layers and classes do not depend on the side.
+        let side = fixed_side.or(metadata_side).unwrap_or(BASE_SIDE);
+        let inferred = shape_inference::infer(&graph, layout, side)?;
+        Ok(ModelInfo {
+            scaled: architecture::identify(&inferred.layers, inferred.classes),
             layout,
             fixed_side,
-            remarked_side,
-            classes: walked.classes,
+            metadata_side,
+            classes: inferred.classes,
             million_parameters: graph.parameters() as f64 / 1e6,
             precision: graph.precision(),
             graph,
         })
     }
 
-    /// Multiply-accumulates, in millions, of one picture of `side` pixels.
+    /// Returns the million multiply-accumulates of one inference at `side` pixels.
+    ///
+    /// Returns an error if the input is fixed to another side, or if an operator is unknown.
     pub fn million_macs(&self, side: u32) -> Result<f64, InspectError> {
         if let Some(fixed) = self.fixed_side.filter(|&fixed| fixed != side) {
-            return Err(InspectError::Input(format!("it takes pictures of {fixed} pixels alone, not of {side}")));
+            return Err(InspectError::Input(format!(
+                "its input is fixed to {fixed} pixels, not {side}; use --side {fixed}"
+            )));
         }
-        Ok(shape_inference::walk(&self.graph, self.layout, side)?.macs as f64 / 1e6)
+        Ok(shape_inference::infer(&self.graph, self.layout, side)?.macs as f64 / 1e6)
     }
 }

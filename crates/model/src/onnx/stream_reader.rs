@@ -1,6 +1,6 @@
-//! Reads an ONNX model, its constants' bytes straight to where they stay: in the whole file's bytes they would be there twice.
+//! Streaming reader of ONNX models: weights go directly into their final buffers, so that they are in memory only once.
 //!
-//! Field numbers are those of onnx.proto (<https://github.com/onnx/onnx>); what is not told apart here is prost's to decode.
+//! Field numbers are those of onnx.proto (<https://github.com/onnx/onnx>). prost decodes all other fields.
 
 use std::io::{self, Read};
 
@@ -8,26 +8,34 @@ use prost::Message;
 use prost::encoding::{WireType, decode_varint, encode_varint};
 use tract_onnx::pb::{GraphProto, ModelProto, TensorProto};
 
-/// ModelProto.graph, GraphProto.initializer, TensorProto.raw_data.
+/// Field number of `ModelProto.graph`.
 const GRAPH: u64 = 7;
+/// Field number of `GraphProto.initializer`.
 const INITIALIZER: u64 = 5;
+/// Field number of `TensorProto.raw_data`.
 const RAW_DATA: u64 = 9;
-/// A constant of fewer bytes is left to prost.
-const SMALL: u64 = 1024;
+/// Maximum size in bytes of an initializer that prost decodes (estimate: copying it costs no more than a buffer).
+const MAX_COPIED_BYTES: u64 = 1024;
 
-/// Decodes a model of at most `length` bytes.
+/// Decodes a model of `length` bytes.
+///
+/// Returns an error if it is damaged or the model has more than one graph field; export it again, of which one could
+/// run unchecked.
 pub fn decode(from: &mut dyn Read, length: u64) -> io::Result<ModelProto> {
-    let mut parts = Parts { from, left: length };
+    let mut reader = MessageReader { from, left: length };
     let (mut model, mut graph) = (Vec::new(), None);
-    while let Some(field) = parts.next()? {
+    while let Some(field) = reader.next_field()? {
         match field.length {
             Some(_) if field.number == GRAPH && graph.is_some() => {
-                return Err(io::Error::new(io::ErrorKind::InvalidData, "its graph comes in several parts"));
+                return Err(io::Error::new(
+                    io::ErrorKind::InvalidData,
+                    "the model has more than one graph field; export it again",
+                ));
             }
             Some(length) if field.number == GRAPH => {
-                graph = Some(parts.within(length, decode_graph)?);
+                graph = Some(reader.read_message(length, decode_graph)?);
             }
-            _ => parts.copy(&field, &mut model)?,
+            _ => reader.copy_field(&field, &mut model)?,
         }
     }
     let mut model = ModelProto::decode(&*model)?;
@@ -37,14 +45,14 @@ pub fn decode(from: &mut dyn Read, length: u64) -> io::Result<ModelProto> {
     Ok(model)
 }
 
-fn decode_graph(parts: &mut Parts) -> io::Result<GraphProto> {
+fn decode_graph(reader: &mut MessageReader) -> io::Result<GraphProto> {
     let (mut graph, mut large) = (Vec::new(), Vec::new());
-    while let Some(field) = parts.next()? {
+    while let Some(field) = reader.next_field()? {
         match field.length {
-            Some(length) if field.number == INITIALIZER && length > SMALL => {
-                large.push(parts.within(length, decode_tensor)?);
+            Some(length) if field.number == INITIALIZER && length > MAX_COPIED_BYTES => {
+                large.push(reader.read_message(length, decode_tensor)?);
             }
-            _ => parts.copy(&field, &mut graph)?,
+            _ => reader.copy_field(&field, &mut graph)?,
         }
     }
     let mut graph = GraphProto::decode(&*graph)?;
@@ -52,16 +60,16 @@ fn decode_graph(parts: &mut Parts) -> io::Result<GraphProto> {
     Ok(graph)
 }
 
-fn decode_tensor(parts: &mut Parts) -> io::Result<TensorProto> {
+fn decode_tensor(reader: &mut MessageReader) -> io::Result<TensorProto> {
     let (mut tensor, mut raw_data) = (Vec::new(), None);
-    while let Some(field) = parts.next()? {
+    while let Some(field) = reader.next_field()? {
         match field.length {
             Some(length) if field.number == RAW_DATA => {
                 let mut bytes = Vec::new();
-                parts.append(length, &mut bytes)?;
+                reader.append(length, &mut bytes)?;
                 raw_data = Some(bytes);
             }
-            _ => parts.copy(&field, &mut tensor)?,
+            _ => reader.copy_field(&field, &mut tensor)?,
         }
     }
     let mut tensor = TensorProto::decode(&*tensor)?;
@@ -71,23 +79,23 @@ fn decode_tensor(parts: &mut Parts) -> io::Result<TensorProto> {
     Ok(tensor)
 }
 
-/// The fields of a message, one after another.
-struct Parts<'a> {
+/// Reader of the fields of one message.
+struct MessageReader<'a> {
     from: &'a mut dyn Read,
-    /// Bytes up to the message's end.
+    /// Bytes until the end of the message.
     left: u64,
 }
 
 struct Field {
     key: u64,
     number: u64,
-    /// Bytes of what follows, where that is told.
+    /// Size of the content in bytes, if the field is length-delimited.
     length: Option<u64>,
 }
 
-impl Parts<'_> {
-    /// The next field, up to where its content begins.
-    fn next(&mut self) -> io::Result<Option<Field>> {
+impl MessageReader<'_> {
+    /// Reads the key of the next field, and its length if it has one.
+    fn next_field(&mut self) -> io::Result<Option<Field>> {
         if self.left == 0 {
             return Ok(None);
         }
@@ -95,7 +103,10 @@ impl Parts<'_> {
         let wire_type = WireType::try_from(key & 7)?;
         let length = if wire_type == WireType::LengthDelimited { Some(self.varint()?) } else { None };
         if length.is_some_and(|length| length > self.left) {
-            return Err(io::Error::new(io::ErrorKind::UnexpectedEof, "a part ends behind the file's end"));
+            return Err(io::Error::new(
+                io::ErrorKind::UnexpectedEof,
+                "a field exceeds the file: it is truncated, copy it again",
+            ));
         }
         Ok(Some(Field { key, number: key >> 3, length }))
     }
@@ -113,14 +124,18 @@ impl Parts<'_> {
         }
     }
 
-    /// What `decode` makes of the next `length` bytes.
-    fn within<T>(&mut self, length: u64, decode: impl FnOnce(&mut Parts) -> io::Result<T>) -> io::Result<T> {
+    /// Decodes the next `length` bytes as a nested message.
+    fn read_message<T>(
+        &mut self,
+        length: u64,
+        decode: impl FnOnce(&mut MessageReader) -> io::Result<T>,
+    ) -> io::Result<T> {
         self.left -= length;
-        decode(&mut Parts { from: self.from, left: length })
+        decode(&mut MessageReader { from: self.from, left: length })
     }
 
-    /// Appends the field as it is to `bytes`.
-    fn copy(&mut self, field: &Field, bytes: &mut Vec<u8>) -> io::Result<()> {
+    /// Appends the field unchanged to `bytes`.
+    fn copy_field(&mut self, field: &Field, bytes: &mut Vec<u8>) -> io::Result<()> {
         encode_varint(field.key, bytes);
         match (field.length, field.key & 7) {
             (Some(length), _) => {
@@ -133,16 +148,16 @@ impl Parts<'_> {
             }
             (None, 1) => self.append(8, bytes),
             (None, 5) => self.append(4, bytes),
-            _ => Err(io::Error::new(io::ErrorKind::InvalidData, "groups, which no ONNX file has")),
+            _ => Err(io::Error::new(io::ErrorKind::InvalidData, "it has groups, a field type that ONNX does not use")),
         }
     }
 
-    /// Appends the next `length` bytes.
+    /// Appends the next `length` bytes to `bytes`.
     fn append(&mut self, length: u64, bytes: &mut Vec<u8>) -> io::Result<()> {
         self.left = self.left.checked_sub(length).ok_or(io::ErrorKind::UnexpectedEof)?;
         let (start, count) = (bytes.len(), usize::try_from(length).map_err(io::Error::other)?);
         if start == 0 {
-            *bytes = vec![0; count]; // fresh memory is zero already
+            *bytes = vec![0; count]; // zero pages of the kernel, which cost no write
         } else {
             bytes.resize(start + count, 0);
         }
@@ -153,12 +168,12 @@ impl Parts<'_> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::efficientnet::{Family, Form, Network, Padding, Storage, write_seeded};
+    use crate::efficientnet::{ExportOptions, Family, Network, Padding, Storage, write_seeded};
 
     fn onnx() -> Vec<u8> {
         let (mut bytes, storage) = (Vec::new(), Storage::Half);
-        let form = Form { side: 64, padding: Padding::Same, storage };
-        write_seeded(&Network::new(Family::B, 0.5, 0.5), form, 7, &mut bytes).unwrap();
+        let options = ExportOptions { side: 64, padding: Padding::Same, storage };
+        write_seeded(&Network::new(Family::B, 0.5, 0.5), options, 7, &mut bytes).unwrap();
         bytes
     }
 
@@ -169,40 +184,40 @@ mod tests {
     }
 
     #[test]
-    fn a_model_is_what_prost_makes_of_it() {
+    fn streamed_model_equals_prost() {
         let bytes = onnx();
-        let found = decode(&mut &bytes[..], bytes.len() as u64).unwrap();
-        assert!(found.graph.as_ref().unwrap().initializer.iter().any(|tensor| tensor.raw_data.len() > 1000));
-        assert_eq!(sorted(found), sorted(ModelProto::decode(&bytes[..]).unwrap()));
-        // Numbers of every kind, in any order: as prost writes them again.
-        let again = ModelProto::decode(&bytes[..]).unwrap().encode_to_vec();
+        let model = decode(&mut &bytes[..], bytes.len() as u64).unwrap();
+        assert!(model.graph.as_ref().unwrap().initializer.iter().any(|tensor| tensor.raw_data.len() > 1000));
+        assert_eq!(sorted(model), sorted(ModelProto::decode(&bytes[..]).unwrap()));
+        // As prost encodes it: fields in another order.
+        let encoded = ModelProto::decode(&bytes[..]).unwrap().encode_to_vec();
         assert_eq!(
-            sorted(decode(&mut &again[..], again.len() as u64).unwrap()),
-            sorted(ModelProto::decode(&again[..]).unwrap())
+            sorted(decode(&mut &encoded[..], encoded.len() as u64).unwrap()),
+            sorted(ModelProto::decode(&encoded[..]).unwrap())
         );
     }
 
     #[test]
-    fn a_graph_in_two_parts_is_an_error_since_one_of_them_would_run_unseen() {
+    fn second_graph_field_is_refused() {
         let (mut bytes, model) = (onnx(), ModelProto::decode(&onnx()[..]).unwrap());
         ModelProto { graph: model.graph, ..ModelProto::default() }.encode(&mut bytes).unwrap();
         let error = decode(&mut &bytes[..], bytes.len() as u64).unwrap_err().to_string();
-        assert_eq!(error, "its graph comes in several parts");
+        assert_eq!(error, "the model has more than one graph field; export it again");
     }
 
     #[test]
-    fn a_model_that_ends_early_or_is_no_model_is_an_error() {
+    fn truncated_or_foreign_file_is_refused() {
         let bytes = onnx();
         for end in (1..bytes.len()).step_by(997) {
             assert!(decode(&mut &bytes[..end], bytes.len() as u64).is_err(), "{end} bytes of {}", bytes.len());
         }
-        for other in [&[0xff; 40][..], b"no network", &[0x3a, 0xff, 0xff, 0xff, 0xff, 0x0f]] {
-            assert!(decode(&mut &other[..], other.len() as u64).is_err(), "{other:?}");
+        for foreign in [&[0xff; 40][..], b"no network", &[0x3a, 0xff, 0xff, 0xff, 0xff, 0x0f]] {
+            assert!(decode(&mut &foreign[..], foreign.len() as u64).is_err(), "{foreign:?}");
         }
     }
 
     #[test]
-    fn damage_never_ends_the_program() {
+    fn corruption_never_panics() {
         let bytes = onnx();
         let mut state = 0x5eed_1234_abcd_0001u64;
         for _ in 0..300 {
@@ -211,8 +226,8 @@ mod tests {
                 state ^= state << 13;
                 state ^= state >> 7;
                 state ^= state << 17;
-                let place = (state >> 20) as usize % damaged.len().min(4000);
-                damaged[place] = state as u8;
+                let index = (state >> 20) as usize % damaged.len().min(4000);
+                damaged[index] = state as u8;
             }
             let _ = decode(&mut &damaged[..], damaged.len() as u64);
         }

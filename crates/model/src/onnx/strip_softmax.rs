@@ -1,15 +1,16 @@
-//! Scores before softmax, also from models that end in one: the guesses' own softmax would flatten them.
+//! Removal of a final softmax: postprocessing applies its own, and a second one would flatten the probabilities.
 
 use tract_onnx::pb::GraphProto;
 
-/// Takes a `Softmax` that gives the model's only output off its end; says whether there was one.
-pub fn before_softmax(graph: &mut GraphProto) -> bool {
+/// Removes a `Softmax` that produces the model's only output. Returns whether there was one.
+pub fn strip_softmax(graph: &mut GraphProto) -> bool {
     let [output] = &mut graph.output[..] else { return false };
-    let ends = |node: &tract_onnx::pb::NodeProto| node.op_type == "Softmax" && node.output == [output.name.clone()];
-    let Some(at) = graph.node.iter().position(ends) else { return false };
-    let [scores] = &graph.node[at].input[..] else { return false };
+    let is_final_softmax =
+        |node: &tract_onnx::pb::NodeProto| node.op_type == "Softmax" && node.output == [output.name.clone()];
+    let Some(index) = graph.node.iter().position(is_final_softmax) else { return false };
+    let [scores] = &graph.node[index].input[..] else { return false };
     output.name = scores.clone();
-    graph.node.remove(at);
+    graph.node.remove(index);
     true
 }
 
@@ -33,12 +34,12 @@ mod tests {
     }
 
     #[test]
-    fn a_softmax_at_the_end_is_taken_off_and_nothing_else() {
+    fn only_a_final_softmax_is_removed() {
         let mut with = graph("Softmax");
-        assert!(before_softmax(&mut with));
+        assert!(strip_softmax(&mut with));
         assert_eq!((with.node.len(), with.output[0].name.as_str()), (1, "scores"));
         let mut without = graph("Relu");
-        assert!(!before_softmax(&mut without));
+        assert!(!strip_softmax(&mut without));
         assert_eq!(without, graph("Relu"));
     }
 }

@@ -1,4 +1,4 @@
-//! The small parts of an ONNX graph: values, tensors, attributes.
+//! Builders for parts of an ONNX graph: values, tensors and attributes.
 
 use half::f16;
 use tract_onnx::pb::attribute_proto::AttributeType;
@@ -9,7 +9,7 @@ use tract_onnx::pb::{
 
 use super::Storage;
 
-/// An f32 value; each dimension a number, or the name of one that is not fixed.
+/// Returns an f32 value. A dimension is `Ok(size)`, or `Err(name)` if it is dynamic.
 pub fn value(name: &str, dimensions: &[Result<usize, &str>]) -> ValueInfoProto {
     use tensor_shape_proto::Dimension;
     use tensor_shape_proto::dimension::Value;
@@ -26,6 +26,7 @@ pub fn value(name: &str, dimensions: &[Result<usize, &str>]) -> ValueInfoProto {
     ValueInfoProto { name: name.into(), r#type: Some(kind), doc_string: String::new() }
 }
 
+/// Returns an initializer.
 pub fn tensor(name: &str, shape: &[usize], values: &[f32], storage: Storage) -> TensorProto {
     let (data_type, raw_data) = match storage {
         Storage::Single => (DataType::Float, values.iter().flat_map(|value| value.to_le_bytes()).collect()),

@@ -1,8 +1,9 @@
-//! How much memory an ONNX file would take when decoded, told from its bytes before anything is allocated for it.
+//! Upper bound on the memory of a decoded ONNX file, computed from its bytes before anything is allocated.
 //!
-//! Two bytes can stand for a structure of a thousand, and one for a number of eight: a small file could fill the memory.
-//! So its parts are walked through first, by the field numbers of onnx.proto (<https://github.com/onnx/onnx>), and what
-//! no classifier needs is refused: weights in other files, subgraphs, functions, sparse tensors.
+//! Two bytes of a file can become a structure of a thousand bytes, and one byte a number of eight: a small file could
+//! fill the memory. The fields are therefore walked first, by the numbers of onnx.proto
+//! (<https://github.com/onnx/onnx>). Contents that no classifier needs are refused: weights in other files, subgraphs,
+//! functions, sparse tensors.
 
 use std::mem::size_of;
 
@@ -13,10 +14,10 @@ use tract_onnx::pb::{
 
 use super::InspectError;
 
-/// What decoding may take beyond the file's own size: the structures of some thousand nodes, a kilobyte an attribute.
+/// Memory in bytes for decoding beyond the file's size: suffices for thousands of nodes at a kilobyte an attribute.
 pub const SLACK_BYTES: u64 = 32 << 20;
 
-/// A kind of message.
+/// Message type of onnx.proto.
 #[derive(Clone, Copy, PartialEq)]
 enum Message {
     Model,
@@ -28,28 +29,29 @@ enum Message {
     Type,
     TensorType,
     Shape,
-    /// Anything small without parts of its own that cost more than their bytes.
+    /// Message of the given size in memory, whose fields cost no more than their bytes.
     Plain(usize),
 }
 
-/// What a field is.
+/// Type of a field.
 enum Field {
-    /// A message of its own.
-    Part(Message),
-    /// Numbers, often packed: one byte of the file may become this many.
+    /// Nested message.
+    Nested(Message),
+    /// Numbers, often packed: one byte of the file may become this many bytes.
     Numbers(u64),
     /// Bytes or text.
     Bytes,
     Refused(&'static str),
-    /// Not decoded, or a plain number.
+    /// Scalar, or not decoded.
     Other,
 }
 
 impl Message {
-    /// Bytes of its structure in memory.
+    /// Returns the size of its structure in memory.
     fn size(self) -> usize {
         match self {
-            Message::Model | Message::Graph | Message::Type | Message::TensorType | Message::Shape => 0, // in others
+            // Part of the structure that contains it.
+            Message::Model | Message::Graph | Message::Type | Message::TensorType | Message::Shape => 0,
             Message::Node => size_of::<NodeProto>(),
             Message::Attribute => size_of::<AttributeProto>(),
             Message::Tensor => size_of::<TensorProto>(),
@@ -58,67 +60,71 @@ impl Message {
         }
     }
 
-    /// What field `number` of it is.
+    /// Returns the type of field `number`.
     fn field(self, number: u64) -> Field {
-        use Field::{Bytes, Numbers, Other, Part, Refused};
+        use Field::{Bytes, Nested, Numbers, Other, Refused};
         const ENTRY: Message = Message::Plain(size_of::<StringStringEntryProto>() + 48);
         match (self, number) {
-            (Message::Model, 7) => Part(Message::Graph),
-            (Message::Model, 8) => Part(Message::Plain(size_of::<OperatorSetIdProto>())),
-            (Message::Model, 14) | (Message::Graph, 16) => Part(ENTRY),
+            (Message::Model, 7) => Nested(Message::Graph),
+            (Message::Model, 8) => Nested(Message::Plain(size_of::<OperatorSetIdProto>())),
+            (Message::Model, 14) | (Message::Graph, 16) => Nested(ENTRY),
             (Message::Model, 20) => Refused("training information; export it for inference"),
-            (Message::Model, 25) => Refused("functions of its own; export it with plain operators"),
-            (Message::Graph, 1) => Part(Message::Node),
-            (Message::Graph, 5) => Part(Message::Tensor),
-            (Message::Graph, 11..=13) => Part(Message::Value),
-            (Message::Graph, 14) => Part(Message::Plain(256)),
+            (Message::Model, 25) => Refused("model-local functions; export it with plain operators"),
+            (Message::Graph, 1) => Nested(Message::Node),
+            (Message::Graph, 5) => Nested(Message::Tensor),
+            (Message::Graph, 11..=13) => Nested(Message::Value),
+            (Message::Graph, 14) => Nested(Message::Plain(256)),
             (Message::Graph, 15) | (Message::Attribute, 22 | 23) => {
                 Refused("sparse tensors; export them as dense ones")
             }
-            (Message::Node, 5) => Part(Message::Attribute),
-            (Message::Attribute, 5 | 10) => Part(Message::Tensor),
-            (Message::Attribute, 6 | 11) => Refused("a graph inside a node (If, Loop, Scan); export it without"),
-            (Message::Attribute, 14) => Part(Message::Type),
+            (Message::Node, 5) => Nested(Message::Attribute),
+            (Message::Attribute, 5 | 10) => Nested(Message::Tensor),
+            (Message::Attribute, 6 | 11) => {
+                Refused("a graph inside a node (If, Loop, Scan); export it without control flow")
+            }
+            (Message::Attribute, 14) => Nested(Message::Type),
             (Message::Attribute, 15) => Refused("a list of types; no classifier needs one"),
             (Message::Attribute, 7) => Numbers(2),
             (Message::Attribute, 8) | (Message::Tensor, 1 | 7 | 11) => Numbers(8),
             (Message::Tensor, 4 | 10) => Numbers(2),
             (Message::Tensor, 5) => Numbers(4),
             (Message::Tensor, 13) => Refused("weights in another file; save it as one file"),
-            (Message::Value, 2) => Part(Message::Type),
-            (Message::Type, 1) => Part(Message::TensorType),
-            (Message::Type, 4 | 5 | 8 | 9) => Refused("a value that is no plain tensor"),
-            (Message::TensorType, 2) => Part(Message::Shape),
-            (Message::Shape, 1) => Part(Message::Plain(size_of::<Dimension>())),
+            (Message::Value, 2) => Nested(Message::Type),
+            (Message::Type, 1) => Nested(Message::TensorType),
+            (Message::Type, 4 | 5 | 8 | 9) => {
+                Refused("a value that is not a dense tensor; export it with tensors only")
+            }
+            (Message::TensorType, 2) => Nested(Message::Shape),
+            (Message::Shape, 1) => Nested(Message::Plain(size_of::<Dimension>())),
             (Message::Plain(_), _) | (Message::Type | Message::TensorType | Message::Shape, _) => Other,
             _ => Bytes,
         }
     }
 }
 
-/// Bytes that decoding `onnx` takes, at most; an error where it holds what is refused or is cut short.
-pub fn decoded_bytes(onnx: &[u8]) -> Result<u64, InspectError> {
-    let mut walk = Walk { bytes: 0, limit: onnx.len() as u64 + SLACK_BYTES };
-    walk.message(onnx, Message::Model)?;
-    Ok(walk.bytes)
+/// Returns an upper bound of the bytes that decoding takes, or an error if the file is truncated or unsupported.
+pub fn decoded_size_bound(onnx: &[u8]) -> Result<u64, InspectError> {
+    let mut counter = SizeCounter { bytes: 0, limit: onnx.len() as u64 + SLACK_BYTES };
+    counter.count_message(onnx, Message::Model)?;
+    Ok(counter.bytes)
 }
 
-struct Walk {
+struct SizeCounter {
     bytes: u64,
     limit: u64,
 }
 
-impl Walk {
-    fn spend(&mut self, bytes: u64) -> Result<(), InspectError> {
+impl SizeCounter {
+    fn add(&mut self, bytes: u64) -> Result<(), InspectError> {
         self.bytes = self.bytes.saturating_add(bytes);
-        match self.bytes <= self.limit {
-            true => Ok(()),
-            false => Err(InspectError::Swells { limit_mib: self.limit >> 20 }),
+        if self.bytes > self.limit {
+            return Err(InspectError::TooManyParts { limit_mib: self.limit >> 20 });
         }
+        Ok(())
     }
 
-    /// Recursion ends: no message of the schema above contains itself.
-    fn message(&mut self, mut bytes: &[u8], kind: Message) -> Result<(), InspectError> {
+    /// Adds the fields of a message. The recursion is finite: no message type of the schema above contains itself.
+    fn count_message(&mut self, mut bytes: &[u8], kind: Message) -> Result<(), InspectError> {
         while !bytes.is_empty() {
             let key = varint(&mut bytes)?;
             let (number, wire) = (key >> 3, key & 7);
@@ -126,10 +132,10 @@ impl Walk {
                 0 => {
                     let value = varint(&mut bytes)?;
                     if (kind, number, value) == (Message::Tensor, 14, 1) {
-                        return Err(InspectError::Refused("weights in another file; save it as one file"));
+                        return Err(InspectError::Unsupported("weights in another file; save it as one file"));
                     }
                     if let Field::Numbers(factor) = kind.field(number) {
-                        self.spend(2 * factor)?; // a growing list may be twice as long as what it holds
+                        self.add(2 * factor)?; // a growing list may have twice the capacity it needs
                     }
                     continue;
                 }
@@ -137,20 +143,20 @@ impl Walk {
                 5 => take(&mut bytes, 4)?,
                 2 => {
                     let length = varint(&mut bytes)?;
-                    take(&mut bytes, usize::try_from(length).map_err(|_| InspectError::CutShort)?)?
+                    take(&mut bytes, usize::try_from(length).map_err(|_| InspectError::Truncated)?)?
                 }
-                _ => return Err(InspectError::Damaged(format!("a field of wire type {wire}"))),
+                _ => return Err(InspectError::Damaged(format!("it has a field of wire type {wire}"))),
             };
             let length = content.len() as u64;
             match kind.field(number) {
-                Field::Part(part) if wire == 2 => {
-                    self.spend(2 * part.size() as u64)?;
-                    self.message(content, part)?;
+                Field::Nested(message) if wire == 2 => {
+                    self.add(2 * message.size() as u64)?;
+                    self.count_message(content, message)?;
                 }
-                Field::Numbers(factor) => self.spend(length.saturating_mul(factor))?,
-                Field::Bytes => self.spend(length + 48)?,
-                Field::Refused(what) => return Err(InspectError::Refused(what)),
-                Field::Part(_) | Field::Other => {}
+                Field::Numbers(factor) => self.add(length.saturating_mul(factor))?,
+                Field::Bytes => self.add(length + 48)?,
+                Field::Refused(reason) => return Err(InspectError::Unsupported(reason)),
+                Field::Nested(_) | Field::Other => {}
             }
         }
         Ok(())
@@ -158,7 +164,7 @@ impl Walk {
 }
 
 fn take<'a>(bytes: &mut &'a [u8], length: usize) -> Result<&'a [u8], InspectError> {
-    let (content, rest) = bytes.split_at_checked(length).ok_or(InspectError::CutShort)?;
+    let (content, rest) = bytes.split_at_checked(length).ok_or(InspectError::Truncated)?;
     *bytes = rest;
     Ok(content)
 }
@@ -172,5 +178,5 @@ fn varint(bytes: &mut &[u8]) -> Result<u64, InspectError> {
             return Ok(value);
         }
     }
-    Err(InspectError::Damaged("a number of more than ten bytes".into()))
+    Err(InspectError::Damaged("it has a varint of more than ten bytes".into()))
 }

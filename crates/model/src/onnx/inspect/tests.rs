@@ -5,12 +5,12 @@ use tract_onnx::pb::{
 };
 
 use super::*;
-use crate::efficientnet::{Family, Form, Network, Padding, RELEASED, Storage, write_seeded};
+use crate::efficientnet::{ExportOptions, Family, Network, Padding, RELEASED, Storage, write_seeded};
 
 fn onnx(network: &Network, side: u32) -> Vec<u8> {
     let mut bytes = Vec::new();
-    let form = Form { side, padding: Padding::Same, storage: Storage::Single };
-    let written = write_seeded(network, form, 1, &mut bytes).unwrap();
+    let options = ExportOptions { side, padding: Padding::Same, storage: Storage::Single };
+    let written = write_seeded(network, options, 1, &mut bytes).unwrap();
     assert_eq!(written, bytes.len() as u64);
     bytes
 }
@@ -21,49 +21,49 @@ fn shipped(name: &str) -> Vec<u8> {
 }
 
 #[test]
-fn the_shipped_files_are_known_for_what_they_are() {
+fn shipped_files_are_identified() {
     for (file, name) in [("lite0.onnx", "lite0"), ("lite2.onnx", "lite2")] {
-        let facts = Facts::of(&shipped(file)).unwrap();
-        let scaled = facts.scaled.unwrap();
+        let info = ModelInfo::from_onnx(&shipped(file)).unwrap();
+        let scaled = info.scaled.unwrap();
         assert_eq!(scaled.released().unwrap().name, name);
-        assert_eq!((facts.layout, facts.fixed_side, facts.classes), (Layout::Nchw, None, 1000));
-        assert_eq!(facts.precision, "f16");
+        assert_eq!((info.layout, info.fixed_side, info.classes), (Layout::Nchw, None, 1000));
+        assert_eq!(info.precision, "f16");
         if name == "lite0" {
-            assert_eq!((facts.million_macs(224).unwrap() * 1e6).round() as u64, 385_187_552);
-            assert_eq!((facts.million_parameters * 1e6).round() as u64, 4_631_000);
+            assert_eq!((info.million_macs(224).unwrap() * 1e6).round() as u64, 385_187_552);
+            assert_eq!((info.million_parameters * 1e6).round() as u64, 4_631_000);
         }
     }
 }
 
 #[test]
-fn what_is_counted_in_a_file_is_what_its_network_costs() {
+fn file_cost_matches_network_cost() {
     for released in RELEASED.iter().filter(|released| ["b0", "b3", "lite1", "lite4"].contains(&released.name)) {
         let network = Network { classes: 12, ..released.network() };
-        let facts = Facts::of(&onnx(&network, released.side)).unwrap();
-        assert_eq!(facts.scaled.unwrap().released().unwrap().name, released.name);
-        assert_eq!((facts.classes, facts.remarked_side), (12, Some(released.side)));
+        let info = ModelInfo::from_onnx(&onnx(&network, released.side)).unwrap();
+        assert_eq!(info.scaled.unwrap().released().unwrap().name, released.name);
+        assert_eq!((info.classes, info.metadata_side), (12, Some(released.side)));
         for side in [released.side, 97] {
             let cost = network.cost(side);
-            assert_eq!((facts.million_macs(side).unwrap() * 1e6).round() as u64, cost.macs, "{}@{side}", released.name);
-            assert_eq!((facts.million_parameters * 1e6).round() as u64, cost.folded_parameters);
+            assert_eq!((info.million_macs(side).unwrap() * 1e6).round() as u64, cost.macs, "{}@{side}", released.name);
+            assert_eq!((info.million_parameters * 1e6).round() as u64, cost.folded_parameters);
         }
     }
 }
 
 #[test]
-fn a_network_between_the_released_ones_is_known_by_its_phi() {
+fn scaled_network_is_identified_by_phi() {
     for phi in [-2.0, 0.5, 2.5] {
         let (network, side) = Network::at_phi(Family::B, phi);
-        let scaled = Facts::of(&onnx(&network, side)).unwrap().scaled.unwrap();
+        let scaled = ModelInfo::from_onnx(&onnx(&network, side)).unwrap().scaled.unwrap();
         assert!(scaled.released().is_none());
-        let found = scaled.at(side).phi();
-        assert!((found - phi).abs() < 0.35, "φ {phi}: {found:.2}, as near as rounding leaves it");
+        let found = scaled.at_side(side).phi();
+        assert!((found - phi).abs() < 0.35, "φ {phi}: {found:.2}, within the rounding of channels");
         assert_eq!(Network { width: scaled.width, depth: scaled.depth, ..network }.cost(side), network.cost(side));
     }
 }
 
-/// A small classifier of another family: convolution, pool, flatten, matrix product.
-fn other() -> ModelProto {
+/// Returns a small classifier outside the family: convolution, pool, flatten, matrix product.
+fn foreign_model() -> ModelProto {
     let node = |op: &str, input: &[&str], output: &str, attribute: Vec<AttributeProto>| NodeProto {
         op_type: op.into(),
         name: output.into(),
@@ -97,24 +97,24 @@ fn other() -> ModelProto {
     ModelProto { graph: Some(graph), ..ModelProto::default() }
 }
 
-fn facts(model: &ModelProto) -> Result<Facts, InspectError> {
-    Facts::of(&model.encode_to_vec())
+fn inspect(model: &ModelProto) -> Result<ModelInfo, InspectError> {
+    ModelInfo::from_onnx(&model.encode_to_vec())
 }
 
 #[test]
-fn another_classifier_is_outside_the_family_and_its_work_is_counted() {
-    let facts = facts(&other()).unwrap();
-    assert!(facts.scaled.is_none());
-    assert_eq!(facts.classes, 5);
-    assert_eq!((facts.million_macs(64).unwrap() * 1e6).round() as u64, 32 * 32 * 4 * 27 + 20);
-    assert_eq!((facts.million_parameters * 1e6).round() as u64, 4 * 27 + 20);
+fn foreign_classifier_has_macs_but_no_family() {
+    let info = inspect(&foreign_model()).unwrap();
+    assert!(info.scaled.is_none());
+    assert_eq!(info.classes, 5);
+    assert_eq!((info.million_macs(64).unwrap() * 1e6).round() as u64, 32 * 32 * 4 * 27 + 20);
+    assert_eq!((info.million_parameters * 1e6).round() as u64, 4 * 27 + 20);
 }
 
-/// What is said of `other()` with a change made to it.
+/// Returns the error message for [`foreign_model`] after `change`.
 fn refusal(change: impl FnOnce(&mut GraphProto)) -> String {
-    let mut model = other();
+    let mut model = foreign_model();
     change(model.graph.as_mut().unwrap());
-    facts(&model).expect_err("should be refused").to_string()
+    inspect(&model).expect_err("should be refused").to_string()
 }
 
 fn dimensions(graph: &mut GraphProto, sizes: &[i64]) {
@@ -129,49 +129,49 @@ fn dimensions(graph: &mut GraphProto, sizes: &[i64]) {
 }
 
 #[test]
-fn graphs_that_are_wrong_are_refused_with_what_is_wrong() {
-    let says = |found: String, said: &str| assert!(found.contains(said), "`{said}` is missing in: {found}");
-    says(refusal(|graph| graph.node.swap(0, 3)), "before it is made: a cycle");
-    says(refusal(|graph| graph.node[1].input[0] = "d".into()), "before it is made: a cycle");
-    says(refusal(|graph| graph.node[1].output[0] = "a".into()), "is made twice");
-    says(refusal(|graph| graph.output[0].name = "nowhere".into()), "is made by no node");
-    says(refusal(|graph| graph.input.push(graph.input[0].clone())), "no input or several");
-    says(refusal(|graph| graph.output.push(graph.output[0].clone())), "no output or several");
-    says(refusal(|graph| graph.initializer.push(graph.initializer[0].clone())), "is there twice");
-    says(refusal(|graph| graph.initializer[0].dims = vec![1 << 40, 1 << 40]), "more than there are bytes");
-    says(refusal(|graph| graph.initializer[0].dims = vec![-4, 3, 3, 3]), "has the shape [-4");
-    says(refusal(|graph| graph.initializer[0].dims = vec![1; 9]), "9 dimensions");
-    says(refusal(|graph| graph.initializer[0].dims = vec![40, 3, 3, 3]), "but holds 108 values");
-    says(refusal(|graph| graph.initializer[0].data_type = 8), "ONNX type 8");
-    says(refusal(|graph| graph.initializer[0].data_location = Some(1)), "weights in another file");
-    says(
+fn invalid_graphs_are_refused_with_cause() {
+    let check = |message: String, part: &str| assert!(message.contains(part), "`{part}` is missing in: {message}");
+    check(refusal(|graph| graph.node.swap(0, 3)), "before its definition: a cycle");
+    check(refusal(|graph| graph.node[1].input[0] = "d".into()), "before its definition: a cycle");
+    check(refusal(|graph| graph.node[1].output[0] = "a".into()), "is defined twice");
+    check(refusal(|graph| graph.output[0].name = "nowhere".into()), "is not computed by any node");
+    check(refusal(|graph| graph.input.push(graph.input[0].clone())), "exactly one input");
+    check(refusal(|graph| graph.output.push(graph.output[0].clone())), "exactly one output");
+    check(refusal(|graph| graph.initializer.push(graph.initializer[0].clone())), "is defined twice");
+    check(refusal(|graph| graph.initializer[0].dims = vec![1 << 40, 1 << 40]), "more elements than the file has bytes");
+    check(refusal(|graph| graph.initializer[0].dims = vec![-4, 3, 3, 3]), "has the shape [-4");
+    check(refusal(|graph| graph.initializer[0].dims = vec![1; 9]), "9 dimensions");
+    check(refusal(|graph| graph.initializer[0].dims = vec![40, 3, 3, 3]), "but 108 values");
+    check(refusal(|graph| graph.initializer[0].data_type = 8), "ONNX type 8");
+    check(refusal(|graph| graph.initializer[0].data_location = Some(1)), "weights in another file");
+    check(
         refusal(|graph| {
             let entry = StringStringEntryProto { key: "location".into(), value: "/etc/passwd".into() };
             graph.initializer[0].external_data.push(entry);
         }),
         "weights in another file",
     );
-    says(refusal(|graph| graph.node[1].op_type = "ConstantOfShape".into()), "is not supported");
-    says(refusal(|graph| graph.node[1].op_type = "Frobnicate".into()), "is not known here");
-    says(refusal(|graph| graph.node[1].domain = "com.evil".into()), "`com.evil`");
-    says(refusal(|graph| graph.node[0].attribute[1].ints = vec![1 << 40; 4]), "has pads of");
-    says(refusal(|graph| graph.node[0].attribute[0].ints = vec![0, 0]), "has strides of");
-    says(refusal(|graph| graph.node[0].attribute[0].ints = vec![-1, 1]), "has strides of");
-    says(refusal(|graph| dimensions(graph, &[1, 3, 224, 192])), "a square of 32 to 2048");
-    says(refusal(|graph| dimensions(graph, &[1, 3, 1 << 40, 1 << 40])), "a square of 32 to 2048");
-    says(refusal(|graph| dimensions(graph, &[1, 4, 224, 224])), "its input is 1 × 4 × 224 × 224");
-    says(refusal(|graph| dimensions(graph, &[8, 3, 224, 224])), "its input is 8 × 3");
-    says(refusal(|graph| graph.node.truncate(3)), "is made by no node");
-    says(refusal(|graph| graph.output[0].name = "b".into()), "is it a classifier?");
+    check(refusal(|graph| graph.node[1].op_type = "ConstantOfShape".into()), "is not supported");
+    check(refusal(|graph| graph.node[1].op_type = "Frobnicate".into()), "is an unknown operator");
+    check(refusal(|graph| graph.node[1].domain = "com.evil".into()), "`com.evil`");
+    check(refusal(|graph| graph.node[0].attribute[1].ints = vec![1 << 40; 4]), "has pads of");
+    check(refusal(|graph| graph.node[0].attribute[0].ints = vec![0, 0]), "has strides of");
+    check(refusal(|graph| graph.node[0].attribute[0].ints = vec![-1, 1]), "has strides of");
+    check(refusal(|graph| dimensions(graph, &[1, 3, 224, 192])), "expected a square of 32 to 2048");
+    check(refusal(|graph| dimensions(graph, &[1, 3, 1 << 40, 1 << 40])), "expected a square of 32 to 2048");
+    check(refusal(|graph| dimensions(graph, &[1, 4, 224, 224])), "its input is 1 × 4 × 224 × 224");
+    check(refusal(|graph| dimensions(graph, &[8, 3, 224, 224])), "its input is 8 × 3");
+    check(refusal(|graph| graph.node.truncate(3)), "is not computed by any node");
+    check(refusal(|graph| graph.output[0].name = "b".into()), "is it a classifier?");
     let subgraph = AttributeProto { name: "body".into(), g: Some(GraphProto::default()), ..Default::default() };
-    says(refusal(|graph| graph.node[1].attribute.push(subgraph)), "a graph inside a node");
-    assert!(facts(&ModelProto::default()).unwrap_err().to_string().contains("no graph"));
+    check(refusal(|graph| graph.node[1].attribute.push(subgraph)), "a graph inside a node");
+    assert!(inspect(&ModelProto::default()).unwrap_err().to_string().contains("no graph"));
 }
 
 #[test]
-fn axes_that_count_from_the_end_are_placed_in_the_result() {
-    // 1 × 4 becomes 1 × 4 × 1 × 1, which goes with the values that it is to scale.
-    let mut model = other();
+fn negative_unsqueeze_axes_count_in_the_result() {
+    // 1 × 4 becomes 1 × 4 × 1 × 1, which broadcasts with the values to scale.
+    let mut model = foreign_model();
     let graph = model.graph.as_mut().unwrap();
     let node = |op: &str, input: &[&str], output: &str, axes: &[i64]| NodeProto {
         op_type: op.into(),
@@ -194,11 +194,11 @@ fn axes_that_count_from_the_end_are_placed_in_the_result() {
     let mut flatten = graph.node[3].clone();
     (flatten.input[0], flatten.output[0]) = ("d1".into(), "e".into());
     graph.node.insert(7, flatten);
-    assert_eq!(facts(&model).unwrap().classes, 5);
+    assert_eq!(inspect(&model).unwrap().classes, 5);
 }
 
 #[test]
-fn an_outer_product_of_constants_is_refused_before_it_fills_the_memory() {
+fn outer_product_of_constants_is_refused() {
     let message = refusal(|graph| {
         let mut long = graph.initializer[0].clone();
         (long.name, long.dims, long.raw_data) = ("long".into(), vec![100_000, 1], vec![0; 400_000]);
@@ -213,13 +213,13 @@ fn an_outer_product_of_constants_is_refused_before_it_fills_the_memory() {
 }
 
 #[test]
-fn shapes_that_double_at_every_step_end_in_a_refusal() {
+fn doubling_shapes_are_refused() {
     let message = refusal(|graph| {
-        let doubled = |at: usize| NodeProto {
+        let doubled = |index: usize| NodeProto {
             op_type: "Concat".into(),
-            name: format!("x{at}"),
-            input: vec![if at == 0 { "b".into() } else { format!("x{}", at - 1) }; 2],
-            output: vec![format!("x{at}")],
+            name: format!("x{index}"),
+            input: vec![if index == 0 { "b".into() } else { format!("x{}", index - 1) }; 2],
+            output: vec![format!("x{index}")],
             attribute: vec![AttributeProto { name: "axis".into(), i: 1, ..AttributeProto::default() }],
             ..NodeProto::default()
         };
@@ -230,15 +230,15 @@ fn shapes_that_double_at_every_step_end_in_a_refusal() {
 }
 
 #[test]
-fn a_file_cut_anywhere_is_refused_without_a_panic() {
-    let whole = other().encode_to_vec();
+fn truncation_at_any_byte_is_refused() {
+    let whole = foreign_model().encode_to_vec();
     for length in 0..whole.len() {
-        assert!(Facts::of(&whole[..length]).is_err(), "cut at {length} of {}", whole.len());
+        assert!(ModelInfo::from_onnx(&whole[..length]).is_err(), "cut at {length} of {}", whole.len());
     }
 }
 
 #[test]
-fn a_small_file_that_would_swell_is_refused_before_it_is_decoded() {
+fn memory_bomb_is_refused_before_decoding() {
     let repeated = |key: u8, count: usize| -> Vec<u8> {
         let graph = [key, 0].repeat(count);
         let mut model = vec![7 << 3 | 2];
@@ -246,25 +246,25 @@ fn a_small_file_that_would_swell_is_refused_before_it_is_decoded() {
         model.extend(graph);
         model
     };
-    for (what, key) in [("nodes", 1 << 3 | 2), ("constants", 5 << 3 | 2), ("inputs", 11 << 3 | 2)] {
+    for (parts, key) in [("nodes", 1 << 3 | 2), ("constants", 5 << 3 | 2), ("inputs", 11 << 3 | 2)] {
         let bytes = repeated(key, 1_000_000);
-        let mut found = None;
-        let memory = allocation_counter::measure(|| found = Some(Facts::of(&bytes)));
-        let message = found.unwrap().unwrap_err().to_string();
-        assert!(message.contains("too many small parts"), "{what}: {message}");
-        assert!(memory.bytes_max < 1 << 16, "{what}: {} bytes before it was refused", memory.bytes_max);
+        let mut result = None;
+        let memory = allocation_counter::measure(|| result = Some(ModelInfo::from_onnx(&bytes)));
+        let message = result.unwrap().unwrap_err().to_string();
+        assert!(message.contains("too many small parts"), "{parts}: {message}");
+        assert!(memory.bytes_max < 1 << 16, "{parts}: {} bytes before the refusal", memory.bytes_max);
     }
 }
 
 #[test]
-fn looking_at_a_file_takes_no_more_than_its_size_once_more() {
+fn inspection_memory_is_bounded_by_file_size() {
     let bytes = onnx(&Network::new(Family::B, 1.0, 1.0), 224);
-    let memory = allocation_counter::measure(|| drop(Facts::of(&bytes).unwrap()));
+    let memory = allocation_counter::measure(|| drop(ModelInfo::from_onnx(&bytes).unwrap()));
     assert!(memory.bytes_max < bytes.len() as u64 + SLACK_BYTES, "{} for {}", memory.bytes_max, bytes.len());
 }
 
 #[test]
-fn what_exporters_write_is_counted_as_onnxs_own_shapes_say() {
+fn exported_models_match_onnx_shape_inference() {
     let folder = std::path::Path::new(concat!(env!("CARGO_MANIFEST_DIR"), "/../..")).join("tests/inspect");
     let expected: serde_json::Value =
         serde_json::from_slice(&std::fs::read(folder.join("expected.json")).unwrap()).unwrap();
@@ -272,13 +272,13 @@ fn what_exporters_write_is_counted_as_onnxs_own_shapes_say() {
     assert!(expected.len() >= 5);
     for (name, expected) in expected {
         let bytes = std::fs::read(folder.join(format!("{name}.onnx"))).unwrap();
-        let facts = Facts::of(&bytes).unwrap_or_else(|error| panic!("{name}: {error}"));
-        let macs = (facts.million_macs(facts.fixed_side.unwrap()).unwrap() * 1e6).round() as u64;
+        let info = ModelInfo::from_onnx(&bytes).unwrap_or_else(|error| panic!("{name}: {error}"));
+        let macs = (info.million_macs(info.fixed_side.unwrap()).unwrap() * 1e6).round() as u64;
         assert_eq!(
-            (facts.classes as u64, macs),
+            (info.classes as u64, macs),
             (expected["classes"].as_u64().unwrap(), expected["macs"].as_u64().unwrap()),
             "{name}"
         );
-        assert!(facts.scaled.is_none(), "{name}");
+        assert!(info.scaled.is_none(), "{name}");
     }
 }

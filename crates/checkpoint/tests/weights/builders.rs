@@ -1,6 +1,6 @@
-//! Makes weights files byte by byte, sound ones and others.
+//! Builders of weights files, byte by byte, valid and hostile.
 
-/// A whole pickle of version 2.
+/// Returns a pickle of protocol 2.
 pub fn pickle(body: impl AsRef<[u8]>) -> Vec<u8> {
     [b"\x80\x02", body.as_ref(), b"."].concat()
 }
@@ -10,7 +10,7 @@ pub fn text(text: &str) -> Vec<u8> {
     [b"X", &length.to_le_bytes()[..], text.as_bytes()].concat()
 }
 
-/// A whole number in Python's longest form of 64 bits.
+/// Returns an integer as `LONG1` with 8 bytes.
 pub fn int(value: i64) -> Vec<u8> {
     [b"\x8a\x08", &value.to_le_bytes()[..]].concat()
 }
@@ -23,7 +23,7 @@ pub fn tuple(items: &[Vec<u8>]) -> Vec<u8> {
     [b"(", items.concat().as_slice(), b"t"].concat()
 }
 
-/// What a `reduce`d call leaves in the pickle.
+/// Returns a call as `REDUCE`, as Python's `__reduce__` writes it.
 pub fn call(function: Vec<u8>, arguments: &[Vec<u8>]) -> Vec<u8> {
     [function, tuple(arguments), b"R".to_vec()].concat()
 }
@@ -33,7 +33,7 @@ pub fn dict(entries: &[(&str, Vec<u8>)]) -> Vec<u8> {
     [b"}(", entries.as_slice(), b"u"].concat()
 }
 
-/// A reference to a storage such as `FloatStorage`.
+/// Returns the persistent id of a storage; `kind` is a class such as `FloatStorage`.
 pub fn storage(kind: &str, key: &str, count: i64) -> Vec<u8> {
     let parts = [text("storage"), global("torch", kind), text(key), text("cpu"), int(count)];
     [tuple(&parts), b"Q".to_vec()].concat()
@@ -46,17 +46,17 @@ pub fn tensor(storage: Vec<u8>, offset: i64, shape: &[i64], strides: &[i64]) -> 
     call(rebuild, &[storage, int(offset), ints(shape), ints(strides), b"\x89".to_vec(), hooks])
 }
 
-/// The floats 0, 1, 2 … as they are stored.
+/// Returns the bytes of the floats 0, 1, 2 ….
 pub fn floats(count: u16) -> Vec<u8> {
     (0..count).flat_map(|value| f32::from(value).to_le_bytes()).collect()
 }
 
-/// One tensor `w` of 2 × 3, in the storage `0` of 6 floats.
+/// Returns a state dict with the tensor `w` of 2 × 3 in the storage `0` of 6 floats.
 pub fn small() -> Vec<u8> {
     dict(&[("w", tensor(storage("FloatStorage", "0", 6), 0, &[2, 3], &[3, 1]))])
 }
 
-/// An entry of a zip, with what its headers say besides.
+/// Zip entry with the fields of its headers.
 #[derive(Clone)]
 pub struct Entry {
     pub name: Vec<u8>,
@@ -64,7 +64,7 @@ pub struct Entry {
     pub flags: u16,
     pub method: u16,
     pub unpacked: Option<u32>,
-    /// Where the directory says that it begins, if not where it does.
+    /// Offset in the directory; `None` for the true offset.
     pub offset: Option<u32>,
 }
 
@@ -80,13 +80,13 @@ pub fn zip(entries: &[Entry]) -> Vec<u8> {
         let packed = u32::try_from(content.len()).unwrap();
         let sizes = [0, packed, unpacked.unwrap_or(packed)].map(u32::to_le_bytes).concat();
         let name_bytes = u16::try_from(name.len()).unwrap();
-        let start_of_both = [[20, *flags, *method, 0, 0].map(u16::to_le_bytes).concat(), sizes].concat();
+        let common_fields = [[20, *flags, *method, 0, 0].map(u16::to_le_bytes).concat(), sizes].concat();
         let lengths = [name_bytes, 0].map(u16::to_le_bytes).concat();
-        bytes.extend([b"PK\x03\x04", &start_of_both[..], &lengths, name, content].concat());
+        bytes.extend([b"PK\x03\x04", &common_fields[..], &lengths, name, content].concat());
         let rest = [[0; 8].to_vec(), offset.unwrap_or(start).to_le_bytes().to_vec()].concat();
         let lengths = [name_bytes, 0, 0].map(u16::to_le_bytes).concat();
         let rest = [&lengths[..], &rest].concat();
-        directory.extend([b"PK\x01\x02\x14\x00", &start_of_both[..], &rest, name].concat());
+        directory.extend([b"PK\x01\x02\x14\x00", &common_fields[..], &rest, name].concat());
     }
     let count = u16::try_from(entries.len()).unwrap().to_le_bytes();
     let sizes = [directory.len(), bytes.len()].map(|size| u32::try_from(size).unwrap().to_le_bytes()).concat();
@@ -94,13 +94,13 @@ pub fn zip(entries: &[Entry]) -> Vec<u8> {
     [bytes, directory, end].concat()
 }
 
-/// torch's zip form of a pickle and of storages by key.
+/// Returns a torch.save zip of a pickle and its storages by key.
 pub fn torch_zip(pickle: &[u8], storages: &[(&str, Vec<u8>)]) -> Vec<u8> {
     let storages = storages.iter().map(|(key, content)| entry(&format!("archive/data/{key}"), content));
     zip(&[entry("archive/data.pkl", pickle)].into_iter().chain(storages).collect::<Vec<_>>())
 }
 
-/// What torch's older form has before the state dict.
+/// Returns the pickles before the state dict in the legacy torch.save format.
 pub fn legacy_start(little_endian: bool) -> Vec<u8> {
     let order = if little_endian { b"\x88" } else { b"\x89" };
     let info = dict(&[("protocol_version", int(1001)), ("little_endian", order.to_vec())]);
@@ -108,7 +108,7 @@ pub fn legacy_start(little_endian: bool) -> Vec<u8> {
     [pickle(magic), pickle(b"M\xe9\x03"), pickle(info)].concat()
 }
 
-/// torch's older form of a pickle and of storages by key, each with its count of elements.
+/// Returns a legacy torch.save file of a pickle and its storages: key, number of elements, bytes.
 pub fn torch_legacy(state: &[u8], storages: &[(&str, u64, Vec<u8>)]) -> Vec<u8> {
     let keys: Vec<u8> = storages.iter().flat_map(|(key, ..)| text(key)).collect();
     let keys = pickle([b"](", keys.as_slice(), b"e"].concat());
