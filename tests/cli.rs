@@ -31,7 +31,7 @@ fn classify_continues_after_a_bad_file() {
     program.take("panda.jpg", "panda.jpg");
     program.write("notes.jpg", "no picture");
     let ended = program.run("classify --json --model lite0@224 --top-k 3 dog.jpg notes.jpg gone.jpg panda.jpg").with(4);
-    let ended = ended.saying(&["notes.jpg", "gone.jpg", "2 of 4 pictures got no answer"]);
+    let ended = ended.saying(&["notes.jpg", "gone.jpg", "2 of 4 pictures could not be classified"]);
     let answers = ended.json();
     let files: Vec<&str> = answers.iter().map(|answer| answer["file"].as_str().unwrap()).collect();
     assert_eq!(files, ["dog.jpg", "notes.jpg", "gone.jpg", "panda.jpg"]);
