@@ -142,7 +142,7 @@ fn bench_names_every_stage() {
     assert!(found["infer_ms"]["min"].as_f64().unwrap() > 0.0, "{found}");
     let table = Program::new().run("bench --model lite0@96 --frames 1").with(0).stdout;
     assert!(
-        ["kernels, nothing left to tract", "p50 ms", "preprocess", "infer", "in all", "MiB"]
+        ["kernels, nothing left to tract", "p50 ms", "preprocess", "infer", "total", "MiB"]
             .iter()
             .all(|word| table.contains(word)),
         "{table}"
