@@ -28,8 +28,8 @@ pub fn check(classifier: &mut Classifier, frame: &Frame, expected: &[f32]) -> an
     let limit = tolerance(config.precision);
     if difference > limit {
         bail!(
-            "{config} disagrees with the CPU engine: scores differ by {difference:.1e} of their range, the limit is {limit:.0e}; \
-             install another build of ONNX Runtime, or use --engine tract"
+            "{config} disagrees with the CPU engine: scores differ by {difference:.1e} of their range, the limit is \
+             {limit:.0e}; install another build of ONNX Runtime, or use --engine tract"
         );
     }
     info!("{config} agrees with the CPU engine within {difference:.1e} of the range");

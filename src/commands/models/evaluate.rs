@@ -147,21 +147,21 @@ pub fn pictures(dir: &Path, labels: &Labels) -> anyhow::Result<Vec<(u32, PathBuf
 /// Returns each folder in `dir` with the class whose label is its name; `_` stands for a space.
 fn folders(dir: &Path, labels: &Labels) -> anyhow::Result<Vec<(u32, PathBuf)>> {
     let normalise = |text: &str| text.replace('_', " ").to_lowercase();
-    let known: Vec<String> = (0..labels.len()).map(|class| normalise(labels.of(class as u32))).collect();
+    let label_names: Vec<String> = (0..labels.len()).map(|class| normalise(labels.of(class as u32))).collect();
     let mut folders = Vec::new();
     for folder in entries(dir)?.into_iter().filter(|path| path.is_dir()) {
         let name = normalise(&folder.file_name().unwrap_or_default().to_string_lossy());
         if name.starts_with('.') {
             continue; // hidden, such as a file manager's
         }
-        if known.iter().filter(|label| **label == name).count() > 1 {
+        if label_names.iter().filter(|label| **label == name).count() > 1 {
             bail!(
                 "{}: the folder name is ambiguous: several labels are `{name}`, apart from capitals and `_`",
                 folder.display()
             );
         }
-        let Some(class) = known.iter().position(|label| *label == name) else {
-            let hint = did_you_mean(&name, known.iter().map(String::as_str));
+        let Some(class) = label_names.iter().position(|label| *label == name) else {
+            let hint = did_you_mean(&name, label_names.iter().map(String::as_str));
             bail!("{}: the model has no label `{name}`{hint}; name each folder after a label", folder.display());
         };
         folders.push((class as u32, folder));

@@ -218,8 +218,8 @@ fn labels(args: &AddArgs, classes: usize, row: Option<&Published>, shipped: &Pat
         Some(path) => path.clone(),
         None if row.is_some() => imagenet,
         None => bail!(
-            "the names of its {classes} classes are unknown; add --labels FILE, with one label in each line, in the order of \
-             the classes, or --labels imagenet for ImageNet's 1,000"
+            "the names of its {classes} classes are unknown; add --labels FILE, with one label in each line, in the order \
+             of the classes, or --labels imagenet for ImageNet's 1,000"
         ),
     };
     let bytes = paths::read_regular(&path, MAX_LABEL_BYTES)?;

@@ -40,9 +40,9 @@ impl ModelFile {
     pub fn description(&self) -> String {
         match self {
             ModelFile::Weights { weights, recognised: Recognised { naming, released, network } } => {
-                let taken = weights.taken().map_or(String::new(), |taken| format!(", its entry `{taken}`"));
+                let entry = weights.taken().map_or(String::new(), |entry| format!(", its entry `{entry}`"));
                 let (form, classes) = (weights.form(), network.classes);
-                format!("{} with the tensors of {naming}, {classes} classes ({form}{taken})", released.name)
+                format!("{} with the tensors of {naming}, {classes} classes ({form}{entry})", released.name)
             }
             ModelFile::Onnx { facts, .. } => {
                 let network = match (facts.scaled, facts.scaled.and_then(|scaled| scaled.released())) {

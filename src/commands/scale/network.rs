@@ -12,7 +12,8 @@ use phicam_model::efficientnet::{Cost, Family, IMAGENET_CLASSES, Kind, Layer, Ne
 /// Limit below the MACs of the family's smallest network.
 #[derive(Debug, thiserror::Error)]
 #[error(
-    "no network of family {} needs at most {} MACs: the smallest, φ {phi} at {side} pixels, needs {}; allow more with --flops",
+    "no network of family {} needs at most {} MACs: the smallest, φ {phi} at {side} pixels, \
+     needs {}; allow more with --flops",
     family_name(*family), format_macs(*limit), format_macs(*required)
 )]
 pub struct Unaffordable {
