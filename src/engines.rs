@@ -6,7 +6,7 @@ use log::{info, warn};
 
 use phicam_engine::{Engine, EngineError, EngineKind, ExecutionConfig, Precision};
 use phicam_engine_cpu::Tract;
-use phicam_engine_onnxruntime::{LibraryError, OnnxRuntime, find, offered};
+use phicam_engine_onnxruntime::{LibraryError, OnnxRuntime, find_library, gpu_engines_in};
 use phicam_model::catalog::Variant;
 use phicam_model::labels::Labels;
 use phicam_pipeline::classify::{self, Classifier, LoadError};
@@ -82,9 +82,9 @@ fn precision_error(engine: EngineKind, precision: Precision) -> EngineError {
 
 /// Returns the GPU engines that ONNX Runtime offers. A faulty library is logged.
 fn gpu_engines() -> Vec<EngineKind> {
-    match find() {
+    match find_library() {
         Ok(library) => {
-            let names = offered(&library);
+            let names = gpu_engines_in(&library);
             let list = names.iter().map(|name| name.as_str()).collect::<Vec<_>>().join(" and ");
             if !names.is_empty() {
                 info!("{} offers {list}", library.display());
@@ -113,8 +113,10 @@ pub fn open(variant: &Variant, config: ExecutionConfig, state: Option<&Path>) ->
 /// Returns the conditions that latencies of this engine depend on beside the execution config: environment, library.
 pub fn cache_fingerprint(engine: EngineKind) -> String {
     match engine {
-        EngineKind::Tract => phicam_engine_cpu::setting(),
-        EngineKind::OnnxRuntime | EngineKind::Cuda | EngineKind::TensorRt => phicam_engine_onnxruntime::setting(),
+        EngineKind::Tract => phicam_engine_cpu::cache_fingerprint(),
+        EngineKind::OnnxRuntime | EngineKind::Cuda | EngineKind::TensorRt => {
+            phicam_engine_onnxruntime::cache_fingerprint()
+        }
     }
 }
 

@@ -108,10 +108,10 @@ impl<'a> Profiler<'a> {
     fn build_engine(&self, variant: &Variant, config: ExecutionConfig) -> Result<(), MeasureError> {
         let Some(state) = paths::persistent_state_dir() else { return Ok(()) };
         // A faulty library fails later, when it is opened.
-        if phicam_engine_onnxruntime::is_prepared(variant, config, &state).unwrap_or(true) {
+        if phicam_engine_onnxruntime::is_cached(variant, config, &state).unwrap_or(true) {
             return Ok(());
         }
-        let expected = phicam_engine_onnxruntime::expected_s(&state);
+        let expected = phicam_engine_onnxruntime::expected_build_s(&state);
         let estimate =
             expected.map_or("some minutes".into(), |seconds| format!("about {:.0} min", (seconds / 60.0).ceil()));
         info!("building the {} engine of {}: {estimate}", config.engine, variant.name);

@@ -19,7 +19,7 @@ fn clashing_or_misleading_names_are_refused() {
     add("../escape").with(1).saying(&["is not a valid name"]);
     add(".hidden").with(1).saying(&["is not a valid name"]);
     add("birds.onnx").with(1).saying(&["without the extension of a file"]);
-    program.run("models add missing.pth").with(1).saying(&["missing.pth cannot be read"]);
+    program.run("models add missing.pth").with(1).saying(&["cannot read missing.pth"]);
     program.write("empty.pth", b"");
     program.run("models add empty.pth").with(1).saying(&["is empty"]);
     program.write("text.pth", b"these are no weights at all");
@@ -81,13 +81,13 @@ fn fifos_and_devices_are_refused_at_once() {
     let program = Program::new();
     let pipe = program.path("pipe.onnx");
     assert!(std::process::Command::new("mkfifo").arg(&pipe).status().unwrap().success());
-    program.run("models add pipe.onnx").with(1).saying(&["no regular file"]);
-    program.run("bench --model pipe.onnx").with(1).saying(&["no regular file"]);
-    program.run("scale -8 --onnx pipe.onnx").with(1).saying(&["no regular file"]);
+    program.run("models add pipe.onnx").with(1).saying(&["not a regular file"]);
+    program.run("bench --model pipe.onnx").with(1).saying(&["not a regular file"]);
+    program.run("scale -8 --onnx pipe.onnx").with(1).saying(&["not a regular file"]);
     let shipped = root().join("models/imagenet/lite0.onnx");
     program
         .run(&format!("models add {} --name x --input lite --labels /dev/zero", shipped.display()))
         .with(1)
-        .saying(&["no regular file"]);
-    program.run("models add /dev").with(1).saying(&["no regular file"]);
+        .saying(&["not a regular file"]);
+    program.run("models add /dev").with(1).saying(&["not a regular file"]);
 }

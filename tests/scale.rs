@@ -218,7 +218,7 @@ fn malformed_scores_are_refused_with_the_line() {
     }
     program.write("bytes.csv", [&b"alpha,beta,gamma,top1\n1.2,1.1,1.15,79\n1.4,\xff,1.2,79\n"[..]].concat());
     program.run("scale --search --scores bytes.csv").with(1).saying(&["bytes.csv:3:", "UTF-8"]);
-    program.run("scale --search --scores gone.csv").with(1).saying(&["gone.csv cannot be read", "No such file"]);
+    program.run("scale --search --scores gone.csv").with(1).saying(&["cannot read gone.csv", "No such file"]);
 }
 
 #[test]

@@ -1,18 +1,17 @@
-//! A restart reads what an earlier start has packed; what is wrong with that is said, and costs nobody an answer.
+//! A restart reads the packed weights cache; a damaged or unwritable cache is logged and costs only time.
 
 mod common;
 use common::program::{Ended, Program};
 use common::{catalog, root};
-use phicam_engine;
 use phicam_engine::ExecutionConfig;
 
-/// What `classify` says of one photograph.
+/// The command that classifies one photograph.
 fn command(program: &Program) -> std::process::Command {
     let photograph = root().join("samples/dog.jpg").to_string_lossy().into_owned();
     program.command(["classify", "--model", "lite0@96", "--json", "-v", &photograph])
 }
 
-fn classified(program: &Program) -> Ended {
+fn classify(program: &Program) -> Ended {
     Ended::from(command(program).output().unwrap()).with(0)
 }
 
@@ -20,65 +19,78 @@ fn predictions(ended: &Ended) -> serde_json::Value {
     ended.json()[0]["predictions"].clone()
 }
 
-/// The only file of packed weights.
-fn packed(program: &Program) -> std::path::PathBuf {
-    let files: Vec<_> = std::fs::read_dir(program.path("state/packed")).unwrap().collect();
+/// The only file of the packed weights cache.
+fn cache_file(program: &Program) -> std::path::PathBuf {
+    let files: Vec<_> = std::fs::read_dir(program.path("state/packed-weights")).unwrap().collect();
     assert_eq!(files.len(), 1, "{files:?}");
     files.into_iter().next().unwrap().unwrap().path()
 }
 
-const READ: &str = "packed by an earlier start";
+/// Log message of a start with cached weights.
+const CACHE_HIT: &str = "from the packed weights cache";
 
 #[test]
-fn a_restart_takes_packed_weights_and_a_damaged_file_is_said_and_mended() {
+fn restart_reads_the_cache_and_repairs_a_damaged_file() {
     let program = Program::new();
-    let first = classified(&program);
-    assert!(!first.stderr.contains(READ), "{first:?}");
-    let second = classified(&program).saying(&[READ]);
+    let first = classify(&program);
+    assert!(!first.stderr.contains(CACHE_HIT), "{first:?}");
+    let second = classify(&program).saying(&[CACHE_HIT]);
     assert_eq!(predictions(&second), predictions(&first));
-    let path = packed(&program);
+    let path = cache_file(&program);
     let mut bytes = std::fs::read(&path).unwrap();
     let middle = bytes.len() / 2;
     bytes[middle] ^= 1;
     std::fs::write(&path, bytes).unwrap();
-    let third = classified(&program).saying(&["warn", "is damaged (its checksum is another): packing anew"]);
+    let third = classify(&program).saying(&["warn", "is damaged (wrong checksum): packing the weights again"]);
     assert_eq!(predictions(&third), predictions(&first));
-    assert_eq!(predictions(&classified(&program).saying(&[READ])), predictions(&first));
+    assert_eq!(predictions(&classify(&program).saying(&[CACHE_HIT])), predictions(&first));
     let measured = program.run("bench --model lite0@96 --json --frames 1").with(0);
     assert!(measured.json()[0]["load_ms"].as_f64().unwrap() > 0.0);
 }
 
 #[test]
-fn two_processes_that_start_at_once_leave_one_whole_file() {
+fn former_cache_folder_is_renamed_and_used() {
+    let program = Program::new();
+    let first = classify(&program);
+    let file = cache_file(&program);
+    std::fs::rename(program.path("state/packed-weights"), program.path("state/packed")).unwrap();
+    let second = classify(&program).saying(&[CACHE_HIT]);
+    assert_eq!(predictions(&second), predictions(&first));
+    assert_eq!(cache_file(&program), file);
+    assert!(!program.path("state/packed").exists());
+}
+
+#[test]
+fn concurrent_processes_leave_one_valid_cache_file() {
     let program = Program::new();
     let started = [(); 3].map(|()| command(&program).spawn().unwrap());
     let ended = started.map(|child| Ended::from(child.wait_with_output().unwrap()).with(0));
     ended.iter().for_each(|other| assert_eq!(predictions(other), predictions(&ended[0])));
-    packed(&program);
-    assert_eq!(predictions(&classified(&program).saying(&[READ])), predictions(&ended[0]));
+    cache_file(&program);
+    assert_eq!(predictions(&classify(&program).saying(&[CACHE_HIT])), predictions(&ended[0]));
 }
 
 #[test]
-fn measuring_packs_nothing_to_keep_unless_it_is_asked_to() {
+fn bench_writes_the_cache_only_with_packed_flag() {
     let program = Program::new();
     program.run("bench --model lite0@96 --json --frames 1").with(0);
-    assert!(!program.path("state/packed").exists());
+    assert!(!program.path("state/packed-weights").exists());
     program.run("bench --model lite0@96 --json --frames 1 --packed -v").with(0);
-    program.run("bench --model lite0@96 --json --frames 1 --packed -v").with(0).saying(&[READ]);
+    program.run("bench --model lite0@96 --json --frames 1 --packed -v").with(0).saying(&[CACHE_HIT]);
 }
 
 #[test]
-fn a_state_folder_that_cannot_be_written_is_said_once_and_the_answer_is_there() {
+fn unwritable_state_folder_is_logged_once() {
     let program = Program::new();
     program.write("a-file", "");
     let mut command = command(&program);
     let ended = Ended::from(command.env("PHICAM_STATE", program.path("a-file")).output().unwrap()).with(0);
-    assert_eq!(ended.stderr.matches("packed anew at every start").count(), 1, "{}", ended.stderr);
-    assert_eq!(predictions(&ended), predictions(&classified(&program)));
+    assert_eq!(ended.stderr.matches("weights are packed at every start").count(), 1, "{}", ended.stderr);
+    assert_eq!(predictions(&ended), predictions(&classify(&program)));
 }
 
 #[test]
-fn loading_takes_little_memory_beside_the_weights() {
+fn loading_needs_little_memory_beside_the_weights() {
     let (catalog, state) = (catalog(), tempfile::tempdir().unwrap());
     let variant = catalog.variant("lite0@224").unwrap();
     let weights = variant.network.million_parameters * 4e6;
@@ -87,9 +99,9 @@ fn loading_takes_little_memory_beside_the_weights() {
         engine.infer().unwrap();
         assert_eq!(engine.classes(), 1000);
     };
-    for what in ["from the model", "from what was packed"] {
+    for source in ["from the model", "from the cache"] {
         let memory = allocation_counter::measure(open);
-        let beside = memory.bytes_max as f64 - weights;
-        assert!(beside < 8e6, "{what}: {:.1} MB beside {:.1} MB of weights", beside / 1e6, weights / 1e6);
+        let overhead = memory.bytes_max as f64 - weights;
+        assert!(overhead < 8e6, "{source}: {:.1} MB beside {:.1} MB of weights", overhead / 1e6, weights / 1e6);
     }
 }

@@ -13,22 +13,23 @@ fn main() {
         let folder = root.join("models");
         println!("cargo::rerun-if-changed={}", folder.display());
         for path in files(&folder, &["toml"]).into_iter().chain(files(&folder.join("imagenet"), &["onnx", "txt"])) {
-            let name = path.strip_prefix(&folder).expect("it is below that folder").display().to_string();
-            // By the source tree's own place, which a build folder can outlive.
-            let place = format!("concat!(env!(\"CARGO_MANIFEST_DIR\"), {:?})", format!("/../../models/{name}"));
-            writeln!(models, "    ({name:?}, include_bytes!({place})),").expect("into a string");
+            let name = path.strip_prefix(&folder).expect("the file is below the folder").display().to_string();
+            // Relative to the source tree: a build folder may be used again after the source tree moved.
+            let path_expression =
+                format!("concat!(env!(\"CARGO_MANIFEST_DIR\"), {:?})", format!("/../../models/{name}"));
+            writeln!(models, "    ({name:?}, include_bytes!({path_expression})),").expect("writing to a string");
         }
     }
     models.push(']');
-    fs::write(out.join("models.rs"), models).expect("cargo's own folder can be written");
+    fs::write(out.join("models.rs"), models).expect("cargo's output folder is writable");
 }
 
-/// Returns the files of `folder` with one of these extensions, by name.
+/// Returns the files of `folder` with one of the extensions, sorted by name.
 fn files(folder: &Path, extensions: &[&str]) -> Vec<PathBuf> {
     let mut files: Vec<_> = fs::read_dir(folder)
         .expect("the folder is part of the source")
         .map(|entry| entry.expect("a readable folder").path())
-        .filter(|path| path.extension().is_some_and(|found| extensions.iter().any(|wanted| found == *wanted)))
+        .filter(|path| path.extension().is_some_and(|extension| extensions.iter().any(|wanted| extension == *wanted)))
         .collect();
     files.sort();
     files

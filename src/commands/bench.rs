@@ -218,7 +218,7 @@ fn measure(
             }
         }
         let frame = next_frame(&mut camera)?;
-        let delay_before = system::waits();
+        let delay_before = system::run_queue_delay();
         let start = Instant::now();
         let next_start = start + interval;
         mailbox.put(frame.clone());
@@ -226,8 +226,9 @@ fn measure(
         let mailbox_time = start.elapsed();
         let answer = classifier.answer(&newest)?;
         let total_time = start.elapsed();
-        let delay =
-            system::waits().zip(delay_before).map_or(Duration::ZERO, |(after, before)| after.longest_since(&before));
+        let delay = system::run_queue_delay()
+            .zip(delay_before)
+            .map_or(Duration::ZERO, |(after, before)| after.max_since(&before));
         first_ms.get_or_insert(answer.times.infer_ms);
         let times = answer.times;
         screen.set_frame(frame);
@@ -240,7 +241,7 @@ fn measure(
         count += 1;
         if count <= SamplingPlan::WARM_UP {
             started = Instant::now();
-            other_load = Some(system::OtherCpuLoad::beside_parent());
+            other_load = Some(system::OtherCpuLoad::excluding_parent());
             continue;
         }
         preempted_frames += u64::from(delay > total_time.mul_f64(PREEMPTED_SHARE));
@@ -318,7 +319,7 @@ fn write_table(measurement: &Measurement, out: &mut dyn Write) -> std::io::Resul
         measurement.load_ms, measurement.first_ms, measurement.peak_rss_mib
     )?;
     match measurement.preempted_frames {
-        0 if system::waits().is_none() => {
+        0 if system::run_queue_delay().is_none() => {
             writeln!(out, "CPU contention is unknown: the kernel lacks CONFIG_SCHED_INFO")
         }
         0 => Ok(()),

@@ -28,7 +28,7 @@ pub fn build_engines(args: BuildEnginesArgs, out: &mut dyn Write) -> anyhow::Res
         .context("built engines cannot be stored: there is no state folder; name one with PHICAM_STATE")?;
     if args.remeasure {
         session.store.forget();
-        let folder = state.join(phicam_engine_onnxruntime::PREPARED);
+        let folder = state.join(phicam_engine_onnxruntime::ENGINE_CACHE_FOLDER);
         if folder.exists() {
             std::fs::remove_dir_all(&folder).with_context(|| format!("{} cannot be removed", folder.display()))?;
         }

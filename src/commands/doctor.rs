@@ -168,7 +168,7 @@ fn check_state_folder() -> Finding {
         .and_then(|()| std::fs::remove_file(&probe));
     match written {
         Ok(()) => {
-            let (models, bytes) = phicam_engine_cpu::packed_cache::kept(&folder);
+            let (models, bytes) = phicam_engine_cpu::packed_cache::disk_usage(&folder);
             let packed = format!("packed weights: {models}, {:.0} MiB", bytes as f64 / 1024.0 / 1024.0);
             Finding::good("state", format!("{} is writable; {packed}", folder.display()))
         }

@@ -157,7 +157,7 @@ fn table(latency_models: &[ConfigProfile], seconds: f64, out: &mut dyn Write) ->
             None => writeln!(out, "nothing runs in this way\n")?,
         }
     }
-    if let Some(power) = system::power().in_words() {
+    if let Some(power) = system::power().description() {
         writeln!(out, "power: {power}")?;
     }
     writeln!(out, "measured in {seconds:.1} s; remembered for `phicam pick` and `phicam run`")

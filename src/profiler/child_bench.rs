@@ -56,9 +56,10 @@ impl BenchRequest<'_> {
             command.current_dir(folder); // a relative name works, whatever the folder is called
         }
         // The library that this process uses: a board file may have named it.
-        let library =
-            (self.config.engine != EngineKind::Tract).then(phicam_engine_onnxruntime::find).and_then(Result::ok);
-        let library = library.map(|library| (phicam_engine_onnxruntime::VARIABLE, library));
+        let library = (self.config.engine != EngineKind::Tract)
+            .then(phicam_engine_onnxruntime::find_library)
+            .and_then(Result::ok);
+        let library = library.map(|library| (phicam_engine_onnxruntime::LIBRARY_VARIABLE, library));
         let mut child = command
             .args([
                 "bench",

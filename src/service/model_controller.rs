@@ -208,9 +208,8 @@ fn step_down_target(result: &SoakResult, limit_ms: f64, at: usize, pick: &Pick) 
 /// Returns whether TensorRT would have to build an engine first, which takes minutes.
 fn needs_engine_build(rung: &Candidate) -> bool {
     let state = paths::persistent_state_dir();
-    state.is_some_and(|state| {
-        !phicam_engine_onnxruntime::is_prepared(&rung.variant, rung.config, &state).unwrap_or(false)
-    })
+    state
+        .is_some_and(|state| !phicam_engine_onnxruntime::is_cached(&rung.variant, rung.config, &state).unwrap_or(false))
 }
 
 /// Returns whether `condition` holds; `identity` is the power mode at the start.

@@ -25,7 +25,7 @@ impl Engine for StandIn {
         ExecutionConfig::tract(1)
     }
 
-    fn detail(&self) -> String {
+    fn description(&self) -> String {
         "a stand-in".into()
     }
 

@@ -25,7 +25,7 @@ fn main() -> Result<(), Box<dyn Error>> {
     }
     let mut engine = open_bytes(&variant, &onnx, config)?;
     drop(onnx);
-    let (load_ms, detail) = (ms(start.elapsed()), engine.detail());
+    let (load_ms, detail) = (ms(start.elapsed()), engine.description());
     let loaded = Loaded { version: env!("CARGO_PKG_VERSION").into(), detail, load_ms, base_rss_mib };
     engine.input().copy_from_slice(&job.input);
     job.run(loaded, |scores| -> Result<(), EngineError> {

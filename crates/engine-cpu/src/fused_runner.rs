@@ -1,48 +1,52 @@
-//! A network that the kernels run from its input to its scores: no graph around it, and nothing allocated for a picture.
+//! Runs a completely fused network: kernels from input to scores, no graph, no allocation per frame.
 
 use std::sync::Arc;
 use std::thread::{Builder, JoinHandle};
 
 use phicam_kernels::{Program, State};
 
-use crate::packed_cache::Kept;
+use crate::packed_cache::PackedWeightsCache;
 
-/// See the module.
-pub struct Whole {
+/// A kernel program with its state, its input and its scores.
+pub struct KernelRunner {
     program: Arc<Program>,
     state: State,
+    /// Input values to fill, planar (NCHW).
     pub input: Vec<f32>,
     scores: Vec<f32>,
-    /// Where the program is to be kept.
-    kept: Option<Kept>,
-    keeping: Option<JoinHandle<()>>,
+    /// Cache that receives the program after the first inference.
+    pending_cache: Option<PackedWeightsCache>,
+    cache_writer: Option<JoinHandle<()>>,
 }
 
-impl Whole {
-    pub fn new(program: Arc<Program>) -> Whole {
-        let (input, scores) = (vec![0.0; program.input().values()], vec![0.0; program.output().values()]);
-        Whole { state: program.state(), input, scores, program, kept: None, keeping: None }
+impl KernelRunner {
+    /// Allocates all memory that `program` needs to run.
+    pub fn new(program: Arc<Program>) -> KernelRunner {
+        let input = vec![0.0; program.input_shape().values()];
+        let scores = vec![0.0; program.output_shape().values()];
+        KernelRunner { state: program.new_state(), input, scores, program, pending_cache: None, cache_writer: None }
     }
 
-    /// Keeps the program once the first picture has its scores, which need not wait for it.
-    pub fn keep(&mut self, kept: Kept) {
-        self.kept = Some(kept);
+    /// Writes the program to `cache` in a background thread after the first inference, whose scores do not wait for it.
+    pub fn store_after_first_inference(&mut self, cache: PackedWeightsCache) {
+        self.pending_cache = Some(cache);
     }
 
+    /// Runs one inference and returns its scores, one for each class.
     pub fn infer(&mut self) -> &[f32] {
         self.program.run(&mut self.state, &self.input, &mut self.scores);
-        if let Some(kept) = self.kept.take() {
+        if let Some(cache) = self.pending_cache.take() {
             let program = self.program.clone();
-            self.keeping = Builder::new().name("keep".into()).spawn(move || kept.write(&program)).ok();
+            self.cache_writer = Builder::new().name("pack-cache".into()).spawn(move || cache.write(&program)).ok();
         }
         &self.scores
     }
 }
 
-impl Drop for Whole {
+impl Drop for KernelRunner {
     fn drop(&mut self) {
-        if let Some(keeping) = self.keeping.take() {
-            let _ = keeping.join(); // what went wrong there was said
+        if let Some(writer) = self.cache_writer.take() {
+            let _ = writer.join(); // the thread logged its errors itself
         }
     }
 }

@@ -1,107 +1,123 @@
-//! Replaces in a typed graph what the kernels can run.
+//! Graph pass: replaces each fusible chain of a typed graph with one fused operator.
 
 use phicam_kernels::{Program, layers};
 use tract_onnx::tract_core::internal::*;
 use tract_onnx::tract_core::ops::konst::Const;
 
-use super::Settings;
-use super::fused_op::Fused;
-use super::graph_view::Graph;
-use super::pattern_match::Chain;
-use crate::detached_weights::Aside;
+use crate::Settings;
+use crate::detached_weights::DetachedInitializers;
+use crate::fused_op::FusedOp;
+use crate::graph_view::GraphView;
+use crate::pattern_match::FusibleChain;
 
-/// What became of a graph's operators.
+/// Fused chains and remaining operators of a graph.
 #[derive(Clone, Debug, Default)]
-pub struct Report {
-    /// Steps (stem, blocks, head) of each chain that the kernels run.
+pub struct FusionReport {
+    /// Number of steps (stem, blocks, head) of each fused chain.
     pub chains: Vec<usize>,
-    /// Names of the operators that are left to tract, each with how many there are.
-    pub left: Vec<(String, usize)>,
-    /// The instruction set of the kernels.
+    /// Operators that tract runs: name and count.
+    pub unfused: Vec<(String, usize)>,
+    /// Instruction set of the kernels; `None` if they are disabled.
     pub kernels: Option<&'static str>,
 }
 
-/// `18 steps (stem, blocks, head) by avx512 kernels, nothing left to tract`
-impl std::fmt::Display for Report {
+/// Formats as `18 steps (stem, blocks, head) by avx512 kernels, nothing left to tract`.
+impl std::fmt::Display for FusionReport {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        let left: Vec<String> = self.left.iter().map(|(name, count)| format!("{count} {name}")).collect();
+        let unfused: Vec<String> = self.unfused.iter().map(|(name, count)| format!("{count} {name}")).collect();
         match (self.kernels, &self.chains[..]) {
             (None, _) => return f.write_str("all by tract"),
-            (Some(_), []) => f.write_str("nothing that the kernels know")?,
+            (Some(_), []) => f.write_str("no steps fused")?,
             (Some(name), chains) => {
                 let chains: Vec<String> = chains.iter().map(usize::to_string).collect();
                 write!(f, "{} steps (stem, blocks, head) by {name} kernels", chains.join(" + "))?;
             }
         }
-        if left.is_empty() {
+        if unfused.is_empty() {
             f.write_str(", nothing left to tract")
         } else {
-            write!(f, ", by tract {}", left.join(", "))
+            write!(f, ", by tract {}", unfused.join(", "))
         }
     }
 }
 
-/// Fuses all chains of `model`, whose weights are `aside`; those that no chain takes are put back into it.
-pub fn fuse(model: &mut TypedModel, mut aside: Aside, settings: Settings) -> TractResult<Report> {
+/// Fuses all chains of `model`. Detached initializers that no chain uses return into the graph as constants.
+pub fn fuse(
+    model: &mut TypedModel,
+    mut detached: DetachedInitializers,
+    settings: Settings,
+) -> TractResult<FusionReport> {
     model.prop_consts()?;
     if settings.kernels.is_some() {
-        while let Some(patch) = there_and_back(model)? {
+        while let Some(patch) = remove_inverse_transposes(model)? {
             patch.apply(model)?;
             model.compact()?;
         }
     }
     let mut chains = Vec::new();
-    while let Some((chain, program)) = next(model, &mut aside, settings)? {
-        let shape = model.outlet_fact(chain.last.into())?.shape.as_concrete().context("a shape")?.to_vec();
+    while let Some((chain, program)) = next_chain(model, &mut detached, settings)? {
+        let shape = model
+            .outlet_fact(chain.last.into())?
+            .shape
+            .as_concrete()
+            .context("the output of a chain has no concrete shape")?
+            .to_vec();
         let name = model.nodes()[chain.last].name.clone();
         let mut patch = TypedModelPatch::new("fuse");
         let input = patch.tap_model(model, chain.input)?;
-        let steps = program.steps();
-        let output = patch.wire_node(format!("{name}.fused"), Fused::new(program, &shape, steps), &[input])?;
+        let steps = program.step_count();
+        let output = patch.wire_node(format!("{name}.fused"), FusedOp::new(program, &shape, steps), &[input])?;
         patch.shunt_outside(model, chain.last.into(), output[0])?;
         patch.apply(model)?;
         model.compact()?;
         chains.push(steps);
     }
-    put_back(model, &aside)?;
-    let mut left = std::collections::BTreeMap::<String, usize>::new();
+    restore_initializers(model, &detached)?;
+    let mut unfused = std::collections::BTreeMap::<String, usize>::new();
     for node in model.nodes() {
         let name = node.op().name();
         if !matches!(&*name, "Source" | "Const" | "Fused") {
-            *left.entry(name.into()).or_default() += 1;
+            *unfused.entry(name.into()).or_default() += 1;
         }
     }
     let kernels = settings.kernels.map(|kernels| kernels.name);
-    Ok(Report { chains, left: left.into_iter().collect(), kernels })
+    Ok(FusionReport { chains, unfused: unfused.into_iter().collect(), kernels })
 }
 
-/// The first chain of the graph that the kernels take, ready to run.
-fn next(model: &TypedModel, aside: &mut Aside, settings: Settings) -> TractResult<Option<(Chain, Program)>> {
-    let Some(settings) = settings.of_kernels() else { return Ok(None) };
+/// Returns the first chain of the graph that the kernels can run, with its program; `None` if there is no further one.
+fn next_chain(
+    model: &TypedModel,
+    detached: &mut DetachedInitializers,
+    settings: Settings,
+) -> TractResult<Option<(FusibleChain, Program)>> {
+    let Some(settings) = settings.for_kernels() else { return Ok(None) };
     for id in model.eval_order()? {
-        let only = model.node(id).outputs.len() == 1;
-        let Some(mut chain) = only.then(|| Graph(model, aside).chain(id.into())).flatten() else { continue };
-        let values = model.outlet_fact(chain.last.into())?.shape.as_concrete().map(|shape| shape.iter().product());
-        if layers::output(&chain.steps, chain.shape).map(|shape| shape.values()).ok() != values {
+        if model.node(id).outputs.len() != 1 {
             continue;
         }
-        aside.let_go(); // the steps have them; and they go as they are packed
+        let Some(mut chain) = GraphView { model, detached }.chain(id.into()) else { continue };
+        let values = model.outlet_fact(chain.last.into())?.shape.as_concrete().map(|shape| shape.iter().product());
+        if layers::output_shape(&chain.steps, chain.shape).map(|shape| shape.values()).ok() != values {
+            continue;
+        }
+        // The steps hold the bytes now, and free them one by one as they are packed.
+        detached.release_shared();
         let steps = std::mem::take(&mut chain.steps);
-        let program = Program::of(steps, chain.shape, settings)?;
+        let program = Program::from_steps(steps, chain.shape, settings)?;
         return Ok(Some((chain, program)));
     }
     Ok(None)
 }
 
-/// Makes constants of the inputs that stand for weights aside.
-fn put_back(model: &mut TypedModel, aside: &Aside) -> TractResult<()> {
+/// Turns the placeholder inputs of detached initializers back into constants.
+fn restore_initializers(model: &mut TypedModel, detached: &DetachedInitializers) -> TractResult<()> {
     let inputs = model.inputs.clone();
-    let (stand_ins, inputs): (Vec<OutletId>, Vec<OutletId>) =
-        inputs.into_iter().partition(|input| aside.stands_in(&model.node(input.node).name));
-    for OutletId { node, .. } in stand_ins {
+    let (placeholders, inputs): (Vec<OutletId>, Vec<OutletId>) =
+        inputs.into_iter().partition(|input| detached.is_placeholder(&model.node(input.node).name));
+    for OutletId { node, .. } in placeholders {
         let node = model.node_mut(node);
-        if let Some(stored) = aside.get(&node.name) {
-            let tensor = stored.tensor()?.into_arc_tensor();
+        if let Some(initializer) = detached.get(&node.name) {
+            let tensor = initializer.to_tensor()?.into_arc_tensor();
             node.outputs[0].fact = TypedFact::try_from(tensor.clone())?;
             node.op = Box::new(Const::new(tensor)?);
         }
@@ -110,15 +126,17 @@ fn put_back(model: &mut TypedModel, aside: &Aside) -> TractResult<()> {
     model.compact()
 }
 
-/// Takes away two changes of the order of axes of which the second undoes the first: exporters put them around operators.
-fn there_and_back(model: &TypedModel) -> TractResult<Option<TypedModelPatch>> {
-    for back in model.nodes() {
-        let Some(undone) = back.op_as::<AxisOp>().map(AxisOp::recip) else { continue };
-        let there = model.node(back.inputs[0].node);
-        if there.op_as::<AxisOp>() == Some(&undone) {
-            let mut patch = TypedModelPatch::new("there and back");
-            let before = patch.tap_model(model, there.inputs[0])?;
-            patch.shunt_outside(model, back.id.into(), before)?;
+/// Returns a patch that removes one pair of inverse transposes; `None` if there is none.
+///
+/// Exporters of NHWC models put such pairs around operators.
+fn remove_inverse_transposes(model: &TypedModel) -> TractResult<Option<TypedModelPatch>> {
+    for second in model.nodes() {
+        let Some(inverse) = second.op_as::<AxisOp>().map(AxisOp::recip) else { continue };
+        let first = model.node(second.inputs[0].node);
+        if first.op_as::<AxisOp>() == Some(&inverse) {
+            let mut patch = TypedModelPatch::new("inverse transposes");
+            let source = patch.tap_model(model, first.inputs[0])?;
+            patch.shunt_outside(model, second.id.into(), source)?;
             return Ok(Some(patch));
         }
     }

@@ -1,218 +1,247 @@
-//! Packed weights kept in the state folder, so that a restart neither decodes nor packs a model.
+//! Cache of packed weights in the state folder, so that a restart neither decodes nor packs a model.
 //!
-//! They are read into memory rather than mapped: a card that fails is then an error and not the program's end, and what was
-//! checked stays as it was.
+//! File format: magic, key (length and text), program, CRC-32 of all bytes before it.
+//!
+//! Files are read, not mapped. A failing SD card then returns an error instead of raising SIGBUS, and checked bytes
+//! cannot change afterwards.
 
 use std::fs::File;
 use std::io::{self, BufReader, Read, Write};
 use std::path::{Path, PathBuf};
-use std::sync::Mutex;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use crc32fast::Hasher;
 use log::{debug, info, warn};
+use parking_lot::Mutex;
 use phicam_kernels::layers::Shape;
-use phicam_kernels::{Program, Settings, StoredError};
+use phicam_kernels::{DeserializeError, Program, Settings};
 
 use phicam_model::catalog::Variant;
 use phicam_platform::paths;
 
-/// Folder below the state folder.
-const FOLDER: &str = "packed";
-/// What their names end in.
-const ENDING: &str = "packed";
-/// How a file begins. Its number changes with the order of what follows: key, program, checksum of all before.
+/// Folder of the cache, below the state folder.
+const FOLDER: &str = "packed-weights";
+/// Former name of [`FOLDER`], renamed on first use.
+const FORMER_FOLDER: &str = "packed";
+/// Extension of the files.
+const EXTENSION: &str = "packed";
+/// First bytes of a file. The number changes with the file format.
 const MAGIC: &[u8; 16] = b"phicam packed 1\n";
-/// Bytes of the longest key that is read.
-const LONGEST_KEY: usize = 4096;
-/// Files that are kept, and their bytes together: the newest, whatever they have.
-const MOST_FILES: usize = 6;
-const MOST_BYTES: u64 = 256 << 20;
-/// A file that nobody finished by then was left by a program that ended in the middle.
+/// Longest key that is read, in bytes: an estimate, ten times the length of real keys.
+const MAX_KEY_BYTES: usize = 4096;
+/// Limits on the cache: number of files and their bytes together; the newest file always stays.
+///
+/// Estimates: six files hold the rungs of a fallback ladder; 256 MiB are a small part of the smallest SD cards.
+const MAX_FILES: usize = 6;
+const MAX_BYTES: u64 = 256 << 20;
+/// Age at which an unfinished file counts as abandoned by a process that ended while writing; writing takes seconds.
 const ABANDONED: Duration = Duration::from_secs(3600);
 
-/// The place of one variant's packed weights.
+/// The cache file of one variant in one configuration.
 #[derive(Debug)]
-pub struct Kept {
+pub struct PackedWeightsCache {
     path: PathBuf,
-    /// All that they depend on.
+    /// Text of everything that the packed weights depend on.
     key: String,
-    picture: Shape,
+    input: Shape,
     settings: Settings,
 }
 
-/// Why a file was not used.
-enum Refused {
-    /// It is whole, but made of something else or for another program.
-    Other,
+/// Reason for not using a file.
+enum ReadError {
+    /// The file is valid, but belongs to another model, program or CPU.
+    OtherKey,
     Damaged(String),
 }
 
-impl Kept {
-    /// Below the folder `state`; nothing where the variant's file or this program cannot be told from others.
-    pub fn of(variant: &Variant, state: &Path, settings: Settings) -> Option<Kept> {
+impl PackedWeightsCache {
+    /// Returns the cache file of `variant` below the state folder `state`.
+    ///
+    /// Returns `None` if the program or the model file has no fingerprint to recognise a later version by.
+    pub fn new(variant: &Variant, state: &Path, settings: Settings) -> Option<PackedWeightsCache> {
         let kernels = settings.kernels;
-        let (hash, side, version) = (&variant.network.sha256, variant.side, env!("CARGO_PKG_VERSION"));
+        let hash = &variant.network.sha256;
+        let side = variant.side;
+        let version = env!("CARGO_PKG_VERSION");
         let program = std::env::current_exe().and_then(std::fs::metadata).ok()?;
-        let (program, file) = (paths::fingerprint(&program), variant.network.fingerprint()?);
+        let program = paths::fingerprint(&program);
+        let file = variant.network.fingerprint()?;
         let key = format!(
             "phicam {version} ({program}), {kernels:?} × {}, {hash} ({file}) @ {side} {:?}",
             kernels.lanes, variant.input.layout
         );
-        let name = format!("{}-{side}-{}.{ENDING}", hash.get(..16).unwrap_or(hash), kernels.name);
+        let name = format!("{}-{side}-{}.{EXTENSION}", hash.get(..16).unwrap_or(hash), kernels.name);
         let side = side as usize;
-        let picture = Shape { height: side, width: side, channels: 3 };
-        Some(Kept { path: state.join(FOLDER).join(name), key, picture, settings })
+        let input = Shape { height: side, width: side, channels: 3 };
+        migrate_folder(state);
+        Some(PackedWeightsCache { path: state.join(FOLDER).join(name), key, input, settings })
     }
 
-    /// The program, where it was kept and is whole; what is wrong is said.
+    /// Reads the program; returns `None` if there is no file, or, after logging the reason, if the file is unusable.
     pub fn read(&self) -> Option<Program> {
         let path = self.path.display();
-        match self.read_whole() {
+        match self.try_read() {
             Ok(program) => return program,
-            Err(Refused::Other) => info!("{path} is of another program, file or CPU: packing anew"),
-            Err(Refused::Damaged(how)) => warn!("{path} is damaged ({how}): packing anew"),
+            Err(ReadError::OtherKey) => {
+                info!("{path} is from another program, model or CPU: packing the weights again")
+            }
+            Err(ReadError::Damaged(cause)) => warn!("{path} is damaged ({cause}): packing the weights again"),
         }
         None
     }
 
-    fn read_whole(&self) -> Result<Option<Program>, Refused> {
-        let there = match std::fs::metadata(&self.path) {
+    fn try_read(&self) -> Result<Option<Program>, ReadError> {
+        let metadata = match std::fs::metadata(&self.path) {
             Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
-            there => there.map_err(damaged)?,
+            metadata => metadata.map_err(damaged)?,
         };
-        if !there.is_file() {
-            return Err(Refused::Damaged("it is no regular file".into()));
+        if !metadata.is_file() {
+            return Err(ReadError::Damaged("not a regular file".into()));
         }
         let file = BufReader::with_capacity(1 << 16, File::open(&self.path).map_err(damaged)?);
-        let mut from = Summed { inner: file, sum: Hasher::new() };
-        let mut head = [0; MAGIC.len() + 4];
-        from.read_exact(&mut head).map_err(damaged)?;
-        let (magic, length) = head.split_at(MAGIC.len());
+        let mut reader = Checksummed { inner: file, checksum: Hasher::new() };
+        let mut header = [0; MAGIC.len() + 4];
+        reader.read_exact(&mut header).map_err(damaged)?;
+        let (magic, length) = header.split_at(MAGIC.len());
         let length = length.iter().rev().fold(0, |length, byte| length << 8 | usize::from(*byte));
-        if magic != MAGIC || length > LONGEST_KEY {
-            return Err(Refused::Damaged("it begins otherwise".into()));
+        if magic != MAGIC || length > MAX_KEY_BYTES {
+            return Err(ReadError::Damaged("wrong header".into()));
         }
         let mut key = vec![0; length];
-        from.read_exact(&mut key).map_err(damaged)?;
+        reader.read_exact(&mut key).map_err(damaged)?;
         if key != self.key.as_bytes() {
-            return Err(Refused::Other);
+            return Err(ReadError::OtherKey);
         }
         let program =
-            Program::read(&mut from, there.len(), self.picture, self.settings).map_err(|error| match error {
-                StoredError::Io(error) => damaged(error),
-                StoredError::Wrong(what) => Refused::Damaged(what),
+            Program::read(&mut reader, metadata.len(), self.input, self.settings).map_err(|error| match error {
+                DeserializeError::Io(error) => damaged(error),
+                DeserializeError::Invalid(cause) => ReadError::Damaged(cause),
             })?;
-        let sum = from.sum.finalize().to_le_bytes();
+        let expected = reader.checksum.finalize().to_le_bytes();
         let mut end = Vec::new();
-        from.inner.take(sum.len() as u64 + 1).read_to_end(&mut end).map_err(damaged)?;
-        if end != sum {
-            return Err(Refused::Damaged("its checksum is another".into()));
+        reader.inner.take(expected.len() as u64 + 1).read_to_end(&mut end).map_err(damaged)?;
+        if end != expected {
+            return Err(ReadError::Damaged("wrong checksum".into()));
         }
-        match program.output() {
+        match program.output_shape() {
             Shape { height: 1, width: 1, .. } => Ok(Some(program)),
-            other => Err(Refused::Damaged(format!("it gives {other:?}"))),
+            other => Err(ReadError::Damaged(format!("output shape {other:?}, expected 1 × 1 × classes"))),
         }
     }
 
-    /// Keeps `program`; a disk that does not take it is announced, once.
+    /// Writes `program`. A failure is a warning the first time in a process, then a debug message.
     pub fn write(&self, program: &Program) {
-        static ONE_AT_A_TIME: Mutex<()> = Mutex::new(());
-        static WAS_SAID: AtomicBool = AtomicBool::new(false);
-        let _one = ONE_AT_A_TIME.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
+        // One writer at a time in this process: the name of the unfinished file contains only the process id.
+        static WRITING: Mutex<()> = Mutex::new(());
+        static WAS_LOGGED: AtomicBool = AtomicBool::new(false);
+        let _guard = WRITING.lock();
         let path = self.path.display();
-        match self.write_whole(program) {
-            Ok(()) => debug!("{path} written: the next start is quicker"),
-            Err(error) if WAS_SAID.swap(true, Ordering::Relaxed) => debug!("{path} cannot be written ({error})"),
+        match self.try_write(program) {
+            Ok(()) => debug!("{path} written: the next start needs no packing"),
+            Err(error) if WAS_LOGGED.swap(true, Ordering::Relaxed) => debug!("cannot write {path}: {error}"),
             Err(error) => warn!(
-                "{path} cannot be written ({error}): packed anew at every start; PHICAM_STATE names another folder"
+                "cannot write {path}: {error}; weights are packed at every start, unless PHICAM_STATE names a \
+                 writable folder"
             ),
         }
     }
 
-    fn write_whole(&self, program: &Program) -> io::Result<()> {
+    fn try_write(&self, program: &Program) -> io::Result<()> {
         let folder = self.path.parent().unwrap_or(Path::new("."));
         std::fs::create_dir_all(folder)?;
         paths::atomic_write_with(&self.path, |file| {
-            let mut out = Summed { inner: file, sum: Hasher::new() };
+            let mut out = Checksummed { inner: file, checksum: Hasher::new() };
             out.write_all(MAGIC)?;
             out.write_all(&(self.key.len() as u32).to_le_bytes())?;
             out.write_all(self.key.as_bytes())?;
             program.write(&mut out)?;
-            let sum = out.sum.finalize();
-            out.inner.write_all(&sum.to_le_bytes())
+            let checksum = out.checksum.finalize();
+            out.inner.write_all(&checksum.to_le_bytes())
         })?;
-        sweep(folder)
+        remove_excess(folder)
     }
 }
 
-fn damaged(error: io::Error) -> Refused {
-    Refused::Damaged(match error.kind() {
-        io::ErrorKind::UnexpectedEof => "it ends too early".into(),
+fn damaged(error: io::Error) -> ReadError {
+    ReadError::Damaged(match error.kind() {
+        io::ErrorKind::UnexpectedEof => "unexpected end of file".into(),
         _ => error.to_string(),
     })
 }
 
-/// How many files are kept below the folder `state`, and their bytes.
-pub fn kept(state: &Path) -> (usize, u64) {
-    let entries = std::fs::read_dir(state.join(FOLDER)).into_iter().flatten().flatten();
-    let packed = entries.filter(|entry| entry.path().extension() == Some(ENDING.as_ref()));
-    packed
-        .filter_map(|entry| entry.metadata().ok())
-        .fold((0, 0), |(count, bytes), file| (count + 1, bytes + file.len()))
+/// Renames the folder of earlier releases, unless there is one with the present name. Without it weights are packed
+/// again.
+fn migrate_folder(state: &Path) {
+    let (former, folder) = (state.join(FORMER_FOLDER), state.join(FOLDER));
+    if !former.is_dir() || folder.exists() {
+        return;
+    }
+    match std::fs::rename(&former, &folder) {
+        Ok(()) => debug!("{} renamed to {}", former.display(), folder.display()),
+        Err(error) => {
+            debug!("cannot rename {} to {}: {error}; packing the weights again", former.display(), folder.display());
+        }
+    }
 }
 
-/// Removes the oldest beyond the limits, and what others left half written.
-fn sweep(folder: &Path) -> io::Result<()> {
-    let mut found = Vec::new();
+/// Returns the number of cache files below the state folder `state`, and their bytes.
+pub fn disk_usage(state: &Path) -> (usize, u64) {
+    let folder = [FOLDER, FORMER_FOLDER].map(|name| state.join(name)).into_iter().find(|folder| folder.is_dir());
+    let entries = folder.and_then(|folder| std::fs::read_dir(folder).ok()).into_iter().flatten().flatten();
+    let files = entries.filter(|entry| entry.path().extension() == Some(EXTENSION.as_ref()));
+    files.filter_map(|entry| entry.metadata().ok()).fold((0, 0), |(count, bytes), file| (count + 1, bytes + file.len()))
+}
+
+/// Removes the oldest files over the limits, and abandoned unfinished files.
+fn remove_excess(folder: &Path) -> io::Result<()> {
+    let mut files = Vec::new();
     for entry in std::fs::read_dir(folder)? {
         let entry = entry?;
         let path = entry.path();
-        // Another program may tidy up at the same time.
-        let Ok(there) = entry.metadata() else { continue };
-        let changed = there.modified()?;
-        match path.extension().and_then(|ending| ending.to_str()) {
-            Some(ENDING) => found.push((changed, there.len(), path)),
-            Some("new") if changed.elapsed().is_ok_and(|age| age > ABANDONED) => remove(&path)?,
+        // Another process may have removed the file in the meantime.
+        let Ok(metadata) = entry.metadata() else { continue };
+        let modified = metadata.modified()?;
+        match path.extension().and_then(|extension| extension.to_str()) {
+            Some(EXTENSION) => files.push((modified, metadata.len(), path)),
+            Some("new") if modified.elapsed().is_ok_and(|age| age > ABANDONED) => remove_if_present(&path)?,
             _ => {}
         }
     }
-    found.sort();
+    files.sort();
     let mut bytes = 0;
-    for (count, (_, length, path)) in found.into_iter().rev().enumerate() {
+    for (index, (_, length, path)) in files.into_iter().rev().enumerate() {
         bytes += length;
-        if count > 0 && (count >= MOST_FILES || bytes > MOST_BYTES) {
-            remove(&path)?;
+        if index > 0 && (index >= MAX_FILES || bytes > MAX_BYTES) {
+            remove_if_present(&path)?;
         }
     }
     Ok(())
 }
 
-/// Removes a file that may be gone already.
-fn remove(path: &Path) -> io::Result<()> {
+fn remove_if_present(path: &Path) -> io::Result<()> {
     std::fs::remove_file(path)
         .or_else(|error| if error.kind() == io::ErrorKind::NotFound { Ok(()) } else { Err(error) })
 }
 
-/// Adds up what passes.
-struct Summed<T> {
+/// Reader or writer that computes the CRC-32 of the bytes that pass through it.
+struct Checksummed<T> {
     inner: T,
-    sum: Hasher,
+    checksum: Hasher,
 }
 
-impl<T: Read> Read for Summed<T> {
+impl<T: Read> Read for Checksummed<T> {
     fn read(&mut self, bytes: &mut [u8]) -> io::Result<usize> {
         let count = self.inner.read(bytes)?;
-        self.sum.update(&bytes[..count]);
+        self.checksum.update(&bytes[..count]);
         Ok(count)
     }
 }
 
-impl<T: Write> Write for Summed<T> {
+impl<T: Write> Write for Checksummed<T> {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
         let count = self.inner.write(bytes)?;
-        self.sum.update(&bytes[..count]);
+        self.checksum.update(&bytes[..count]);
         Ok(count)
     }
 

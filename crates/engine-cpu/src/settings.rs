@@ -1,76 +1,108 @@
-//! How a network is to be run: threads, instruction set, and what is known of the caches.
+//! Settings of the CPU engine: threads, instruction set, cache sizes and the order of early blocks.
 
-use phicam_kernels::layers::Order;
-use phicam_kernels::{Kernels, Machine};
+use phicam_kernels::layers::Layout;
+use phicam_kernels::{Kernels, TilingSettings};
 
 use phicam_engine::EngineError;
 use phicam_platform::system;
 
-/// See the module.
+/// Environment variable for the instruction set of the kernels: a name such as `portable`, or `none` to use tract
+/// alone.
+const KERNELS_VARIABLE: &str = "PHICAM_KERNELS";
+/// Environment variable for the order of early blocks: `depth-first` (the default) or `layer`.
+const FUSION_VARIABLE: &str = "PHICAM_FUSION";
+/// Former variable with the values `yes` and `no`, read in this release if [`FUSION_VARIABLE`] is not set.
+const FORMER_FUSION_VARIABLE: &str = "PHICAM_DEPTH_FIRST";
+
+/// Threads, kernels and cache sizes of one engine.
 #[derive(Clone, Copy, Debug)]
 pub struct Settings {
-    /// Threads that one picture may use.
+    /// Threads of one inference.
     pub threads: usize,
-    /// What runs the blocks; where there is nothing, tract does.
+    /// Kernels for the fused blocks; with `None` tract runs all operators.
     pub kernels: Option<&'static Kernels>,
-    /// The caches, and whether early blocks go row by row from their input to their output to stay in them.
-    pub machine: Machine,
+    /// Cache sizes, and whether early blocks run depth first: row by row from block input to block output, in cache.
+    pub tiling: TilingSettings,
 }
 
-/// What the environment says, in words, without a look at the machine: `avx512 kernels, depth first`
-pub fn setting() -> String {
-    let in_words = |(kernels, depth_first): (Option<&Kernels>, bool)| {
-        let kernels = kernels.map_or("no", |kernels| kernels.name);
-        format!("{kernels} kernels, {}", if depth_first { "depth first" } else { "layer by layer" })
-    };
-    environment().map_or_else(|error| error.to_string(), in_words)
-}
-
-fn environment() -> Result<(Option<&'static Kernels>, bool), EngineError> {
-    let value = |name| std::env::var(name).ok();
-    Ok((kernels(value("PHICAM_KERNELS"))?, depth_first(value("PHICAM_DEPTH_FIRST"))?))
+/// Returns the environment's settings as text, for cache keys: `avx512 kernels, depth first`.
+///
+/// Reads environment variables alone, no files. Invalid settings give the text of their error.
+pub fn cache_fingerprint() -> String {
+    match from_variables(environment_variable) {
+        Ok((kernels, depth_first)) => {
+            let kernels = kernels.map_or("no", |kernels| kernels.name);
+            format!("{kernels} kernels, {}", if depth_first { "depth first" } else { "layer by layer" })
+        }
+        Err(error) => error.to_string(),
+    }
 }
 
 impl Settings {
-    /// What the environment's PHICAM_KERNELS and PHICAM_DEPTH_FIRST say; without them, the quickest.
-    pub fn of_environment(threads: usize) -> Result<Settings, EngineError> {
-        let (kernels, depth_first) = environment()?;
-        let (caches, usual) = (system::caches(threads), Machine::default());
-        let machine = Machine {
-            near_bytes: caches.first_bytes.unwrap_or(usual.near_bytes),
-            far_bytes: caches.second_bytes.unwrap_or(usual.far_bytes),
+    /// Reads `PHICAM_KERNELS` and `PHICAM_FUSION`; without them selects the fastest kernels, depth first.
+    pub fn from_env(threads: usize) -> Result<Settings, EngineError> {
+        let (kernels, depth_first) = from_variables(environment_variable)?;
+        let caches = system::caches(threads);
+        let default = TilingSettings::default();
+        let tiling = TilingSettings {
+            l1d_bytes: caches.l1d_bytes.unwrap_or(default.l1d_bytes),
+            l2_bytes: caches.l2_bytes.unwrap_or(default.l2_bytes),
             depth_first,
         };
-        Ok(Settings { threads, kernels, machine })
+        Ok(Settings { threads, kernels, tiling })
     }
 
-    /// The kernels' own.
-    pub fn of_kernels(self) -> Option<phicam_kernels::Settings> {
-        let Settings { threads, kernels, machine } = self;
-        let order = Order::Planar;
-        let settings =
-            |kernels| phicam_kernels::Settings { kernels, threads, machine, input_order: order, output_order: order };
-        kernels.map(settings)
+    /// Returns the settings for the kernels, planar input and output; `None` if tract runs all operators.
+    pub fn for_kernels(self) -> Option<phicam_kernels::Settings> {
+        let Settings { threads, kernels, tiling } = self;
+        let order = Layout::Nchw;
+        kernels.map(|kernels| phicam_kernels::Settings {
+            kernels,
+            threads,
+            tiling,
+            input_layout: order,
+            output_layout: order,
+        })
     }
 }
 
-/// The kernels that `wish` names: this CPU's quickest where it is not set, nothing for `none`.
-fn kernels(wish: Option<String>) -> Result<Option<&'static Kernels>, EngineError> {
-    match wish.as_deref() {
-        None | Some("") => Ok(Some(Kernels::best())),
+/// Returns the value of an environment variable; an empty value counts as not set.
+fn environment_variable(name: &str) -> Option<String> {
+    std::env::var(name).ok().filter(|value| !value.is_empty())
+}
+
+/// Returns the kernels and whether early blocks run depth first; `variable` returns the value of a variable that is
+/// set.
+fn from_variables(variable: impl Fn(&str) -> Option<String>) -> Result<(Option<&'static Kernels>, bool), EngineError> {
+    Ok((parse_kernels(variable(KERNELS_VARIABLE))?, parse_depth_first(variable)?))
+}
+
+/// Returns the named kernels: the fastest of this CPU without a name, none for `none`.
+fn parse_kernels(name: Option<String>) -> Result<Option<&'static Kernels>, EngineError> {
+    match name.as_deref() {
+        None => Ok(Some(Kernels::best())),
         Some("none") => Ok(None),
-        Some(name) => Kernels::named(name).map(Some).ok_or_else(|| {
-            let known: Vec<&str> = Kernels::all().map(|kernels| kernels.name).collect();
+        Some(name) => Kernels::by_name(name).map(Some).ok_or_else(|| {
+            let known: Vec<&str> = Kernels::available().map(|kernels| kernels.name).collect();
             EngineError::Kernels { value: name.into(), known: known.join(", ") }
         }),
     }
 }
 
-fn depth_first(wish: Option<String>) -> Result<bool, EngineError> {
-    match wish.as_deref() {
-        None | Some("" | "yes") => Ok(true),
-        Some("no") => Ok(false),
-        Some(other) => Err(EngineError::DepthFirst { value: other.into() }),
+/// Returns whether early blocks run depth first; an error names the variable that was read.
+fn parse_depth_first(variable: impl Fn(&str) -> Option<String>) -> Result<bool, EngineError> {
+    if let Some(value) = variable(FUSION_VARIABLE) {
+        return match value.as_str() {
+            "depth-first" => Ok(true),
+            "layer" => Ok(false),
+            _ => Err(EngineError::Fusion { variable: FUSION_VARIABLE, value, expected: "depth-first or layer" }),
+        };
+    }
+    let Some(value) = variable(FORMER_FUSION_VARIABLE) else { return Ok(true) };
+    match value.as_str() {
+        "yes" => Ok(true),
+        "no" => Ok(false),
+        _ => Err(EngineError::Fusion { variable: FORMER_FUSION_VARIABLE, value, expected: "yes or no" }),
     }
 }
 
@@ -78,16 +110,45 @@ fn depth_first(wish: Option<String>) -> Result<bool, EngineError> {
 mod tests {
     use super::*;
 
+    /// A source of variables that holds the given pairs alone.
+    fn variables(pairs: &[(&str, &str)]) -> impl Fn(&str) -> Option<String> {
+        move |name| pairs.iter().find(|(key, _)| *key == name).map(|(_, value)| value.to_string())
+    }
+
     #[test]
-    fn what_the_environment_says_is_taken_or_refused_with_what_there_is() {
-        let said = |error: EngineError| error.to_string();
-        assert_eq!(kernels(None).unwrap().map(|kernels| kernels.name), Some(Kernels::best().name));
-        assert!(kernels(Some("none".into())).unwrap().is_none());
-        assert_eq!(kernels(Some("portable".into())).unwrap().map(|kernels| kernels.name), Some("portable"));
-        let refused = said(kernels(Some("mmx".into())).unwrap_err());
-        assert!(refused.contains("`mmx`") && refused.contains("portable, or none"), "{refused}");
-        assert!(depth_first(None).unwrap() && !depth_first(Some("no".into())).unwrap());
-        let refused = said(depth_first(Some("2".into())).unwrap_err());
-        assert!(refused.contains("`2`") && refused.contains("yes or no"), "{refused}");
+    fn kernels_are_parsed_or_refused_with_the_known_names() {
+        assert_eq!(parse_kernels(None).unwrap().map(|kernels| kernels.name), Some(Kernels::best().name));
+        assert!(parse_kernels(Some("none".into())).unwrap().is_none());
+        assert_eq!(parse_kernels(Some("portable".into())).unwrap().map(|kernels| kernels.name), Some("portable"));
+        let error = parse_kernels(Some("mmx".into())).unwrap_err().to_string();
+        assert!(error.contains("PHICAM_KERNELS is `mmx`"), "{error}");
+        assert!(error.contains("portable, or none"), "{error}");
+    }
+
+    #[test]
+    fn fusion_variable_selects_depth_first_or_layer() {
+        for (pairs, expected) in [
+            (&[][..], true),
+            (&[("PHICAM_FUSION", "depth-first")], true),
+            (&[("PHICAM_FUSION", "layer")], false),
+            // The former variable counts only if the new one is not set.
+            (&[("PHICAM_DEPTH_FIRST", "yes")], true),
+            (&[("PHICAM_DEPTH_FIRST", "no")], false),
+            (&[("PHICAM_FUSION", "depth-first"), ("PHICAM_DEPTH_FIRST", "no")], true),
+            (&[("PHICAM_FUSION", "layer"), ("PHICAM_DEPTH_FIRST", "nonsense")], false),
+        ] {
+            assert_eq!(parse_depth_first(variables(pairs)).unwrap(), expected, "{pairs:?}");
+        }
+    }
+
+    #[test]
+    fn fusion_error_names_the_variable_that_was_read() {
+        for (pairs, expected) in [
+            (("PHICAM_FUSION", "yes"), "PHICAM_FUSION is `yes`, expected depth-first or layer"),
+            (("PHICAM_DEPTH_FIRST", "layer"), "PHICAM_DEPTH_FIRST is `layer`, expected yes or no"),
+        ] {
+            let error = parse_depth_first(variables(&[pairs])).unwrap_err().to_string();
+            assert!(error.contains(expected), "{error}");
+        }
     }
 }

@@ -1,4 +1,4 @@
-//! Classifiers of other exporters, inspected and then run.
+//! Runs classifiers of other exporters at the resolution that the inspection reports.
 
 use std::path::Path;
 
@@ -7,7 +7,7 @@ use phicam_engine_cpu::Tract;
 use phicam_model::onnx::inspect::Facts;
 
 #[test]
-fn foreign_classifiers_give_finite_scores() {
+fn models_of_other_exporters_give_finite_scores() {
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../tests/inspect");
     let mut count = 0;
     for path in std::fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path()) {
@@ -23,5 +23,6 @@ fn foreign_classifiers_give_finite_scores() {
         assert!(scores.iter().all(|score| score.is_finite()), "{}: {scores:?}", path.display());
         count += 1;
     }
+    // tests/inspect holds five models.
     assert!(count >= 5, "only {count} models");
 }

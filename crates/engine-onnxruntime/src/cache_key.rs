@@ -1,66 +1,68 @@
-//! What a built TensorRT engine depends on, as this system tells it.
+//! CacheKey of a cached TensorRT engine: model, libraries, driver, GPU and power mode, as the system's files report
+//! them.
 
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use super::engine_cache::Key;
+use crate::engine_cache::CacheKey;
 use phicam_engine::ExecutionConfig;
 use phicam_model::catalog::Variant;
 use phicam_platform::paths::fingerprint;
 
-/// Where the parts of TensorRT lie, patterns below the root.
-const PLACES: [&str; 4] = [
+/// Glob patterns, below the root, of the folders that hold TensorRT's libraries: Debian, local, JetPack and pip.
+const TENSORRT_FOLDERS: [&str; 4] = [
     "usr/lib/*-linux-gnu",
     "usr/local/lib",
     "usr/lib/*-linux-gnu/nvidia",
     "usr/local/lib/python3*/dist-packages/tensorrt_libs",
 ];
 
-/// For `variant` run that `config` by the library at `library`, which is not opened; `root` is `/`, but for tests.
-pub fn key(variant: &Variant, config: ExecutionConfig, library: &Path, root: &Path) -> Key {
-    let first_line = |place: &str| {
-        let text = fs::read_to_string(root.join(place)).ok()?;
+/// Returns the key of `variant` in `config` with the library file `library`, which is not loaded; tests set `root`,
+/// else `/`.
+pub fn key(variant: &Variant, config: ExecutionConfig, library: &Path, root: &Path) -> CacheKey {
+    let first_line = |path: &str| {
+        let text = fs::read_to_string(root.join(path)).ok()?;
         Some(text.lines().next().unwrap_or_default().trim().to_string())
     };
     let driver = first_line("proc/driver/nvidia/version").or_else(|| first_line("etc/nv_tegra_release"));
-    let gpu = gpus(root).or_else(|| board(root));
-    Key {
+    let gpu = gpu_models(root).or_else(|| board_model(root));
+    CacheKey {
         model: format!("{} @ {} {}", variant.network.sha256, variant.side, config.precision),
-        library: described(library),
-        tensorrt: tensorrt(root),
+        library: file_identity(library),
+        tensorrt: tensorrt_libraries(root),
         driver: driver.unwrap_or_else(|| "unknown".into()),
         gpu: gpu.unwrap_or_else(|| "unknown".into()),
-        // nvpmodel writes "pmode:0002 fmode:…" here.
+        // nvpmodel writes `pmode:0002 fmode:…` to this file.
         power: first_line("var/lib/nvpmodel/status").unwrap_or_else(|| "no power modes".into()),
     }
 }
 
-fn described(path: &Path) -> String {
-    let there = path.canonicalize().and_then(|path| Ok((fs::metadata(&path)?, path)));
-    there.map_or_else(
-        |_| path.display().to_string(),
-        |(there, path)| format!("{} ({})", path.display(), fingerprint(&there)),
-    )
+/// Returns canonical path, length and modification time of a file; the given path alone if the file is unreadable.
+fn file_identity(path: &Path) -> String {
+    match path.canonicalize().and_then(|path| Ok((fs::metadata(&path)?, path))) {
+        Ok((metadata, path)) => format!("{} ({})", path.display(), fingerprint(&metadata)),
+        Err(_) => path.display().to_string(),
+    }
 }
 
-/// Its libraries under their real names, which end in the version: libnvinfer.so.10.3.0.
-fn tensorrt(root: &Path) -> String {
-    let mut found: Vec<PathBuf> = Vec::new();
-    for place in PLACES {
+/// Returns TensorRT's libraries by canonical path, which ends in the version: `libnvinfer.so.10.3.0`.
+fn tensorrt_libraries(root: &Path) -> String {
+    let mut paths: Vec<PathBuf> = Vec::new();
+    for folder in TENSORRT_FOLDERS {
         for file in ["libnvinfer.so*", "libnvonnxparser.so*"] {
-            let pattern = root.join(place).join(file).display().to_string();
+            let pattern = root.join(folder).join(file).display().to_string();
             let files = glob::glob(&pattern).into_iter().flatten().flatten();
-            found.extend(files.filter_map(|path| path.canonicalize().ok()));
+            paths.extend(files.filter_map(|path| path.canonicalize().ok()));
         }
     }
-    found.sort();
-    found.dedup();
-    let named: Vec<String> = found.iter().map(|path| described(path)).collect();
-    if named.is_empty() { "unknown".into() } else { named.join(", ") }
+    paths.sort();
+    paths.dedup();
+    let libraries: Vec<String> = paths.iter().map(|path| file_identity(path)).collect();
+    if libraries.is_empty() { "unknown".into() } else { libraries.join(", ") }
 }
 
-/// `Model: …` of each card that the driver of PCs tells of.
-fn gpus(root: &Path) -> Option<String> {
+/// Returns the models of all graphics cards, from the driver for PCs (lines `Model: …`); `None` without that driver.
+fn gpu_models(root: &Path) -> Option<String> {
     let pattern = root.join("proc/driver/nvidia/gpus/*/information").display().to_string();
     let texts = glob::glob(&pattern).ok()?.flatten().filter_map(|path| fs::read_to_string(path).ok());
     let models: Vec<String> = texts
@@ -69,8 +71,8 @@ fn gpus(root: &Path) -> Option<String> {
     (!models.is_empty()).then(|| models.join(", "))
 }
 
-/// A Jetson's GPU is a part of its board.
-fn board(root: &Path) -> Option<String> {
+/// Returns the device tree's `compatible` entries, which identify a Jetson's GPU: it is part of the board.
+fn board_model(root: &Path) -> Option<String> {
     let text = fs::read_to_string(root.join("proc/device-tree/compatible")).ok()?;
     Some(text.split('\0').filter(|entry| !entry.is_empty()).collect::<Vec<_>>().join(" "))
 }
@@ -80,24 +82,24 @@ mod tests {
     use super::*;
     use phicam_engine::{EngineKind, Precision};
 
-    fn write(root: &Path, place: &str, text: &str) {
-        let path = root.join(place);
+    fn write(root: &Path, path: &str, text: &str) {
+        let path = root.join(path);
         fs::create_dir_all(path.parent().unwrap()).unwrap();
         fs::write(path, text).unwrap();
     }
 
-    fn now(root: &Path, precision: Precision) -> Key {
+    fn current_key(root: &Path, precision: Precision) -> CacheKey {
         let variant = phicam_test_fixtures::variant("lite0", 224, 385.0, 74.85);
         let config = ExecutionConfig { engine: EngineKind::TensorRt, precision, threads: 1 };
         key(&variant, config, &root.join("lib.so"), root)
     }
 
     #[test]
-    fn each_thing_that_an_engine_depends_on_changes_its_key() {
+    fn every_dependency_of_an_engine_changes_the_key() {
         let folder = tempfile::tempdir().unwrap();
         let root = folder.path();
-        let mut keys = vec![now(root, Precision::F32), now(root, Precision::F16)];
-        for (place, text) in [
+        let mut keys = vec![current_key(root, Precision::F32), current_key(root, Precision::F16)];
+        for (path, text) in [
             ("lib.so", "a library"),
             ("proc/device-tree/compatible", "nvidia,p3768-0000+p3767-0005\0nvidia,tegra234\0"),
             ("etc/nv_tegra_release", "# R36 (release), REVISION: 4.3, GCID: 1, BOARD: generic\nmore"),
@@ -107,11 +109,11 @@ mod tests {
             ("proc/driver/nvidia/gpus/0000:01:00.0/information", "Model: \t NVIDIA H100\nIRQ: 5\n"),
             ("proc/driver/nvidia/version", "NVRM version: 540.4.0\n"),
         ] {
-            write(root, place, text);
-            keys.push(now(root, Precision::F16));
+            write(root, path, text);
+            keys.push(current_key(root, Precision::F16));
         }
-        for (place, key) in keys.iter().enumerate() {
-            assert!(!keys[..place].contains(key), "{place}: {key:?}");
+        for (index, key) in keys.iter().enumerate() {
+            assert!(!keys[..index].contains(key), "{index}: {key:?}");
         }
         let last = keys.last().unwrap();
         assert_eq!((last.gpu.as_str(), last.power.as_str()), ("NVIDIA H100", "pmode:0002 fmode:fanNull"));

@@ -1,7 +1,7 @@
-//! What TensorRT built for a model, kept in the state folder: building takes minutes, reading it a second.
+//! Cache of TensorRT engines in the state folder: building an engine takes minutes, reading one a second.
 //!
-//! TensorRT itself does not tell a built engine of another driver, power mode or library in every version, and one that is cut
-//! short may end the program. So each has a folder of its own, with a note of all that it depends on and of what it consists of.
+//! Not every version of TensorRT detects an engine of another driver, power mode or library, and a truncated engine may
+//! end the program. So each engine has a folder with a manifest: its cache key and the checksums of its files.
 
 use std::fs;
 use std::io;
@@ -14,149 +14,155 @@ use serde::{Deserialize, Serialize};
 
 use phicam_platform::paths::atomic_write;
 
-/// Folder below the state folder.
-pub const FOLDER: &str = "tensorrt";
-/// The note in each folder. It is written last: a folder without one is not finished.
-const NOTE: &str = "made-of.json";
-/// Folders that are kept: those last used.
-const MOST_FOLDERS: usize = 8;
-/// A note is not longer than this.
-const LONGEST_NOTE: u64 = 1 << 20;
+/// Folder of the cache, below the state folder.
+pub const ENGINE_CACHE_FOLDER: &str = "tensorrt";
+/// Manifest of an engine folder, written last: a folder without one is incomplete.
+const MANIFEST_FILE: &str = "made-of.json";
+/// Engine folders to keep, the newest by manifest; an estimate of the variants and power modes that one board uses.
+const MAX_FOLDERS: usize = 8;
+/// Largest manifest that is read, in bytes: an estimate, a hundred times the size of real ones.
+const MAX_MANIFEST_BYTES: u64 = 1 << 20;
 
-/// All that a built engine depends on.
+/// Everything that a TensorRT engine depends on.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Key {
-    /// SHA-256 of the model's file, its side, and whether numbers may be halved or quantised.
+pub struct CacheKey {
+    /// SHA-256 of the model file, side and precision.
     pub model: String,
-    /// ONNX Runtime: name, length and time of its file.
+    /// ONNX Runtime: path, length and modification time of the library.
     pub library: String,
-    /// TensorRT and its parser: names with versions, lengths and times of their files.
+    /// TensorRT and its parser: paths with versions, lengths and modification times of the libraries.
     pub tensorrt: String,
-    /// The GPU's driver.
+    /// Version of the GPU driver.
     pub driver: String,
-    /// Which GPU, or which board it is a part of.
+    /// Model of the GPU, or of the board that contains it.
     pub gpu: String,
-    /// The power mode that it was tuned in.
+    /// Power mode, for which TensorRT tunes the engine.
     pub power: String,
 }
 
-/// What a finished folder holds.
+/// Contents of the manifest.
 #[derive(Serialize, Deserialize)]
-struct Note {
-    key: Key,
-    /// Seconds that building took.
+struct Manifest {
+    key: CacheKey,
+    /// Duration of the build, in seconds.
     build_s: f64,
     /// Name, length and CRC-32 of each file.
     files: Vec<(String, u64, u32)>,
 }
 
-/// The place of what is built for one key.
+/// Cache folder of one engine.
 #[derive(Debug)]
-pub struct Prepared {
+pub struct EngineCache {
     folder: PathBuf,
-    key: Key,
+    key: CacheKey,
 }
 
-/// What is there for a key.
+/// State of a cache folder.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Found {
-    /// All of it, as it was finished.
-    Whole,
-    /// Nothing yet.
-    Nothing,
-    /// Something that cannot be used, and was taken away: why.
+pub enum CacheState {
+    /// All files are present and undamaged, and the key matches.
+    Complete,
+    Empty,
+    /// The files are unusable, for this reason.
     Stale(String),
 }
 
-impl Prepared {
-    /// Below the folder `state`; made if need be, so that what cannot be written is known before minutes are spent.
-    pub fn new(state: &Path, key: Key) -> io::Result<Prepared> {
-        let named = serde_json::to_string(&(&key.model, &key.power))?;
-        let digest = phicam_model::catalog::sha256(named.as_bytes());
-        let folder = state.join(FOLDER).join(&digest[..16]);
+impl EngineCache {
+    /// Returns the cache folder for `key` below the state folder `state`, and creates it.
+    ///
+    /// Writes a test file, so that an unwritable folder is detected before a build of minutes.
+    pub fn new(state: &Path, key: CacheKey) -> io::Result<EngineCache> {
+        let identity = serde_json::to_string(&(&key.model, &key.power))?;
+        let digest = phicam_model::catalog::sha256(identity.as_bytes());
+        let folder = state.join(ENGINE_CACHE_FOLDER).join(&digest[..16]);
         fs::create_dir_all(&folder)?;
-        let tried = folder.join("try");
-        fs::write(&tried, b"x").and_then(|()| fs::remove_file(&tried))?;
-        Ok(Prepared { folder, key })
+        let test_file = folder.join("write-test");
+        fs::write(&test_file, b"x").and_then(|()| fs::remove_file(&test_file))?;
+        Ok(EngineCache { folder, key })
     }
 
-    /// Where TensorRT keeps it.
+    /// Returns the folder for TensorRT's files.
     pub fn folder(&self) -> &Path {
         &self.folder
     }
 
-    /// Opens what is there; where that cannot be used, or is not there, what `open` builds is kept, announced.
+    /// Opens the cached engine; builds, caches and logs it if it is missing or unusable.
+    ///
+    /// `open` reads the folder if it holds an engine, and otherwise builds an engine into it.
     pub fn open_or_build<T, E: std::fmt::Display>(&self, model: &str, open: impl Fn() -> Result<T, E>) -> Result<T, E> {
-        if matches!(self.look(), Ok(Found::Whole)) {
+        if matches!(self.discard_stale(), Ok(CacheState::Complete)) {
             match open() {
                 Ok(opened) => return Ok(opened),
-                Err(error) => info!("what TensorRT built before cannot be used: {error}"),
+                Err(error) => info!("cannot open the cached TensorRT engine for {model}: {error}; building it again"),
             }
-            if let Err(error) = self.empty() {
-                warn!("{} cannot be emptied: {error}", self.folder.display());
+            if let Err(error) = self.clear() {
+                warn!("cannot empty {}: {error}; remove it if TensorRT keeps failing", self.folder.display());
             }
         }
-        info!("TensorRT builds its engine for {model}, which takes minutes");
+        info!("building the TensorRT engine for {model}, which takes minutes");
         let start = Instant::now();
         let opened = open()?;
         if let Err(error) = self.finish(start.elapsed().as_secs_f64()) {
-            warn!("{} cannot be written ({error}): it is built anew at the next start", self.folder.display());
+            warn!("cannot write {}: {error}; the engine is built again at the next start", self.folder.display());
         }
         Ok(opened)
     }
 
-    fn empty(&self) -> io::Result<()> {
+    fn clear(&self) -> io::Result<()> {
         fs::remove_dir_all(&self.folder)?;
         fs::create_dir_all(&self.folder)
     }
 
-    /// What is there. What cannot be used is taken away, announced, so that it is built anew.
-    pub fn look(&self) -> io::Result<Found> {
-        let found = self.judge()?;
-        if let Found::Stale(why) = &found {
-            info!("what TensorRT built before is built anew: {why}");
-            self.empty()?;
+    /// Returns the state of the cache; logs and removes a stale engine, so that it is built again.
+    pub fn discard_stale(&self) -> io::Result<CacheState> {
+        let state = self.state()?;
+        if let CacheState::Stale(reason) = &state {
+            info!("discarding the cached TensorRT engine: {reason}");
+            self.clear()?;
         }
-        Ok(found)
+        Ok(state)
     }
 
-    /// The same, and nothing is changed.
-    pub fn judge(&self) -> io::Result<Found> {
-        let files = files(&self.folder)?;
-        let note = match phicam_platform::paths::read_regular(&self.folder.join(NOTE), LONGEST_NOTE) {
+    /// Returns the state of the cache without changing it.
+    pub fn state(&self) -> io::Result<CacheState> {
+        let files = engine_files(&self.folder)?;
+        let manifest = match phicam_platform::paths::read_regular(&self.folder.join(MANIFEST_FILE), MAX_MANIFEST_BYTES)
+        {
             Ok(bytes) => bytes,
-            Err(_) if files.is_empty() => return Ok(Found::Nothing),
-            Err(_) => return Ok(Found::Stale("it was not finished".into())),
+            Err(_) if files.is_empty() => return Ok(CacheState::Empty),
+            Err(_) => return Ok(CacheState::Stale("its build was interrupted".into())),
         };
-        let Ok(note) = serde_json::from_slice::<Note>(&note) else {
-            return Ok(Found::Stale("its note is damaged".into()));
+        let Ok(manifest) = serde_json::from_slice::<Manifest>(&manifest) else {
+            return Ok(CacheState::Stale(format!("{MANIFEST_FILE} is damaged")));
         };
-        if let Some(other) = self.key.differs_from(&note.key) {
-            return Ok(Found::Stale(other));
+        if let Some(difference) = self.key.difference(&manifest.key) {
+            return Ok(CacheState::Stale(difference));
         }
-        let summed: io::Result<Vec<_>> = files.iter().map(|path| sum(path)).collect();
-        let summed = summed?;
-        Ok(match note.files.iter().find(|file| !summed.contains(file)) {
-            Some((name, ..)) => Found::Stale(format!("{name} is damaged")),
-            None if note.files.is_empty() => Found::Stale("there is nothing in it".into()),
-            None => Found::Whole,
+        let files: io::Result<Vec<_>> = files.iter().map(|path| file_entry(path)).collect();
+        let files = files?;
+        Ok(match manifest.files.iter().find(|entry| !files.contains(entry)) {
+            Some((name, ..)) => CacheState::Stale(format!("{name} is damaged")),
+            None if manifest.files.is_empty() => CacheState::Stale("it has no files".into()),
+            None => CacheState::Complete,
         })
     }
 
-    /// Says that all of it is there, once the first inference has come back; it took so many seconds. The oldest of other
-    /// models go.
+    /// Writes the manifest after the first successful inference, and removes the oldest folders over [`MAX_FOLDERS`].
+    ///
+    /// `build_s` is the duration of the build in seconds.
     pub fn finish(&self, build_s: f64) -> io::Result<()> {
-        let summed: io::Result<Vec<_>> = files(&self.folder)?.iter().map(|path| sum(path)).collect();
-        let note = Note { key: self.key.clone(), build_s, files: summed? };
-        atomic_write(&self.folder.join(NOTE), &serde_json::to_vec_pretty(&note)?)?;
-        self.sweep();
+        let files: io::Result<Vec<_>> = engine_files(&self.folder)?.iter().map(|path| file_entry(path)).collect();
+        let manifest = Manifest { key: self.key.clone(), build_s, files: files? };
+        atomic_write(&self.folder.join(MANIFEST_FILE), &serde_json::to_vec_pretty(&manifest)?)?;
+        self.remove_excess();
         Ok(())
     }
 
-    fn sweep(&self) {
-        let Some(all) = self.folder.parent() else { return };
-        let used = |folder: &PathBuf| fs::metadata(folder.join(NOTE)).and_then(|note| note.modified()).ok();
-        let mut folders: Vec<PathBuf> = fs::read_dir(all)
+    fn remove_excess(&self) {
+        let Some(parent) = self.folder.parent() else { return };
+        let finished =
+            |folder: &PathBuf| fs::metadata(folder.join(MANIFEST_FILE)).and_then(|manifest| manifest.modified()).ok();
+        let mut folders: Vec<PathBuf> = fs::read_dir(parent)
             .into_iter()
             .flatten()
             .flatten()
@@ -164,48 +170,51 @@ impl Prepared {
             .filter(|path| path.is_dir())
             .collect();
         folders.retain(|folder| folder != &self.folder);
-        folders.sort_by_key(used);
-        for old in folders.iter().rev().skip(MOST_FOLDERS - 1) {
+        folders.sort_by_key(finished);
+        for old in folders.iter().rev().skip(MAX_FOLDERS - 1) {
             if let Err(error) = fs::remove_dir_all(old) {
-                warn!("{} cannot be removed: {error}; it takes up space", old.display());
+                warn!("cannot remove {}: {error}; remove it to free space", old.display());
             }
         }
     }
 }
 
-impl Key {
-    /// What is not as it was when the engine was built.
-    fn differs_from(&self, before: &Key) -> Option<String> {
+impl CacheKey {
+    /// Returns the first difference from the key `built` of a cached engine; `None` if the keys are equal.
+    fn difference(&self, built: &CacheKey) -> Option<String> {
         let parts = [
-            ("the model", &self.model, &before.model),
-            ("ONNX Runtime", &self.library, &before.library),
-            ("TensorRT", &self.tensorrt, &before.tensorrt),
-            ("the driver", &self.driver, &before.driver),
-            ("the GPU", &self.gpu, &before.gpu),
-            ("the power mode", &self.power, &before.power),
+            ("the model", &self.model, &built.model),
+            ("ONNX Runtime", &self.library, &built.library),
+            ("TensorRT", &self.tensorrt, &built.tensorrt),
+            ("the driver", &self.driver, &built.driver),
+            ("the GPU", &self.gpu, &built.gpu),
+            ("the power mode", &self.power, &built.power),
         ];
-        let (what, now, before) = parts.into_iter().find(|(_, now, before)| now != before)?;
-        Some(format!("{what} was {before} and is {now}"))
+        let (part, present, built) = parts.into_iter().find(|(_, present, built)| present != built)?;
+        Some(format!("{part} changed from {built} to {present}"))
     }
 }
 
-/// Seconds that building an engine will take, by the longest that is remembered in the folder `state`; nothing where none is.
-pub fn expected_s(state: &Path) -> Option<f64> {
-    let notes = fs::read_dir(state.join(FOLDER)).into_iter().flatten().flatten().map(|entry| entry.path().join(NOTE));
-    let read = |path: PathBuf| phicam_platform::paths::read_regular(&path, LONGEST_NOTE).ok();
-    let seconds = notes.filter_map(read).filter_map(|note| Some(serde_json::from_slice::<Note>(&note).ok()?.build_s));
-    seconds.filter(|seconds| seconds.is_finite()).max_by(f64::total_cmp)
+/// Returns the expected duration of a build in seconds: the longest one in the cache below `state`; `None` if it is
+/// empty.
+pub fn expected_build_s(state: &Path) -> Option<f64> {
+    let entries = fs::read_dir(state.join(ENGINE_CACHE_FOLDER)).into_iter().flatten().flatten();
+    let build_s = |entry: fs::DirEntry| {
+        let path = entry.path().join(MANIFEST_FILE);
+        let manifest = phicam_platform::paths::read_regular(&path, MAX_MANIFEST_BYTES).ok()?;
+        Some(serde_json::from_slice::<Manifest>(&manifest).ok()?.build_s)
+    };
+    entries.filter_map(build_s).filter(|seconds| seconds.is_finite()).max_by(f64::total_cmp)
 }
 
-fn files(folder: &Path) -> io::Result<Vec<PathBuf>> {
+/// Returns the files of an engine, sorted, without the manifest.
+fn engine_files(folder: &Path) -> io::Result<Vec<PathBuf>> {
     let mut files = Vec::new();
     for entry in fs::read_dir(folder)? {
         let path = entry?.path();
-        // What TensorRT writes anew now and then, and can do without, is not checked.
-        let other = |name: &std::ffi::OsStr| {
-            name != NOTE && !path.extension().is_some_and(|of| of == "timing" || of == "profile")
-        };
-        if path.file_name().is_some_and(other) {
+        // TensorRT rewrites its timing and profile files from time to time, and needs neither of them.
+        let is_optional = path.extension().is_some_and(|extension| extension == "timing" || extension == "profile");
+        if !is_optional && path.file_name().is_some_and(|name| name != MANIFEST_FILE) {
             files.push(path);
         }
     }
@@ -213,15 +222,17 @@ fn files(folder: &Path) -> io::Result<Vec<PathBuf>> {
     Ok(files)
 }
 
-fn sum(path: &Path) -> io::Result<(String, u64, u32)> {
+/// Returns name, length and CRC-32 of a file.
+fn file_entry(path: &Path) -> io::Result<(String, u64, u32)> {
     let mut hasher = Hasher::new();
     let mut file = fs::File::open(path)?;
-    let (mut part, mut length) = (vec![0; 1 << 16], 0);
+    let mut buffer = vec![0; 1 << 16];
+    let mut length = 0;
     loop {
-        match io::Read::read(&mut file, &mut part)? {
+        match io::Read::read(&mut file, &mut buffer)? {
             0 => break,
             count => {
-                hasher.update(&part[..count]);
+                hasher.update(&buffer[..count]);
                 length += count as u64;
             }
         }

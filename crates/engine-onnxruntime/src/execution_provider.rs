@@ -1,4 +1,4 @@
-//! How ONNX Runtime is asked for TensorRT, CUDA or the processor, and what its refusals mean.
+//! Execution providers (TensorRT, CUDA) of an ONNX Runtime session, and remedies for ONNX Runtime's errors.
 
 use std::path::Path;
 
@@ -6,37 +6,41 @@ use ort::ep::{ArbitrarilyConfigurableExecutionProvider, CUDA, ExecutionProviderD
 
 use phicam_engine::{EngineKind, ExecutionConfig, Precision};
 
-/// From this version on CUDA can be told not to round to TF32 (19 bits), which moves scores by some thousandths.
-const TELLS_TF32: u32 = 18;
-/// Memory for what TensorRT tries out while it builds, of what the board shares between its processors.
+/// First minor version with the CUDA option `use_tf32`. TF32 rounds to 19 bits, which moves scores by some thousandths.
+const TF32_OPTION_MINOR_VERSION: u32 = 18;
+/// Memory for TensorRT's tactics while it builds an engine; an estimate, small enough for boards whose GPU shares the
+/// memory of the CPU.
 const WORKSPACE_BYTES: usize = 512 << 20;
 
-/// What a way needs of the library, in the order of preference; nothing for the processor. Each is an error where it cannot be
-/// had. TensorRT takes a quantised model only where it may calculate in integers.
+/// Returns the providers of `config` in the order of preference; none for the CPU. A missing provider is an error.
+///
+/// `cache_folder` enables TensorRT's engine cache and timing cache. TensorRT accepts a quantised model only in int8
+/// mode.
 pub fn providers(
     config: ExecutionConfig,
     quantised: bool,
     library_minor: u32,
-    prepared: Option<&Path>,
+    cache_folder: Option<&Path>,
 ) -> Vec<ExecutionProviderDispatch> {
     let cuda = || {
         let cuda = CUDA::default().with_device_id(0);
-        let cuda = if library_minor >= TELLS_TF32 { cuda.with_arbitrary_config("use_tf32", "0") } else { cuda };
+        let cuda =
+            if library_minor >= TF32_OPTION_MINOR_VERSION { cuda.with_arbitrary_config("use_tf32", "0") } else { cuda };
         cuda.build().error_on_failure()
     };
     match config.engine {
         EngineKind::TensorRt => {
-            let half = config.precision != Precision::F32;
+            let is_reduced = config.precision != Precision::F32;
             let mut tensorrt = TensorRT::default()
                 .with_device_id(0)
                 .with_max_workspace_size(WORKSPACE_BYTES)
-                .with_fp16(half)
+                .with_fp16(is_reduced)
                 .with_int8(quantised);
-            if let Some(folder) = prepared.map(|folder| folder.display().to_string()) {
+            if let Some(folder) = cache_folder.map(|folder| folder.display().to_string()) {
                 tensorrt = tensorrt.with_engine_cache(true).with_engine_cache_path(&folder);
                 tensorrt = tensorrt.with_timing_cache(true).with_timing_cache_path(&folder);
             }
-            // What TensorRT does not take, CUDA does.
+            // CUDA runs the operators that TensorRT does not support.
             vec![tensorrt.build().error_on_failure(), cuda()]
         }
         EngineKind::Cuda => vec![cuda()],
@@ -44,37 +48,41 @@ pub fn providers(
     }
 }
 
-/// ONNX Runtime's own words without where in its source they come from: `… [ONNXRuntimeError] : 1 : FAIL : words.`; of what CUDA
-/// refused, `file:line Parse … "device_id": CUDA failure 35: words ; GPU=0 ; hostname=… ; expr=…;`, that alone.
-pub fn plain(message: &str) -> String {
-    let words = message.rsplit_once("[ONNXRuntimeError] : ").map_or(message, |(_, rest)| {
-        rest.splitn(3, " : ").nth(2).unwrap_or(rest) // behind the number and the name of the code
+/// Returns the text of an ONNX Runtime error without its source location.
+///
+/// Formats: `… [ONNXRuntimeError] : 1 : FAIL : text.`, and for CUDA
+/// `file:line Parse … "device_id": CUDA failure 35: text ; GPU=0 ; hostname=… ; expr=…;`.
+pub fn error_text(message: &str) -> String {
+    let text = message.rsplit_once("[ONNXRuntimeError] : ").map_or(message, |(_, rest)| {
+        rest.splitn(3, " : ").nth(2).unwrap_or(rest) // after the number and the name of the code
     });
-    let refused = [" CUDA failure ", " CUDNN failure ", " CUBLAS failure "].iter().find_map(|what| words.find(what));
-    let words = refused.map_or(words, |start| words[start..].split(" ; ").next().unwrap_or(words));
-    words.split_whitespace().collect::<Vec<_>>().join(" ").trim_end_matches('.').to_string()
+    let cuda_failure =
+        [" CUDA failure ", " CUDNN failure ", " CUBLAS failure "].iter().find_map(|kind| text.find(kind));
+    let text = cuda_failure.map_or(text, |start| text[start..].split(" ; ").next().unwrap_or(text));
+    text.split_whitespace().collect::<Vec<_>>().join(" ").trim_end_matches('.').to_string()
 }
 
-/// What to do about ONNX Runtime's own words for why an engine cannot be had.
+/// Returns the remedy for an error text of ONNX Runtime.
 pub fn remedy(message: &str) -> &'static str {
-    let says = |parts: &[&str]| parts.iter().any(|part| message.contains(part));
-    if says(&["not enabled in this build", "not compiled", "is not supported in this build"]) {
-        "this build of ONNX Runtime lacks it: install one made for this board, `phicam doctor` says how"
-    } else if says(&["cannot open shared object file", "Failed to load library", "LoadLibrary failed"]) {
+    let contains_any = |parts: &[&str]| parts.iter().any(|part| message.contains(part));
+    if contains_any(&["not enabled in this build", "not compiled", "is not supported in this build"]) {
+        "this build of ONNX Runtime lacks it: install a build for this board, `phicam doctor` says how"
+    } else if contains_any(&["cannot open shared object file", "Failed to load library", "LoadLibrary failed"]) {
         "a library that it needs is not installed: CUDA, cuDNN and TensorRT come with JetPack \
          (sudo apt install nvidia-jetpack)"
-    } else if says(&["no CUDA-capable device", "CUDA driver version", "cudaErrorNoDevice", "CUDA failure 100"]) {
-        "no GPU can be used: is the user in the group video, and does the driver fit this CUDA?"
-    } else if says(&["NoKernelImageForDevice", "no kernel image", "CUDA failure 209"]) {
-        "this build was made for other GPUs: install one made for this board, `phicam doctor` says how"
-    } else if says(&["deserialize", "engine from cache"]) {
-        "what was prepared fits no more: `phicam prepare --fresh` builds it anew"
-    } else if says(&["out of memory", "OutOfMemory", "CUDA failure 2:", "ALLOC_FAILED"]) {
-        "the GPU's memory is full: end other programs, or choose a smaller model"
-    } else if says(&["fallback to CPU", "assigned to the default CPU"]) {
-        "parts of this model would run on the processor: run it there, with --engine tract"
+    } else if contains_any(&["no CUDA-capable device", "CUDA driver version", "cudaErrorNoDevice", "CUDA failure 100"])
+    {
+        "no usable GPU: add the user to the group video, and install the driver for this CUDA version"
+    } else if contains_any(&["NoKernelImageForDevice", "no kernel image", "CUDA failure 209"]) {
+        "this build is for other GPUs: install a build for this board, `phicam doctor` says how"
+    } else if contains_any(&["deserialize", "engine from cache"]) {
+        "the cached engine is out of date: `phicam build-engines --remeasure` builds it again"
+    } else if contains_any(&["out of memory", "OutOfMemory", "CUDA failure 2:", "ALLOC_FAILED"]) {
+        "the GPU's memory is full: stop other programs, or choose a smaller model"
+    } else if contains_any(&["fallback to CPU", "assigned to the default CPU"]) {
+        "the GPU cannot run all operators of this model: use the CPU with --engine tract"
     } else {
-        "--engine tract runs it on the processor"
+        "--engine tract uses the CPU instead"
     }
 }
 
@@ -83,7 +91,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn tensorrt_has_cuda_behind_it_and_the_processor_needs_nothing() {
+    fn tensorrt_falls_back_to_cuda_and_cpu_needs_no_provider() {
         let names = |engine| {
             let config = ExecutionConfig { engine, precision: Precision::F32, threads: 1 };
             providers(config, false, 17, None).iter().map(|provider| provider.name()).collect::<Vec<_>>()
@@ -94,29 +102,29 @@ mod tests {
     }
 
     #[test]
-    fn what_the_library_says_is_told_without_its_source_and_line() {
-        let said = "/a/provider_bridge_ort.cc:1844 onnxruntime::Get() [ONNXRuntimeError] : 1 : FAIL : Failed to load\n x: y.\n";
-        assert_eq!(plain(said), "Failed to load x: y");
+    fn error_text_drops_source_locations() {
+        let message = "/a/provider_bridge_ort.cc:1844 onnxruntime::Get() [ONNXRuntimeError] : 1 : FAIL : Failed to load\n x: y.\n";
+        assert_eq!(error_text(message), "Failed to load x: y");
         let cuda = "utils.h:153 Parse Failed to parse provider option \"device_id\": CUDA failure 35: CUDA driver version is \
                     insufficient for CUDA runtime version ; GPU=32513 ; hostname=vm ; file=/a/info.cc ; line=108 ; expr=count;";
-        assert_eq!(plain(cuda), "CUDA failure 35: CUDA driver version is insufficient for CUDA runtime version");
-        assert_eq!(plain("It is not enabled in this build."), "It is not enabled in this build");
-        assert_eq!(plain("[ONNXRuntimeError] : odd"), "odd");
+        assert_eq!(error_text(cuda), "CUDA failure 35: CUDA driver version is insufficient for CUDA runtime version");
+        assert_eq!(error_text("It is not enabled in this build."), "It is not enabled in this build");
+        assert_eq!(error_text("[ONNXRuntimeError] : odd"), "odd");
     }
 
     #[test]
-    fn what_the_library_says_is_answered_with_what_to_do() {
-        for (said, expected) in [
+    fn errors_have_remedies() {
+        for (message, expected) in [
             ("CUDA execution provider is not enabled in this build.", "lacks it"),
             ("Failed to load library … libcublasLt.so.12: cannot open shared object file", "not installed"),
-            ("CUDA failure 100: no CUDA-capable device is detected", "no GPU"),
+            ("CUDA failure 100: no CUDA-capable device is detected", "no usable GPU"),
             ("CUDA failure 209: no kernel image is available", "other GPUs"),
-            ("TensorRT EP could not deserialize engine from cache", "prepare --fresh"),
+            ("TensorRT EP could not deserialize engine from cache", "build-engines --remeasure"),
             ("fallback to CPU EP has been explicitly disabled by the user", "--engine tract"),
             ("CUBLAS failure 3: CUBLAS_STATUS_ALLOC_FAILED", "memory is full"),
             ("something new", "--engine tract"),
         ] {
-            assert!(remedy(said).contains(expected), "{said}: {}", remedy(said));
+            assert!(remedy(message).contains(expected), "{message}: {}", remedy(message));
         }
     }
 }

@@ -1,4 +1,4 @@
-//! ONNX Runtime, opened at run time where there is one: TensorRT and CUDA on a Jetson's GPU, and its own CPU engine to compare with.
+//! ONNX Runtime, loaded at run time if installed: TensorRT and CUDA on NVIDIA GPUs, and its CPU engine for comparison.
 
 use std::path::Path;
 
@@ -11,31 +11,33 @@ mod cache_key;
 mod crash_guard;
 mod elf;
 mod engine_cache;
+mod error;
 mod execution_provider;
 mod library;
 mod model_rewrite;
 mod pinned_input;
 mod version;
-pub use engine_cache::{FOLDER as PREPARED, Found, expected_s};
-pub use library::{LibraryError, VARIABLE, find, offered, set_library};
+pub use engine_cache::{ENGINE_CACHE_FOLDER, expected_build_s};
+pub use error::{LIBRARY_VARIABLE, LibraryError};
+pub use library::{find_library, gpu_engines_in, set_library};
 
-use crate::crash_guard::Trial;
-use crate::engine_cache::Prepared;
-use crate::execution_provider::{plain, providers, remedy};
-use crate::library::Loaded;
-use crate::model_rewrite::Model;
+use crate::crash_guard::CrashGuard;
+use crate::engine_cache::{CacheState, EngineCache};
+use crate::execution_provider::{error_text, providers, remedy};
+use crate::library::LoadedLibrary;
+use crate::model_rewrite::RewrittenModel;
 use crate::pinned_input::PinnedInput;
 use phicam_engine::{Engine, EngineError, EngineKind, ExecutionConfig, Precision};
 use phicam_model::catalog::Variant;
 use phicam_model::onnx::stream_reader::decode;
 
-/// A session of ONNX Runtime with one picture's input and its scores.
+/// Session of ONNX Runtime with the input and the scores of one inference.
 ///
-/// Fields go in this order when it is dropped: what was taken from the session's memory before the session.
+/// Fields are dropped in this order: the input and the binding use memory of the session, so they come before it.
 pub struct OnnxRuntime {
     model: String,
     config: ExecutionConfig,
-    library: &'static Loaded,
+    library: &'static LoadedLibrary,
     binding: IoBinding,
     input: PinnedInput,
     input_name: String,
@@ -44,97 +46,106 @@ pub struct OnnxRuntime {
 }
 
 impl OnnxRuntime {
-    /// Loads `variant` for that `config`, and runs it once: only then is it known whether it can be run. TensorRT builds its engine
-    /// for minutes first, and keeps it below `state`.
+    /// Opens `variant` in `config` and runs it once, because only an inference shows whether the engine works.
+    ///
+    /// TensorRT first builds its engine, which takes minutes, and caches it in the state folder `state`.
     pub fn open(variant: &Variant, config: ExecutionConfig, state: Option<&Path>) -> Result<OnnxRuntime, EngineError> {
-        library::open()?; // before a large file is read
+        library::load_once()?; // fails before a large file is read
         let proto = variant.network.read_with(decode)?;
-        OnnxRuntime::of_proto(variant, proto, config, state)
+        OnnxRuntime::from_proto(variant, proto, config, state)
     }
 
-    /// The same for the bytes of a file that nobody vouches for; nothing of it is kept.
+    /// Opens the ONNX bytes `onnx` of an untrusted file as `variant` in `config`; without engine cache and crash guard.
     pub fn load(variant: &Variant, mut onnx: &[u8], config: ExecutionConfig) -> Result<OnnxRuntime, EngineError> {
         let length = onnx.len() as u64;
-        OnnxRuntime::of_proto(variant, decode(&mut onnx, length), config, None)
+        OnnxRuntime::from_proto(variant, decode(&mut onnx, length), config, None)
     }
 
-    fn of_proto(
+    fn from_proto(
         variant: &Variant,
         proto: std::io::Result<ModelProto>,
         config: ExecutionConfig,
         state: Option<&Path>,
     ) -> Result<OnnxRuntime, EngineError> {
-        let library = library::open()?;
-        let failed = |cause: String| EngineError::Load { model: variant.name.clone(), cause };
-        let model = proto.map_err(|error| error.to_string());
-        let model = model.and_then(|proto| Model::of(proto, variant.side, variant.input.layout)).map_err(failed)?;
+        let library = library::load_once()?;
+        let load_error = |cause: String| EngineError::Load { model: variant.name.clone(), cause };
+        let proto = proto.map_err(|error| load_error(error.to_string()))?;
+        let model = RewrittenModel::new(proto, variant.side, variant.input.layout).map_err(load_error)?;
         if config.precision == Precision::Int8 && !model.quantised {
-            let cause = "its file is not quantised; --precision f16 or f32, or add a file with QuantizeLinear";
-            return Err(failed(cause.into()));
+            let cause = "the file is not quantised; use --precision f16 or f32, or add a file with QuantizeLinear";
+            return Err(load_error(cause.into()));
         }
         if config.engine == EngineKind::OnnxRuntime {
-            return OnnxRuntime::of(variant, config, library, &model, None);
+            return OnnxRuntime::run_once(variant, config, library, &model, None);
         }
-        let of_library = format!("{} {}", library.path.display(), library.version);
-        let trial = state.map(|state| Trial::begin(state, config.engine, &of_library)).transpose();
-        let trial = trial.map_err(|cause| EngineError::Unusable {
+        let library_version = format!("{} {}", library.path.display(), library.version);
+        let guard = state.map(|state| CrashGuard::arm(state, config.engine, &library_version)).transpose();
+        let guard = guard.map_err(|cause| EngineError::Unusable {
             engine: config.engine,
             cause,
-            remedy: "--engine tract runs without it",
+            remedy: "--engine tract uses the CPU instead",
         })?;
-        let builds = config.engine == EngineKind::TensorRt && offered(&library.path).contains(&EngineKind::TensorRt);
-        let prepared = state.filter(|_| builds).and_then(|state| prepared(variant, config, library, state));
-        let open = |folder: Option<&Path>| OnnxRuntime::of(variant, config, library, &model, folder);
-        let opened = match &prepared {
-            Some(prepared) => prepared.open_or_build(&variant.name, || open(Some(prepared.folder()))),
+        let builds_engine =
+            config.engine == EngineKind::TensorRt && gpu_engines_in(&library.path).contains(&EngineKind::TensorRt);
+        let cache = state.filter(|_| builds_engine).and_then(|state| engine_cache(variant, config, library, state));
+        let open = |folder: Option<&Path>| OnnxRuntime::run_once(variant, config, library, &model, folder);
+        let opened = match &cache {
+            Some(cache) => cache.open_or_build(&variant.name, || open(Some(cache.folder()))),
             None => open(None),
         };
-        if let Some(trial) = trial {
-            trial.came_back();
+        if let Some(guard) = guard {
+            guard.disarm();
         }
         opened
     }
 
-    fn of(
+    /// Creates a session for `model` and runs it once; `cache_folder` is for TensorRT's files.
+    fn run_once(
         variant: &Variant,
         config: ExecutionConfig,
-        library: &'static Loaded,
-        model: &Model,
-        folder: Option<&Path>,
+        library: &'static LoadedLibrary,
+        model: &RewrittenModel,
+        cache_folder: Option<&Path>,
     ) -> Result<OnnxRuntime, EngineError> {
-        let refused = |error: ort::Error| {
-            let cause = plain(&error.to_string());
+        let unusable = |error: ort::Error| {
+            let cause = error_text(&error.to_string());
             let remedy = remedy(&cause);
             EngineError::Unusable { engine: config.engine, cause, remedy }
         };
-        let session = session(config, library, model, folder).map_err(refused)?;
-        let wrong = |what, found: String, expected: &str| {
+        let session = session(config, library, model, cache_folder).map_err(unusable)?;
+        let shape_error = |what, found: String, expected: &str| {
             Err(EngineError::Shape { model: variant.name.clone(), what, found, expected: expected.into() })
         };
         let [output] = session.outputs() else {
-            return wrong("has", format!("{} outputs", session.outputs().len()), "one");
+            return shape_error("has", format!("{} outputs", session.outputs().len()), "one");
         };
         let output = output.name().to_string();
         let side = variant.side as usize;
         let for_gpu = config.engine != EngineKind::OnnxRuntime;
-        let input = PinnedInput::new(&session, &model.input, 3 * side * side, for_gpu).map_err(refused)?;
-        let mut binding = session.create_binding().map_err(refused)?;
-        binding.bind_input(&model.input, input.tensor()).map_err(refused)?;
+        let input = PinnedInput::new(&session, &model.input, 3 * side * side, for_gpu).map_err(unusable)?;
+        let mut binding = session.create_binding().map_err(unusable)?;
+        binding.bind_input(&model.input, input.tensor()).map_err(unusable)?;
         let memory = MemoryInfo::new(AllocationDevice::CPU, 0, AllocatorType::Device, MemoryType::CPUOutput);
-        binding.bind_output_to_device(output, &memory.map_err(refused)?).map_err(refused)?;
-        let (model_name, input_name) = (variant.name.clone(), model.input.clone());
-        let scores = Vec::new();
-        let mut engine =
-            OnnxRuntime { model: model_name, config, library, session, binding, input_name, input, scores };
-        engine.run().map_err(refused)?;
-        match engine.scores.len() {
-            0 => wrong("gives", "no scores of single precision".into(), "1 × classes, f32"),
-            _ => Ok(engine),
+        binding.bind_output_to_device(output, &memory.map_err(unusable)?).map_err(unusable)?;
+        let mut engine = OnnxRuntime {
+            model: variant.name.clone(),
+            config,
+            library,
+            binding,
+            input,
+            input_name: model.input.clone(),
+            session,
+            scores: Vec::new(),
+        };
+        engine.run().map_err(unusable)?;
+        if engine.scores.is_empty() {
+            return shape_error("gives", "no f32 scores".into(), "1 × classes, f32");
         }
+        Ok(engine)
     }
 
     fn run(&mut self) -> ort::Result<()> {
-        // What is bound lies in the processor's memory: binding it is what brings it to the GPU.
+        // The input is in CPU memory. Binding it again is what copies new values to the GPU.
         if self.config.engine != EngineKind::OnnxRuntime {
             self.binding.bind_input(&*self.input_name, self.input.tensor())?;
         }
@@ -148,50 +159,67 @@ impl OnnxRuntime {
     }
 }
 
-/// What TensorRT built before, or will build, where it can be kept.
-fn prepared(variant: &Variant, config: ExecutionConfig, library: &Loaded, state: &Path) -> Option<Prepared> {
+/// Returns the engine cache of `variant`; logs a warning and returns `None` if its folder is not writable.
+fn engine_cache(
+    variant: &Variant,
+    config: ExecutionConfig,
+    library: &LoadedLibrary,
+    state: &Path,
+) -> Option<EngineCache> {
     let key = cache_key::key(variant, config, &library.path, Path::new("/"));
-    let prepared = Prepared::new(state, key);
-    let untold = |error| {
-        warn!(
-            "{} cannot be written ({error}): TensorRT builds its engines anew at each start, for minutes; PHICAM_STATE \
-             names a folder that can be written",
-            state.join(PREPARED).display()
-        );
-    };
-    prepared.map_err(untold).ok()
+    match EngineCache::new(state, key) {
+        Ok(cache) => Some(cache),
+        Err(error) => {
+            warn!(
+                "cannot write {}: {error}; TensorRT builds its engines at every start, which takes minutes, unless \
+                 PHICAM_STATE names a writable folder",
+                state.join(ENGINE_CACHE_FOLDER).display()
+            );
+            None
+        }
+    }
 }
 
-/// The library that would be opened, told from others at its place.
-pub fn setting() -> String {
-    let found = find().map_err(|error| error.to_string());
-    found.map_or_else(
-        |error| error,
-        |path| {
-            let there = std::fs::metadata(&path).map(|there| phicam_platform::paths::fingerprint(&there));
-            format!("{}, {}", path.display(), there.unwrap_or_default())
-        },
-    )
+/// Returns path, length and modification time of the library that would be loaded, for cache keys.
+///
+/// Returns the text of the error if there is no usable library.
+pub fn cache_fingerprint() -> String {
+    match find_library() {
+        Ok(path) => {
+            let fingerprint = std::fs::metadata(&path).map(|metadata| phicam_platform::paths::fingerprint(&metadata));
+            format!("{}, {}", path.display(), fingerprint.unwrap_or_default())
+        }
+        Err(error) => error.to_string(),
+    }
 }
 
-/// Whether `variant` would be ready at once: TensorRT has built it before, or has nothing to build. The library is not opened.
-pub fn is_prepared(variant: &Variant, config: ExecutionConfig, state: &Path) -> Result<bool, LibraryError> {
+/// Returns whether `variant` opens without a build: its TensorRT engine is cached, or the engine is not TensorRT.
+///
+/// Does not load the library.
+pub fn is_cached(variant: &Variant, config: ExecutionConfig, state: &Path) -> Result<bool, LibraryError> {
     if config.engine != EngineKind::TensorRt {
         return Ok(true);
     }
-    let key = cache_key::key(variant, config, &find()?, Path::new("/"));
-    Ok(Prepared::new(state, key).and_then(|prepared| prepared.judge()).is_ok_and(|found| found == Found::Whole))
+    let key = cache_key::key(variant, config, &find_library()?, Path::new("/"));
+    let cache_state = EngineCache::new(state, key).and_then(|cache| cache.state());
+    Ok(cache_state.is_ok_and(|cache_state| cache_state == CacheState::Complete))
 }
 
-fn session(config: ExecutionConfig, library: &Loaded, model: &Model, folder: Option<&Path>) -> ort::Result<Session> {
+fn session(
+    config: ExecutionConfig,
+    library: &LoadedLibrary,
+    model: &RewrittenModel,
+    cache_folder: Option<&Path>,
+) -> ort::Result<Session> {
     let mut builder =
         Session::builder(&library.environment)?.with_intra_threads(config.threads)?.with_inter_threads(1)?;
-    // Between pictures the processor rests.
+    // Threads sleep between inferences instead of spinning.
     builder = builder.with_config_entry("session.force_spinning_stop", "1")?;
     if config.engine != EngineKind::OnnxRuntime {
-        builder = builder.with_disable_cpu_fallback()?; // in silence parts would run there
+        builder = builder.with_disable_cpu_fallback()?; // ONNX Runtime would run parts on the CPU without a message
     }
-    builder = builder.with_execution_providers(providers(config, model.quantised, library.minor(), folder))?;
+    builder =
+        builder.with_execution_providers(providers(config, model.quantised, library.minor_version(), cache_folder))?;
     builder.commit_from_memory(&model.bytes)
 }
 
@@ -200,10 +228,10 @@ impl Engine for OnnxRuntime {
         self.config
     }
 
-    fn detail(&self) -> String {
+    fn description(&self) -> String {
         let provider = match self.config.engine {
-            EngineKind::TensorRt => "TensorRT by way of ONNX Runtime",
-            EngineKind::Cuda => "CUDA by way of ONNX Runtime",
+            EngineKind::TensorRt => "TensorRT through ONNX Runtime",
+            EngineKind::Cuda => "CUDA through ONNX Runtime",
             EngineKind::Tract | EngineKind::OnnxRuntime => "ONNX Runtime",
         };
         format!("all by {provider} {}, {}", self.library.version, self.library.path.display())

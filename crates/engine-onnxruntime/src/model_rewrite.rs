@@ -1,4 +1,4 @@
-//! The model as ONNX Runtime gets it: one picture of one size, scores before softmax.
+//! Rewrites an ONNX model for ONNX Runtime: batch size 1, one resolution, scores before softmax.
 
 use prost::Message;
 use tract_onnx::pb::tensor_shape_proto::Dimension;
@@ -9,43 +9,44 @@ use tract_onnx::pb::{GraphProto, ModelProto, TensorShapeProto, TypeProto};
 use phicam_model::catalog::Layout;
 use phicam_model::onnx::strip_softmax::before_softmax;
 
-/// A model for one size of pictures.
-pub struct Model {
+/// An ONNX model with a fixed input shape.
+pub struct RewrittenModel {
+    /// The model, encoded.
     pub bytes: Vec<u8>,
-    /// The input that pictures go into, by name.
+    /// Name of the image input.
     pub input: String,
-    /// Whether its weights or values are quantised (QuantizeLinear, DequantizeLinear).
+    /// Whether the graph contains QuantizeLinear or DequantizeLinear.
     pub quantised: bool,
 }
 
-/// Single precision, of TensorProto.DataType.
+/// FLOAT (f32) in ONNX's TensorProto.DataType.
 const FLOAT: i32 = 1;
 
-impl Model {
-    /// Of `proto` for pictures of `side` pixels; the message says what is wrong with it.
-    pub fn of(mut proto: ModelProto, side: u32, layout: Layout) -> Result<Model, String> {
-        let graph = proto.graph.as_mut().ok_or("it has no graph")?;
+impl RewrittenModel {
+    /// Fixes the input of `proto` to `side` × `side` pixels; the error states the defect of the model.
+    pub fn new(mut proto: ModelProto, side: u32, layout: Layout) -> Result<RewrittenModel, String> {
+        let graph = proto.graph.as_mut().ok_or("the file has no graph")?;
         before_softmax(graph);
         let input = fix_input(graph, side, layout)?;
         let quantised = graph.node.iter().any(|node| matches!(&*node.op_type, "QuantizeLinear" | "DequantizeLinear"));
-        Ok(Model { bytes: proto.encode_to_vec(), input, quantised })
+        Ok(RewrittenModel { bytes: proto.encode_to_vec(), input, quantised })
     }
 }
 
-/// Gives the one input that is no constant the shape of one picture: an engine is built for a size.
+/// Sets the shape of the image input, because GPU engines are built for one shape; returns the input's name.
 fn fix_input(graph: &mut GraphProto, side: u32, layout: Layout) -> Result<String, String> {
     let GraphProto { input, initializer, .. } = graph;
-    // Old files list their constants among the inputs.
+    // Files before ONNX IR version 4 list their initializers among the inputs.
     let mut inputs = input.iter_mut().filter(|input| !initializer.iter().any(|constant| constant.name == input.name));
-    let (Some(picture), None) = (inputs.next(), inputs.next()) else {
-        return Err("it has no input, or more than one; expected one for pictures".into());
+    let (Some(image), None) = (inputs.next(), inputs.next()) else {
+        return Err("the model has no input or several, expected one image input".into());
     };
-    let element = match picture.r#type.as_ref().and_then(|of| of.value.as_ref()) {
+    let element = match image.r#type.as_ref().and_then(|r#type| r#type.value.as_ref()) {
         Some(TypeValue::TensorType(tensor)) => tensor.elem_type,
         None => FLOAT,
     };
     if element != FLOAT {
-        return Err(format!("its input is of type {element}, expected single precision (type 1)"));
+        return Err(format!("the input has ONNX data type {element}, expected {FLOAT} (f32)"));
     }
     let side = i64::from(side);
     let lengths = match layout {
@@ -54,8 +55,8 @@ fn fix_input(graph: &mut GraphProto, side: u32, layout: Layout) -> Result<String
     };
     let dim = lengths.map(|length| Dimension { denotation: String::new(), value: Some(Value::DimValue(length)) });
     let tensor = Tensor { elem_type: FLOAT, shape: Some(TensorShapeProto { dim: dim.into() }) };
-    picture.r#type = Some(TypeProto { denotation: String::new(), value: Some(TypeValue::TensorType(tensor)) });
-    Ok(picture.name.clone())
+    image.r#type = Some(TypeProto { denotation: String::new(), value: Some(TypeValue::TensorType(tensor)) });
+    Ok(image.name.clone())
 }
 
 #[cfg(test)]
@@ -77,8 +78,8 @@ mod tests {
     }
 
     #[test]
-    fn the_pictures_input_is_given_its_size_and_constants_are_left() {
-        let model = Model::of(proto(&["w", "x"], &["w"], &["Conv"]), 224, Layout::Nchw).unwrap();
+    fn image_input_gets_a_fixed_shape_and_constants_stay() {
+        let model = RewrittenModel::new(proto(&["w", "x"], &["w"], &["Conv"]), 224, Layout::Nchw).unwrap();
         assert_eq!((model.input.as_str(), model.quantised), ("x", false));
         let graph = ModelProto::decode(&*model.bytes).unwrap().graph.unwrap();
         let lengths = |input: &ValueInfoProto| match input.r#type.as_ref()?.value.as_ref()? {
@@ -91,12 +92,12 @@ mod tests {
     }
 
     #[test]
-    fn a_quantised_model_is_known_and_one_without_a_single_input_is_refused() {
-        let quantised = Model::of(proto(&["x"], &[], &["QuantizeLinear", "Conv"]), 96, Layout::Nhwc).unwrap();
+    fn quantisation_is_detected_and_extra_inputs_are_refused() {
+        let quantised = RewrittenModel::new(proto(&["x"], &[], &["QuantizeLinear", "Conv"]), 96, Layout::Nhwc).unwrap();
         assert!(quantised.quantised);
         for inputs in [&[][..], &["x", "y"]] {
-            assert!(Model::of(proto(inputs, &[], &["Conv"]), 96, Layout::Nchw).is_err());
+            assert!(RewrittenModel::new(proto(inputs, &[], &["Conv"]), 96, Layout::Nchw).is_err());
         }
-        assert!(Model::of(ModelProto::default(), 96, Layout::Nchw).is_err());
+        assert!(RewrittenModel::new(ModelProto::default(), 96, Layout::Nchw).is_err());
     }
 }

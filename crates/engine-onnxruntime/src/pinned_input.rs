@@ -1,4 +1,4 @@
-//! A picture's memory as ONNX Runtime has it: pinned, where a GPU is to read it, so that it is copied once.
+//! Input memory of a session. For a GPU it is pinned, so that each input is copied only once.
 
 #![allow(unsafe_code)]
 
@@ -6,21 +6,23 @@ use ort::memory::{AllocationDevice, Allocator, AllocatorType, MemoryInfo, Memory
 use ort::session::Session;
 use ort::value::Tensor;
 
-/// Input of a session: one picture in single precision.
+/// Input tensor of a session: one image in f32.
 pub struct PinnedInput {
     tensor: Tensor<f32>,
-    /// How many there are.
+    /// Number of values.
     length: usize,
 }
 
 impl PinnedInput {
-    /// Memory for the `length` values of the input `name`, all zero; for a GPU to read, or for the processor alone.
+    /// Allocates `length` zeros for the input `name`; in pinned memory if `for_gpu`.
+    ///
+    /// Fails if the model's input shape has another number of values.
     pub fn new(session: &Session, name: &str, length: usize, for_gpu: bool) -> ort::Result<PinnedInput> {
         let input = session.inputs().iter().find(|input| input.name() == name);
         let shape = input.and_then(|input| input.dtype().tensor_shape());
         let shape: Vec<i64> = shape.map(|shape| shape.iter().copied().collect()).unwrap_or_default();
         if shape.iter().product::<i64>() != length as i64 {
-            return Err(ort::Error::new(format!("its input has the shape {shape:?}, expected {length} values")));
+            return Err(ort::Error::new(format!("input {name} has the shape {shape:?}, expected {length} values")));
         }
         let allocator = if for_gpu {
             let pinned =
@@ -32,10 +34,10 @@ impl PinnedInput {
         let mut tensor = Tensor::new(&allocator, shape)?;
         let start = tensor.data_ptr_mut().cast::<f32>();
         if start.is_null() || !start.is_aligned() {
-            return Err(ort::Error::new(format!("it has no memory for {length} values: end other programs")));
+            return Err(ort::Error::new(format!("no memory for {length} input values; stop other programs")));
         }
-        // SAFETY: the allocator gave memory for the shape's product, which is `length`, of f32, and the processor may write it:
-        // it is its own, or CUDA's pinned memory, which both reach. Nothing else has it yet.
+        // SAFETY: the allocation holds the product of the shape, `length`, in f32. The CPU may write it: it is CPU
+        // memory or CUDA's pinned memory, which CPU and GPU can access. There is no other reference to it yet.
         unsafe { start.write_bytes(0, length) };
         Ok(PinnedInput { tensor, length })
     }
@@ -44,11 +46,13 @@ impl PinnedInput {
         &self.tensor
     }
 
-    /// Its values. `ort` itself refuses to give them where they are pinned: from 1.23 on ONNX Runtime calls such memory the GPU's.
+    /// Returns the values to fill.
+    ///
+    /// `ort` refuses access to pinned values, because ONNX Runtime reports pinned memory as the GPU's from 1.23 on.
     pub fn values(&mut self) -> &mut [f32] {
         let start = self.tensor.data_ptr_mut().cast::<f32>();
-        // SAFETY: as above, and all of it was written there; the tensor keeps it as long as the borrow of `self` lasts, and a
-        // session reads it only while it runs, when nobody can hold this borrow.
+        // SAFETY: the allocation holds `length` values that `new` initialised, and the tensor owns it during the borrow
+        // of `self`. A session reads it only during an inference, which excludes this borrow.
         unsafe { std::slice::from_raw_parts_mut(start, self.length) }
     }
 }

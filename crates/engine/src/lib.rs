@@ -30,8 +30,8 @@ pub enum EngineError {
     Precision { engine: EngineKind, precision: Precision, known: String },
     #[error("PHICAM_KERNELS is `{value}`, expected one of this CPU's, {known}, or none")]
     Kernels { value: String, known: String },
-    #[error("PHICAM_DEPTH_FIRST is `{value}`, expected yes or no")]
-    DepthFirst { value: String },
+    #[error("{variable} is `{value}`, expected {expected}")]
+    Fusion { variable: &'static str, value: String, expected: &'static str },
 }
 
 /// Runs one variant, one picture at a time. The tests have a second implementation, to be slow and to fail on purpose.
@@ -39,7 +39,7 @@ pub trait Engine: Send {
     /// Which engine it is, in which numbers and on how many threads.
     fn config(&self) -> ExecutionConfig;
     /// What runs the network's operators, in words.
-    fn detail(&self) -> String;
+    fn description(&self) -> String;
     /// How many scores it gives.
     fn classes(&self) -> usize;
     /// The input to fill: 3 × side × side values, in the order of the contract's layout.

@@ -1,10 +1,11 @@
-//! Keeps the other threads off the core that gives them work: the system may wake a thread on the core of whoever wakes it,
-//! where it then waits for its turn although another core is idle.
+//! CPU affinity: moves worker threads off the core of the thread that submits work.
+//!
+//! Linux may wake a worker on the submitter's core. It waits there for its turn although another core is idle.
 
 #[cfg(all(target_os = "linux", not(miri)))]
-pub use linux::{Apart, Giver};
+pub use linux::{AvoidCore, Submitter};
 #[cfg(not(all(target_os = "linux", not(miri))))]
-pub use nowhere::{Apart, Giver};
+pub use unsupported::{AvoidCore, Submitter};
 
 #[cfg(all(target_os = "linux", not(miri)))]
 mod linux {
@@ -12,152 +13,158 @@ mod linux {
 
     use rustix::thread::{CpuSet, Pid, gettid, sched_getaffinity, sched_getcpu, sched_setaffinity};
 
-    /// Stands for no core.
-    const NOWHERE: usize = usize::MAX;
+    const NO_CORE: usize = usize::MAX;
 
-    /// Who gives work, and where it was when it last did.
-    pub struct Giver {
+    /// Thread that submits work, and the core that it last ran on.
+    pub struct Submitter {
         pub(super) core: AtomicUsize,
         thread: AtomicI32,
     }
 
-    impl Default for Giver {
-        fn default() -> Giver {
-            Giver { core: AtomicUsize::new(NOWHERE), thread: AtomicI32::new(0) }
+    impl Default for Submitter {
+        fn default() -> Submitter {
+            Submitter { core: AtomicUsize::new(NO_CORE), thread: AtomicI32::new(0) }
         }
     }
 
-    impl Giver {
-        /// The calling thread, here.
-        pub fn is_here(&self) {
+    impl Submitter {
+        /// Records the calling thread as the submitter, with its current core.
+        pub fn record_cpu(&self) {
             self.thread.store(gettid().as_raw_nonzero().get(), Ordering::Relaxed);
             self.core.store(sched_getcpu(), Ordering::Relaxed);
         }
     }
 
-    /// The cores that a thread may use.
-    pub struct Apart {
+    /// Affinity of one worker thread, which excludes the submitter's core.
+    pub struct AvoidCore {
         threads: usize,
-        from: usize,
+        avoided_core: usize,
     }
 
-    impl Apart {
-        /// For the calling thread, one of `threads`.
-        pub fn new(threads: usize) -> Apart {
-            Apart { threads, from: NOWHERE }
+    impl AvoidCore {
+        /// Creates the affinity of a worker in a pool of `threads` threads.
+        pub fn new(threads: usize) -> AvoidCore {
+            AvoidCore { threads, avoided_core: NO_CORE }
         }
 
-        /// From now on the calling thread, for which this was made, runs on every core that the giver may run on but the one
-        /// where it is; where those are fewer than the threads, on all of them. They are asked for each time that the giver
-        /// is elsewhere: a user, or a power mode that turns cores off, may change them.
-        pub fn keep_from(&mut self, giver: &Giver) {
-            let core = giver.core.load(Ordering::Relaxed);
-            if core == self.from || core >= CpuSet::MAX_CPU {
+        /// Restricts the calling thread to the submitter's cores without the one that the submitter runs on.
+        ///
+        /// If the submitter has fewer cores than the pool has threads, the worker may use all of them. The submitter's
+        /// cores are read again whenever it has moved: a user or a power mode may change them.
+        pub fn move_off(&mut self, submitter: &Submitter) {
+            let core = submitter.core.load(Ordering::Relaxed);
+            if core == self.avoided_core || core >= CpuSet::MAX_CPU {
                 return;
             }
-            self.from = core;
-            let giver = Pid::from_raw(giver.thread.load(Ordering::Relaxed));
-            let Ok(mut cores) = sched_getaffinity(giver) else { return };
+            self.avoided_core = core;
+            let submitter = Pid::from_raw(submitter.thread.load(Ordering::Relaxed));
+            let Ok(mut cores) = sched_getaffinity(submitter) else { return };
             if cores.count() as usize >= self.threads {
                 cores.unset(core);
             }
-            let _ = sched_setaffinity(None, &cores); // else it is where the system has it
+            let _ = sched_setaffinity(None, &cores); // if it fails, the worker stays where the system puts it
         }
     }
 }
 
-/// Where nobody can be asked for cores, threads are where the system has them.
+/// Stand-in for systems without an affinity call: the scheduler alone places the threads.
 #[cfg(not(all(target_os = "linux", not(miri))))]
-mod nowhere {
+mod unsupported {
     #[derive(Default)]
-    pub struct Giver;
+    pub struct Submitter;
 
-    impl Giver {
-        pub fn is_here(&self) {}
+    impl Submitter {
+        pub fn record_cpu(&self) {}
     }
 
-    pub struct Apart;
+    pub struct AvoidCore;
 
-    impl Apart {
-        pub fn new(_: usize) -> Apart {
-            Apart
+    impl AvoidCore {
+        pub fn new(_: usize) -> AvoidCore {
+            AvoidCore
         }
 
-        pub fn keep_from(&mut self, _: &Giver) {}
+        pub fn move_off(&mut self, _: &Submitter) {}
     }
 }
 
 #[cfg(all(test, target_os = "linux", not(miri)))]
 mod tests {
+    use std::sync::Barrier;
     use std::sync::atomic::Ordering;
 
-    use rustix::thread::{sched_getaffinity, sched_getcpu};
+    use rustix::thread::{CpuSet, sched_getaffinity, sched_getcpu, sched_setaffinity};
 
     use super::*;
 
-    #[test]
-    fn a_thread_is_kept_from_one_core_at_a_time_unless_all_are_needed() {
-        let giver = Giver::default();
-        giver.is_here();
-        let before = sched_getaffinity(None).unwrap();
-        let cores: Vec<usize> = (0..1024).filter(|core| before.is_set(*core)).collect();
-        let told = std::thread::scope(|scope| {
-            let other = scope.spawn(|| {
-                let mut none_to_spare = Apart::new(cores.len() + 1);
-                none_to_spare.keep_from(&giver);
-                assert!(sched_getaffinity(None).unwrap() == before);
-                if cores.len() == 1 {
-                    return; // there is nowhere else to be
-                }
-                let mut apart = Apart::new(cores.len());
-                for from in [cores[0], cores[cores.len() - 1]] {
-                    giver.core.store(from, Ordering::Relaxed);
-                    apart.keep_from(&giver);
-                    let now = sched_getaffinity(None).unwrap();
-                    assert!(cores.iter().all(|core| now.is_set(*core) == (*core != from)));
-                    assert_ne!(sched_getcpu(), from);
-                }
-                apart.keep_from(&Giver::default());
-                assert!(!sched_getaffinity(None).unwrap().is_set(cores[cores.len() - 1]), "no core is no news");
-            });
-            other.join()
-        });
-        told.unwrap();
+    /// Returns the cores that the calling thread may use.
+    fn allowed_cores() -> Vec<usize> {
+        let allowed = sched_getaffinity(None).unwrap();
+        (0..1024).filter(|core| allowed.is_set(*core)).collect()
     }
 
     #[test]
-    fn a_thread_follows_when_the_giver_may_use_other_cores() {
-        let before = sched_getaffinity(None).unwrap();
-        let cores: Vec<usize> = (0..1024).filter(|core| before.is_set(*core)).collect();
-        let (giver, given) = (Giver::default(), std::sync::Barrier::new(2));
-        std::thread::scope(|scope| {
-            let other = scope.spawn(|| {
-                let mut apart = Apart::new(2);
-                for _ in 0..2 {
-                    given.wait();
-                    apart.keep_from(&giver);
-                    given.wait();
+    fn worker_avoids_submitter_core_unless_all_are_needed() {
+        let submitter = Submitter::default();
+        submitter.record_cpu();
+        let cores = allowed_cores();
+        let result = std::thread::scope(|scope| {
+            let worker = scope.spawn(|| {
+                let mut needs_all = AvoidCore::new(cores.len() + 1);
+                needs_all.move_off(&submitter);
+                assert_eq!(allowed_cores(), cores);
+                if cores.len() == 1 {
+                    return; // no other core to move to
                 }
-                sched_getaffinity(None).unwrap()
+                let mut affinity = AvoidCore::new(cores.len());
+                for avoided in [cores[0], cores[cores.len() - 1]] {
+                    submitter.core.store(avoided, Ordering::Relaxed);
+                    affinity.move_off(&submitter);
+                    let others: Vec<usize> = cores.iter().copied().filter(|core| *core != avoided).collect();
+                    assert_eq!(allowed_cores(), others);
+                    assert_ne!(sched_getcpu(), avoided);
+                }
+                affinity.move_off(&Submitter::default());
+                assert!(!allowed_cores().contains(&cores[cores.len() - 1]), "an unknown core changed the affinity");
+            });
+            worker.join()
+        });
+        result.unwrap();
+    }
+
+    #[test]
+    fn worker_follows_when_submitter_affinity_changes() {
+        let cores = allowed_cores();
+        let last = cores[cores.len() - 1];
+        let submitter = Submitter::default();
+        let turn = Barrier::new(2);
+        std::thread::scope(|scope| {
+            let worker = scope.spawn(|| {
+                let mut affinity = AvoidCore::new(2);
+                for _ in 0..2 {
+                    turn.wait();
+                    affinity.move_off(&submitter);
+                    turn.wait();
+                }
+                allowed_cores()
             });
             scope.spawn(|| {
-                giver.is_here();
-                giver.core.store(cores[0], Ordering::Relaxed);
-                given.wait();
-                given.wait();
-                let mut last = rustix::thread::CpuSet::new();
-                last.set(cores[cores.len() - 1]);
-                rustix::thread::sched_setaffinity(None, &last).unwrap();
-                giver.is_here();
-                giver.core.store(cores[cores.len() - 1], Ordering::Relaxed);
-                given.wait();
-                given.wait();
+                submitter.record_cpu();
+                submitter.core.store(cores[0], Ordering::Relaxed);
+                turn.wait();
+                turn.wait();
+                let mut only_last = CpuSet::new();
+                only_last.set(last);
+                sched_setaffinity(None, &only_last).unwrap();
+                submitter.record_cpu();
+                submitter.core.store(last, Ordering::Relaxed);
+                turn.wait();
+                turn.wait();
             });
-            let now = other.join().unwrap();
-            assert!(
-                cores.len() == 1 || (now.count() == 1 && now.is_set(cores[cores.len() - 1])),
-                "both on the one left"
-            );
+            let allowed = worker.join().unwrap();
+            if cores.len() > 1 {
+                assert_eq!(allowed, [last], "the submitter has one core left, and the worker shares it");
+            }
         });
     }
 }

@@ -1,76 +1,80 @@
-//! Memory for f32, aligned to cache lines, zero at first, that threads share by place.
+//! Zero-initialised f32 buffers, aligned to cache lines, to which several threads write at disjoint positions.
 
 use std::alloc::{Layout, alloc_zeroed, dealloc, handle_alloc_error};
 
-const LINE: usize = 64;
+/// Bytes of a cache line on x86-64 and on ARM Cortex-A cores.
+const CACHE_LINE: usize = 64;
 
-/// See the module.
-pub struct Memory {
+/// Buffer of f32 values that starts on a cache line.
+pub struct AlignedBuffer {
     start: *mut f32,
     values: usize,
-    /// What was allocated, `start` within it.
+    /// Start of the allocation, which contains `start`.
     base: *mut u8,
 }
 
-// SAFETY: it is only memory. Who writes where is agreed on by those who have pointers into it.
-unsafe impl Send for Memory {}
-// SAFETY: as above.
-unsafe impl Sync for Memory {}
+// SAFETY: the buffer owns its memory. Holders of pointers into it agree on who writes where.
+unsafe impl Send for AlignedBuffer {}
+// SAFETY: shared access hands out pointers only; holders of these agree on who writes where.
+unsafe impl Sync for AlignedBuffer {}
 
-impl Memory {
-    /// `values` zeros.
-    pub fn new(values: usize) -> Memory {
-        let layout = Memory::layout(values);
-        // SAFETY: the layout has at least one line.
+impl AlignedBuffer {
+    /// Allocates `values` zeros.
+    pub fn new(values: usize) -> AlignedBuffer {
+        let layout = AlignedBuffer::layout(values);
+        // SAFETY: the layout has at least one cache line, so its size is not zero.
         let base = unsafe { alloc_zeroed(layout) };
         if base.is_null() {
             handle_alloc_error(layout);
         }
-        // SAFETY: the layout has a line more than the values need.
-        let start = unsafe { base.add(base.addr().next_multiple_of(LINE) - base.addr()) }.cast();
-        Memory { start, values, base }
+        // SAFETY: the layout has one cache line more than the values need.
+        let start = unsafe { base.add(base.addr().next_multiple_of(CACHE_LINE) - base.addr()) }.cast();
+        AlignedBuffer { start, values, base }
     }
 
-    /// A copy of `values`, with zeros behind it up to `length`.
-    pub fn of(values: &[f32], length: usize) -> Memory {
-        let mut memory = Memory::new(length.max(values.len()));
-        memory.values_mut()[..values.len()].copy_from_slice(values);
-        memory
+    /// Copies `values` and appends zeros up to `length`.
+    pub fn from_slice(values: &[f32], length: usize) -> AlignedBuffer {
+        let mut buffer = AlignedBuffer::new(length.max(values.len()));
+        buffer.values_mut()[..values.len()].copy_from_slice(values);
+        buffer
     }
 
     fn layout(values: usize) -> Layout {
-        // Aligned here and not by the allocator, which would fill fresh pages with zeros that are there.
-        let bytes = values.checked_mul(size_of::<f32>()).and_then(|bytes| bytes.checked_next_multiple_of(LINE));
-        let layout = bytes.and_then(|bytes| Layout::from_size_align(bytes.checked_add(LINE)?, align_of::<f32>()).ok());
-        layout.expect("a network's memory is far below the address space: `Convolution::output` sees to that")
+        // The start is aligned here: for an aligned layout the allocator would clear pages that are zero already.
+        let bytes = values.checked_mul(size_of::<f32>()).and_then(|bytes| bytes.checked_next_multiple_of(CACHE_LINE));
+        let layout =
+            bytes.and_then(|bytes| Layout::from_size_align(bytes.checked_add(CACHE_LINE)?, align_of::<f32>()).ok());
+        layout.expect("`Convolution::output_shape` keeps a network's buffers far below the address space")
     }
 
-    /// How many values there are.
+    /// Returns the number of values.
     pub fn len(&self) -> usize {
         self.values
     }
 
-    /// The place of value `at`, to be read from and written to as long as this is there.
-    pub fn at(&self, at: usize) -> *mut f32 {
-        assert!(at <= self.values, "value {at} of {}", self.values);
-        // SAFETY: within the memory, or just behind it.
-        unsafe { self.start.add(at) }
+    /// Returns a pointer to value `index`, valid for reads and writes while the buffer lives.
+    ///
+    /// Panics if `index` exceeds the length; the length itself gives the end pointer.
+    pub fn ptr_at(&self, index: usize) -> *mut f32 {
+        assert!(index <= self.values, "index {index} exceeds the buffer's {} values", self.values);
+        // SAFETY: within the allocation, or just behind its last value.
+        unsafe { self.start.add(index) }
     }
 
     pub fn values(&self) -> &[f32] {
-        // SAFETY: all of it is there and was zero at first; who shares it by place does not ask for this meanwhile.
+        // SAFETY: all values are initialised, and no thread writes while the slice is in use.
         unsafe { std::slice::from_raw_parts(self.start, self.values) }
     }
 
     pub fn values_mut(&mut self) -> &mut [f32] {
-        // SAFETY: all of it is there, was zero at first, and nobody else has it now.
+        // SAFETY: all values are initialised, and the exclusive borrow excludes other users.
         unsafe { std::slice::from_raw_parts_mut(self.start, self.values) }
     }
 }
 
-impl Drop for Memory {
+impl Drop for AlignedBuffer {
     fn drop(&mut self) {
-        // SAFETY: allocated with the same layout.
-        unsafe { dealloc(self.base, Memory::layout(self.values)) }
+        // SAFETY: `base` was allocated with this layout.
+        unsafe { dealloc(self.base, AlignedBuffer::layout(self.values)) }
     }
 }

@@ -1,193 +1,222 @@
-//! Where the rows come from that a depthwise convolution reads.
+//! Sources of the rows that a depthwise convolution reads: the block's input, its expansion or the stem.
 
 use std::ops::Range;
 
 use crate::activation::Activation;
-use crate::gemm::microkernel::{MOST_RUNS, Tile};
-use crate::gemm::{Area, convolve, evenly};
+use crate::gemm::microkernel::{MAX_KERNEL_ROWS, Tile};
+use crate::gemm::{GemmOperands, convolve, split_evenly};
 use crate::isa::Kernels;
-use crate::layers::{Convolution, Order, Shape};
-use crate::packing::Packed;
+use crate::layers::{Convolution, Layout, Shape};
+use crate::packing::PackedConvolution;
 use crate::row_ops::Rows;
 
-/// See the module.
-pub enum Source {
-    /// The block's input as it is.
-    Same,
-    /// A 1×1 convolution of it.
-    Pointwise(Packed),
-    /// A convolution of the picture.
+/// Source of the rows that a block's depthwise convolution reads.
+pub enum RowSource {
+    /// The block's input.
+    Identity,
+    /// A 1×1 convolution (expansion) of the block's input.
+    Pointwise(PackedConvolution),
+    /// The stem, a convolution of the image.
     Stem(Stem),
 }
 
-/// A convolution of all pixels around.
+/// First convolution of a network, which reads the image.
 pub struct Stem {
-    pub packed: Packed,
+    pub packed: PackedConvolution,
     pub kernel: usize,
     pub stride: usize,
-    pub before: [usize; 2],
-    pub picture: Shape,
-    pub order: Order,
+    /// Zeros above the first row and left of the first column.
+    pub pad_before: [usize; 2],
+    pub image: Shape,
+    pub layout: Layout,
 }
 
-/// Rows to be made.
-pub struct Wanted {
-    /// Of what the source gives.
+/// Rows of a source to compute, and their destination. Strides count values.
+pub struct RowRequest {
+    /// Rows of the source's output.
     pub rows: Range<usize>,
     pub columns: usize,
-    /// The first wanted row's first pixel.
+    /// Destination of the first pixel of the first row.
     pub output: *mut f32,
-    /// From row to row and from pixel to pixel, in values.
-    pub output_row: usize,
-    pub output_step: usize,
+    pub output_row_stride: usize,
+    pub output_pixel_stride: usize,
 }
 
 impl Stem {
-    pub fn new(convolution: &Convolution, picture: Shape, order: Order, kernels: &Kernels) -> Stem {
-        let Convolution { kernel, stride, before, .. } = *convolution;
-        Stem { packed: Packed::new(convolution, kernels), kernel, stride, before, picture, order }
+    pub fn new(convolution: &Convolution, image: Shape, layout: Layout, kernels: &Kernels) -> Stem {
+        let Convolution { kernel, stride, pad_before, .. } = *convolution;
+        Stem { packed: PackedConvolution::new(convolution, kernels), kernel, stride, pad_before, image, layout }
     }
 
-    /// Values of a line: one row of the picture between zeros, pixel by pixel.
-    fn line(&self) -> usize {
-        (self.picture.width + self.before[1] + self.kernel) * self.picture.channels
+    /// Returns the values of a line: one image row in NHWC order between zeros.
+    fn line_values(&self) -> usize {
+        (self.image.width + self.pad_before[1] + self.kernel) * self.image.channels
     }
 
-    /// Values that a thread needs for the lines of one row.
-    pub fn scratch(&self) -> usize {
-        self.kernel * self.line()
+    /// Returns the scratch values of a thread: one line for each row of the kernel.
+    pub fn scratch_values(&self) -> usize {
+        self.kernel * self.line_values()
     }
 
-    /// Makes the wanted rows of `picture`, with `scratch` for the lines.
+    /// Computes the requested rows of the stem's output, with the lines in `scratch`.
     ///
     /// # Safety
-    /// The picture and the scratch have their sizes, and the wanted rows are valid and nobody else's.
-    pub unsafe fn make(&self, kernels: &Kernels, picture: *const f32, scratch: *mut f32, wanted: &Wanted) {
-        let (kernel, length) = (self.kernel, self.line());
-        // SAFETY, here and below: within the scratch, which has a line for each row of the kernel.
-        let line = |row: usize| unsafe { scratch.add(row % kernel * length) };
-        let mut read = wanted.rows.start * self.stride;
-        for (count, row) in wanted.rows.clone().enumerate() {
-            // Rows are counted from the first that is all zeros.
-            let top = row * self.stride;
-            for row in read.max(top)..top + kernel {
-                unsafe { self.read(picture, row, line(row)) };
+    /// `image` has the values of the stem's image, and `scratch` has [`Stem::scratch_values`]. The requested rows are
+    /// writable. No other thread accesses the scratch or these rows meanwhile.
+    pub unsafe fn compute_rows(&self, kernels: &Kernels, image: *const f32, scratch: *mut f32, request: &RowRequest) {
+        let kernel = self.kernel;
+        let line_values = self.line_values();
+        // SAFETY: the scratch has a line for each row of the kernel.
+        let line = |row: usize| unsafe { scratch.add(row % kernel * line_values) };
+        // Image rows are counted from the first row of padding.
+        let mut next_row = request.rows.start * self.stride;
+        for (index, output_row) in request.rows.clone().enumerate() {
+            let top = output_row * self.stride;
+            for row in next_row.max(top)..top + kernel {
+                // SAFETY: the caller ensures the image, and `line` has room for a line.
+                unsafe { self.fill_line(image, row, line(row)) };
             }
-            read = top + kernel;
-            let mut input = [line(top).cast_const(); MOST_RUNS];
-            for (tap, input) in input.iter_mut().enumerate().take(kernel) {
-                *input = line(top + tap);
+            next_row = top + kernel;
+            let mut lines = [line(top).cast_const(); MAX_KERNEL_ROWS];
+            for (tap, pointer) in lines.iter_mut().enumerate().take(kernel) {
+                *pointer = line(top + tap);
             }
-            unsafe { self.make_row(kernels, &input, wanted.output.add(count * wanted.output_row), wanted) };
+            // SAFETY: the lines of all kernel rows are filled, and the caller ensures the output rows.
+            unsafe {
+                self.compute_row(kernels, &lines, request.output.add(index * request.output_row_stride), request)
+            };
         }
     }
 
-    unsafe fn make_row(&self, kernels: &Kernels, lines: &[*const f32; MOST_RUNS], output: *mut f32, wanted: &Wanted) {
+    /// Computes one row of the stem's output from the lines of the kernel's rows.
+    ///
+    /// # Safety
+    /// `lines` are filled for each row of the kernel, and `output` has room for a row of the request.
+    unsafe fn compute_row(
+        &self,
+        kernels: &Kernels,
+        lines: &[*const f32; MAX_KERNEL_ROWS],
+        output: *mut f32,
+        request: &RowRequest,
+    ) {
         let Stem { packed, kernel, stride, .. } = self;
-        let (length, step) = (kernel * self.picture.channels, stride * self.picture.channels);
+        let row_length = kernel * self.image.channels;
+        let pixel_stride = stride * self.image.channels;
         for panel in &packed.panels {
             let mut column = 0;
-            for pixels in evenly(wanted.columns, kernels.most_pixels(panel.registers)) {
-                // SAFETY: the lines are long enough for the last pixel's taps, the rest by the caller's promise.
+            for pixels in split_evenly(request.columns, kernels.max_tile_pixels(panel.registers)) {
+                // SAFETY: the lines reach to the last pixel's taps; the caller ensures the output.
                 unsafe {
                     let tile = Tile {
-                        input: lines.map(|line| line.add(column * step)),
-                        runs: *kernel,
-                        length,
-                        input_step: step,
-                        weights: packed.weights.at(panel.weights),
-                        bias: packed.bias.at(panel.channel),
-                        output: output.add(column * wanted.output_step + panel.channel),
-                        output_step: wanted.output_step,
+                        input: lines.map(|line| line.add(column * pixel_stride)),
+                        kernel_rows: *kernel,
+                        row_length,
+                        input_pixel_stride: pixel_stride,
+                        weights: packed.weights.ptr_at(panel.weights_offset),
+                        bias: packed.bias.ptr_at(panel.channel),
+                        output: output.add(column * request.output_pixel_stride + panel.channel),
+                        output_pixel_stride: request.output_pixel_stride,
                         residual: std::ptr::null(),
-                        residual_step: 0,
+                        residual_pixel_stride: 0,
                         relu6: packed.activation == Activation::Relu6,
-                        goes_on: false,
+                        accumulate: false,
                     };
                     kernels.tile(pixels, panel.registers, &tile);
                 }
                 column += pixels;
             }
         }
-        if packed.activation.needs_all_registers() {
-            let (rows, channels, step) = (wanted.columns, packed.outputs, wanted.output_step);
-            // SAFETY: the row that was just filled.
-            unsafe { kernels.activate(&Rows { values: output, rows, channels, step }, packed.activation) };
+        if packed.activation.needs_separate_pass() {
+            let rows = Rows {
+                values: output,
+                rows: request.columns,
+                channels: packed.outputs,
+                row_stride: request.output_pixel_stride,
+            };
+            // SAFETY: the row was filled just now, and the caller ensures sole access to it.
+            unsafe { kernels.activate(&rows, packed.activation) };
         }
     }
 
-    /// Puts a row of the picture, counted from the first row of zeros before it, into a line.
-    unsafe fn read(&self, picture: *const f32, row: usize, line: *mut f32) {
-        let Shape { height, width, channels } = self.picture;
-        // SAFETY: a line's length; the rest is within the picture, as checked.
-        let line = unsafe { std::slice::from_raw_parts_mut(line, self.line()) };
-        let Some(row) = row.checked_sub(self.before[0]).filter(|&row| row < height) else { return line.fill(0.0) };
-        let (before, rest) = line.split_at_mut(self.before[1] * channels);
-        let (pixels, after) = rest.split_at_mut(width * channels);
-        before.fill(0.0);
-        after.fill(0.0);
-        // SAFETY: a row of the picture.
-        let values = |from: usize, length: usize| unsafe { std::slice::from_raw_parts(picture.add(from), length) };
-        let plane = |channel: usize| values((channel * height + row) * width, width);
-        match (self.order, channels) {
-            (Order::Interleaved, _) => pixels.copy_from_slice(values(row * width * channels, width * channels)),
-            // Written so that the compiler takes some pixels at a time.
-            (Order::Planar, 3) => {
-                let (red, green, blue) = (plane(0), plane(1), plane(2));
+    /// Copies an image row to a line in NHWC order; `row` is counted from the first row of padding.
+    ///
+    /// # Safety
+    /// `image` has the values of the stem's image, and `line` has room for a line. No other thread accesses the line
+    /// meanwhile.
+    unsafe fn fill_line(&self, image: *const f32, row: usize, line: *mut f32) {
+        let Shape { height, width, channels } = self.image;
+        // SAFETY: the caller ensures room for a line. Its values are initialised: scratch buffers start as zeros.
+        let line = unsafe { std::slice::from_raw_parts_mut(line, self.line_values()) };
+        let Some(row) = row.checked_sub(self.pad_before[0]).filter(|&row| row < height) else { return line.fill(0.0) };
+        let (left, rest) = line.split_at_mut(self.pad_before[1] * channels);
+        let (pixels, right) = rest.split_at_mut(width * channels);
+        left.fill(0.0);
+        right.fill(0.0);
+        // SAFETY: both layouts below ask for a row or a plane's row within the image.
+        let values = |start: usize, length: usize| unsafe { std::slice::from_raw_parts(image.add(start), length) };
+        let plane_row = |channel: usize| values((channel * height + row) * width, width);
+        match (self.layout, channels) {
+            (Layout::Nhwc, _) => pixels.copy_from_slice(values(row * width * channels, width * channels)),
+            // A case of its own, so that the compiler vectorises the interleaving of three planes.
+            (Layout::Nchw, 3) => {
+                let (red, green, blue) = (plane_row(0), plane_row(1), plane_row(2));
                 for (pixel, ((&red, &green), &blue)) in
                     pixels.as_chunks_mut().0.iter_mut().zip(red.iter().zip(green).zip(blue))
                 {
                     *pixel = [red, green, blue];
                 }
             }
-            (Order::Planar, _) => {
+            (Layout::Nchw, _) => {
                 for channel in 0..channels {
-                    let places = pixels[channel..].iter_mut().step_by(channels);
-                    places.zip(plane(channel)).for_each(|(place, value)| *place = *value);
+                    let targets = pixels[channel..].iter_mut().step_by(channels);
+                    targets.zip(plane_row(channel)).for_each(|(target, value)| *target = *value);
                 }
             }
         }
     }
 }
 
-impl Source {
-    /// Makes the wanted rows, for the channels of `panels`, from a block's `input` of `shape`, kept `step` values a pixel.
-    /// For [`Source::Same`] `panels` are channels.
+impl RowSource {
+    /// Computes the requested rows for the channels of `panels` from the block's `input`, whose pixels have
+    /// `pixel_stride`. For [`RowSource::Identity`], `panels` is a range of channels.
     ///
     /// # Safety
-    /// The input, the scratch and the wanted rows are valid for what the numbers say; nobody else writes to the rows.
-    pub unsafe fn make(
+    /// `input` has all values of the block's input, and `scratch` has those that [`Stem::scratch_values`] requires. The
+    /// requested rows are writable. No other thread accesses the scratch or these rows meanwhile.
+    pub unsafe fn compute_rows(
         &self,
         kernels: &Kernels,
-        (input, step): (*const f32, usize),
+        (input, pixel_stride): (*const f32, usize),
         panels: Range<usize>,
         scratch: *mut f32,
-        wanted: &Wanted,
+        request: &RowRequest,
     ) {
-        // SAFETY: by the caller's promise.
+        // SAFETY: the caller ensures the input, the scratch and the requested rows.
         unsafe {
             match self {
-                Source::Stem(stem) => stem.make(kernels, input, scratch, wanted),
-                Source::Pointwise(packed) => {
-                    let area = Area {
-                        rows: wanted.rows.len(),
-                        columns: wanted.columns,
-                        input: input.add(wanted.rows.start * wanted.columns * step),
-                        input_row: wanted.columns * step,
-                        input_step: step,
-                        output: wanted.output,
-                        output_row: wanted.output_row,
-                        output_step: wanted.output_step,
+                RowSource::Stem(stem) => stem.compute_rows(kernels, input, scratch, request),
+                RowSource::Pointwise(packed) => {
+                    let operands = GemmOperands {
+                        rows: request.rows.len(),
+                        columns: request.columns,
+                        input: input.add(request.rows.start * request.columns * pixel_stride),
+                        input_row_stride: request.columns * pixel_stride,
+                        input_pixel_stride: pixel_stride,
+                        output: request.output,
+                        output_row_stride: request.output_row_stride,
+                        output_pixel_stride: request.output_pixel_stride,
                         residual: std::ptr::null(),
                     };
-                    convolve(kernels, packed, packed.weights.at(0), panels, &area);
+                    convolve(kernels, packed, packed.weights.ptr_at(0), panels, &operands);
                 }
-                Source::Same => {
-                    for (count, row) in wanted.rows.clone().enumerate() {
-                        for column in 0..wanted.columns {
-                            let from = input.add((row * wanted.columns + column) * step + panels.start);
-                            let to = wanted.output.add(count * wanted.output_row + column * wanted.output_step);
-                            std::ptr::copy_nonoverlapping(from, to, panels.len());
+                RowSource::Identity => {
+                    for (index, row) in request.rows.clone().enumerate() {
+                        for column in 0..request.columns {
+                            let pixel = input.add((row * request.columns + column) * pixel_stride + panels.start);
+                            let target = request
+                                .output
+                                .add(index * request.output_row_stride + column * request.output_pixel_stride);
+                            std::ptr::copy_nonoverlapping(pixel, target, panels.len());
                         }
                     }
                 }

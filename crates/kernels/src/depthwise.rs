@@ -1,55 +1,53 @@
-//! The inner loop of depthwise convolutions: a few pixels of a row, one register of channels after another.
+//! Microkernel of depthwise convolutions: a few pixels of one output row, one register of channels at a time.
 
 use crate::activation::Activation;
 use crate::simd::Vector;
-use crate::unroll::each;
+use crate::unroll::unroll;
 
-/// The largest kernel's side.
-pub const MOST_ROWS: usize = 5;
+/// Largest kernel side: EfficientNet's depthwise kernels are 3 or 5 wide.
+pub const MAX_DEPTHWISE_KERNEL: usize = 5;
 
-/// A few neighbouring pixels of one output row.
+/// Operands of the microkernel: a few neighbouring pixels of one output row. Strides count values.
 #[derive(Clone)]
 pub struct Strip {
-    /// The first tap's pixel in each row of the kernel.
-    pub input: [*const f32; MOST_ROWS],
-    /// From one pixel to the next, in values; also below.
-    pub input_step: usize,
-    /// How many channels: whole registers.
+    /// Pixel under the first tap in each row of the kernel.
+    pub input: [*const f32; MAX_DEPTHWISE_KERNEL],
+    pub input_pixel_stride: usize,
+    /// Channels to compute, a multiple of the lanes.
     pub channels: usize,
-    /// The first tap's weights; one after another for the channels.
+    /// Weights of the first tap, one a channel.
     pub weights: *const f32,
-    /// From one tap to the next.
-    pub weights_step: usize,
+    pub weights_tap_stride: usize,
     pub bias: *const f32,
     pub output: *mut f32,
-    pub output_step: usize,
-    /// Where the results of each channel are added up, or null.
+    pub output_pixel_stride: usize,
+    /// Sums of each channel to which the results are added, or null.
     pub sums: *mut f32,
     pub activation: Activation,
 }
 
-/// Fills `T` pixels by a kernel of `K` × `K` taps that moves on by `S` pixels.
+/// Computes `T` pixels with a kernel of `K` × `K` taps and stride `S`.
 ///
 /// # Safety
-/// The strip's pointers are valid for what its numbers say, the CPU has the instructions, and nobody else writes to the
-/// output at the time.
+/// The strip's pointers are valid for its sizes and strides, the CPU has the instruction set, and no other thread
+/// accesses the output and the sums meanwhile.
 #[inline(always)]
 pub unsafe fn strip<V: Vector, const K: usize, const S: usize, const T: usize>(strip: &Strip) {
-    // SAFETY: by the caller's promise.
+    // SAFETY: the caller ensures valid pointers, the instruction set and sole access to output and sums.
     unsafe {
         let mut channel = 0;
         while channel < strip.channels {
             let mut results = [V::load(strip.bias.add(channel)); T];
             for row in 0..K {
-                let tap = strip.weights.add(row * K * strip.weights_step + channel);
+                let tap = strip.weights.add(row * K * strip.weights_tap_stride + channel);
                 let mut weights = [V::splat(0.0); K];
-                each!(K, |column| { weights[column] = V::load(tap.add(column * strip.weights_step)) });
+                unroll!(K, |column| { weights[column] = V::load(tap.add(column * strip.weights_tap_stride)) });
                 let input = strip.input[row].add(channel);
-                each!((T - 1) * S + K, |place| {
-                    let value = V::load(input.add(place * strip.input_step));
-                    each!(T, |pixel| {
-                        if place >= pixel * S && place - pixel * S < K {
-                            results[pixel] = results[pixel].multiply_add(value, weights[place - pixel * S]);
+                unroll!((T - 1) * S + K, |input_pixel| {
+                    let value = V::load(input.add(input_pixel * strip.input_pixel_stride));
+                    unroll!(T, |pixel| {
+                        if input_pixel >= pixel * S && input_pixel - pixel * S < K {
+                            results[pixel] = results[pixel].multiply_add(value, weights[input_pixel - pixel * S]);
                         }
                     })
                 });
@@ -57,14 +55,14 @@ pub unsafe fn strip<V: Vector, const K: usize, const S: usize, const T: usize>(s
             let output = strip.output.add(channel);
             match strip.activation {
                 Activation::None => {}
-                Activation::Relu6 => each!(T, |pixel| { results[pixel] = results[pixel].relu6() }),
-                Activation::Silu => each!(T, |pixel| { results[pixel] = results[pixel].silu() }),
-                Activation::Sigmoid => each!(T, |pixel| { results[pixel] = results[pixel].sigmoid() }),
+                Activation::Relu6 => unroll!(T, |pixel| { results[pixel] = results[pixel].relu6() }),
+                Activation::Silu => unroll!(T, |pixel| { results[pixel] = results[pixel].silu() }),
+                Activation::Sigmoid => unroll!(T, |pixel| { results[pixel] = results[pixel].sigmoid() }),
             }
-            each!(T, |pixel| { results[pixel].store(output.add(pixel * strip.output_step)) });
+            unroll!(T, |pixel| { results[pixel].store(output.add(pixel * strip.output_pixel_stride)) });
             if !strip.sums.is_null() {
                 let mut sum = V::load(strip.sums.add(channel));
-                each!(T, |pixel| { sum = sum.add(results[pixel]) });
+                unroll!(T, |pixel| { sum = sum.add(results[pixel]) });
                 sum.store(strip.sums.add(channel));
             }
             channel += V::LANES;

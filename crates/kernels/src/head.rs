@@ -1,141 +1,152 @@
-//! What comes after the blocks: the head with its mean and its classifier, or the values put in order.
+//! Output stage behind the blocks: the head with channel means and classifier, or a copy of the feature map.
 
-use crate::aligned_buffer::Memory;
-use crate::gemm::{Area, convolve, convolve_one};
+use crate::aligned_buffer::AlignedBuffer;
+use crate::gemm::{GemmOperands, convolve, convolve_pixel};
 use crate::isa::Kernels;
-use crate::layers::{Head, Order, Shape};
-use crate::packing::Packed;
+use crate::layers::{Head, Layout, Shape};
+use crate::packing::PackedConvolution;
 use crate::row_ops::Rows;
-use crate::thread_pool::Crew;
+use crate::thread_pool::ActivePool;
 
-/// See the module.
-pub enum Tail {
-    Nothing,
-    /// The values as they are, of a picture of this shape.
-    Picture {
-        shape: Shape,
-        order: Order,
-    },
-    /// One more convolution, each channel's mean, and a score a class from these.
+/// Last stage of a program.
+pub enum OutputStage {
+    /// Copies the last block's output, of this shape, in this layout.
+    FeatureMap { shape: Shape, layout: Layout },
+    /// Runs a 1×1 convolution, the mean of each channel and the classifier.
     Head {
         pixels: usize,
-        input_step: usize,
-        convolution: Packed,
-        classifier: Option<Packed>,
+        input_pixel_stride: usize,
+        convolution: PackedConvolution,
+        classifier: Option<PackedConvolution>,
     },
 }
 
-struct Shared<T>(T);
+/// Buffers of one run of the output stage.
+pub struct OutputBuffers<'a> {
+    /// Output of the last block.
+    pub input: *const f32,
+    /// Free activation buffer, for the channel means and the scores.
+    pub values: *mut f32,
+    /// One buffer a thread.
+    pub scratch: &'a [AlignedBuffer],
+}
 
-// SAFETY: pointers into memory that the pieces share by place.
-unsafe impl<T> Sync for Shared<T> {}
+/// Pointers that the pieces of a job share.
+struct SharedPointers<T>(T);
 
-impl<T: Copy> Shared<T> {
+// SAFETY: the pieces write to disjoint positions behind the pointers.
+unsafe impl<T> Sync for SharedPointers<T> {}
+
+impl<T: Copy> SharedPointers<T> {
+    // A method, so that a closure captures the wrapper and not its field.
     fn get(&self) -> T {
         self.0
     }
 }
 
-impl Tail {
-    pub fn head(head: &Head, shape: Shape, kernels: &Kernels) -> Tail {
-        Tail::Head {
+impl OutputStage {
+    /// Packs `head` for an input of `shape`.
+    pub fn from_head(head: &Head, shape: Shape, kernels: &Kernels) -> OutputStage {
+        OutputStage::Head {
             pixels: shape.height * shape.width,
-            input_step: shape.channels.next_multiple_of(kernels.lanes),
-            convolution: Packed::new(&head.convolution, kernels),
-            classifier: head.classifier.as_ref().map(|classifier| Packed::new(classifier, kernels)),
+            input_pixel_stride: shape.channels.next_multiple_of(kernels.lanes),
+            convolution: PackedConvolution::new(&head.convolution, kernels),
+            classifier: head.classifier.as_ref().map(|classifier| PackedConvolution::new(classifier, kernels)),
         }
     }
 
-    /// Values it needs in the activations, and a thread's.
-    pub fn sizes(&self, kernels: &Kernels) -> (usize, usize) {
+    /// Returns the values that the stage needs in an activation buffer, and in the scratch of each thread.
+    pub fn buffer_values(&self, kernels: &Kernels) -> (usize, usize) {
         match self {
-            Tail::Nothing | Tail::Picture { .. } => (0, 0),
-            Tail::Head { pixels, convolution, classifier, .. } => {
+            OutputStage::FeatureMap { .. } => (0, 0),
+            OutputStage::Head { pixels, convolution, classifier, .. } => {
                 let scores = classifier.as_ref().map_or(0, |classifier| classifier.outputs);
-                (convolution.outputs + scores, pixels * kernels.most_registers() * kernels.lanes)
+                (convolution.outputs + scores, pixels * kernels.max_registers() * kernels.lanes)
             }
         }
     }
 
-    /// Puts what follows from `input`, the last block's output, into `output`; `values` are activations that are free.
+    /// Computes `output` from the last block's output.
     ///
     /// # Safety
-    /// The pointers have the sizes that were asked for, and nobody else is at them.
-    pub unsafe fn run(
-        &self,
-        kernels: &Kernels,
-        crew: &mut Crew,
-        input: *const f32,
-        values: *mut f32,
-        scratch: &[Memory],
-        output: &mut [f32],
-    ) {
+    /// `buffers.input` has the last block's output. The other buffers have [`OutputStage::buffer_values`], and no other
+    /// thread accesses them meanwhile.
+    pub unsafe fn run(&self, kernels: &Kernels, pool: &mut ActivePool, buffers: &OutputBuffers, output: &mut [f32]) {
         match self {
-            Tail::Nothing => {}
-            Tail::Picture { shape, order } => {
-                let step = shape.channels.next_multiple_of(kernels.lanes);
+            OutputStage::FeatureMap { shape, layout } => {
+                let pixel_stride = shape.channels.next_multiple_of(kernels.lanes);
                 for pixel in 0..shape.height * shape.width {
                     for channel in 0..shape.channels {
-                        let place = match order {
-                            Order::Planar => channel * shape.height * shape.width + pixel,
-                            Order::Interleaved => pixel * shape.channels + channel,
+                        let index = match layout {
+                            Layout::Nchw => channel * shape.height * shape.width + pixel,
+                            Layout::Nhwc => pixel * shape.channels + channel,
                         };
-                        // SAFETY: within the activations.
-                        output[place] = unsafe { input.add(pixel * step + channel).read() };
+                        // SAFETY: the pixel and channel lie within the last block's output.
+                        output[index] = unsafe { buffers.input.add(pixel * pixel_stride + channel).read() };
                     }
                 }
             }
-            Tail::Head { pixels, input_step, convolution, classifier } => {
-                let (means, shared) = (values, Shared((input, values)));
-                crew.run(convolution.panels.len(), |thread, piece| {
+            OutputStage::Head { pixels, input_pixel_stride, convolution, classifier } => {
+                let means = buffers.values;
+                let scratch = buffers.scratch;
+                let shared = SharedPointers((buffers.input, means));
+                pool.run(convolution.panels.len(), |thread, piece| {
                     let (input, means) = shared.get();
                     let panel = convolution.panels[piece];
-                    let (channels, filled) = (panel.registers * kernels.lanes, scratch[thread].at(0));
-                    // SAFETY: the scratch has room for a panel of all pixels; the panel's means are this piece's only.
+                    let channels = panel.registers * kernels.lanes;
+                    let features = scratch[thread].ptr_at(0);
+                    // SAFETY: the scratch has room for a panel of all pixels, and only this piece writes the panel's
+                    // means.
                     unsafe {
-                        let area = area((*pixels, input, *input_step), (filled, channels));
-                        convolve(kernels, convolution, convolution.weights.at(0), piece..piece + 1, &area);
-                        let rows = Rows { values: filled, rows: *pixels, channels, step: channels };
-                        kernels.sums(&rows, 1.0 / *pixels as f32, means.add(panel.channel));
+                        let operands = GemmOperands {
+                            rows: 1,
+                            columns: *pixels,
+                            input,
+                            input_row_stride: 0,
+                            input_pixel_stride: *input_pixel_stride,
+                            output: features,
+                            output_row_stride: 0,
+                            output_pixel_stride: channels,
+                            residual: std::ptr::null(),
+                        };
+                        convolve(kernels, convolution, convolution.weights.ptr_at(0), piece..piece + 1, &operands);
+                        let rows = Rows { values: features, rows: *pixels, channels, row_stride: channels };
+                        kernels.scaled_sums(&rows, 1.0 / *pixels as f32, means.add(panel.channel));
                     }
                 });
                 let mut result = means;
                 if let Some(classifier) = classifier {
-                    // SAFETY: the activations have room for means and scores.
+                    // SAFETY: the activation buffer has room for the means and the scores.
                     let scores = unsafe { means.add(convolution.outputs) };
-                    let shared = Shared((means, scores));
-                    crew.run(classifier.panels.len(), |_, piece| {
+                    let shared = SharedPointers((means, scores));
+                    pool.run(classifier.panels.len(), |_, piece| {
                         let (means, scores) = shared.get();
-                        // SAFETY: the panel's scores are this piece's only.
+                        // SAFETY: only this piece writes the panel's scores.
                         unsafe {
-                            let place = scores.add(classifier.panels[piece].channel);
-                            convolve_one(kernels, classifier, piece..piece + 1, means, place);
+                            let panel_scores = scores.add(classifier.panels[piece].channel);
+                            convolve_pixel(kernels, classifier, piece..piece + 1, means, panel_scores);
                         }
                     });
                     result = scores;
                 }
-                // SAFETY: there are at least as many as real ones.
+                // SAFETY: the padded result has at least as many values as the output.
                 output.copy_from_slice(unsafe { std::slice::from_raw_parts(result, output.len()) });
             }
         }
     }
 }
 
-fn area((columns, input, input_step): (usize, *const f32, usize), (output, output_step): (*mut f32, usize)) -> Area {
-    let residual = std::ptr::null();
-    Area { rows: 1, columns, input, input_row: 0, input_step, output, output_row: 0, output_step, residual }
-}
-
-/// Puts a picture into `memory`, pixel by pixel, channels in whole registers.
-pub fn arrange(input: &[f32], shape: Shape, order: Order, memory: &mut Memory, lanes: usize) {
-    let (pixels, step) = (shape.height * shape.width, shape.channels.next_multiple_of(lanes));
-    let values = memory.values_mut();
-    values[..pixels * step].fill(0.0);
-    for (pixel, values) in values.chunks_exact_mut(step).take(pixels).enumerate() {
+/// Copies an image to `buffer` in NHWC order, with the channels of a pixel padded to a multiple of `lanes`.
+pub fn copy_input(input: &[f32], shape: Shape, layout: Layout, buffer: &mut AlignedBuffer, lanes: usize) {
+    let pixels = shape.height * shape.width;
+    let pixel_stride = shape.channels.next_multiple_of(lanes);
+    let values = buffer.values_mut();
+    values[..pixels * pixel_stride].fill(0.0);
+    for (pixel, values) in values.chunks_exact_mut(pixel_stride).take(pixels).enumerate() {
         for (channel, value) in values.iter_mut().take(shape.channels).enumerate() {
-            *value = match order {
-                Order::Planar => input[channel * pixels + pixel],
-                Order::Interleaved => input[pixel * shape.channels + channel],
+            *value = match layout {
+                Layout::Nchw => input[channel * pixels + pixel],
+                Layout::Nhwc => input[pixel * shape.channels + channel],
             };
         }
     }

@@ -1,4 +1,4 @@
-//! The inner loops of each instruction set, and which of them this CPU has.
+//! Microkernels compiled for each instruction set, and the selection of those that this CPU supports.
 
 use crate::activation::Activation;
 use crate::depthwise;
@@ -9,26 +9,27 @@ use crate::row_ops;
 use crate::row_ops::Rows;
 use crate::simd::Vector;
 
-type TileLoop = unsafe fn(&Tile);
-type SingleLoop = unsafe fn(*const f32, usize, *const f32, *const f32, *mut f32);
-type StripLoop = unsafe fn(&Strip);
+type TileFn = unsafe fn(&Tile);
+type SinglePixelFn = unsafe fn(*const f32, usize, *const f32, *const f32, *mut f32);
+type StripFn = unsafe fn(&Strip);
 
-/// The loops of one instruction set.
+/// Table of the inner loops compiled for one instruction set.
 pub struct Kernels {
+    /// `avx512`, `avx2`, `neon` or `portable`.
     pub name: &'static str,
-    /// Values in a register; channels are kept in multiples of it.
+    /// f32 values in a register. Channel counts are rounded up to a multiple of it.
     pub lanes: usize,
-    /// By registers of channels − 1, then by pixels − 1.
-    tiles: &'static [&'static [TileLoop]],
-    /// By registers of channels − 1.
-    singles: &'static [SingleLoop],
-    /// By pixels − 1, for kernels 3 and 5 wide, with stride 1 and 2.
-    strips: [[&'static [StripLoop]; 2]; 2],
-    sums: unsafe fn(&Rows, f32, *mut f32),
-    multiply: unsafe fn(&Rows, *const f32),
-    gate_weights: unsafe fn(&Rows, *const f32, *mut f32),
+    /// Indexed by registers of channels − 1, then by pixels − 1.
+    tiles: &'static [&'static [TileFn]],
+    /// Indexed by registers of channels − 1.
+    single_pixels: &'static [SinglePixelFn],
+    /// Indexed by kernel (3, 5), by stride − 1, then by pixels − 1.
+    strips: [[&'static [StripFn]; 2]; 2],
+    scaled_sums: unsafe fn(&Rows, f32, *mut f32),
+    scale_channels: unsafe fn(&Rows, *const f32),
+    scale_weight_rows: unsafe fn(&Rows, *const f32, *mut f32),
     activate: unsafe fn(&Rows, Activation),
-    is_there: fn() -> bool,
+    is_supported: fn() -> bool,
 }
 
 impl std::fmt::Debug for Kernels {
@@ -37,56 +38,57 @@ impl std::fmt::Debug for Kernels {
     }
 }
 
-/// Whether there are loops for a depthwise convolution of this kernel and stride.
+/// Returns whether the depthwise microkernel exists for this kernel side and stride.
 pub(crate) fn has_depthwise(kernel: usize, stride: usize) -> bool {
     matches!(kernel, 3 | 5) && matches!(stride, 1 | 2)
 }
 
 impl Kernels {
-    /// The quickest that this CPU has.
+    /// Returns the fastest kernels that this CPU supports.
     pub fn best() -> &'static Kernels {
-        Kernels::all().next().unwrap_or(&PORTABLE)
+        Kernels::available().next().unwrap_or(&PORTABLE)
     }
 
-    /// All that this CPU has, the quickest first.
-    pub fn all() -> impl Iterator<Item = &'static Kernels> {
-        KNOWN.iter().copied().filter(|kernels| (kernels.is_there)())
+    /// Returns all kernels that this CPU supports, the fastest first.
+    pub fn available() -> impl Iterator<Item = &'static Kernels> {
+        ALL_KERNELS.iter().copied().filter(|kernels| (kernels.is_supported)())
     }
 
-    /// By name, where this CPU has them.
-    pub fn named(name: &str) -> Option<&'static Kernels> {
-        Kernels::all().find(|kernels| kernels.name == name)
+    /// Returns the kernels called `name`, or `None` if this CPU does not support them.
+    pub fn by_name(name: &str) -> Option<&'static Kernels> {
+        Kernels::available().find(|kernels| kernels.name == name)
     }
 
-    /// The most registers of channels in a tile.
-    pub(crate) fn most_registers(&self) -> usize {
+    /// Returns the largest number of channel registers in a tile.
+    pub(crate) fn max_registers(&self) -> usize {
         self.tiles.len()
     }
 
-    /// The most pixels in a tile of so many registers of channels.
-    pub(crate) fn most_pixels(&self, registers: usize) -> usize {
+    /// Returns the largest number of pixels in a tile with `registers` registers of channels.
+    pub(crate) fn max_tile_pixels(&self, registers: usize) -> usize {
         self.tiles[registers - 1].len()
     }
 
-    /// The most pixels in a strip.
-    pub(crate) fn most_strip(&self) -> usize {
+    /// Returns the largest number of pixels in a strip.
+    pub(crate) fn max_strip_pixels(&self) -> usize {
         self.strips[0][0].len()
     }
 
-    /// Fills a tile of `pixels` pixels by `registers` registers of channels.
+    /// Computes a tile of `pixels` pixels × `registers` registers of channels.
     ///
     /// # Safety
-    /// As [`microkernel::tile`]'s, but for the CPU.
+    /// The requirements of [`microkernel::tile`], except for the instruction set: [`Kernels::available`] checks it.
     pub(crate) unsafe fn tile(&self, pixels: usize, registers: usize, tile: &Tile) {
-        // SAFETY: by the caller's promise; only kernels that the CPU has are given out.
+        // SAFETY: the caller ensures the tile's pointers, and `available` the instruction set.
         unsafe { self.tiles[registers - 1][pixels - 1](tile) }
     }
 
-    /// Fills `registers` registers of channels of a pixel that is alone: input, how many, weights, bias, output.
+    /// Computes `registers` registers of channels of a single pixel from `inputs` values.
     ///
     /// # Safety
-    /// As [`microkernel::single`]'s, but for the CPU.
-    pub(crate) unsafe fn single(
+    /// The requirements of [`microkernel::single_pixel`], except for the instruction set: [`Kernels::available`] checks
+    /// it.
+    pub(crate) unsafe fn single_pixel(
         &self,
         registers: usize,
         (input, inputs): (*const f32, usize),
@@ -94,116 +96,123 @@ impl Kernels {
         bias: *const f32,
         output: *mut f32,
     ) {
-        // SAFETY: as above.
-        unsafe { self.singles[registers - 1](input, inputs, weights, bias, output) }
+        // SAFETY: the caller ensures the pointers, and `available` the instruction set.
+        unsafe { self.single_pixels[registers - 1](input, inputs, weights, bias, output) }
     }
 
-    /// Fills a strip of `pixels` pixels.
+    /// Computes a strip of `pixels` pixels. Panics unless [`has_depthwise`] supports the kernel and stride.
     ///
     /// # Safety
-    /// As [`depthwise::strip`]'s, but for the CPU. Panics where [`has_depthwise`] says no.
+    /// The requirements of [`depthwise::strip`], except for the instruction set: [`Kernels::available`] checks it.
     pub(crate) unsafe fn strip(&self, kernel: usize, stride: usize, pixels: usize, strip: &Strip) {
-        // SAFETY: as above.
+        // SAFETY: the caller ensures the strip's pointers, and `available` the instruction set.
         unsafe { self.strips[(kernel - 3) / 2][stride - 1][pixels - 1](strip) }
     }
 
-    /// See [`row_ops::sums`].
+    /// Stores `factor` times the sum of each channel in `result`.
     ///
     /// # Safety
-    /// As there, but for the CPU.
-    pub(crate) unsafe fn sums(&self, rows: &Rows, factor: f32, sums: *mut f32) {
-        // SAFETY: as above.
-        unsafe { (self.sums)(rows, factor, sums) }
+    /// The requirements of [`row_ops::scaled_sums`], except for the instruction set.
+    pub(crate) unsafe fn scaled_sums(&self, rows: &Rows, factor: f32, result: *mut f32) {
+        // SAFETY: the caller ensures the pointers, and `available` the instruction set.
+        unsafe { (self.scaled_sums)(rows, factor, result) }
     }
 
-    /// See [`row_ops::multiply`].
+    /// Multiplies each row by `gate`, in place.
     ///
     /// # Safety
-    /// As there, but for the CPU.
-    pub(crate) unsafe fn multiply(&self, rows: &Rows, gate: *const f32) {
-        // SAFETY: as above.
-        unsafe { (self.multiply)(rows, gate) }
+    /// The requirements of [`row_ops::scale_channels`], except for the instruction set.
+    pub(crate) unsafe fn scale_channels(&self, rows: &Rows, gate: *const f32) {
+        // SAFETY: the caller ensures the pointers, and `available` the instruction set.
+        unsafe { (self.scale_channels)(rows, gate) }
     }
 
-    /// See [`row_ops::gate_weights`].
+    /// Stores each row of `weights` times its value of `gate` in `scaled`.
     ///
     /// # Safety
-    /// As there, but for the CPU.
-    pub(crate) unsafe fn gate_weights(&self, weights: &Rows, gate: *const f32, gated: *mut f32) {
-        // SAFETY: as above.
-        unsafe { (self.gate_weights)(weights, gate, gated) }
+    /// The requirements of [`row_ops::scale_weight_rows`], except for the instruction set.
+    pub(crate) unsafe fn scale_weight_rows(&self, weights: &Rows, gate: *const f32, scaled: *mut f32) {
+        // SAFETY: the caller ensures the pointers, and `available` the instruction set.
+        unsafe { (self.scale_weight_rows)(weights, gate, scaled) }
     }
 
-    /// See [`row_ops::activate`].
+    /// Applies `activation` to each value, in place.
     ///
     /// # Safety
-    /// As there, but for the CPU.
+    /// The requirements of [`row_ops::activate`], except for the instruction set.
     pub(crate) unsafe fn activate(&self, rows: &Rows, activation: Activation) {
-        // SAFETY: as above.
+        // SAFETY: the caller ensures the pointers, and `available` the instruction set.
         unsafe { (self.activate)(rows, activation) }
     }
 }
 
-/// One function a shape of tile: the loops are written once, and compiled for each instruction set here.
+/// Defines the table of one instruction set: compiles the generic loops with its target features, one function a tile
+/// shape.
 macro_rules! instruction_set {
-    ($table:ident, $name:literal, $vector:ty, $($feature:literal)?, $is_there:expr,
+    ($table:ident, $name:literal, $vector:ty, $($feature:literal)?, $is_supported:expr,
      tiles { $($registers:literal: [$($pixels:literal)*])* }, strips [$($strip:literal)*]) => {
         static $table: Kernels = {
             $(#[target_feature(enable = $feature)])?
             unsafe fn tile<const MR: usize, const NR: usize>(tile: &Tile) {
-                // SAFETY: the caller's promise is the same.
+                // SAFETY: this function has the requirements of the generic loop, and its target features.
                 unsafe { microkernel::tile::<$vector, MR, NR>(tile) }
             }
             $(#[target_feature(enable = $feature)])?
-            unsafe fn single<const NR: usize>(i: *const f32, n: usize, w: *const f32, b: *const f32, o: *mut f32) {
-                // SAFETY: as above.
-                unsafe { microkernel::single::<$vector, NR>(i, n, w, b, o) }
+            unsafe fn single_pixel<const NR: usize>(
+                input: *const f32,
+                inputs: usize,
+                weights: *const f32,
+                bias: *const f32,
+                output: *mut f32,
+            ) {
+                // SAFETY: this function has the requirements of the generic loop, and its target features.
+                unsafe { microkernel::single_pixel::<$vector, NR>(input, inputs, weights, bias, output) }
             }
             $(#[target_feature(enable = $feature)])?
             unsafe fn strip<const K: usize, const S: usize, const T: usize>(strip: &Strip) {
-                // SAFETY: as above.
+                // SAFETY: this function has the requirements of the generic loop, and its target features.
                 unsafe { depthwise::strip::<$vector, K, S, T>(strip) }
             }
             $(#[target_feature(enable = $feature)])?
-            unsafe fn sums(rows: &Rows, factor: f32, sums: *mut f32) {
-                // SAFETY: as above.
-                unsafe { row_ops::sums::<$vector>(rows, factor, sums) }
+            unsafe fn scaled_sums(rows: &Rows, factor: f32, result: *mut f32) {
+                // SAFETY: this function has the requirements of the generic loop, and its target features.
+                unsafe { row_ops::scaled_sums::<$vector>(rows, factor, result) }
             }
             $(#[target_feature(enable = $feature)])?
-            unsafe fn multiply(rows: &Rows, gate: *const f32) {
-                // SAFETY: as above.
-                unsafe { row_ops::multiply::<$vector>(rows, gate) }
+            unsafe fn scale_channels(rows: &Rows, gate: *const f32) {
+                // SAFETY: this function has the requirements of the generic loop, and its target features.
+                unsafe { row_ops::scale_channels::<$vector>(rows, gate) }
             }
             $(#[target_feature(enable = $feature)])?
-            unsafe fn gate_weights(weights: &Rows, gate: *const f32, gated: *mut f32) {
-                // SAFETY: as above.
-                unsafe { row_ops::gate_weights::<$vector>(weights, gate, gated) }
+            unsafe fn scale_weight_rows(weights: &Rows, gate: *const f32, scaled: *mut f32) {
+                // SAFETY: this function has the requirements of the generic loop, and its target features.
+                unsafe { row_ops::scale_weight_rows::<$vector>(weights, gate, scaled) }
             }
             $(#[target_feature(enable = $feature)])?
             unsafe fn activate(rows: &Rows, activation: Activation) {
-                // SAFETY: as above.
+                // SAFETY: this function has the requirements of the generic loop, and its target features.
                 unsafe { row_ops::activate::<$vector>(rows, activation) }
             }
             Kernels {
                 name: $name,
                 lanes: <$vector>::LANES,
                 tiles: &[$(&[$(tile::<$pixels, $registers>),*]),*],
-                singles: &[$(single::<$registers>),*],
+                single_pixels: &[$(single_pixel::<$registers>),*],
                 strips: [
                     [&[$(strip::<3, 1, $strip>),*], &[$(strip::<3, 2, $strip>),*]],
                     [&[$(strip::<5, 1, $strip>),*], &[$(strip::<5, 2, $strip>),*]],
                 ],
-                sums,
-                multiply,
-                gate_weights,
+                scaled_sums,
+                scale_channels,
+                scale_weight_rows,
                 activate,
-                is_there: $is_there,
+                is_supported: $is_supported,
             }
         };
     };
 }
 
-// So many registers for sums that the weights and one input fit beside them.
+// Tile sizes: the sums, a row of weights and one input fit in the instruction set's registers together (32, 16, 32).
 #[cfg(target_arch = "x86_64")]
 instruction_set!(AVX512, "avx512", crate::simd::avx512::Avx512, "avx512f", || is_x86_feature_detected!("avx512f"),
     tiles {
@@ -230,7 +239,7 @@ instruction_set!(PORTABLE, "portable", crate::simd::portable::Portable, , || tru
         2: [1 2 3 4]
     }, strips [1 2 3 4]);
 
-static KNOWN: &[&Kernels] = &[
+static ALL_KERNELS: &[&Kernels] = &[
     #[cfg(target_arch = "x86_64")]
     &AVX512,
     #[cfg(target_arch = "x86_64")]

@@ -1,11 +1,8 @@
-//! EfficientNet's convolutions for one picture at a time on a CPU: a network's steps in, scores out.
+//! CPU kernels for EfficientNet: a network's steps become a [`Program`] that classifies one image at a time.
 //!
-//! [`layers::Step`]s, as a graph has them, become a [`Program`]: weights packed for an instruction set, each block cut so
-//! that its values stay in the caches. The loops are written once, over one small trait for vectors.
+//! [`layers::Step`]s describe the network. [`Program::new`] packs the weights for an instruction set and divides each
+//! block so that its values stay in the caches. The loops are written once, generic over a small vector trait.
 
-#![deny(unsafe_code)]
-
-#[allow(unsafe_code)]
 mod activation;
 mod affinity;
 #[allow(unsafe_code)]
@@ -41,6 +38,6 @@ mod weights;
 pub use activation::Activation;
 pub use isa::Kernels;
 pub use program::{Program, Settings, State};
-pub use serialize::StoredError;
-pub use tiling::Machine;
-pub use weights::{Precision, Weights};
+pub use serialize::DeserializeError;
+pub use tiling::TilingSettings;
+pub use weights::{WeightFormat, Weights};

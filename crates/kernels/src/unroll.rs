@@ -1,15 +1,17 @@
-//! Loops written out: only then does the compiler keep an array of registers in registers.
+//! Unrolled loops: the compiler keeps an array of registers in registers only without a loop counter.
 
-/// `each!(count, |place| { … })`: the block once for each place below `count`, at most 17, a constant.
-macro_rules! each {
-    ($count:expr, |$place:ident| $body:block) => {
-        each!(@ $count, $place, $body, 0 1 2 3 4 5 6 7 8 9 10 11 12 13 14 15 16)
+/// `unroll!(count, |index| { … })` repeats the block for each index below `count`, a constant of at most 17.
+///
+/// 17 is the largest count: a depthwise kernel of 5 with stride 2 reads 6 · 2 + 5 pixels for 7 outputs.
+macro_rules! unroll {
+    ($count:expr, |$index:ident| $body:block) => {
+        unroll!(@ $count, $index, $body, 0 1 2 3 4 5 6 7 8 9 10 11 12 13 14 15 16)
     };
-    (@ $count:expr, $place:ident, $body:block, $($number:literal)*) => {{
+    (@ $count:expr, $index:ident, $body:block, $($number:literal)*) => {{
         $(if $number < $count {
-            let $place: usize = $number;
+            let $index: usize = $number;
             $body
         })*
     }};
 }
-pub(crate) use each;
+pub(crate) use unroll;

@@ -112,7 +112,7 @@ impl Classifier {
         let postprocessor = Postprocessor::new(settings.prediction, engine.classes());
         let preprocess = Preprocess::new(variant.input.clone(), variant.side, settings.view);
         let variant = variant.clone();
-        let model = Model { variant, config: engine.config(), engine_description: engine.detail(), labels };
+        let model = Model { variant, config: engine.config(), engine_description: engine.description(), labels };
         Classifier { model: Arc::new(model), preprocess, engine, postprocessor }
     }
 

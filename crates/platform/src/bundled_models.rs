@@ -1,34 +1,34 @@
-//! The shipped models inside the program (feature `embed-models`), as files of a folder that no disk has.
+//! Models bundled in the program (feature `embed-models`), as files of a virtual folder.
 
 use std::borrow::Cow;
 use std::fs::File;
 use std::io::{BufReader, Cursor, Read};
 use std::path::Path;
 
-/// Path below `models` and bytes of each file; none without the feature.
+/// Path below `models` and bytes of each file; empty without the feature.
 static FILES: &[(&str, &[u8])] = include!(concat!(env!("OUT_DIR"), "/models.rs"));
 
-/// The folder that they are in.
+/// Path of the virtual folder.
 pub const FOLDER: &str = "(built in)";
 
-/// Whether there are any.
-pub fn is_there() -> bool {
+/// Returns whether models are bundled.
+pub fn is_available() -> bool {
     !FILES.is_empty()
 }
 
-/// The bytes of a file, from the program where its path begins with [`FOLDER`].
+/// Returns the bytes of a file: of a bundled one if its path begins with [`FOLDER`], otherwise from the file system.
 pub fn read(path: &Path) -> std::io::Result<Cow<'static, [u8]>> {
     match path.strip_prefix(FOLDER) {
         Err(_) => std::fs::read(path).map(Cow::Owned),
         Ok(inside) => {
-            let found = FILES.iter().find(|(name, _)| Path::new(name) == inside);
-            let missing = || std::io::Error::new(std::io::ErrorKind::NotFound, "it is not built into this program");
-            found.map(|(_, bytes)| Cow::Borrowed(*bytes)).ok_or_else(missing)
+            let file = FILES.iter().find(|(name, _)| Path::new(name) == inside);
+            let missing = || std::io::Error::new(std::io::ErrorKind::NotFound, "not bundled in this program");
+            file.map(|(_, bytes)| Cow::Borrowed(*bytes)).ok_or_else(missing)
         }
     }
 }
 
-/// The same to be read bit by bit, and its length.
+/// Opens a bundled file or a file of the file system, to read it in parts; returns its length in bytes as well.
 pub fn open(path: &Path) -> std::io::Result<(Box<dyn Read>, u64)> {
     if path.starts_with(FOLDER) {
         let bytes = read(path)?;
@@ -45,7 +45,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_file_on_a_disk_is_read_from_there_and_one_inside_from_the_program() {
+    fn files_are_read_from_disk_or_from_the_program() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("a");
         std::fs::write(&path, "on the disk").unwrap();
@@ -54,7 +54,7 @@ mod tests {
         assert_eq!((std::io::read_to_string(&mut opened).unwrap().as_str(), length), ("on the disk", 11));
         assert!(open(&Path::new(FOLDER).join("nothing.toml")).is_err());
         assert!(read(&Path::new(FOLDER).join("nothing.toml")).is_err());
-        assert_eq!(read(&Path::new(FOLDER).join("catalog.toml")).is_ok(), is_there());
-        assert_eq!(is_there(), cfg!(feature = "embed-models"));
+        assert_eq!(read(&Path::new(FOLDER).join("catalog.toml")).is_ok(), is_available());
+        assert_eq!(is_available(), cfg!(feature = "embed-models"));
     }
 }

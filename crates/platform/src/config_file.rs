@@ -1,19 +1,19 @@
-//! Strict reading of the TOML files that people write: where it went wrong, and what was probably meant.
+//! Strict reader for TOML configuration files: errors name the line and the probable spelling.
 
 use std::path::{Path, PathBuf};
 
 use serde::de::DeserializeOwned;
 
-/// A TOML file that could not be read.
+/// Error of reading a TOML file.
 #[derive(Debug, thiserror::Error)]
 pub enum StrictError {
-    #[error("{} cannot be read: {cause}", path.display())]
+    #[error("cannot read {}: {cause}", path.display())]
     Unreadable { path: PathBuf, cause: std::io::Error },
     #[error("{}:{line}: {message}{hint}", path.display())]
     Malformed { path: PathBuf, line: usize, message: String, hint: String },
 }
 
-/// Reads `path` as a `T`, which should deny unknown fields.
+/// Reads the file `path` as a `T`, which should deny unknown fields.
 pub fn read<T: DeserializeOwned>(path: &Path) -> Result<T, StrictError> {
     let unreadable = |cause| StrictError::Unreadable { path: path.into(), cause };
     let bytes = crate::bundled_models::read(path).map_err(unreadable)?;
@@ -21,7 +21,7 @@ pub fn read<T: DeserializeOwned>(path: &Path) -> Result<T, StrictError> {
     parse(text, path)
 }
 
-/// Parses `text` as a `T`; `path` is where it came from, for the message.
+/// Parses `text` as a `T`; error messages name `path` as its source.
 pub fn parse<T: DeserializeOwned>(text: &str, path: &Path) -> Result<T, StrictError> {
     toml::from_str(text).map_err(|error| {
         let start = error.span().map_or(0, |span| span.start.min(text.len()));
@@ -32,7 +32,7 @@ pub fn parse<T: DeserializeOwned>(text: &str, path: &Path) -> Result<T, StrictEr
     })
 }
 
-/// Serde writes "unknown field `frame_mss`, expected one of `frame_ms`, …": the nearest expected name is the hint.
+/// Returns the hint for a message of serde such as "unknown field `frame_mss`, expected one of `frame_ms`, …".
 fn hint(message: &str) -> String {
     let mut quoted = message.split('`').skip(1).step_by(2);
     match (message.starts_with("unknown"), quoted.next()) {
@@ -41,13 +41,16 @@ fn hint(message: &str) -> String {
     }
 }
 
-/// "; did you mean `x`?" for the known name nearest to `unknown`, or nothing where none is near.
+/// Returns "; did you mean `x`?" with the known name nearest to `unknown`; an empty text if no name is near.
+///
+/// Near is a Jaro-Winkler similarity above 0.75, an estimate, or one edit in a name of three or more letters.
 pub fn did_you_mean<'a>(unknown: &str, known: impl IntoIterator<Item = &'a str>) -> String {
     let unknown = unknown.to_lowercase();
-    let score = |name: &str| match (strsim::jaro_winkler(&unknown, &name.to_lowercase()), name) {
-        // In a short name one slip weighs much.
-        (score, name) if name.len() > 2 && strsim::osa_distance(&unknown, name) == 1 => score.max(0.9),
-        (score, _) => score,
+    let score = |name: &str| {
+        let score = strsim::jaro_winkler(&unknown, &name.to_lowercase());
+        // In a short name, one edit lowers the similarity too much.
+        let is_one_edit = name.len() > 2 && strsim::osa_distance(&unknown, name) == 1;
+        if is_one_edit { score.max(0.9) } else { score }
     };
     let best = known.into_iter().map(|name| (score(name), name)).max_by(|a, b| a.0.total_cmp(&b.0));
     match best {
@@ -69,14 +72,14 @@ mod tests {
     }
 
     #[test]
-    fn a_misspelt_key_is_named_with_its_line_and_the_likely_meaning() {
+    fn misspelt_key_error_has_line_and_suggestion() {
         let error = parse::<Sample>("\nframe_ms = 1\nmemory_mb = 3\n", Path::new("b.toml")).unwrap_err().to_string();
         assert!(error.starts_with("b.toml:3: unknown field `memory_mb`"), "{error}");
         assert!(error.ends_with("did you mean `memory_mib`?"), "{error}");
     }
 
     #[test]
-    fn a_wrong_type_is_named_with_its_line() {
+    fn wrong_type_error_has_line() {
         let error = parse::<Sample>("frame_ms = \"fast\"", Path::new("b.toml")).unwrap_err().to_string();
         assert!(error.starts_with("b.toml:1: invalid type"), "{error}");
     }

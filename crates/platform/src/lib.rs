@@ -1,4 +1,4 @@
-//! What the operating system and the board tell: processor, memory, power, files.
+//! System information from Linux and the board (CPU, memory, power, heat), and access to folders and files.
 
 pub mod bundled_models;
 pub mod config_file;

@@ -1,4 +1,4 @@
-//! What holds a board back: clocks and their limits, power mode, heat, supply; all read from files of the kernel.
+//! Power state of a board: clocks and their limits, power mode, throttling, heat and supply, from the kernel's files.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -13,47 +13,49 @@ mod thermal;
 pub use jetson::{JetPack, PowerMode};
 pub use thermal::{ThermalZone, TripPoint};
 
-/// What the kernel tells of clocks, heat and supply. What a machine does not tell is left out.
+/// Clocks, throttling, heat and supply. Values that the machine does not report are `None`.
 #[derive(Clone, Debug, Default, PartialEq, Serialize)]
 pub struct Power {
-    /// Who chooses the processor's clock, such as `schedutil`; apart by `+` where groups of cores differ.
+    /// The cpufreq governor, such as `schedutil`; several, joined by `+`, if groups of cores differ.
     pub governor: Option<String>,
-    /// What the fastest cores could, in kHz.
+    /// Highest clock of the fastest cores.
     pub cpu_max_khz: Option<u64>,
-    /// What they may, in kHz.
+    /// Present limit on that clock.
     pub cpu_limit_khz: Option<u64>,
-    /// What the graphics processor could, may, and does now, in kHz.
+    /// Highest clock of the GPU.
     pub gpu_max_khz: Option<u64>,
+    /// Present limit on the GPU's clock.
     pub gpu_limit_khz: Option<u64>,
+    /// Present clock of the GPU.
     pub gpu_now_khz: Option<u64>,
-    /// Of a Jetson.
+    /// Power mode of a Jetson.
     pub power_mode: Option<PowerMode>,
-    /// Of a Jetson.
+    /// JetPack release of a Jetson.
     pub jetpack: Option<JetPack>,
-    /// What slows the board down just now, each in words; nothing where it is not.
+    /// Present causes of throttling, as text; empty if there is none.
     pub throttled: Vec<String>,
-    /// How often a Jetson's supply gave too little voltage or too much current was drawn, since it was started; clocks
-    /// are cut for a moment each time.
+    /// Under-voltage and over-current events of a Jetson since boot; each one cuts the clocks for a moment.
     pub supply_events: Option<u64>,
-    /// The hottest place.
+    /// The hottest thermal zone.
     pub hottest: Option<ThermalZone>,
 }
 
-/// What the kernel tells now.
+/// Returns the present power state of this machine.
 pub fn power() -> Power {
     power_in(Path::new("/"))
 }
 
-/// What changes how long a network takes here, and stays until somebody changes it: governor, limits, power mode. For
-/// keys of what is remembered.
+/// Returns the settings that affect latency and persist until changed: governor, clock limits, power mode.
+///
+/// The text is part of stored cache keys.
 pub fn power_identity() -> String {
     power_identity_in(Path::new("/"))
 }
 
-/// As [`power`], of the machine whose files are below `root`.
+/// Like [`power`], with `root` in place of `/`.
 pub fn power_in(root: &Path) -> Power {
-    let policies = policies(root);
-    let gpu = gpu(root);
+    let policies = cpu_policies(root);
+    let gpu = gpu_clocks(root);
     let mut governors: Vec<&str> = policies.iter().filter_map(|policy| policy.governor.as_deref()).collect();
     governors.dedup();
     let mut throttled = supply::throttled(root);
@@ -73,89 +75,99 @@ pub fn power_in(root: &Path) -> Power {
     }
 }
 
-/// As [`power_identity`], of the machine whose files are below `root`.
+/// Like [`power_identity`], with `root` in place of `/`.
 pub fn power_identity_in(root: &Path) -> String {
-    let policy = |policy: Policy| {
+    let policy = |policy: CpuPolicy| {
         let limit = policy.limit_khz.map_or("?".into(), |khz| khz.to_string());
         format!("{} {} {limit} kHz", policy.name, policy.governor.unwrap_or_else(|| "?".into()))
     };
-    let mut parts: Vec<String> = policies(root).into_iter().map(policy).collect();
-    parts.extend(gpu(root).and_then(|gpu| gpu.limit_khz).map(|khz| format!("gpu {khz} kHz")));
-    parts.extend(jetson::power_mode(root).map(|mode| format!("mode {}", mode.in_words())));
+    let mut parts: Vec<String> = cpu_policies(root).into_iter().map(policy).collect();
+    parts.extend(gpu_clocks(root).and_then(|gpu| gpu.limit_khz).map(|khz| format!("gpu {khz} kHz")));
+    parts.extend(jetson::power_mode(root).map(|mode| format!("mode {mode}")));
     parts.join(", ")
 }
 
-/// A reason why the board does less than it could, and what helps.
+/// Cause of reduced clocks, with its remedy.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ThrottleReason {
-    pub why: String,
-    /// A command where there is one.
+    pub reason: String,
+    /// A command if there is one, otherwise advice.
     pub remedy: String,
 }
 
 impl Power {
-    /// What holds the board back most; nothing where it does what it can.
-    pub fn held_back(&self) -> Option<ThrottleReason> {
-        let held = |why: String, remedy: &str| Some(ThrottleReason { why, remedy: remedy.into() });
-        if let Some(word) = self.throttled.iter().find(|word| word.contains("voltage")) {
-            return held(word.clone(), "a supply and a cable that hold the voltage: 5.1 V for a Raspberry Pi");
+    /// Returns the most severe throttle reason; `None` if the board runs at full speed.
+    pub fn throttle_reason(&self) -> Option<ThrottleReason> {
+        let throttled = |reason: String, remedy: &str| Some(ThrottleReason { reason, remedy: remedy.into() });
+        if let Some(cause) = self.throttled.iter().find(|cause| cause.contains("voltage")) {
+            return throttled(
+                cause.clone(),
+                "use a supply and a cable that hold the voltage: 5.1 V for a Raspberry Pi",
+            );
         }
-        if let Some(word) = self.throttled.first() {
-            return held(word.clone(), "let air to the board, or put a heat sink and a fan on it");
+        if let Some(cause) = self.throttled.first() {
+            return throttled(cause.clone(), "improve the cooling: more air, a heat sink, a fan");
         }
-        if let Some((mode, best)) = self.power_mode.as_ref().and_then(|mode| Some((mode, mode.best.as_ref()?))) {
-            let why = format!("power mode {}, the board has {}", mode.in_words(), best.1);
-            return held(why, &format!("sudo nvpmodel -m {}", best.0));
+        if let Some((mode, (number, name))) =
+            self.power_mode.as_ref().and_then(|mode| Some((mode, mode.best.as_ref()?)))
+        {
+            let reason = format!("power mode {mode}, the board has {name}");
+            return throttled(reason, &format!("sudo nvpmodel -m {number}"));
         }
-        let less = |limit: Option<u64>, max: Option<u64>| limit.zip(max).filter(|(limit, max)| limit < max);
-        if let Some((limit, max)) = less(self.cpu_limit_khz, self.cpu_max_khz) {
-            let why = format!("the processor may run at {} MHz of {}", limit / 1000, max / 1000);
+        let cpu_clocks = self.cpu_limit_khz.zip(self.cpu_max_khz);
+        if let Some((limit, max)) = cpu_clocks.filter(|(limit, max)| limit < max) {
+            let reason = format!("the CPU clock is limited to {} of {} MHz", limit / 1000, max / 1000);
             let files = "/sys/devices/system/cpu/cpufreq/policy*/scaling_max_freq";
-            return held(why, &format!("echo {max} | sudo tee {files}"));
+            return throttled(reason, &format!("echo {max} | sudo tee {files}"));
         }
         if let Some(governor) = self.governor.as_ref().filter(|governor| governor.contains("powersave")) {
             let files = "/sys/devices/system/cpu/cpufreq/policy*/scaling_governor";
-            return held(format!("the governor is {governor}"), &format!("echo schedutil | sudo tee {files}"));
+            return throttled(
+                format!("the cpufreq governor is {governor}"),
+                &format!("echo schedutil | sudo tee {files}"),
+            );
         }
         None
     }
 
-    /// All of it in a line; nothing where the machine tells nothing.
-    pub fn in_words(&self) -> Option<String> {
+    /// Returns a summary in one line; `None` if the machine reports nothing.
+    pub fn description(&self) -> Option<String> {
         let mhz = |khz: u64| khz / 1000;
-        let clocks = |what: &str, limit: Option<u64>, max: Option<u64>| {
+        let clocks = |device: &str, limit: Option<u64>, max: Option<u64>| {
             let (limit, max) = (limit.or(max)?, max.or(limit)?);
             let of = if limit < max { format!(" of {}", mhz(max)) } else { String::new() };
-            Some(format!("{what} up to {}{of} MHz", mhz(limit)))
+            Some(format!("{device} up to {}{of} MHz", mhz(limit)))
         };
         let mut parts: Vec<String> = Vec::new();
-        parts.extend(self.jetpack.as_ref().map(JetPack::in_words));
-        parts.extend(self.power_mode.as_ref().map(|mode| format!("power mode {}", mode.in_words())));
+        parts.extend(self.jetpack.as_ref().map(JetPack::to_string));
+        parts.extend(self.power_mode.as_ref().map(|mode| format!("power mode {mode}")));
         let governor = self.governor.as_ref().map_or(String::new(), |governor| format!(" ({governor})"));
-        parts.extend(clocks("processor", self.cpu_limit_khz, self.cpu_max_khz).map(|cpu| cpu + &governor));
+        parts.extend(clocks("CPU", self.cpu_limit_khz, self.cpu_max_khz).map(|cpu| cpu + &governor));
         parts.extend(clocks("GPU", self.gpu_limit_khz, self.gpu_max_khz));
         parts.extend(
             self.supply_events
                 .filter(|&events| events > 0)
-                .map(|events| format!("clocks cut {events} times for the supply since it was started")),
+                .map(|events| format!("clocks cut {events} times since boot for the power supply")),
         );
         parts.extend(self.throttled.iter().cloned());
         (!parts.is_empty()).then(|| parts.join("; "))
     }
 }
 
-/// A group of cores with one clock, `/sys/devices/system/cpu/cpufreq/policyN` (Documentation/admin-guide/pm/cpufreq.rst
-/// of Linux); frequencies are in kHz.
-struct Policy {
+/// A cpufreq policy, a group of cores with one clock: `/sys/devices/system/cpu/cpufreq/policyN`.
+///
+/// Source: Documentation/admin-guide/pm/cpufreq.rst of Linux; the files hold kHz.
+struct CpuPolicy {
     name: String,
     governor: Option<String>,
     limit_khz: Option<u64>,
     max_khz: Option<u64>,
 }
 
-fn policies(root: &Path) -> Vec<Policy> {
-    let folders = folders(&root.join("sys/devices/system/cpu/cpufreq"), "policy");
-    let policy = |folder: PathBuf| Policy {
+/// Returns the cpufreq policies in the order of their numbers.
+fn cpu_policies(root: &Path) -> Vec<CpuPolicy> {
+    let folders = numbered_entries(&root.join("sys/devices/system/cpu/cpufreq"), "policy");
+    let policy = |folder: PathBuf| CpuPolicy {
         name: name(&folder),
         governor: text(&folder.join("scaling_governor")),
         limit_khz: number(&folder.join("scaling_max_freq")),
@@ -164,28 +176,29 @@ fn policies(root: &Path) -> Vec<Policy> {
     folders.into_iter().map(policy).collect()
 }
 
-/// A graphics processor's clock, in `/sys/class/devfreq` (Documentation/ABI/testing/sysfs-class-devfreq of Linux), where
-/// frequencies are in Hz.
-struct Gpu {
+/// Clocks of the GPU, from `/sys/class/devfreq`.
+///
+/// Source: Documentation/ABI/testing/sysfs-class-devfreq of Linux; the files hold Hz.
+struct GpuClocks {
     max_khz: Option<u64>,
     limit_khz: Option<u64>,
     now_khz: Option<u64>,
 }
 
-/// What a graphics processor is called there: 57000000.gpu (Nano), 17000000.gp10b (TX2), 17000000.gv11b (Xavier),
-/// 17000000.ga10b and, from JetPack 6 on, 17000000.gpu (Orin), gpu-gpc-0 (Thor).
-const GPUS: &[&str] = &["gpu", "gp10b", "gv11b", "ga10b"];
+/// Parts of the GPU's device name: 57000000.gpu (Nano), 17000000.gp10b (TX2), 17000000.gv11b (Xavier), 17000000.ga10b
+/// (Orin before JetPack 6), 17000000.gpu (Orin from JetPack 6 on), gpu-gpc-0 (Thor).
+const GPU_NAMES: &[&str] = &["gpu", "gp10b", "gv11b", "ga10b"];
 
-fn gpu(root: &Path) -> Option<Gpu> {
-    let devices = folders(&root.join("sys/class/devfreq"), "");
-    let device = devices.into_iter().find(|device| GPUS.iter().any(|gpu| name(device).contains(gpu)))?;
+fn gpu_clocks(root: &Path) -> Option<GpuClocks> {
+    let devices = numbered_entries(&root.join("sys/class/devfreq"), "");
+    let device = devices.into_iter().find(|device| GPU_NAMES.iter().any(|gpu| name(device).contains(gpu)))?;
     let khz = |file: &str| number::<u64>(&device.join(file)).map(|hz| hz / 1000);
     let available = text(&device.join("available_frequencies")).unwrap_or_default();
     let max = available.split_whitespace().filter_map(|hz| hz.parse::<u64>().ok()).max();
-    Some(Gpu { max_khz: max.map(|hz| hz / 1000), limit_khz: khz("max_freq"), now_khz: khz("cur_freq") })
+    Some(GpuClocks { max_khz: max.map(|hz| hz / 1000), limit_khz: khz("max_freq"), now_khz: khz("cur_freq") })
 }
 
-/// What a file says, without the end of its line; nothing where it is missing, empty, or its driver has no answer.
+/// Returns the trimmed text of a file; `None` if the file is missing, empty or unreadable.
 fn text(path: &Path) -> Option<String> {
     let bytes = fs::read(path).ok()?;
     let text = String::from_utf8_lossy(&bytes).trim().to_string();
@@ -196,14 +209,15 @@ fn number<N: std::str::FromStr>(path: &Path) -> Option<N> {
     text(path)?.parse().ok()
 }
 
-/// What is in `folder` and begins with `start`, by the number at its end.
-fn folders(folder: &Path, start: &str) -> Vec<PathBuf> {
+/// Returns the entries of `folder` whose names begin with `prefix`, sorted by the number after it.
+fn numbered_entries(folder: &Path, prefix: &str) -> Vec<PathBuf> {
     let entries = fs::read_dir(folder).into_iter().flatten().flatten().map(|entry| entry.path());
-    let mut found: Vec<PathBuf> = entries.filter(|path| name(path).starts_with(start)).collect();
-    found.sort_by_key(|path| (name(path)[start.len()..].parse::<u32>().unwrap_or(u32::MAX), name(path)));
+    let mut found: Vec<PathBuf> = entries.filter(|path| name(path).starts_with(prefix)).collect();
+    found.sort_by_key(|path| (name(path)[prefix.len()..].parse::<u32>().unwrap_or(u32::MAX), name(path)));
     found
 }
 
+/// Returns the last part of a path.
 fn name(path: &Path) -> String {
     path.file_name().unwrap_or_default().to_string_lossy().into_owned()
 }

@@ -17,7 +17,7 @@ pub fn expected(variant: &Variant, settings: &Settings, frame: &Frame) -> anyhow
     }
     let settings = Settings { config: ExecutionConfig::tract(settings.config.threads), ..*settings };
     let scores = scores(&mut crate::engines::open_classifier(variant, &settings)?, frame)?;
-    system::forget_peak(); // the benchmark reports the memory of the other engine alone
+    system::reset_peak_rss(); // the benchmark reports the memory of the other engine alone
     Ok(Some(scores))
 }
 

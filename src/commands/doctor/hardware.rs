@@ -10,11 +10,13 @@ use phicam_platform::system::{Maker, Power};
 
 /// Checks clocks, power mode and supply, and names the main throttle reason.
 pub fn check_power(power: &Power) -> Finding {
-    let Some(description) = power.in_words() else {
+    let Some(description) = power.description() else {
         return Finding::good("power", "unknown: the kernel reports neither clocks nor supply".into());
     };
-    match power.held_back() {
-        Some(reason) => Finding::missing("power", format!("{description}; throttled: {}", reason.why), reason.remedy),
+    match power.throttle_reason() {
+        Some(reason) => {
+            Finding::missing("power", format!("{description}; throttled: {}", reason.reason), reason.remedy)
+        }
         None if power.jetpack.is_some() => Finding::good(
             "power",
             format!("{description}; for steadier latency, fix the clocks with `sudo jetson_clocks`"),

@@ -6,10 +6,10 @@ use super::{Finding, State};
 use crate::profiler::child_bench::error_from_stderr;
 use phicam_engine::EngineKind;
 use phicam_engine_onnxruntime::LibraryError;
-use phicam_engine_onnxruntime::{VARIABLE, find, offered};
+use phicam_engine_onnxruntime::{LIBRARY_VARIABLE, find_library, gpu_engines_in};
 use phicam_platform::system::JetPack;
 
-/// Folder for a package that only this program uses; [`find`] looks there first.
+/// Folder for a package that only this program uses; [`find_library`] looks there first.
 const FOLDER: &str = "/opt/onnxruntime";
 /// A third party's builds of ONNX Runtime for Jetsons, on PyPI: NVIDIA's own are in no index that pip knows.
 const PACKAGE: &str = "onnxruntime-gpu-extended";
@@ -17,14 +17,14 @@ const PACKAGE: &str = "onnxruntime-gpu-extended";
 /// Checks the library and each engine that it offers.
 pub fn check_onnxruntime(jetpack: Option<&JetPack>) -> Vec<Finding> {
     let l4t = jetpack.map(l4t_version);
-    let library = match find() {
+    let library = match find_library() {
         Ok(library) => library,
         Err(LibraryError::Missing { .. }) => return vec![without_library(l4t)],
         Err(error) => {
             return vec![Finding::missing("onnxruntime", error.to_string(), "the CPU engine runs without it")];
         }
     };
-    let gpu_engines = offered(&library);
+    let gpu_engines = gpu_engines_in(&library);
     let mut findings = vec![check_engine(&library.display().to_string(), EngineKind::OnnxRuntime)];
     if findings[0].state == State::Good {
         // CUDA alone is tried: TensorRT needs it as well, and would build its engine for minutes.
@@ -70,7 +70,7 @@ fn remedy(l4t: Option<(u32, u32)>) -> String {
         Some(version) => format!("sudo python3 -m pip install --no-deps --target {FOLDER} {PACKAGE}=={version}"),
         None => format!(
             "build ONNX Runtime with --use_tensorrt, as no package is known for this JetPack, and name its \
-             libonnxruntime.so with {VARIABLE} or in the board file"
+             libonnxruntime.so with {LIBRARY_VARIABLE} or in the board file"
         ),
     }
 }

@@ -1,104 +1,111 @@
-//! What is kept of TensorRT's building is whole and of now, or built anew.
+//! Only complete, undamaged engines with a matching key are used.
 
 use super::*;
 
-fn key() -> Key {
+fn key() -> CacheKey {
     let [model, library, tensorrt, driver, gpu, power] =
         ["lite0", "1.23.2", "10.3", "540.4", "Orin", "15W"].map(String::from);
-    Key { model, library, tensorrt, driver, gpu, power }
+    CacheKey { model, library, tensorrt, driver, gpu, power }
 }
 
-fn built(state: &Path) -> Prepared {
-    let prepared = Prepared::new(state, key()).unwrap();
-    assert_eq!(prepared.look().unwrap(), Found::Nothing);
-    fs::write(prepared.folder().join("a.engine"), b"built in minutes").unwrap();
-    prepared.finish(200.0).unwrap();
-    prepared
+/// The cache of an engine whose build finished.
+fn finished_cache(state: &Path) -> EngineCache {
+    let cache = EngineCache::new(state, key()).unwrap();
+    assert_eq!(cache.discard_stale().unwrap(), CacheState::Empty);
+    fs::write(cache.folder().join("a.engine"), b"built in minutes").unwrap();
+    cache.finish(200.0).unwrap();
+    cache
 }
 
 #[test]
-fn what_was_finished_is_found_whole_and_what_was_not_is_taken_away() {
+fn interrupted_build_is_discarded() {
     let state = tempfile::tempdir().unwrap();
-    let prepared = built(state.path());
-    assert_eq!(prepared.look().unwrap(), Found::Whole);
-    assert_eq!(expected_s(state.path()), Some(200.0));
-    fs::remove_file(prepared.folder().join(NOTE)).unwrap();
-    assert!(matches!(prepared.look().unwrap(), Found::Stale(why) if why.contains("not finished")));
-    assert_eq!(prepared.look().unwrap(), Found::Nothing);
+    let cache = finished_cache(state.path());
+    assert_eq!(cache.discard_stale().unwrap(), CacheState::Complete);
+    assert_eq!(expected_build_s(state.path()), Some(200.0));
+    fs::remove_file(cache.folder().join(MANIFEST_FILE)).unwrap();
+    assert!(
+        matches!(cache.discard_stale().unwrap(), CacheState::Stale(reason) if reason.contains("build was interrupted"))
+    );
+    assert_eq!(cache.discard_stale().unwrap(), CacheState::Empty);
 }
 
 #[test]
-fn an_engine_that_is_cut_short_or_changed_is_built_anew() {
+fn damaged_engine_is_discarded() {
     for damage in [&b"built in"[..], b"built in hours!!", b""] {
         let state = tempfile::tempdir().unwrap();
-        let prepared = built(state.path());
-        fs::write(prepared.folder().join("a.engine"), damage).unwrap();
-        assert!(matches!(prepared.look().unwrap(), Found::Stale(why) if why.contains("a.engine is damaged")));
-        assert_eq!(prepared.look().unwrap(), Found::Nothing);
+        let cache = finished_cache(state.path());
+        fs::write(cache.folder().join("a.engine"), damage).unwrap();
+        assert!(
+            matches!(cache.discard_stale().unwrap(), CacheState::Stale(reason) if reason.contains("a.engine is damaged"))
+        );
+        assert_eq!(cache.discard_stale().unwrap(), CacheState::Empty);
     }
     let state = tempfile::tempdir().unwrap();
-    let prepared = built(state.path());
-    fs::write(prepared.folder().join(NOTE), b"{\"key\":").unwrap();
-    assert!(matches!(prepared.look().unwrap(), Found::Stale(why) if why.contains("note is damaged")));
+    let cache = finished_cache(state.path());
+    fs::write(cache.folder().join(MANIFEST_FILE), b"{\"key\":").unwrap();
+    assert!(
+        matches!(cache.discard_stale().unwrap(), CacheState::Stale(reason) if reason.contains("made-of.json is damaged"))
+    );
 }
 
 #[test]
-fn it_is_stale_when_anything_that_it_depends_on_is_another() {
-    type Change = fn(&mut Key);
+fn changed_dependency_makes_an_engine_stale() {
+    type Change = fn(&mut CacheKey);
     let changes: [(Change, &str); 4] = [
-        (|key| key.library = "1.24".into(), "ONNX Runtime was 1.23.2 and is 1.24"),
-        (|key| key.tensorrt = "10.7".into(), "TensorRT was 10.3"),
-        (|key| key.driver = "541".into(), "the driver was 540.4"),
-        (|key| key.gpu = "Xavier".into(), "the GPU was Orin"),
+        (|key| key.library = "1.24".into(), "ONNX Runtime changed from 1.23.2 to 1.24"),
+        (|key| key.tensorrt = "10.7".into(), "TensorRT changed from 10.3 to 10.7"),
+        (|key| key.driver = "541".into(), "the driver changed from 540.4 to 541"),
+        (|key| key.gpu = "Xavier".into(), "the GPU changed from Orin to Xavier"),
     ];
-    for (change, said) in changes {
+    for (change, expected) in changes {
         let state = tempfile::tempdir().unwrap();
-        built(state.path());
+        finished_cache(state.path());
         let mut other = key();
         change(&mut other);
-        let found = Prepared::new(state.path(), other).unwrap().look().unwrap();
-        assert!(matches!(&found, Found::Stale(why) if why.contains(said)), "{found:?}");
+        let cache_state = EngineCache::new(state.path(), other).unwrap().discard_stale().unwrap();
+        assert!(matches!(&cache_state, CacheState::Stale(reason) if reason.contains(expected)), "{cache_state:?}");
     }
 }
 
 #[test]
-fn another_model_or_power_mode_has_a_folder_of_its_own() {
+fn each_model_and_power_mode_has_its_own_folder() {
     let state = tempfile::tempdir().unwrap();
-    let prepared = built(state.path());
-    for other in [Key { model: "lite2".into(), ..key() }, Key { power: "25W".into(), ..key() }] {
-        assert_eq!(Prepared::new(state.path(), other).unwrap().look().unwrap(), Found::Nothing);
+    let cache = finished_cache(state.path());
+    for other in [CacheKey { model: "lite2".into(), ..key() }, CacheKey { power: "25W".into(), ..key() }] {
+        assert_eq!(EngineCache::new(state.path(), other).unwrap().discard_stale().unwrap(), CacheState::Empty);
     }
-    assert_eq!(prepared.look().unwrap(), Found::Whole);
+    assert_eq!(cache.discard_stale().unwrap(), CacheState::Complete);
 }
 
 #[test]
-fn what_is_whole_and_cannot_be_opened_all_the_same_is_built_anew_once() {
+fn unopenable_engine_is_rebuilt_once() {
     let state = tempfile::tempdir().unwrap();
-    let prepared = built(state.path());
-    let tries = std::cell::Cell::new(0);
-    let opened = prepared.open_or_build("lite0", || {
-        tries.set(tries.get() + 1);
-        let engine = prepared.folder().join("a.engine");
+    let cache = finished_cache(state.path());
+    let attempts = std::cell::Cell::new(0);
+    let opened = cache.open_or_build("lite0", || {
+        attempts.set(attempts.get() + 1);
+        let engine = cache.folder().join("a.engine");
         if engine.exists() {
-            return Err("it does not deserialize");
+            return Err("cannot deserialize");
         }
-        fs::write(engine, b"built anew").map_err(|_| "not written")?;
+        fs::write(engine, b"built again").map_err(|_| "not written")?;
         Ok("opened")
     });
-    assert_eq!((opened, tries.get()), (Ok("opened"), 2));
-    assert_eq!(prepared.look().unwrap(), Found::Whole);
-    let failed: Result<(), _> = prepared.open_or_build("lite0", || Err("no GPU"));
+    assert_eq!((opened, attempts.get()), (Ok("opened"), 2));
+    assert_eq!(cache.discard_stale().unwrap(), CacheState::Complete);
+    let failed: Result<(), _> = cache.open_or_build("lite0", || Err("no GPU"));
     assert_eq!(failed, Err("no GPU"));
-    assert_eq!(prepared.look().unwrap(), Found::Nothing, "what failed is not taken for a built one");
+    assert_eq!(cache.discard_stale().unwrap(), CacheState::Empty, "a failed build leaves no engine");
 }
 
 #[test]
-fn the_oldest_go_when_there_are_many() {
+fn oldest_folders_over_the_limit_are_removed() {
     let state = tempfile::tempdir().unwrap();
     for model in 0..12 {
-        let prepared = Prepared::new(state.path(), Key { model: model.to_string(), ..key() }).unwrap();
-        fs::write(prepared.folder().join("a.engine"), b"x").unwrap();
-        prepared.finish(200.0).unwrap();
+        let cache = EngineCache::new(state.path(), CacheKey { model: model.to_string(), ..key() }).unwrap();
+        fs::write(cache.folder().join("a.engine"), b"x").unwrap();
+        cache.finish(200.0).unwrap();
     }
-    assert_eq!(fs::read_dir(state.path().join(FOLDER)).unwrap().count(), MOST_FOLDERS);
+    assert_eq!(fs::read_dir(state.path().join(ENGINE_CACHE_FOLDER)).unwrap().count(), MAX_FOLDERS);
 }

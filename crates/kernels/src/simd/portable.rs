@@ -1,20 +1,20 @@
-//! Four values in plain Rust, for CPUs without kernels of their own, and for Miri.
+//! Vectors of four f32 values in plain Rust, for CPUs without SIMD kernels and for Miri.
 
 use super::{GROUP, Vector};
 
-/// Four values.
+/// Array of lanes.
 #[derive(Clone, Copy)]
 pub struct Portable([f32; 4]);
 
 impl Portable {
     #[inline(always)]
-    fn map(self, change: impl Fn(f32) -> f32) -> Portable {
-        Portable(self.0.map(change))
+    fn map(self, op: impl Fn(f32) -> f32) -> Portable {
+        Portable(self.0.map(op))
     }
 
     #[inline(always)]
-    fn zip(self, other: Portable, join: impl Fn(f32, f32) -> f32) -> Portable {
-        Portable(std::array::from_fn(|lane| join(self.0[lane], other.0[lane])))
+    fn zip(self, other: Portable, op: impl Fn(f32, f32) -> f32) -> Portable {
+        Portable(std::array::from_fn(|lane| op(self.0[lane], other.0[lane])))
     }
 }
 
@@ -24,12 +24,12 @@ impl Vector for Portable {
 
     #[inline(always)]
     unsafe fn load(from: *const f32) -> Portable {
-        // SAFETY: by the caller's promise; an array is aligned as its values are.
+        // SAFETY: the caller ensures 4 readable values; the array has the alignment of f32.
         Portable(unsafe { from.cast::<[f32; 4]>().read() })
     }
     #[inline(always)]
     unsafe fn store(self, to: *mut f32) {
-        // SAFETY: as above.
+        // SAFETY: the caller ensures 4 writable values; the array has the alignment of f32.
         unsafe { to.cast::<[f32; 4]>().write(self.0) }
     }
     #[inline(always)]
@@ -58,16 +58,16 @@ impl Vector for Portable {
     }
     #[inline(always)]
     unsafe fn multiply_add(self, a: Portable, b: Portable) -> Portable {
-        // Not f32::mul_add: without the instruction that is a call.
+        // Not f32::mul_add: without an FMA instruction it is a library call.
         Portable(std::array::from_fn(|lane| self.0[lane] + a.0[lane] * b.0[lane]))
     }
     #[inline(always)]
     unsafe fn group(from: *const f32, count: usize) -> [f32; GROUP] {
-        // SAFETY: only the first `count` are read.
-        std::array::from_fn(|place| if place < count { unsafe { from.add(place).read() } } else { 0.0 })
+        // SAFETY: the caller ensures `count` readable values, and only those are read.
+        std::array::from_fn(|index| if index < count { unsafe { from.add(index).read() } } else { 0.0 })
     }
     #[inline(always)]
-    unsafe fn multiply_add_value<const I: usize>(self, a: Portable, group: [f32; GROUP]) -> Portable {
+    unsafe fn multiply_add_lane<const I: usize>(self, a: Portable, group: [f32; GROUP]) -> Portable {
         self.zip(a, |sum, a| sum + a * group[I])
     }
     #[inline(always)]

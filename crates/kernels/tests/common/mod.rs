@@ -1,14 +1,14 @@
-//! Networks with seeded weights, and what they give, worked out plainly.
-#![allow(dead_code)] // each test file uses its part
+//! Networks with random weights, and a plain reference implementation of their layers.
+#![allow(dead_code)] // each test file uses a part
 
-use phicam_kernels::layers::{Block, Convolution, Gate, Head, Order, Shape, Step};
+use phicam_kernels::layers::{Block, Convolution, Head, Layout, Shape, SqueezeExcite, Step};
 use phicam_kernels::{Activation, Weights};
 
-/// Numbers that are the same each time (xorshift).
-pub struct Seeded(pub u64);
+/// Deterministic random numbers (xorshift64), seeded with a number other than 0.
+pub struct Rng(pub u64);
 
-impl Seeded {
-    /// −1 … 1
+impl Rng {
+    /// Returns a value of −1 … 1.
     pub fn value(&mut self) -> f32 {
         self.0 ^= self.0 << 13;
         self.0 ^= self.0 >> 7;
@@ -16,16 +16,17 @@ impl Seeded {
         (self.0 >> 40) as f32 / (1u64 << 23) as f32 - 1.0
     }
 
-    /// `from` … `to`
-    pub fn number(&mut self, from: usize, to: usize) -> usize {
-        from + ((self.value() + 1.0) / 2.0 * (to - from + 1) as f32) as usize % (to - from + 1)
+    /// Returns an integer of `min` … `max`.
+    pub fn integer(&mut self, min: usize, max: usize) -> usize {
+        min + ((self.value() + 1.0) / 2.0 * (max - min + 1) as f32) as usize % (max - min + 1)
     }
 
+    /// Returns `count` values of −`size` … `size`.
     pub fn values(&mut self, count: usize, size: f32) -> Vec<f32> {
         (0..count).map(|_| self.value() * size).collect()
     }
 
-    /// A convolution that keeps the size of its values.
+    /// Returns a convolution without padding, whose weights roughly preserve the variance of its input.
     pub fn convolution(
         &mut self,
         (inputs, outputs): (usize, usize),
@@ -34,54 +35,56 @@ impl Seeded {
     ) -> Convolution {
         let taps = kernel * kernel * if depthwise { 1 } else { inputs };
         let size = 1.7 * (1.0 / taps as f32).sqrt() * 1.4;
-        let lengths = [kernel * kernel, if depthwise { 1 } else { inputs }, outputs];
-        let weights = Weights::of(&self.values(taps * outputs, size), lengths);
+        let dims = [kernel * kernel, if depthwise { 1 } else { inputs }, outputs];
+        let weights = Weights::from_f32(&self.values(taps * outputs, size), dims);
         let bias = self.values(outputs, 0.3);
-        let (before, after) = ([0, 0], [0, 0]);
-        Convolution { inputs, outputs, depthwise, kernel, stride, before, after, weights, bias, activation }
+        let (pad_before, pad_after) = ([0, 0], [0, 0]);
+        Convolution { inputs, outputs, depthwise, kernel, stride, pad_before, pad_after, weights, bias, activation }
     }
 }
 
-/// Zeros around it so that the output has the input's size over the stride, the odd one behind (TensorFlow's SAME).
-pub fn same(mut convolution: Convolution, shape: Shape) -> Convolution {
+/// Adds TensorFlow's SAME padding: the output has the input's size over the stride, and an odd zero goes behind.
+pub fn with_same_padding(mut convolution: Convolution, shape: Shape) -> Convolution {
     for (axis, length) in [shape.height, shape.width].into_iter().enumerate() {
-        let out = length.div_ceil(convolution.stride);
-        let zeros = ((out - 1) * convolution.stride + convolution.kernel).saturating_sub(length);
-        convolution.before[axis] = zeros / 2;
-        convolution.after[axis] = zeros - zeros / 2;
+        let output_length = length.div_ceil(convolution.stride);
+        let zeros = ((output_length - 1) * convolution.stride + convolution.kernel).saturating_sub(length);
+        convolution.pad_before[axis] = zeros / 2;
+        convolution.pad_after[axis] = zeros - zeros / 2;
     }
     convolution
 }
 
-/// MBConv: expansion (1: none), channels out, kernel, stride, with a gate or not.
+/// Returns an inverted-bottleneck block; an `expansion` of 1 means none.
 pub fn block(
-    seeded: &mut Seeded,
+    rng: &mut Rng,
     shape: Shape,
     (expansion, outputs, kernel, stride): (usize, usize, usize, usize),
-    gate: bool,
+    has_gate: bool,
     activation: Activation,
 ) -> Block {
-    let inner = shape.channels * expansion;
-    let expand = (expansion > 1).then(|| seeded.convolution((shape.channels, inner), (1, 1, false), activation));
-    let depthwise = same(seeded.convolution((inner, inner), (kernel, stride, true), activation), shape);
+    let expanded = shape.channels * expansion;
+    let expand = (expansion > 1).then(|| rng.convolution((shape.channels, expanded), (1, 1, false), activation));
+    let depthwise = rng.convolution((expanded, expanded), (kernel, stride, true), activation);
+    let depthwise = with_same_padding(depthwise, shape);
     let squeezed = (shape.channels / 4).max(1);
-    let gate = gate.then(|| Gate {
-        squeeze: seeded.convolution((inner, squeezed), (1, 1, false), activation),
-        excite: seeded.convolution((squeezed, inner), (1, 1, false), Activation::Sigmoid),
+    let gate = has_gate.then(|| SqueezeExcite {
+        squeeze: rng.convolution((expanded, squeezed), (1, 1, false), activation),
+        excite: rng.convolution((squeezed, expanded), (1, 1, false), Activation::Sigmoid),
     });
-    let project = seeded.convolution((inner, outputs), (1, 1, false), Activation::None);
+    let project = rng.convolution((expanded, outputs), (1, 1, false), Activation::None);
     let residual = stride == 1 && outputs == shape.channels;
     Block { expand, depthwise, gate, project, residual }
 }
 
-/// EfficientNet B0, or Lite0, for pictures of `side` pixels; with `divide`, fewer channels.
-pub fn efficientnet(side: usize, lite: bool, divide: usize, classes: usize) -> (Vec<Step>, Shape) {
-    let mut seeded = Seeded(0x1234_5678_9abc_def1);
+/// Returns B0 or Lite0 for images of `side` pixels, with channel counts divided by `divisor`.
+pub fn efficientnet(side: usize, lite: bool, divisor: usize, classes: usize) -> (Vec<Step>, Shape) {
+    let mut rng = Rng(0x1234_5678_9abc_def1);
     let activation = if lite { Activation::Relu6 } else { Activation::Silu };
-    let picture = Shape { height: side, width: side, channels: 3 };
-    let stem = same(seeded.convolution((3, 32 / divide), (3, 2, false), activation), picture);
-    let mut shape = stem.output(picture).unwrap();
+    let image = Shape { height: side, width: side, channels: 3 };
+    let stem = with_same_padding(rng.convolution((3, 32 / divisor), (3, 2, false), activation), image);
+    let mut shape = stem.output_shape(image).unwrap();
     let mut steps = vec![Step::Stem(stem)];
+    // Expansion, outputs, repeats, stride, kernel: table 1 of the EfficientNet paper.
     let stages = [
         (1, 16, 1, 1, 3),
         (6, 24, 2, 2, 3),
@@ -94,101 +97,110 @@ pub fn efficientnet(side: usize, lite: bool, divide: usize, classes: usize) -> (
     for (expansion, outputs, repeats, stride, kernel) in stages {
         for repeat in 0..repeats {
             let stride = if repeat == 0 { stride } else { 1 };
-            let block = block(&mut seeded, shape, (expansion, outputs / divide, kernel, stride), !lite, activation);
+            let block = block(&mut rng, shape, (expansion, outputs / divisor, kernel, stride), !lite, activation);
             let step = Step::Block(block);
-            shape = step.output(shape).unwrap();
+            shape = step.output_shape(shape).unwrap();
             steps.push(step);
         }
     }
-    let convolution = seeded.convolution((shape.channels, 1280 / divide), (1, 1, false), activation);
-    let classifier = Some(seeded.convolution((1280 / divide, classes), (1, 1, false), Activation::None));
+    let convolution = rng.convolution((shape.channels, 1280 / divisor), (1, 1, false), activation);
+    let classifier = Some(rng.convolution((1280 / divisor, classes), (1, 1, false), Activation::None));
     steps.push(Step::Head(Head { convolution, classifier }));
-    (steps, picture)
+    (steps, image)
 }
 
-/// Values of a picture, pixel by pixel.
+/// Feature map in NHWC layout.
 #[derive(Clone)]
-pub struct Values {
+pub struct FeatureMap {
     pub shape: Shape,
     pub values: Vec<f32>,
 }
 
-impl Values {
-    pub fn of(input: &[f32], shape: Shape, order: Order) -> Values {
+impl FeatureMap {
+    /// Copies an image of `layout`.
+    pub fn from_image(image: &[f32], shape: Shape, layout: Layout) -> FeatureMap {
         let pixels = shape.height * shape.width;
-        let at = |pixel: usize, channel: usize| match order {
-            Order::Planar => input[channel * pixels + pixel],
-            Order::Interleaved => input[pixel * shape.channels + channel],
+        let value = |pixel: usize, channel: usize| match layout {
+            Layout::Nchw => image[channel * pixels + pixel],
+            Layout::Nhwc => image[pixel * shape.channels + channel],
         };
-        let values = (0..pixels).flat_map(|pixel| (0..shape.channels).map(move |channel| at(pixel, channel))).collect();
-        Values { shape, values }
+        let pixel_values = |pixel| (0..shape.channels).map(move |channel| value(pixel, channel));
+        FeatureMap { shape, values: (0..pixels).flat_map(pixel_values).collect() }
     }
 
-    pub fn planar(&self) -> Vec<f32> {
+    /// Returns the values in NCHW layout.
+    pub fn to_nchw(&self) -> Vec<f32> {
         let channels = self.shape.channels;
         (0..channels).flat_map(|channel| self.values[channel..].iter().step_by(channels).copied()).collect()
     }
 
-    fn mean(&self) -> Values {
+    fn mean(&self) -> FeatureMap {
         let channels = self.shape.channels;
         let pixels = self.values.len() / channels;
         let sum = |channel: usize| self.values[channel..].iter().step_by(channels).map(|&v| f64::from(v)).sum::<f64>();
         let values = (0..channels).map(|channel| (sum(channel) / pixels as f64) as f32).collect();
-        Values { shape: Shape { height: 1, width: 1, channels }, values }
+        FeatureMap { shape: Shape { height: 1, width: 1, channels }, values }
     }
 }
 
-/// A convolution as its definition says, summed in double precision.
-pub fn convolved(convolution: &Convolution, input: &Values) -> Values {
-    let shape = convolution.output(input.shape).unwrap();
-    let Convolution { inputs, outputs, depthwise, kernel, stride, before, .. } = *convolution;
+/// Computes a convolution by its definition, summed in f64.
+pub fn reference_convolution(convolution: &Convolution, input: &FeatureMap) -> FeatureMap {
+    let shape = convolution.output_shape(input.shape).unwrap();
+    let Convolution { inputs, outputs, depthwise, kernel, stride, pad_before, .. } = *convolution;
     let mut values = Vec::with_capacity(shape.values());
     for y in 0..shape.height {
         for x in 0..shape.width {
             for output in 0..outputs {
                 let mut sum = f64::from(convolution.bias[output]);
                 for tap in 0..kernel * kernel {
-                    let from_y = (y * stride + tap / kernel).checked_sub(before[0]);
-                    let from_x = (x * stride + tap % kernel).checked_sub(before[1]);
-                    let (Some(from_y), Some(from_x)) = (from_y, from_x) else { continue };
-                    if from_y >= input.shape.height || from_x >= input.shape.width {
+                    let input_y = (y * stride + tap / kernel).checked_sub(pad_before[0]);
+                    let input_x = (x * stride + tap % kernel).checked_sub(pad_before[1]);
+                    let (Some(input_y), Some(input_x)) = (input_y, input_x) else { continue };
+                    if input_y >= input.shape.height || input_x >= input.shape.width {
                         continue;
                     }
-                    let pixel = &input.values[(from_y * input.shape.width + from_x) * inputs..][..inputs];
+                    let pixel = &input.values[(input_y * input.shape.width + input_x) * inputs..][..inputs];
                     if depthwise {
-                        sum += f64::from(pixel[output]) * f64::from(convolution.weights.at(tap * outputs + output));
+                        sum += f64::from(pixel[output]) * f64::from(convolution.weights.value(tap * outputs + output));
                     } else {
-                        for (place, &value) in pixel.iter().enumerate() {
-                            let weight = convolution.weights.at((tap * inputs + place) * outputs + output);
+                        for (channel, &value) in pixel.iter().enumerate() {
+                            let weight = convolution.weights.value((tap * inputs + channel) * outputs + output);
                             sum += f64::from(value) * f64::from(weight);
                         }
                     }
                 }
-                values.push(convolution.activation.of(sum as f32));
+                values.push(convolution.activation.apply(sum as f32));
             }
         }
     }
-    Values { shape, values }
+    FeatureMap { shape, values }
 }
 
-/// What `steps` give.
-pub fn expected(steps: &[Step], input: &Values) -> Values {
+/// Computes the output of `steps` by the definitions of their layers.
+pub fn reference_output(steps: &[Step], input: &FeatureMap) -> FeatureMap {
     steps.iter().fold(input.clone(), |input, step| match step {
-        Step::Stem(stem) => convolved(stem, &input),
+        Step::Stem(stem) => reference_convolution(stem, &input),
         Step::Head(head) => {
-            let means = convolved(&head.convolution, &input).mean();
-            head.classifier.as_ref().map_or(means.clone(), |classifier| convolved(classifier, &means))
+            let means = reference_convolution(&head.convolution, &input).mean();
+            match &head.classifier {
+                Some(classifier) => reference_convolution(classifier, &means),
+                None => means,
+            }
         }
         Step::Block(block) => {
-            let expanded = block.expand.as_ref().map_or(input.clone(), |expand| convolved(expand, &input));
-            let mut filtered = convolved(&block.depthwise, &expanded);
+            let expanded = match &block.expand {
+                Some(expand) => reference_convolution(expand, &input),
+                None => input.clone(),
+            };
+            let mut depthwise_out = reference_convolution(&block.depthwise, &expanded);
             if let Some(gate) = &block.gate {
-                let opened = convolved(&gate.excite, &convolved(&gate.squeeze, &filtered.mean()));
-                let channels = filtered.shape.channels;
-                let gated = filtered.values.iter_mut().enumerate();
-                gated.for_each(|(place, value)| *value *= opened.values[place % channels]);
+                let squeezed = reference_convolution(&gate.squeeze, &depthwise_out.mean());
+                let gate_values = reference_convolution(&gate.excite, &squeezed).values;
+                let channels = depthwise_out.shape.channels;
+                let values = depthwise_out.values.iter_mut().enumerate();
+                values.for_each(|(index, value)| *value *= gate_values[index % channels]);
             }
-            let mut output = convolved(&block.project, &filtered);
+            let mut output = reference_convolution(&block.project, &depthwise_out);
             if block.residual {
                 output.values.iter_mut().zip(&input.values).for_each(|(value, input)| *value += input);
             }
@@ -197,10 +209,11 @@ pub fn expected(steps: &[Step], input: &Values) -> Values {
     })
 }
 
-/// The largest difference, in parts of the largest value.
-pub fn difference(found: &[f32], expected: &[f32]) -> f32 {
-    assert_eq!(found.len(), expected.len());
-    let largest = expected.iter().fold(1e-3f32, |most, value| most.max(value.abs()));
-    let apart = found.iter().zip(expected).map(|(a, b)| if a.is_finite() { (a - b).abs() } else { f32::INFINITY });
-    apart.fold(0.0, f32::max) / largest
+/// Returns the largest difference as a share of the largest expected value.
+pub fn relative_difference(actual: &[f32], expected: &[f32]) -> f32 {
+    assert_eq!(actual.len(), expected.len());
+    let largest = expected.iter().fold(1e-3f32, |largest, value| largest.max(value.abs()));
+    let differences =
+        actual.iter().zip(expected).map(|(a, b)| if a.is_finite() { (a - b).abs() } else { f32::INFINITY });
+    differences.fold(0.0, f32::max) / largest
 }

@@ -1,36 +1,45 @@
-//! A Jetson's power mode and JetPack, from the files that NVIDIA's tools keep.
+//! Power mode and JetPack release of a Jetson, from the files of NVIDIA's tools.
 
+use std::fmt;
 use std::path::Path;
 
 use serde::Serialize;
 
 use super::text;
 
-/// What `nvpmodel` has set.
+/// A power mode of `nvpmodel`.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct PowerMode {
+    /// Number of the mode (its ID in nvpmodel.conf).
     pub number: u32,
-    /// Such as `15W`, where the board's list of modes has it.
+    /// Name such as `15W`; `None` if the board's list of modes lacks it.
     pub name: Option<String>,
-    /// The mode without limits (number, name) where this is another: its number differs by board, 0 or 2.
+    /// Number and name of the mode without limits; `None` if it is this one. The number is 0 or 2, depending on the
+    /// board.
     pub best: Option<(u32, String)>,
 }
 
-impl PowerMode {
-    /// `15W`, or its number.
-    pub fn in_words(&self) -> String {
-        self.name.clone().unwrap_or_else(|| self.number.to_string())
+/// Formats as the name, or the number if there is no name.
+impl fmt::Display for PowerMode {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match &self.name {
+            Some(name) => f.write_str(name),
+            None => write!(f, "{}", self.number),
+        }
     }
 }
 
-/// The power mode: `/var/lib/nvpmodel/status` has `pmode:0002`, also with ` fmode:quiet` behind; `/etc/nvpmodel.conf` has
-/// a line `< POWER_MODEL ID=2 NAME=MAXN_SUPER >` for each mode and `< PM_CONFIG DEFAULT=2 >`, what holds until one is set.
+/// Returns the power mode; `None` if the machine is not a Jetson.
+///
+/// `/var/lib/nvpmodel/status` holds the mode that was set: `pmode:0002`, possibly followed by ` fmode:quiet`.
+/// `/etc/nvpmodel.conf` has a line `< POWER_MODEL ID=2 NAME=MAXN_SUPER >` for each mode, and `< PM_CONFIG DEFAULT=2 >`
+/// for the mode until one is set.
 pub(super) fn power_mode(root: &Path) -> Option<PowerMode> {
     let list = text(&root.join("etc/nvpmodel.conf")).unwrap_or_default();
     let lines = || list.lines().filter_map(|line| line.trim().strip_prefix('<')?.trim().strip_suffix('>'));
     let field = |line: &str, key: &str| {
-        let found = line.split_whitespace().find_map(|word| word.strip_prefix(key)?.strip_prefix('='));
-        found.map(String::from)
+        let value = line.split_whitespace().find_map(|word| word.strip_prefix(key)?.strip_prefix('='));
+        value.map(String::from)
     };
     let modes: Vec<(u32, String)> = lines()
         .filter(|line| line.trim_start().starts_with("POWER_MODEL"))
@@ -45,30 +54,36 @@ pub(super) fn power_mode(root: &Path) -> Option<PowerMode> {
     };
     let number: u32 = set.or_else(default)?;
     let name = modes.iter().find(|mode| mode.0 == number).map(|mode| mode.1.clone());
-    // MAXN_SUPER where there is one, else MAXN; some boards have neither, and then the first is the largest.
+    // Newer boards name the unlimited mode MAXN_SUPER, older ones MAXN. Some boards have neither: their first mode
+    // is the largest, and `best` stays `None`.
     let best = ["MAXN_SUPER", "MAXN"].iter().find_map(|best| modes.iter().find(|mode| mode.1 == *best));
     let best = best.filter(|best| best.0 != number).cloned();
     Some(PowerMode { number, name, best })
 }
 
-/// NVIDIA's system.
+/// Release of NVIDIA's software for Jetsons.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct JetPack {
-    /// 4 to 7, where that is known.
+    /// Major version, 4 to 7; `None` if unknown.
     pub major: Option<u32>,
-    /// Jetson Linux, such as `35.4.1`.
+    /// Version of Jetson Linux (L4T), such as `35.4.1`.
     pub l4t: String,
 }
 
-impl JetPack {
-    pub(super) fn in_words(&self) -> String {
-        let major = self.major.map_or_else(|| "of unknown version".into(), |major| major.to_string());
-        format!("JetPack {major} (Jetson Linux {})", self.l4t)
+/// Formats as `JetPack 5 (Jetson Linux 35.4.1)`.
+impl fmt::Display for JetPack {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.major {
+            Some(major) => write!(f, "JetPack {major} (Jetson Linux {})", self.l4t),
+            None => write!(f, "JetPack of unknown version (Jetson Linux {})", self.l4t),
+        }
     }
 }
 
-/// `/etc/nv_tegra_release` begins with `# R35 (release), REVISION: 4.1, GCID: …`. Which JetPack that is in: NVIDIA's
-/// JetPack Archive.
+/// Returns the JetPack release; `None` if the machine is not a Jetson.
+///
+/// `/etc/nv_tegra_release` begins with `# R35 (release), REVISION: 4.1, GCID: …`. Source of the major versions:
+/// NVIDIA's JetPack Archive.
 pub(super) fn jetpack(root: &Path) -> Option<JetPack> {
     let text = text(&root.join("etc/nv_tegra_release"))?;
     let (release, rest) = text.strip_prefix("# R")?.split_once(" (release), REVISION: ")?;
