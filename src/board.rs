@@ -1,4 +1,4 @@
-//! The boards: what each is, how it is recognised, and what a picture may cost on it.
+//! Board files: detection, budget, camera and displays of each board.
 
 use std::path::{Path, PathBuf};
 
@@ -9,74 +9,74 @@ use phicam_platform::config_file;
 use phicam_platform::config_file::{StrictError, did_you_mean};
 use phicam_policy::budget::Budget;
 
-/// `board/*.toml` as they were when this program was built: name (the file's) and text.
+/// Names and texts of `board/*.toml` at build time.
 static BUILT_IN: &[(&str, &str)] = include!(concat!(env!("OUT_DIR"), "/boards.rs"));
 
-/// The board of machines that are not recognised.
+/// Board of machines that no board file detects.
 pub const GENERIC: &str = "generic";
 
-/// A board that cannot be used.
+/// Error of a board name or board file.
 #[derive(Debug, thiserror::Error)]
 pub enum BoardError {
     #[error(transparent)]
     File(#[from] StrictError),
     #[error("{}: {message}", path.display())]
-    Refused { path: PathBuf, message: String },
-    #[error("no board `{name}`; there are {known}, or name a file that ends in .toml{hint}")]
+    Invalid { path: PathBuf, message: String },
+    #[error("no board `{name}`: expected {known}, or a file that ends in .toml{hint}")]
     Unknown { name: String, hint: String, known: String },
 }
 
-/// One board file.
+/// Contents of a board file.
 #[derive(Clone, Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Board {
-    /// The file's name without `.toml`.
+    /// Name of the file, without `.toml`.
     #[serde(skip)]
     pub name: String,
-    /// The board in a few words.
+    /// Description in a few words.
     pub summary: String,
-    /// Entries of `/proc/device-tree/compatible` by which it is recognised.
+    /// Entries of `/proc/device-tree/compatible` that identify the board.
     #[serde(default)]
     pub detect: Vec<String>,
-    /// What a picture may cost.
+    /// Default limits of one inference.
     #[serde(default)]
     pub budget: Budget,
-    /// What is admitted, as by `--model`, which overrides it: everything where it names none.
+    /// Restricts the candidates, like `--model`, which overrides it. Default: all.
     pub model: Option<String>,
-    /// The sample photographs where it names none.
+    /// Default: the sample photographs.
     #[serde(default)]
     pub camera: phicam_camera::Settings,
-    /// The terminal where it names none.
+    /// Default: the terminal.
     #[serde(default)]
     pub display: Vec<phicam_display::Settings>,
     #[serde(default)]
     pub view: CropMode,
-    /// ONNX Runtime, for boards with a GPU; it is looked for where packages put it, where this names none.
+    /// ONNX Runtime, for boards with a GPU. Default: the folders where packages install it.
     #[serde(default)]
     pub onnxruntime: OnnxRuntime,
-    /// What can be expected before anything is measured.
+    /// Expected speed, before any measurement.
     pub expect: Option<Expect>,
 }
 
-/// Where ONNX Runtime is.
+/// Location of ONNX Runtime.
 #[derive(Clone, Debug, Default, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct OnnxRuntime {
-    /// Its libonnxruntime.so. The variable ORT_DYLIB_PATH overrides it.
+    /// Path of libonnxruntime.so. The variable ORT_DYLIB_PATH overrides it.
     pub library: Option<PathBuf>,
 }
 
-/// Speed that others measured.
+/// Published speed of a board.
 #[derive(Clone, Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Expect {
-    /// EfficientNet-B0 at 224 pixels, f32, batch 1, on the processor.
+    /// EfficientNet-B0 at 224 pixels, f32, batch 1, on the CPU.
     pub b0_f32_ms: Option<ByThreads>,
-    /// Who measured it, with what.
+    /// Publisher and software of the measurement.
     pub source: String,
 }
 
-/// Milliseconds by the number of threads.
+/// Milliseconds by thread count.
 #[derive(Clone, Copy, Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct ByThreads {
@@ -86,12 +86,12 @@ pub struct ByThreads {
 }
 
 impl Board {
-    /// Names of the boards that are built in.
+    /// Returns the names of the built-in boards.
     pub fn names() -> impl Iterator<Item = &'static str> {
         BUILT_IN.iter().map(|(name, _)| *name)
     }
 
-    /// The board of that name, or the board file at that path.
+    /// Returns the built-in board called `name`, else reads the board file at that path.
     pub fn named(name: &str) -> Result<Board, BoardError> {
         if let Some((name, text)) = BUILT_IN.iter().find(|(known, _)| *known == name) {
             let path = PathBuf::from(format!("board/{name}.toml"));
@@ -105,7 +105,7 @@ impl Board {
         Err(BoardError::Unknown { name: name.into(), hint: did_you_mean(name, Self::names()), known })
     }
 
-    /// The board whose `detect` names one of `compatible` (nearest first), else the generic one.
+    /// Returns the board that detects one of `compatible` (most specific first), else the generic board.
     pub fn recognised(compatible: &[String]) -> Result<Board, BoardError> {
         for compatible in compatible {
             for name in Self::names() {
@@ -118,21 +118,21 @@ impl Board {
         Self::named(GENERIC)
     }
 
-    /// The board in a line, with the speed to be expected of it where somebody measured that.
+    /// Returns the summary, with the expected speed if the board file has one.
     pub fn in_words(&self) -> String {
-        let measured = self.expect.as_ref().and_then(|expect| Some((expect, expect.b0_f32_ms?)));
-        let Some((Expect { source, .. }, ms)) = measured else { return self.summary.clone() };
-        let several = [(4, ms.four_threads), (6, ms.six_threads)];
-        let several = several.iter().filter_map(|(threads, ms)| Some(format!(", {} ms on {threads}", (*ms)?)));
-        let several: String = several.collect();
-        format!("{}; EfficientNet-B0 takes {} ms there on one thread{several} ({source})", self.summary, ms.one_thread)
+        let expected = self.expect.as_ref().and_then(|expect| Some((expect, expect.b0_f32_ms?)));
+        let Some((Expect { source, .. }, ms)) = expected else { return self.summary.clone() };
+        let multithreaded = [(4, ms.four_threads), (6, ms.six_threads)];
+        let multithreaded: String =
+            multithreaded.iter().filter_map(|(threads, ms)| Some(format!(", {} ms on {threads}", (*ms)?))).collect();
+        format!("{}; EfficientNet-B0 takes {} ms on one thread{multithreaded} ({source})", self.summary, ms.one_thread)
     }
 
     fn checked(mut board: Board, path: &Path) -> Result<Board, BoardError> {
-        let refused = |message| BoardError::Refused { path: path.into(), message };
-        board.budget.check().map_err(refused)?;
-        board.camera.check().map_err(refused)?;
-        board.display.iter().try_for_each(phicam_display::Settings::check).map_err(refused)?;
+        let invalid = |message| BoardError::Invalid { path: path.into(), message };
+        board.budget.check().map_err(invalid)?;
+        board.camera.check().map_err(invalid)?;
+        board.display.iter().try_for_each(phicam_display::Settings::check).map_err(invalid)?;
         board.name = path.file_stem().unwrap_or_default().to_string_lossy().into_owned();
         Ok(board)
     }
@@ -143,7 +143,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn every_board_is_read_and_has_a_budget() {
+    fn built_in_boards_have_a_budget() {
         for name in Board::names() {
             let board = Board::named(name).unwrap();
             assert!(board.budget.frame_ms.is_some(), "{name}");
@@ -154,7 +154,7 @@ mod tests {
     }
 
     #[test]
-    fn a_board_is_recognised_by_its_device_tree() {
+    fn device_tree_identifies_the_board() {
         let compatible = ["raspberrypi,4-model-b".to_string(), "brcm,bcm2711".to_string()];
         assert_eq!(Board::recognised(&compatible).unwrap().name, "raspberry-pi-4");
         assert_eq!(Board::recognised(&["acme,toaster".to_string()]).unwrap().name, GENERIC);
@@ -162,14 +162,14 @@ mod tests {
     }
 
     #[test]
-    fn what_others_measured_is_told_with_its_source() {
-        let told = Board::named("raspberry-pi-4").unwrap().in_words();
-        assert!(told.contains("B0 takes 129.4 ms there on one thread, 73.9 ms on 4 (ncnn benchmark README"), "{told}");
+    fn expected_speed_is_shown_with_its_source() {
+        let text = Board::named("raspberry-pi-4").unwrap().in_words();
+        assert!(text.contains("B0 takes 129.4 ms on one thread, 73.9 ms on 4 (ncnn benchmark README"), "{text}");
         assert_eq!(Board::named(GENERIC).unwrap().in_words(), "Any machine with Linux");
     }
 
     #[test]
-    fn no_two_boards_are_recognised_by_the_same_entry() {
+    fn no_two_boards_detect_one_entry() {
         let mut seen = std::collections::BTreeMap::new();
         for name in Board::names() {
             for entry in Board::named(name).unwrap().detect {
@@ -179,12 +179,12 @@ mod tests {
     }
 
     #[test]
-    fn a_typo_is_answered_with_what_was_meant() {
+    fn invalid_boards_name_key_and_value() {
         let message = Board::named("rasberry-pi-4").unwrap_err().to_string();
         assert!(message.contains("did you mean `raspberry-pi-4`?"), "{message}");
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("mine.toml");
-        for (text, said) in [
+        for (text, expected) in [
             ("summary = 'x'\n[budget]\nframe_sm = 3", "mine.toml:3: unknown field `frame_sm`"),
             ("summary = 'x'\n[budget]\nframe_ms = 0", "frame_ms is 0, expected more than 0"),
             ("summary = 'x'\n[camera]\nkind = 'file'", "unknown variant `file`"),
@@ -196,7 +196,7 @@ mod tests {
         ] {
             std::fs::write(&path, text).unwrap();
             let message = Board::named(path.to_str().unwrap()).unwrap_err().to_string();
-            assert!(message.contains(said), "{message}");
+            assert!(message.contains(expected), "{message}");
         }
     }
 }

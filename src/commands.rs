@@ -35,6 +35,9 @@ pub mod exit {
 
 /// Executes the command. Results go to `out`, logs to standard error.
 pub fn execute(cli: Cli, out: &mut dyn Write) -> anyhow::Result<ExitCode> {
+    if matches!(&cli.command, Some(Command::Pick(args)) if args.explain.is_some()) {
+        require_plots("--explain")?; // before the measurements, which may take minutes
+    }
     match cli.command {
         None => run::run(cli.run, out),
         Some(Command::Run(args)) => run::run(args, out),
@@ -55,6 +58,16 @@ pub fn execute(cli: Cli, out: &mut dyn Write) -> anyhow::Result<ExitCode> {
             Ok(ExitCode::SUCCESS)
         }
     }
+}
+
+/// Fails if this program was built without the feature `plots`, which `flag` needs.
+fn require_plots(flag: &str) -> anyhow::Result<()> {
+    anyhow::ensure!(
+        cfg!(feature = "plots"),
+        "cannot draw the figure of {flag}: this program was built without plots; \
+         use one that was built with cargo's default features"
+    );
+    Ok(())
 }
 
 /// Returns a number for a table with `digits` decimals, or a dash for `None`.

@@ -9,6 +9,7 @@ pub mod board;
 pub mod cli;
 pub mod commands;
 pub mod engines;
+#[cfg(feature = "plots")]
 pub mod plot;
 pub mod profiler;
 pub mod service;

@@ -99,3 +99,15 @@ fn jetson_library_without_cuda_falls_back_to_cpu() {
     }
     assert!(!said.contains("panicked"), "{said}");
 }
+
+#[test]
+#[ignore = "needs the program for ARM and qemu: just test-arm"]
+fn board_program_has_no_plots() {
+    let here = Program::new();
+    for arguments in [["scale", "--plot", "a.png"], ["pick", "--explain", "a.png"]] {
+        let output = arm_with(&arguments, &here.path("state"), None);
+        assert_eq!(output.status.code(), Some(1), "{arguments:?}");
+        let stderr = String::from_utf8_lossy(&output.stderr);
+        assert!(stderr.contains(&format!("{}: this program was built without plots", arguments[1])), "{stderr}");
+    }
+}

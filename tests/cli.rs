@@ -31,7 +31,7 @@ fn classify_continues_after_a_bad_file() {
     program.take("panda.jpg", "panda.jpg");
     program.write("notes.jpg", "no picture");
     let ended = program.run("classify --json --model lite0@224 --top-k 3 dog.jpg notes.jpg gone.jpg panda.jpg").with(4);
-    let ended = ended.saying(&["notes.jpg", "gone.jpg", "2 of 4 pictures got no answer"]);
+    let ended = ended.saying(&["notes.jpg", "gone.jpg", "2 of 4 pictures could not be classified"]);
     let answers = ended.json();
     let files: Vec<&str> = answers.iter().map(|answer| answer["file"].as_str().unwrap()).collect();
     assert_eq!(files, ["dog.jpg", "notes.jpg", "gone.jpg", "panda.jpg"]);
@@ -142,7 +142,7 @@ fn bench_names_every_stage() {
     assert!(found["infer_ms"]["min"].as_f64().unwrap() > 0.0, "{found}");
     let table = Program::new().run("bench --model lite0@96 --frames 1").with(0).stdout;
     assert!(
-        ["kernels, nothing left to tract", "p50 ms", "preprocess", "infer", "in all", "MiB"]
+        ["kernels, nothing left to tract", "p50 ms", "preprocess", "infer", "total", "MiB"]
             .iter()
             .all(|word| table.contains(word)),
         "{table}"

@@ -32,7 +32,12 @@ fn unknown_input_spec_is_asked_for() {
     let program = Program::new();
     program.write("birds.safetensors", weights(Naming::Timm, "b0", 7));
     program.write("birds.txt", seven_birds());
-    program.run("models add birds.safetensors").with(1).saying(&["3 things", "--padding same", "--labels", "--input"]);
+    program.run("models add birds.safetensors").with(1).saying(&[
+        "3 settings",
+        "--padding same",
+        "--labels",
+        "--input",
+    ]);
     std::fs::copy(program.path("birds.safetensors"), program.path("efficientnet_birds.safetensors")).unwrap();
     program
         .run("models add efficientnet_birds.safetensors")
@@ -74,7 +79,7 @@ fn user_model_runs_by_name_outside_the_pick() {
     assert_eq!(added(&program).len(), 1, "the two sides before are gone");
     program.run("models remove birds").with(0);
     assert_eq!((added(&program).len(), files(&program).len()), (0, 0));
-    program.run("models remove birds").with(1).saying(&["no network `birds` was added"]);
+    program.run("models remove birds").with(1).saying(&["no user model has this name"]);
 }
 
 #[test]
@@ -87,7 +92,7 @@ fn photograph_folders_give_an_accuracy() {
     let shipped = root().join("models/imagenet/lite0.onnx");
     let add = format!("models add {} --name mine --input lite --labels imagenet --try photos", shipped.display());
     let said = program.run(&add).with(4).saying(&["broken.jpg"]).stdout;
-    assert!(said.contains("1 of 2 right (50.0 %, truly 9 to 91)"), "{said}");
+    assert!(said.contains("1 of 2 right (50.0 %, 95 % interval 9 to 91 %)"), "{said}");
     assert!(said.contains("1 files could not be read"), "{said}");
     let variant = &added(&program)[0];
     assert_eq!(
@@ -95,7 +100,7 @@ fn photograph_folders_give_an_accuracy() {
         serde_json::Value::Null,
         "on other pictures than the others' it proves nothing"
     );
-    assert!(variant["top1_source"].as_str().unwrap().contains("50.0 % of 2 photographs"), "{variant}");
+    assert!(variant["top1_source"].as_str().unwrap().contains("50.0 % of 2 of the user's photographs"), "{variant}");
     let again = program.run("models evaluate photos --model mine --json").with(4).json();
     assert_eq!((&again[0]["pictures"], &again[0]["top1_percent"]), (&2.into(), &50.0.into()));
     std::fs::rename(program.path("photos/German_shepherd"), program.path("photos/German_sheperd")).unwrap();

@@ -16,9 +16,9 @@ fn clashing_or_misleading_names_are_refused() {
         program.run(&format!("models add {} --input lite --labels imagenet --name {name}", shipped.display()))
     };
     add("lite0").with(1).saying(&["`lite0` is a shipped network"]);
-    add("../escape").with(1).saying(&["cannot be its name"]);
-    add(".hidden").with(1).saying(&["cannot be its name"]);
-    add("birds.onnx").with(1).saying(&["not ending as a file's"]);
+    add("../escape").with(1).saying(&["is not a valid name"]);
+    add(".hidden").with(1).saying(&["is not a valid name"]);
+    add("birds.onnx").with(1).saying(&["without the extension of a file"]);
     program.run("models add missing.pth").with(1).saying(&["cannot read missing.pth"]);
     program.write("empty.pth", b"");
     program.run("models add empty.pth").with(1).saying(&["is empty"]);

@@ -140,7 +140,7 @@ fn single_dimensions_approach_the_macs_from_below() {
     assert!(macs(width + 0.01, 1.0, 224) > limit, "width {width}");
     assert!(macs(1.0, 1.0, found["cases"][3]["side"].as_u64().unwrap() as u32 + 8) > limit, "{found}");
     let low = json(&program, "--compare --flops 100M");
-    assert_eq!(low["cases"][1]["remark"], "alone it cannot go so low");
+    assert_eq!(low["cases"][1]["remark"], "exceeds the limit even at the smallest step");
 }
 
 #[test]
@@ -162,7 +162,7 @@ fn grid_without_scores_asks_for_training() {
     assert_eq!(marked.len(), 1, "{text}");
     let expected = format!("1.20 1.10 1.15 1.920 23 256 {:.1} 9.11 ← the paper's", macs(1.1, 1.2, 256));
     assert_eq!(marked[0].split_whitespace().collect::<Vec<_>>().join(" "), expected);
-    assert!(text.contains("needs every one of them trained; the paper's was 1.2, 1.1, 1.15"), "{text}");
+    assert!(text.contains("the paper's choice was 1.2, 1.1, 1.15"), "{text}");
     let object = json(&program, "--search");
     assert_eq!(
         object["combinations"].as_array().unwrap().len(),
@@ -208,7 +208,7 @@ fn malformed_scores_are_refused_with_the_line() {
         ("under", format!("{head}1.4,1.0,1.2,-1\n"), &[":3:", "-1", "0 to 100"]),
         ("short", format!("{head}1.4,1.0,1.2\n"), &[":3:", "3 fields", "expected 4"]),
         ("empty", String::new(), &[":1:", "alpha is missing"]),
-        ("none", "alpha,beta,gamma,top1\n".into(), &["no score in it"]),
+        ("none", "alpha,beta,gamma,top1\n".into(), &["has no scores"]),
     ];
     for (name, text, said) in bad {
         program.write(&format!("{name}.csv"), text);
@@ -267,7 +267,7 @@ fn impossible_networks_are_refused_with_the_limits() {
         ("b0 --classes 0", &["1 to 100000"]),
         ("b0 --classes 100001", &["1 to 100000"]),
         ("--flops fast", &["such as 800M"]),
-        ("b3 --family lite", &["b3 is not of the family lite"]),
+        ("b3 --family lite", &["b3 is not of family lite"]),
         ("b3 --flops 800M", &["cannot be used with"]),
         ("--side 224", &["NETWORK|PHI"]),
         ("--family lite", &["NETWORK|PHI"]),

@@ -1,4 +1,5 @@
 //! `phicam scale --plot`: the picture has every network in it, where its figures put it.
+#![cfg(feature = "plots")]
 
 mod common;
 
@@ -38,7 +39,7 @@ fn svg_names_released_networks_and_variants() {
     let program = Program::new();
     let ended = run(&program, "scale --plot a.svg").with(0);
     assert!(ended.stdout.contains("with 11 variants"), "{ended:?}");
-    assert!(ended.stdout.contains("no times are remembered"), "{ended:?}");
+    assert!(ended.stdout.contains("no latencies are stored"), "{ended:?}");
     let svg = std::fs::read_to_string(program.path("a.svg")).unwrap();
     assert!(svg.starts_with("<svg width=\"1600\" height=\"1000\""), "{}", &svg[..80]);
     assert_nested(&svg);
@@ -52,10 +53,12 @@ fn svg_names_released_networks_and_variants() {
         let released = ["lite0@224", "lite1@240", "lite2@260"].contains(&variant.name.as_str());
         assert_eq!(count(&variant.name), usize::from(!released), "{}", variant.name);
     }
-    for unit in ["ImageNet top-1 accuracy (%)", "multiply-accumulates a picture", "compound coefficient φ"] {
+    for unit in
+        ["ImageNet top-1 accuracy (%)", "multiply-accumulates (MACs) of one inference", "compound coefficient φ"]
+    {
         assert_eq!(count(unit), 1, "{texts:?}");
     }
-    assert!(!texts.iter().any(|text| text.contains("milliseconds")), "nothing was measured: {texts:?}");
+    assert!(!texts.iter().any(|text| text.contains("latency")), "nothing was measured: {texts:?}");
 }
 
 #[test]
@@ -65,7 +68,7 @@ fn cached_latencies_get_a_panel() {
     let ended = run(&program, "scale --plot a.svg --json").with(0);
     assert_eq!((&ended.json()[0]["measured"], &ended.json()[0]["variants"]), (&1.into(), &11.into()));
     let texts = texts(&std::fs::read_to_string(program.path("a.svg")).unwrap());
-    assert!(texts.iter().any(|text| text.starts_with("milliseconds from frame to guess")), "{texts:?}");
+    assert!(texts.iter().any(|text| text.starts_with("median latency in ms")), "{texts:?}");
     let store = std::fs::read(program.path("state/measurements.json")).unwrap();
     let store: serde_json::Value = serde_json::from_slice(&store).unwrap();
     let measured = store.as_object().unwrap().values().next().unwrap()["total_ms"]["p50"].as_f64().unwrap();
@@ -91,7 +94,7 @@ fn png_has_every_series_in_its_colour() {
 fn plot_works_without_a_catalog() {
     let program = Program::new();
     let ended = program.run("scale --plot a.svg --models nowhere").with(0);
-    let ended = ended.saying(&["the shipped variants are left out", "nowhere"]);
+    let ended = ended.saying(&["the figure omits the shipped variants", "nowhere"]);
     assert!(ended.stdout.contains("with 0 variants"), "{ended:?}");
     let texts = texts(&std::fs::read_to_string(program.path("a.svg")).unwrap());
     assert!(texts.iter().any(|text| text == "B7"), "{texts:?}");

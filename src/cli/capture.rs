@@ -1,4 +1,4 @@
-//! What `phicam capture` is told.
+//! Arguments of `phicam capture`.
 
 use std::path::PathBuf;
 
@@ -8,27 +8,27 @@ use super::BoardArgs;
 
 #[derive(Debug, Args)]
 pub struct CaptureArgs {
-    /// v4l2:, v4l2:/dev/video0?format=NV12&size=1280x720&fps=30, and all that `run --camera` knows [default: the board's]
+    /// Camera as in `run --camera`, such as v4l2:/dev/video0?format=NV12&size=1280x720&fps=30 [default: the board's]
     #[arg(value_name = "URI")]
     pub camera: Option<phicam_camera::Settings>,
     #[command(flatten)]
     pub board: BoardArgs,
-    /// Pictures to take
+    /// Number of frames to save
     #[arg(long, value_name = "N", default_value_t = 1, value_parser = clap::value_parser!(u64).range(1..=1_000_000))]
     pub frames: u64,
-    /// Frames to let pass first: exposure settles within about ten
+    /// Frames to skip first: exposure settles within about ten
     #[arg(long, value_name = "N", default_value_t = 0)]
     pub skip: u64,
-    /// Milliseconds from one picture to the next [default: each frame]
+    /// Interval between saved frames in milliseconds [default: every frame]
     #[arg(long, value_name = "MS")]
     pub every_ms: Option<u64>,
-    /// Folder to write into
+    /// Folder for the files
     #[arg(long, value_name = "DIR", default_value = ".")]
     pub out: PathBuf,
-    /// The driver's bytes as well: NAME.raw beside NAME.png, and a line of JSON that says what they are
+    /// Also save the driver's bytes as NAME.raw, described by one JSON object for each frame on standard output
     #[arg(long)]
     pub raw: bool,
-    /// One JSON object a picture on standard output
+    /// Print one JSON object for each frame on standard output
     #[arg(long)]
     pub json: bool,
 }

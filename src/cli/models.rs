@@ -1,4 +1,4 @@
-//! The command line of `phicam models`.
+//! Arguments of `phicam models`.
 
 use std::path::PathBuf;
 
@@ -16,33 +16,33 @@ pub struct ModelsArgs {
 
 #[derive(Debug, Subcommand)]
 pub enum ModelsCommand {
-    /// Every variant with its φ, work and accuracy
+    /// List every variant with its φ, MACs and accuracy
     List {
         #[command(flatten)]
         folder: ModelsFolder,
-        /// One JSON object a variant on standard output
+        /// Print one JSON object for each variant on standard output
         #[arg(long)]
         json: bool,
     },
-    /// Check each file's hash, load each variant, compare classes and labels
+    /// Check the hash of each file, load each variant, and compare its classes with its labels
     Verify {
         #[command(flatten)]
         folder: ModelsFolder,
     },
-    /// Add weights (.safetensors, .pth) of timm, torchvision or efficientnet_pytorch, or an ONNX classifier
+    /// Add a model: weights (.safetensors, .pth) of timm, torchvision or efficientnet_pytorch, or an ONNX classifier
     Add(Box<AddArgs>),
-    /// Take an added network out again
+    /// Remove a user model
     Remove {
-        /// As `models list` calls it, without @ and side
+        /// Name of the network, as `models list` shows it before the @
         name: String,
     },
-    /// Accuracy of a model on photographs in folders that are named by label
+    /// Measure the accuracy of a model on photographs in folders named by label
     Evaluate {
-        /// One folder a label in it
+        /// Folder that holds one folder for each label
         dir: PathBuf,
         #[command(flatten)]
         model_args: super::ModelArgs,
-        /// One JSON object on standard output
+        /// Print one JSON object on standard output
         #[arg(long)]
         json: bool,
     },
@@ -50,72 +50,74 @@ pub enum ModelsCommand {
 
 #[derive(Debug, Args)]
 pub struct AddArgs {
-    /// The file: safetensors, PyTorch's (.pth, .pt, .bin), or ONNX
+    /// Model file: safetensors, PyTorch (.pth, .pt, .bin) or ONNX
     pub file: PathBuf,
-    /// What to call it; timm's own names also tell padding, input and accuracy [default: the file's name]
+    /// Name of the network; timm's names also tell padding, normalisation and accuracy [default: the file's name]
     #[arg(long)]
     pub name: Option<String>,
-    /// What is done to a pixel's levels [default: known for published weights, asked for otherwise]
+    /// Normalisation of pixel levels [default: as published; required for other files]
     #[arg(long, value_enum)]
     pub input: Option<Normalisation>,
-    /// How the weights were trained to meet the edges; needed for timm's names where the file's name does not tell
+    /// Padding of the convolutions; required for weights with timm's tensor names if the file's name does not tell it
     #[arg(long, value_parser = super::enum_values::padding())]
     pub padding: Option<Padding>,
-    /// The model wants blue first
+    /// The model expects colours in the order blue, green, red
     #[arg(long)]
     pub bgr: bool,
-    /// Share of the picture's shorter side that is seen [default: as published, else side/(side+32)]
+    /// Central crop, as a share of the picture's shorter side [default: as published, else side/(side+32)]
     #[arg(long, value_name = "SHARE", value_parser = parse_crop)]
     pub crop: Option<f64>,
-    /// Of the resize [default: as published, else bicubic]
+    /// Filter for resizing [default: as published, else bicubic]
     #[arg(long, value_parser = super::enum_values::filter())]
     pub filter: Option<Filter>,
-    /// Pixels along a side; can be given several times [default: as published]
+    /// Input resolution in pixels along a side; can be repeated [default: as published, else the file's]
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(super::sides()))]
     pub side: Vec<u32>,
-    /// One label a line, in the order of the classes; `imagenet` for ImageNet's [default: known for published weights]
+    /// Labels file with one label in each line, in the order of the classes; `imagenet` for ImageNet's
+    /// [default: ImageNet's for published weights; required for other files]
     #[arg(long, value_name = "FILE")]
     pub labels: Option<PathBuf>,
-    /// Its accuracy in percent, where you know it [default: as published]
+    /// ImageNet top-1 accuracy in percent, if you know it [default: as published]
     #[arg(long, value_name = "PERCENT", value_parser = parse_percent)]
     pub top1: Option<f64>,
-    /// SPDX name of its licence
+    /// SPDX name of the model's licence [default: as published, else unknown]
     #[arg(long)]
     pub licence: Option<String>,
-    /// Photographs in folders named by label: gives an accuracy at once
+    /// Also measure the accuracy on photographs in folders named by label
     #[arg(long, value_name = "DIR")]
     pub r#try: Option<PathBuf>,
-    /// Keep weights in single precision: twice the file, scores nearer to the original's by thousandths
+    /// Keep weights in single precision: twice the file size, scores closer to the original's by thousandths
     #[arg(long)]
     pub full_precision: bool,
-    /// Put it in place of one of the same name
+    /// Replace a user model of the same name
     #[arg(long)]
     pub replace: bool,
     #[command(flatten)]
     pub folder: ModelsFolder,
 }
 
-/// What is done to a level (0 to 255) before the model sees it.
+/// Normalisation of pixel levels (0 to 255).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 pub enum Normalisation {
-    /// Less ImageNet's mean, by its deviation, of each colour: most of PyTorch's
+    /// (level − mean) / deviation, with ImageNet's for each colour: most of PyTorch's models
     Imagenet,
-    /// −1 to 1, as (level − 127.5) / 127.5: many of TensorFlow's
+    /// (level − 127.5) / 127.5, from −1 to 1: many of TensorFlow's models
     Tf,
     /// (level − 127) / 128: Google's EfficientNet-Lite
     Lite,
-    /// 0 to 1
+    /// level / 255, from 0 to 1
     Unit,
-    /// 0 to 255, as they are
+    /// level, from 0 to 255
     Raw,
 }
 
 impl Normalisation {
+    /// Returns the name on the command line.
     pub fn name(self) -> String {
         self.to_possible_value().map_or_else(String::new, |value| value.get_name().to_string())
     }
 
-    /// What is subtracted from a level of each colour, and what it is divided by then.
+    /// Returns mean and scale of each colour: a normalised level is (level − mean) / scale.
     pub fn mean_and_scale(self) -> ([f32; 3], [f32; 3]) {
         match self {
             Normalisation::Imagenet => {

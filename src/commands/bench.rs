@@ -1,4 +1,4 @@
-//! `phicam bench`: every stage of the line, one variant, one thread of control.
+//! `phicam bench`: times each stage of the pipeline for one variant, one stage after the other on one thread.
 
 use std::collections::BTreeMap;
 use std::io::Write;
@@ -30,7 +30,7 @@ use phicam_policy::sampling::SamplingPlan;
 
 mod verify_output;
 
-/// The screen that is drawn for.
+/// Size of the screen that the overlay is drawn for: 720p.
 const SCREEN: Size = Size::new(1280, 720);
 
 pub fn bench(args: BenchArgs, out: &mut dyn Write) -> anyhow::Result<ExitCode> {
@@ -38,15 +38,17 @@ pub fn bench(args: BenchArgs, out: &mut dyn Write) -> anyhow::Result<ExitCode> {
         return bench_file(Path::new(path), &args, out);
     }
     if args.side.is_some() {
-        bail!("--side is for --model FILE; a variant has its side in its name, such as lite0@192");
+        bail!(
+            "--side applies to --model FILE only: a variant's name has its resolution, such as lite0@192; leave --side out"
+        );
     }
     let board = board(&BoardArgs::default())?;
     let mut session = Session::new(&board, &BudgetArgs::default(), &args.model_args)?;
     let (variant, config) = session.choose()?;
     let settings = classify::Settings { keeps_packed: args.packed, ..settings(config) };
-    let frame = next(&mut pattern())?;
+    let frame = next_frame(&mut test_pattern())?;
     let expected = verify_output::expected(&variant, &settings, &frame)?;
-    let before = system::memory_mib().map(|(_, free)| free).zip(system::rss_mib());
+    let baseline = MemoryBaseline::now();
     let start = Instant::now();
     let mut classifier = crate::engines::open_classifier(&variant, &settings)?;
     let load_ms = start.elapsed().as_secs_f64() * 1e3;
@@ -54,30 +56,46 @@ pub fn bench(args: BenchArgs, out: &mut dyn Write) -> anyhow::Result<ExitCode> {
         verify_output::check(&mut classifier, &frame, &expected)?;
     }
     let mut measurement = measure(&mut classifier, load_ms, sampling(&args), args.interval_ms)?;
-    if let (EngineKind::TensorRt | EngineKind::Cuda, Some(before)) = (config.engine, before) {
-        measurement.peak_rss_mib = measurement.peak_rss_mib.max(taken_mib(before));
+    if let (EngineKind::TensorRt | EngineKind::Cuda, Some(baseline)) = (config.engine, baseline) {
+        measurement.peak_rss_mib = measurement.peak_rss_mib.max(baseline.used_mib());
     }
     if args.json {
         write_json(out, &measurement)?;
         return Ok(ExitCode::SUCCESS);
     }
-    table(&measurement, out)?;
-    let store = session.store.get(&variant, measurement.config);
-    if let Some(store) = store {
-        let (p95, path) = (store.total_ms.p95, paths::state_dir());
-        writeln!(out, "remembered in {} of this machine: {p95:.2} ms at p95", path.display())?;
+    write_table(&measurement, out)?;
+    if let Some(stored) = session.store.get(&variant, measurement.config) {
+        let (p95, folder) = (stored.total_ms.p95, paths::state_dir());
+        writeln!(out, "stored p95 of this machine: {p95:.2} ms, in {}", folder.display())?;
     }
     Ok(ExitCode::SUCCESS)
 }
 
-/// What the system has less of than before, and what this process had resident then: memory that a Jetson's GPU shares with the
-/// processor is in no count of the process.
-fn taken_mib((free_before, rss_before): (f64, f64)) -> f64 {
-    let (_, free) = system::memory_mib().unwrap_or((0.0, free_before));
-    free_before - free + rss_before
+/// Memory before the model was loaded, in MiB.
+struct MemoryBaseline {
+    /// Of the system.
+    free_mib: f64,
+    /// Of this process.
+    rss_mib: f64,
 }
 
-/// As the command line has it; a number of frames alone is that number, however long they take.
+impl MemoryBaseline {
+    /// Returns the memory of this moment, or `None` without /proc.
+    fn now() -> Option<MemoryBaseline> {
+        let (_, free_mib) = system::memory_mib()?;
+        Some(MemoryBaseline { free_mib, rss_mib: system::rss_mib()? })
+    }
+
+    /// Returns the memory used since then, with the process's own at that time.
+    ///
+    /// A Jetson's GPU shares memory with the CPU, and no counter of the process includes its part.
+    fn used_mib(&self) -> f64 {
+        let (_, free_mib) = system::memory_mib().unwrap_or((0.0, self.free_mib));
+        self.free_mib - free_mib + self.rss_mib
+    }
+}
+
+/// Returns the sampling plan of the command line. `--frames` alone has no minimum time.
 fn sampling(args: &BenchArgs) -> SamplingPlan {
     let usual = match args.frames {
         Some(frames) => SamplingPlan { frames, min_ms: 0.0, ..SamplingPlan::USUAL },
@@ -96,143 +114,175 @@ fn settings(config: ExecutionConfig) -> classify::Settings {
     }
 }
 
-/// What a file that nobody vouches for may take, beyond a multiple of its size. B7 on 600 pixels, measured: 782 MiB.
+/// Memory limit for an untrusted file, beyond a multiple of its size: B7 at 600 pixels took 782 MiB.
 const FILE_LIMIT_BYTES: u64 = 2 << 30;
 
-/// Times an ONNX file that is in no catalog, with pictures that it need not understand.
+/// Times an ONNX file that is not in the catalog. Its predictions do not matter, so it needs no labels.
 fn bench_file(path: &Path, args: &BenchArgs, out: &mut dyn Write) -> anyhow::Result<ExitCode> {
     let size = std::fs::metadata(path).map_or(0, |metadata| metadata.len());
     system::limit_memory(FILE_LIMIT_BYTES.saturating_add(size.saturating_mul(8)))
-        .context("the memory of this process cannot be limited")?;
+        .context("cannot limit the memory of this process")?;
     let file = ModelFile::open(path)?;
     let ModelFile::Onnx { bytes, .. } = &file else {
-        bail!("{} has weights only: `phicam models add` makes a model of them", path.display());
+        bail!("cannot time {0}: it has weights only; add it with `phicam models add {0}`", path.display());
     };
     let side = file.checked_side(args.side).with_context(|| path.display().to_string())?;
     let variant = Variant::of_file(path, bytes, side, file.layout(), file.scaled(), file.million_macs(side)?);
     let threads = args.model_args.threads.map_or_else(system::cores, usize::from);
     let just = crate::engines::Threads::Just(threads);
     let configs = crate::engines::configs(args.model_args.named_engine(), args.model_args.precision, just)?;
-    let config = configs.first().copied().unwrap_or(ExecutionConfig::tract(threads)); // the one that was named, else the CPU engine
+    let config = configs.first().copied().unwrap_or(ExecutionConfig::tract(threads));
     let start = Instant::now();
     let engine = crate::engines::open_bytes(&variant, bytes, config)?;
     if engine.classes() != file.classes() {
-        let (found, told) = (engine.classes(), file.classes());
-        bail!("{} gives {found} scores, and its graph tells of {told} classes: it is damaged", path.display());
+        let (scores, classes) = (engine.classes(), file.classes());
+        bail!("{} is damaged: it returns {scores} scores, but its graph has {classes} classes", path.display());
     }
     let labels = Labels::numbered(engine.classes());
     let mut classifier = Classifier::with_engine(&variant, labels, engine, &settings(config));
     let load_ms = start.elapsed().as_secs_f64() * 1e3;
     if !args.json {
-        writeln!(out, "{}: {}, {:.1} M MACs", path.display(), file.in_words(), variant.million_macs)?;
+        writeln!(out, "{}: {}, {:.1} M MACs", path.display(), file.description(), variant.million_macs)?;
     }
     drop(file);
     let measurement = measure(&mut classifier, load_ms, sampling(args), args.interval_ms)?;
     if args.json {
         write_json(out, &measurement)?;
     } else {
-        table(&measurement, out)?;
+        write_table(&measurement, out)?;
     }
     Ok(ExitCode::SUCCESS)
 }
 
-/// A frame of which a thread stood ready for more than this share of its time, but had no core, was held up by other programs.
-const PREEMPTED: f64 = 0.05;
+/// Share of a frame's time in which a thread waited for a core, from which the frame counts as preempted: a 20th, like
+/// the share of slow frames that the 95th percentile allows.
+const PREEMPTED_SHARE: f64 = 0.05;
 
-/// Whether other programs have had next to nothing of the processor; not where nobody can tell.
-fn is_little(cores: Option<f64>) -> bool {
+/// Returns whether other programs used next to no CPU time. An unknown load is not negligible.
+fn is_negligible(cores: Option<f64>) -> bool {
     cores.is_some_and(|cores| cores <= system::NEGLIGIBLE_CORES)
 }
 
-/// Puts frames through the stages one after the other, as the line does on its threads.
+/// Times of each stage.
+struct StageTimes {
+    mailbox: Stage,
+    preprocess: Stage,
+    infer: Stage,
+    postprocess: Stage,
+    draw: Stage,
+    /// All stages but `draw`.
+    total: Stage,
+}
+
+impl StageTimes {
+    fn new() -> StageTimes {
+        StageTimes {
+            mailbox: Stage::new("mailbox"),
+            preprocess: Stage::new("preprocess"),
+            infer: Stage::new("infer"),
+            postprocess: Stage::new("postprocess"),
+            draw: Stage::new("draw"),
+            total: Stage::new("total"),
+        }
+    }
+}
+
+/// Puts frames through the stages one after the other; the pipeline does so on three threads.
 fn measure(
     classifier: &mut Classifier,
     load_ms: f64,
     sampling: SamplingPlan,
-    pace_ms: Option<f64>,
+    interval_ms: Option<f64>,
 ) -> anyhow::Result<Measurement> {
-    let pace = Duration::from_secs_f64(pace_ms.unwrap_or(0.0) / 1e3);
-    let mut camera = pattern();
+    let interval = Duration::from_secs_f64(interval_ms.unwrap_or(0.0) / 1e3);
+    let mut camera = test_pattern();
+    let mailbox = Mailbox::default();
+    let screen = Screen::default();
+    let mut drawing = Drawing::default();
+    let mut stages = StageTimes::new();
     let mut first_ms = None;
-    let [mut mailbox, mut preprocess, mut prediction] = ["mailbox", "preprocess", "postprocess"].map(Stage::new);
-    let [mut infer, mut draw, mut total] = ["infer", "draw", "total"].map(Stage::new);
-    let (frames_box, screen, mut drawing) = (Mailbox::default(), Screen::default(), Drawing::default());
+    let mut count: u64 = 0;
+    let mut preempted_frames: u64 = 0;
+    let mut other_load: Option<system::OtherCpuLoad> = None;
     let mut started = Instant::now();
-    let (mut count, mut preempted_frames, mut others): (u64, u64, Option<system::OtherCpuLoad>) = (0, 0, None);
     loop {
         let counted = count.saturating_sub(SamplingPlan::WARM_UP);
-        let is_done = |held_up: u64| sampling.is_done(counted, started.elapsed().as_secs_f64() * 1e3, held_up);
+        let is_done = |preempted: u64| sampling.is_done(counted, started.elapsed().as_secs_f64() * 1e3, preempted);
         if counted > 0 && is_done(0) {
-            // What held frames up may have been the line beside which this is timed, which nobody else has a part in.
-            if preempted_frames > 0 && others.take().is_some_and(|mut others| is_little(others.cores())) {
+            // Without other load the frames waited for the pipeline of the parent process, which is no contention.
+            if preempted_frames > 0 && other_load.take().is_some_and(|mut load| is_negligible(load.cores())) {
                 preempted_frames = 0;
             }
             if is_done(preempted_frames) {
                 break;
             }
         }
-        let frame = next(&mut camera)?;
-        let waits = system::run_queue_delay();
-        let at = Instant::now();
-        let next_at = at + pace;
-        frames_box.put(frame.clone());
-        let Taken::Newest(taken) = frames_box.take(Duration::ZERO) else { anyhow::bail!("the mailbox lost a frame") };
-        let posted = at.elapsed();
-        let answer = classifier.answer(&taken)?;
-        let all = at.elapsed();
-        let waited =
-            system::run_queue_delay().zip(waits).map_or(Duration::ZERO, |(now, before)| now.max_since(&before));
+        let frame = next_frame(&mut camera)?;
+        let delay_before = system::run_queue_delay();
+        let start = Instant::now();
+        let next_start = start + interval;
+        mailbox.put(frame.clone());
+        let Taken::Newest(newest) = mailbox.take(Duration::ZERO) else { anyhow::bail!("the mailbox lost a frame") };
+        let mailbox_time = start.elapsed();
+        let answer = classifier.answer(&newest)?;
+        let total_time = start.elapsed();
+        let delay = system::run_queue_delay()
+            .zip(delay_before)
+            .map_or(Duration::ZERO, |(after, before)| after.max_since(&before));
         first_ms.get_or_insert(answer.times.infer_ms);
         let times = answer.times;
         screen.set_frame(frame);
         screen.set_answer(answer);
-        let scene = screen.wait(Duration::ZERO).context("the screen lost a picture")?;
-        let at = Instant::now();
+        let scene = screen.wait(Duration::ZERO).context("the screen lost a frame")?;
+        let draw_start = Instant::now();
         drawing.draw(&scene, SCREEN, |_| None);
-        let drawn = at.elapsed();
-        std::thread::sleep(next_at.saturating_duration_since(Instant::now()));
+        let draw_time = draw_start.elapsed();
+        std::thread::sleep(next_start.saturating_duration_since(Instant::now()));
         count += 1;
         if count <= SamplingPlan::WARM_UP {
-            (started, others) = (Instant::now(), Some(system::OtherCpuLoad::excluding_parent()));
+            started = Instant::now();
+            other_load = Some(system::OtherCpuLoad::excluding_parent());
             continue;
         }
-        preempted_frames += u64::from(waited > all.mul_f64(PREEMPTED));
-        mailbox.record(posted);
-        preprocess.record_ms(times.preprocess_ms);
-        infer.record_ms(times.infer_ms);
-        prediction.record_ms(times.postprocess_ms);
-        total.record(all);
-        draw.record(drawn);
+        preempted_frames += u64::from(delay > total_time.mul_f64(PREEMPTED_SHARE));
+        stages.mailbox.record(mailbox_time);
+        stages.preprocess.record_ms(times.preprocess_ms);
+        stages.infer.record_ms(times.infer_ms);
+        stages.postprocess.record_ms(times.postprocess_ms);
+        stages.total.record(total_time);
+        stages.draw.record(draw_time);
     }
-    let of = |stage: &Stage| stage.percentiles().context("no frame was timed");
-    let stages = [&mailbox, &preprocess, &prediction, &draw];
+    let percentiles = |stage: &Stage| stage.percentiles().context("no frame was timed");
     let stages_ms: BTreeMap<String, Percentiles> =
-        stages.iter().map(|stage| Ok((stage.name().to_string(), of(stage)?))).collect::<anyhow::Result<_>>()?;
+        [&stages.mailbox, &stages.preprocess, &stages.postprocess, &stages.draw]
+            .into_iter()
+            .map(|stage| Ok((stage.name().to_string(), percentiles(stage)?)))
+            .collect::<anyhow::Result<_>>()?;
     let model = classifier.model();
     Ok(Measurement {
         model: model.variant.name.clone(),
         phi: model.variant.phi,
         config: model.config,
         engine_description: model.engine_description.clone(),
-        frames: total.count(),
+        frames: stages.total.count(),
         requested_frames: 0,
         preempted_frames,
-        infer_ms: of(&infer)?,
-        total_ms: of(&total)?,
+        infer_ms: percentiles(&stages.infer)?,
+        total_ms: percentiles(&stages.total)?,
         load_ms,
         first_ms: first_ms.unwrap_or_default(),
         peak_rss_mib: system::peak_rss_mib()
-            .context("/proc/self/status tells no VmHWM: memory cannot be measured here")?,
+            .context("peak memory is unknown: /proc/self/status has no VmHWM; mount /proc")?,
         stages_ms,
     })
 }
 
-/// What is looked at: as large as a webcam's pictures, as fast as they are taken.
-fn pattern() -> Pattern {
+/// Returns the camera of the benchmark: frames of a webcam's usual size, faster than any model.
+fn test_pattern() -> Pattern {
     Pattern::new(Size::new(640, 480), 1000.0)
 }
 
-fn next(camera: &mut Pattern) -> anyhow::Result<Frame> {
+fn next_frame(camera: &mut Pattern) -> anyhow::Result<Frame> {
     loop {
         match camera.next_frame(Duration::from_secs(1))? {
             Next::Frame(frame) => return Ok(frame),
@@ -242,38 +292,39 @@ fn next(camera: &mut Pattern) -> anyhow::Result<Frame> {
     }
 }
 
-fn table(found: &Measurement, out: &mut dyn Write) -> std::io::Result<()> {
+fn write_table(measurement: &Measurement, out: &mut dyn Write) -> std::io::Result<()> {
     writeln!(
         out,
         "{} ({}), {}, {}: {} frames",
-        found.model,
-        Phi(found.phi),
-        found.config,
+        measurement.model,
+        Phi(measurement.phi),
+        measurement.config,
         system::processor(),
-        found.frames
+        measurement.frames
     )?;
-    writeln!(out, "{}", found.engine_description)?;
+    writeln!(out, "{}", measurement.engine_description)?;
     writeln!(out, "stage          p50 ms    p95 ms    p99 ms    min ms")?;
     let mut line = |name: &str, p: &Percentiles| {
         writeln!(out, "{name:<12} {:>8.3}  {:>8.3}  {:>8.3}  {:>8.3}", p.p50, p.p95, p.p99, p.min)
     };
-    for (name, of) in [("mailbox", "mailbox"), ("preprocess", "preprocess")] {
-        line(name, &found.stages_ms[of])?;
-    }
-    line("infer", &found.infer_ms)?;
-    line("postprocess", &found.stages_ms["postprocess"])?;
-    line("in all", &found.total_ms)?;
-    line("draw 720p", &found.stages_ms["draw"])?;
+    line("mailbox", &measurement.stages_ms["mailbox"])?;
+    line("preprocess", &measurement.stages_ms["preprocess"])?;
+    line("infer", &measurement.infer_ms)?;
+    line("postprocess", &measurement.stages_ms["postprocess"])?;
+    line("total", &measurement.total_ms)?;
+    line("draw 720p", &measurement.stages_ms["draw"])?;
     writeln!(
         out,
-        "loaded in {:.0} ms, first inference {:.1} ms, {:.0} MiB at most",
-        found.load_ms, found.first_ms, found.peak_rss_mib
+        "loaded in {:.0} ms, first inference {:.1} ms, peak memory {:.0} MiB",
+        measurement.load_ms, measurement.first_ms, measurement.peak_rss_mib
     )?;
-    match found.preempted_frames {
+    match measurement.preempted_frames {
         0 if system::run_queue_delay().is_none() => {
-            writeln!(out, "this kernel does not tell whether other programs held it up (CONFIG_SCHED_INFO)")
+            writeln!(out, "CPU contention is unknown: the kernel lacks CONFIG_SCHED_INFO")
         }
         0 => Ok(()),
-        held_up => writeln!(out, "{held_up} of {} frames were held up by other programs", found.frames),
+        preempted => {
+            writeln!(out, "{preempted} of {} frames waited for a core, as other programs used it", measurement.frames)
+        }
     }
 }

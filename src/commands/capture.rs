@@ -1,4 +1,4 @@
-//! `phicam capture`: pictures from a camera into files.
+//! `phicam capture`: saves camera frames as files.
 
 use std::io::Write;
 use std::path::PathBuf;
@@ -18,12 +18,12 @@ use phicam_frame::decode::Unpack;
 use phicam_frame::{Coding, Frame, FramePool, Matrix, Range};
 use phicam_platform::paths;
 
-/// The longest wait for one frame.
-const LIMIT: Duration = Duration::from_secs(1);
-/// Frames in a row that cannot be decoded, after which the camera is given up.
-const MOST_BAD: u32 = 30;
+/// Longest wait for a frame before the loop looks again.
+const FRAME_TIMEOUT: Duration = Duration::from_secs(1);
+/// Limit of undecodable frames in a row, an estimate: about one second of a webcam.
+const MAX_UNDECODABLE: u32 = 30;
 
-/// Takes pictures until there are as many as asked for.
+/// Saves frames until there are as many as requested.
 pub fn capture(args: CaptureArgs, out: &mut dyn Write) -> anyhow::Result<ExitCode> {
     make_folder(&args.out)?;
     let settings = match &args.camera {
@@ -31,92 +31,96 @@ pub fn capture(args: CaptureArgs, out: &mut dyn Write) -> anyhow::Result<ExitCod
         None => board(&args.board)?.camera,
     };
     let mut camera = phicam_camera::open(&settings, paths::samples_dir).context("camera")?;
-    let mut writer = Writer { out, args: &args, unpack: Unpack::default(), pixels: Pixels::default(), taken: 0 };
-    let (mut passed, mut bad) = (0, 0);
+    let mut writer = FrameWriter { out, args: &args, unpack: Unpack::default(), pixels: Pixels::default(), saved: 0 };
+    let interval = Duration::from_millis(args.every_ms.unwrap_or(0));
+    let mut received = 0;
+    let mut undecodable = 0;
     let mut due: Option<Instant> = None;
-    while writer.taken < args.frames {
-        let frame = match camera.next_frame(LIMIT) {
+    while writer.saved < args.frames {
+        let frame = match camera.next_frame(FRAME_TIMEOUT) {
             Ok(Next::Frame(frame)) => frame,
             Ok(Next::Nothing) => continue,
-            Ok(Next::Finished) => bail!("the camera ended after {} of {} pictures", writer.taken, args.frames),
+            Ok(Next::Finished) => bail!("the camera ended after {} of {} frames", writer.saved, args.frames),
             Err(error) if error.is_one_frame() => {
-                warn!("skipped a picture: {error}");
+                warn!("skipped a frame: {error}");
                 continue;
             }
             Err(error) => return Err(error).context("camera"),
         };
-        passed += 1;
-        // The camera goes on being read while nothing is due: what waits in its queue grows old.
-        if passed <= args.skip || due.is_some_and(|due| Instant::now() < due) {
+        received += 1;
+        // Frames that are not due are read too: in the driver's queue they would grow old.
+        if received <= args.skip || due.is_some_and(|due| Instant::now() < due) {
             continue;
         }
-        let every = Duration::from_millis(args.every_ms.unwrap_or(0));
         match writer.write(&frame, &*camera) {
-            Ok(()) => bad = 0,
-            Err(WriteError::Frame(error)) if bad < MOST_BAD => {
-                bad += 1;
+            Ok(()) => undecodable = 0,
+            Err(WriteError::Frame(error)) if undecodable < MAX_UNDECODABLE => {
+                undecodable += 1;
                 warn!("skipped a frame: {error}");
                 continue;
             }
             Err(WriteError::Frame(error) | WriteError::File(error)) => return Err(error),
         }
-        due = Some(due.unwrap_or_else(Instant::now) + every);
+        due = Some(due.unwrap_or_else(Instant::now) + interval);
     }
-    info!("{passed} frames taken; {}", camera.counts());
+    info!("{received} frames received; {}", camera.counts());
     Ok(ExitCode::SUCCESS)
 }
 
-struct Writer<'a> {
+/// Writer of frames and their descriptions.
+struct FrameWriter<'a> {
     out: &'a mut dyn Write,
     args: &'a CaptureArgs,
     unpack: Unpack,
     pixels: Pixels,
-    taken: u64,
+    saved: u64,
 }
 
 enum WriteError {
-    /// Another frame may be better.
+    /// The frame cannot be decoded; the next one may be intact.
     Frame(anyhow::Error),
     File(anyhow::Error),
 }
 
-impl Writer<'_> {
+/// Files of one saved frame.
+struct FrameFiles {
+    png: PathBuf,
+    /// With `--raw`.
+    raw: Option<PathBuf>,
+}
+
+impl FrameWriter<'_> {
     fn write(&mut self, frame: &Frame, camera: &dyn Camera) -> Result<(), WriteError> {
-        let file = |error: anyhow::Error| WriteError::File(error);
         let age_ms = frame.captured.elapsed().as_secs_f64() * 1000.0;
         let picture = self.unpack.unpacked(frame).map_err(|error| WriteError::Frame(error.into()))?;
         let mut rows = Vec::new();
         self.pixels.all(&picture, &mut rows).map_err(|error| WriteError::Frame(error.into()))?;
-        self.taken += 1;
-        let name = format!("capture-{:04}", self.taken);
+        self.saved += 1;
+        let name = format!("capture-{:04}", self.saved);
         let png = self.args.out.join(format!("{name}.png"));
-        let size = picture.size();
-        image::save_buffer(&png, rows.as_flattened(), size.width, size.height, image::ColorType::Rgb8)
-            .with_context(|| format!("{} cannot be written", png.display()))
-            .map_err(file)?;
         let raw = self.args.raw.then(|| self.args.out.join(format!("{name}.raw")));
-        let told = self.told(frame, camera, (&png, raw.as_ref()), age_ms).map_err(file)?;
-        match self.args.json || self.args.raw {
-            true => write_json(self.out, &told).map_err(file),
-            false => writeln!(self.out, "{}", png.display()).map_err(|error| file(error.into())),
+        let files = FrameFiles { png, raw };
+        let size = picture.size();
+        image::save_buffer(&files.png, rows.as_flattened(), size.width, size.height, image::ColorType::Rgb8)
+            .with_context(|| format!("{} cannot be written", files.png.display()))
+            .map_err(WriteError::File)?;
+        let object = self.write_raw(frame, camera, &files, age_ms).map_err(WriteError::File)?;
+        if self.args.json || self.args.raw {
+            write_json(self.out, &object).map_err(WriteError::File)
+        } else {
+            writeln!(self.out, "{}", files.png.display()).map_err(|error| WriteError::File(error.into()))
         }
     }
 
-    /// What is told of a picture; writes its bytes as well where they are asked for.
-    fn told(
-        &self,
-        frame: &Frame,
-        camera: &dyn Camera,
-        (png, raw): (&PathBuf, Option<&PathBuf>),
-        age_ms: f64,
-    ) -> anyhow::Result<Value> {
+    /// Writes the driver's bytes if `files` has a path for them. Returns the JSON object that describes the frame.
+    fn write_raw(&self, frame: &Frame, camera: &dyn Camera, files: &FrameFiles, age_ms: f64) -> anyhow::Result<Value> {
         let counts = camera.counts();
-        let flat = FramePool::default().copy(frame); // its parts after each other, as they are written
+        let flat = FramePool::default().copy(frame); // one part, as the file has it
         let layout = flat.layout;
         let planes = &layout.planes[..layout.format.planes()];
         let planes: Vec<Value> =
             planes.iter().map(|plane| json!({ "offset": plane.offset, "stride": plane.stride })).collect();
-        if let Some(raw) = raw {
+        if let Some(raw) = &files.raw {
             std::fs::write(raw, flat.part(0)).with_context(|| format!("{} cannot be written", raw.display()))?;
         }
         let Coding { matrix, range } = layout.coding;
@@ -128,8 +132,8 @@ impl Writer<'_> {
         };
         let range = if range == Range::Limited { "limited" } else { "full" };
         Ok(json!({
-            "file": png.display().to_string(),
-            "raw": raw.map(|raw| raw.display().to_string()),
+            "file": files.png.display().to_string(),
+            "raw": files.raw.as_ref().map(|raw| raw.display().to_string()),
             "camera": camera.describe(),
             "sequence": frame.sequence,
             "age_ms": age_ms,

@@ -1,4 +1,4 @@
-//! `phicam models`: what there is to choose from, and whether its files are whole.
+//! `phicam models`: lists, verifies, adds, removes and evaluates models.
 
 use std::io::Write;
 use std::path::Path;
@@ -22,7 +22,7 @@ pub mod model_file;
 
 pub fn models(args: ModelsArgs, out: &mut dyn Write) -> anyhow::Result<ExitCode> {
     match args.command {
-        ModelsCommand::List { folder, json } => list(&read(folder.models.as_deref())?, json, out),
+        ModelsCommand::List { folder, json } => list(&read_catalog(folder.models.as_deref())?, json, out),
         ModelsCommand::Verify { folder } => verify(folder.models.as_deref(), out),
         ModelsCommand::Add(args) => add::add(*args, out),
         ModelsCommand::Remove { name } => add::remove(&name, out),
@@ -30,8 +30,8 @@ pub fn models(args: ModelsArgs, out: &mut dyn Write) -> anyhow::Result<ExitCode>
     }
 }
 
-/// What is shipped and what was added; damage to either is an error.
-pub fn read(folder: Option<&Path>) -> anyhow::Result<Catalog> {
+/// Returns the shipped catalog with the user models; damage to either is an error.
+pub fn read_catalog(folder: Option<&Path>) -> anyhow::Result<Catalog> {
     let catalog = Catalog::read(&paths::models_dir(folder)?)?;
     Ok(match paths::persistent_state_dir() {
         Some(state) => catalog.with_added(&state)?,
@@ -40,9 +40,9 @@ pub fn read(folder: Option<&Path>) -> anyhow::Result<Catalog> {
 }
 
 fn list(catalog: &Catalog, as_json: bool, out: &mut dyn Write) -> anyhow::Result<ExitCode> {
-    let wide = catalog.variants.iter().map(|variant| variant.name.len()).max().unwrap_or(0).max(12);
+    let width = catalog.variants.iter().map(|variant| variant.name.len()).max().unwrap_or(0).max(12);
     if !as_json {
-        writeln!(out, "{:<wide$}     φ   M MACs   M parameters   top-1 %   licence      accuracy from", "variant")?;
+        writeln!(out, "{:<width$}     φ   M MACs   M parameters   top-1 %   licence      accuracy from", "variant")?;
     }
     for variant in &catalog.variants {
         let (network, source) = (&variant.network, &variant.top1_source);
@@ -67,7 +67,7 @@ fn list(catalog: &Catalog, as_json: bool, out: &mut dyn Write) -> anyhow::Result
         }
         writeln!(
             out,
-            "{:<wide$} {:>5}   {:>6.1}   {:>12.2}   {:>7}   {:<10}   {source}",
+            "{:<width$} {:>5}   {:>6.1}   {:>12.2}   {:>7}   {:<10}   {source}",
             variant.name,
             known(variant.phi, 2),
             variant.million_macs,
@@ -79,8 +79,8 @@ fn list(catalog: &Catalog, as_json: bool, out: &mut dyn Write) -> anyhow::Result
     Ok(ExitCode::SUCCESS)
 }
 
-/// What is wrong with `variant`; nothing where it loads as the catalog says.
-pub fn fault(variant: &Variant) -> Option<String> {
+/// Returns the error of loading `variant`, or `None` if it loads and agrees with the catalog.
+pub fn load_error(variant: &Variant) -> Option<String> {
     let settings = classify::Settings {
         view: Default::default(),
         prediction: postprocess::Settings::default(),
@@ -92,21 +92,24 @@ pub fn fault(variant: &Variant) -> Option<String> {
 
 fn verify(folder: Option<&Path>, out: &mut dyn Write) -> anyhow::Result<ExitCode> {
     let mut failed = 0;
-    let catalog = match read(folder) {
+    let catalog = match read_catalog(folder) {
         Ok(catalog) => catalog,
         Err(error) => {
-            let shipped = Catalog::read(&paths::models_dir(folder)?)?; // or that is the error
+            let shipped = Catalog::read(&paths::models_dir(folder)?)?; // returns the error if this is the damaged one
             failed += 1;
-            writeln!(out, "what was added cannot be read, move its catalog aside or mend it: {error}")?;
+            writeln!(
+                out,
+                "cannot read the user models: {error}; repair their catalog, or move it away and add them again"
+            )?;
             shipped
         }
     };
     for variant in &catalog.variants {
-        match fault(variant) {
+        match load_error(variant) {
             None => writeln!(out, "{:<12} good", variant.name)?,
-            Some(fault) => {
+            Some(error) => {
                 failed += 1;
-                writeln!(out, "{:<12} {fault}", variant.name)?;
+                writeln!(out, "{:<12} {error}", variant.name)?;
             }
         }
     }

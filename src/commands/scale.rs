@@ -1,4 +1,4 @@
-//! `phicam scale`: EfficientNets at any φ, what they cost, and why all three dimensions grow together.
+//! `phicam scale`: EfficientNets at any φ, their cost, and the reason to scale all three dimensions together.
 
 use std::io::Write;
 use std::process::ExitCode;
@@ -13,6 +13,7 @@ mod compare;
 mod export_onnx;
 mod grid_search;
 mod network;
+#[cfg(feature = "plots")]
 mod plot;
 mod released_table;
 mod scores_csv;
@@ -20,8 +21,17 @@ mod timing;
 
 pub use network::Unaffordable;
 
+#[cfg(feature = "plots")]
+use plot::plot;
+
+/// Returns the error of a program without plots.
+#[cfg(not(feature = "plots"))]
+fn plot(_: &std::path::Path, _: &ScaleArgs, _: &mut dyn Write) -> anyhow::Result<()> {
+    super::require_plots("--plot")
+}
+
 pub fn scale(args: ScaleArgs, out: &mut dyn Write) -> anyhow::Result<ExitCode> {
-    if let Some(error) = args.contradiction() {
+    if let Some(error) = args.family_conflict() {
         error.print()?;
         return Ok(u8::try_from(error.exit_code()).unwrap_or(2).into());
     }
@@ -30,7 +40,7 @@ pub fn scale(args: ScaleArgs, out: &mut dyn Write) -> anyhow::Result<ExitCode> {
     } else if args.search {
         grid_search::search(&args, out)?;
     } else if let Some(path) = &args.plot {
-        plot::plot(path, &args, out)?;
+        plot(path, &args, out)?;
     } else if args.network.is_some() || args.flops.is_some() {
         network::network(&args, out)?;
     } else {
@@ -39,33 +49,33 @@ pub fn scale(args: ScaleArgs, out: &mut dyn Write) -> anyhow::Result<ExitCode> {
     Ok(ExitCode::SUCCESS)
 }
 
-/// A network with the side that it is meant for, and what it costs there.
+/// Network at one input resolution, with its cost there.
 #[derive(Clone, Copy)]
-struct Sized {
+struct NetworkAtSize {
     network: Network,
-    /// Pixels.
+    /// Input resolution in pixels.
     side: u32,
     cost: Cost,
 }
 
-impl Sized {
-    fn new(network: Network, side: u32) -> Sized {
-        Sized { network, side, cost: network.cost(side) }
+impl NetworkAtSize {
+    fn new(network: Network, side: u32) -> NetworkAtSize {
+        NetworkAtSize { network, side, cost: network.cost(side) }
     }
 
-    /// φ by d·w²·r², as everywhere in Phicam.
+    /// Returns φ = ln(d·w²·r²) / ln(work per step).
     fn phi(&self) -> f64 {
         Scale { depth: self.network.depth, width: self.network.width, side: self.side }.phi()
     }
 
-    /// Resolution r, as a multiple of the base network's.
+    /// Returns the resolution multiplier r: the side divided by the base network's.
     fn resolution(&self) -> f64 {
         f64::from(self.side) / f64::from(phicam_model::efficientnet::compound_scaling::BASE_SIDE)
     }
 
-    /// `family`, `phi` (by d·w²·r²), `depth`, `width`, `side` (pixels), `million_parameters` (with batch norm, as
-    /// published figures count), `million_macs` and `million_activations` (of one picture).
-    fn as_json(&self) -> Value {
+    /// Returns an object: `family`, `phi` (from d·w²·r²), `depth`, `width`, `side` (pixels), `million_parameters` (with
+    /// batch norm, like published figures), `million_macs` and `million_activations` (of one inference).
+    fn to_json(&self) -> Value {
         json!({
             "family": self.network.family,
             "phi": self.phi(),
@@ -79,16 +89,16 @@ impl Sized {
     }
 }
 
-/// `with`'s fields added to `object`'s.
-fn joined(mut object: Value, with: Value) -> Value {
-    if let (Value::Object(fields), Value::Object(more)) = (&mut object, with) {
-        fields.extend(more);
+/// Returns `object` with the fields of `other` added.
+fn merged(mut object: Value, other: Value) -> Value {
+    if let (Value::Object(fields), Value::Object(other_fields)) = (&mut object, other) {
+        fields.extend(other_fields);
     }
     object
 }
 
-/// `388.1 M` or `1.834 G`.
-fn work(million_macs: f64) -> String {
+/// Returns MACs for people: `388.1 M` or `1.834 G`.
+fn format_macs(million_macs: f64) -> String {
     match million_macs {
         ..0.95 => format!("{million_macs:.4} M"),
         ..999.95 => format!("{million_macs:.1} M"),
@@ -96,7 +106,7 @@ fn work(million_macs: f64) -> String {
     }
 }
 
-/// As the user writes it.
+/// Returns the family as `--family` names it.
 fn family_name(family: Family) -> &'static str {
     match family {
         Family::B => "b",
@@ -104,8 +114,8 @@ fn family_name(family: Family) -> &'static str {
     }
 }
 
-/// α, β, γ and what a step of φ multiplies the work by.
-fn coefficients_as_json() -> Value {
+/// Returns α, β, γ and the factor by which one step of φ multiplies the MACs.
+fn coefficients_json() -> Value {
     let Coefficients { alpha, beta, gamma } = Coefficients::PAPER;
     json!({ "alpha": alpha, "beta": beta, "gamma": gamma, "work_per_step": Coefficients::PAPER.work_per_step() })
 }

@@ -1,4 +1,4 @@
-//! Lines, marks and text in pixels of the finished picture, on any of plotters' backends.
+//! Drawing of lines, markers and text in pixels of the figure, on any plotters backend.
 
 use plotters::coord::Shift;
 use plotters::prelude::{
@@ -7,126 +7,144 @@ use plotters::prelude::{
 use plotters::style::text_anchor::{HPos, Pos, VPos};
 use plotters::style::{Color, TextStyle};
 
-use super::{Colour, Mark, PlotError};
+use super::{Colour, Marker, PlotError};
 
-/// Family of the built-in font; browsers without it take another without serifs.
-pub const FONT: &str = "Noto Sans, sans-serif";
-pub const INK: Colour = (32, 33, 36);
+/// Family of the built-in font; a browser without it uses its sans-serif font.
+pub const FONT_FAMILY: &str = "Noto Sans, sans-serif";
+pub const TEXT: Colour = (32, 33, 36);
 pub const GREY: Colour = (95, 99, 104);
-pub const RULE: Colour = (226, 229, 233);
+pub const GRID: Colour = (226, 229, 233);
 const WHITE: Colour = (255, 255, 255);
 
-/// How a backend understands plotters' font size, in ems: what it must be, and how far below the top it puts the
-/// baseline.
+/// Interpretation of plotters' font size by a backend, in ems.
 #[derive(Clone, Copy)]
-pub struct TextRule {
+pub struct FontMetrics {
+    /// Font size to request for one em.
     size: f64,
+    /// Distance from the top of the text to its baseline.
     baseline: f64,
 }
 
-/// plotters' ab_glyph takes the height from ascender to descender (1.362 em in Noto Sans), and half of it for the top.
-pub const BITMAP_TEXT: TextRule = TextRule { size: 1.362, baseline: 0.681 };
-/// plotters' SVG divides by 1.24 and moves down 0.76 em.
-pub const SVG_TEXT: TextRule = TextRule { size: 1.24, baseline: 0.76 };
-/// Height of capitals in ems.
-pub const CAPITAL: f64 = 0.714;
+/// plotters' ab_glyph scales to the height from ascender to descender, 1.362 em in Noto Sans; half of it is the top.
+pub const BITMAP_FONT: FontMetrics = FontMetrics { size: 1.362, baseline: 0.681 };
+/// plotters' SVG backend divides the size by 1.24 and moves the text down by 0.76 em.
+pub const SVG_FONT: FontMetrics = FontMetrics { size: 1.24, baseline: 0.76 };
+/// Height of capitals in ems, from Noto Sans.
+pub const CAP_HEIGHT: f64 = 0.714;
 
-/// Somewhere to draw.
+/// Drawing area of a backend, in pixels of the figure.
 pub struct Canvas<'a, B: DrawingBackend> {
     area: &'a DrawingArea<B, Shift>,
-    rule: TextRule,
-    finer: f64,
+    font: FontMetrics,
+    scale: f64,
 }
 
 impl<'a, B: DrawingBackend> Canvas<'a, B> {
-    /// On `area`, which is `finer` times as large as the coordinates say.
-    pub fn new(area: &'a DrawingArea<B, Shift>, rule: TextRule, finer: f64) -> Canvas<'a, B> {
-        Canvas { area, rule, finer }
+    /// Returns a canvas on `area`, which has `scale` backend pixels for each pixel of the figure.
+    pub fn new(area: &'a DrawingArea<B, Shift>, font: FontMetrics, scale: f64) -> Canvas<'a, B> {
+        Canvas { area, font, scale }
     }
 
-    fn at(&self, (x, y): (f64, f64)) -> (i32, i32) {
-        ((x * self.finer).round() as i32, (y * self.finer).round() as i32)
+    fn to_backend(&self, (x, y): (f64, f64)) -> (i32, i32) {
+        ((x * self.scale).round() as i32, (y * self.scale).round() as i32)
     }
 
     fn style(&self, (red, green, blue): Colour, width: f64) -> ShapeStyle {
-        RGBColor(red, green, blue).stroke_width((width * self.finer).round().max(1.0) as u32)
+        RGBColor(red, green, blue).stroke_width((width * self.scale).round().max(1.0) as u32)
     }
 
-    /// White everywhere.
+    /// Fills the canvas with white.
     pub fn clear(&self) -> Result<(), PlotError> {
         self.area.fill(&RGBColor(255, 255, 255)).map_err(PlotError::new)
     }
 
-    /// Straight pieces from point to point.
+    /// Draws straight segments from point to point.
     pub fn line(&self, points: &[(f64, f64)], colour: Colour, width: f64) -> Result<(), PlotError> {
-        let points: Vec<_> = points.iter().map(|&point| self.at(point)).collect();
+        let points: Vec<_> = points.iter().map(|&point| self.to_backend(point)).collect();
         self.area.draw(&PathElement::new(points, self.style(colour, width))).map_err(PlotError::new)
     }
 
-    /// The same in dashes of `dash` pixels.
-    pub fn dashed(&self, points: &[(f64, f64)], colour: Colour, width: f64, dash: f64) -> Result<(), PlotError> {
-        let mut gone = 0.0;
-        for piece in points.windows(2) {
-            let [(x, y), (to_x, to_y)] = [piece[0], piece[1]];
+    /// Draws straight segments from point to point, in dashes and gaps of `dash` pixels.
+    pub fn dashed_line(&self, points: &[(f64, f64)], colour: Colour, width: f64, dash: f64) -> Result<(), PlotError> {
+        let mut distance = 0.0; // from the first point
+        for segment in points.windows(2) {
+            let [(x, y), (to_x, to_y)] = [segment[0], segment[1]];
             let length = (to_x - x).hypot(to_y - y);
-            let at = |part: f64| (x + (to_x - x) * part / length, y + (to_y - y) * part / length);
-            let mut done = 0.0;
-            while done < length {
-                let end = length.min(done + dash - gone % dash);
-                if (gone / dash) as i64 % 2 == 0 {
-                    self.line(&[at(done), at(end)], colour, width)?;
+            let point_at = |offset: f64| (x + (to_x - x) * offset / length, y + (to_y - y) * offset / length);
+            let mut offset = 0.0;
+            while offset < length {
+                let end = length.min(offset + dash - distance % dash);
+                if (distance / dash) as i64 % 2 == 0 {
+                    self.line(&[point_at(offset), point_at(end)], colour, width)?;
                 }
-                gone += (end - done).max(1e-6);
-                done = end;
+                distance += (end - offset).max(1e-6); // rounding must not stop the progress
+                offset = end;
             }
         }
         Ok(())
     }
 
-    /// A mark of `radius` around a point, with a white rim, and a white middle where it is hollow.
-    pub fn mark(&self, mark: Mark, at: (f64, f64), radius: f64, colour: Colour, hollow: bool) -> Result<(), PlotError> {
-        self.shape(mark, at, radius + 1.5, WHITE)?;
-        self.shape(mark, at, radius, colour)?;
-        if hollow { self.shape(mark, at, radius - 2.2, WHITE) } else { Ok(()) }
+    /// Draws a marker of `radius` with a white rim; a hollow one has a white centre.
+    pub fn marker(
+        &self,
+        marker: Marker,
+        centre: (f64, f64),
+        radius: f64,
+        colour: Colour,
+        is_hollow: bool,
+    ) -> Result<(), PlotError> {
+        self.shape(marker, centre, radius + 1.5, WHITE)?;
+        self.shape(marker, centre, radius, colour)?;
+        if is_hollow { self.shape(marker, centre, radius - 2.2, WHITE) } else { Ok(()) }
     }
 
-    fn shape(&self, mark: Mark, (x, y): (f64, f64), radius: f64, colour: Colour) -> Result<(), PlotError> {
+    fn shape(&self, marker: Marker, (x, y): (f64, f64), radius: f64, colour: Colour) -> Result<(), PlotError> {
         let filled = self.style(colour, 1.0).filled();
-        let drawn = match mark {
-            Mark::Nothing => return Ok(()),
-            Mark::Circle => self.area.draw(&Circle::new(self.at((x, y)), (radius * self.finer).round() as i32, filled)),
-            Mark::Square => {
-                let half = radius * 0.9;
-                self.area.draw(&Rectangle::new([self.at((x - half, y - half)), self.at((x + half, y + half))], filled))
+        let drawn = match marker {
+            Marker::None => return Ok(()),
+            Marker::Circle => {
+                let radius = (radius * self.scale).round() as i32;
+                self.area.draw(&Circle::new(self.to_backend((x, y)), radius, filled))
             }
-            Mark::Diamond => {
+            Marker::Square => {
+                let half = radius * 0.9;
+                let corners = [(x - half, y - half), (x + half, y + half)];
+                self.area.draw(&Rectangle::new(corners.map(|corner| self.to_backend(corner)), filled))
+            }
+            Marker::Diamond => {
                 let half = radius * 1.25;
                 let corners = [(x - half, y), (x, y - half), (x + half, y), (x, y + half)];
-                self.area.draw(&Polygon::new(corners.map(|corner| self.at(corner)).to_vec(), filled))
+                self.area.draw(&Polygon::new(corners.map(|corner| self.to_backend(corner)).to_vec(), filled))
             }
         };
         drawn.map_err(PlotError::new)
     }
 
-    /// Text on a baseline, `em` pixels large; `align` −1 starts at the point, 0 is centred, 1 ends there.
-    pub fn text(&self, at: (f64, f64), align: f64, em: f64, colour: Colour, text: &str) -> Result<(), PlotError> {
+    /// Draws text of `em` pixels on a baseline; `align` −1 starts at the point, 0 is centred, 1 ends there.
+    pub fn text(
+        &self,
+        baseline: (f64, f64),
+        align: f64,
+        em: f64,
+        (red, green, blue): Colour,
+        text: &str,
+    ) -> Result<(), PlotError> {
         let anchor = match align {
             ..-0.5 => HPos::Left,
             -0.5..=0.5 => HPos::Center,
             _ => HPos::Right,
         };
-        let (red, green, blue) = colour;
-        let font = (FONT, em * self.rule.size * self.finer).into_font();
+        let font = (FONT_FAMILY, em * self.font.size * self.scale).into_font();
         let colour = RGBColor(red, green, blue);
         let style = TextStyle::from(font).color(&colour).pos(Pos::new(anchor, VPos::Top));
-        let top = (at.0, at.1 - em * self.rule.baseline);
-        self.area.draw(&Text::new(text, self.at(top), style)).map_err(PlotError::new)
+        let top = (baseline.0, baseline.1 - em * self.font.baseline);
+        self.area.draw(&Text::new(text, self.to_backend(top), style)).map_err(PlotError::new)
     }
 
-    /// Pixels that `text` is wide.
-    pub fn width(&self, em: f64, text: &str) -> Result<f64, PlotError> {
-        let font = (FONT, em * BITMAP_TEXT.size * self.finer).into_font();
+    /// Returns the width of `text` in pixels.
+    pub fn text_width(&self, em: f64, text: &str) -> Result<f64, PlotError> {
+        let font = (FONT_FAMILY, em * BITMAP_FONT.size * self.scale).into_font();
         let ((left, _), (right, _)) = font.layout_box(text).map_err(PlotError::new)?;
-        Ok(f64::from(right - left) / self.finer)
+        Ok(f64::from(right - left) / self.scale)
     }
 }

@@ -1,4 +1,4 @@
-//! Lets an engine say what the CPU engine says, before it is timed: a wrong build or driver shows only in its scores.
+//! Output check before a benchmark: only wrong scores reveal a wrong build or driver of an engine.
 
 use anyhow::{Context, bail};
 use log::info;
@@ -10,33 +10,33 @@ use phicam_model::catalog::Variant;
 use phicam_pipeline::classify::{Classifier, Settings};
 use phicam_platform::system;
 
-/// The CPU engine's scores for `frame`; nothing where it is the CPU engine that is timed.
+/// Returns the CPU engine's scores for `frame`, or `None` if the CPU engine itself is to be timed.
 pub fn expected(variant: &Variant, settings: &Settings, frame: &Frame) -> anyhow::Result<Option<Vec<f32>>> {
     if settings.config.engine == EngineKind::Tract {
         return Ok(None);
     }
     let settings = Settings { config: ExecutionConfig::tract(settings.config.threads), ..*settings };
     let scores = scores(&mut crate::engines::open_classifier(variant, &settings)?, frame)?;
-    system::reset_peak_rss(); // the memory that is told is to be the other engine's
+    system::reset_peak_rss(); // the benchmark reports the memory of the other engine alone
     Ok(Some(scores))
 }
 
-/// Refuses `classifier` where its scores for `frame` are not the expected ones.
+/// Fails if the scores of `classifier` for `frame` differ from the expected ones by more than the tolerance.
 pub fn check(classifier: &mut Classifier, frame: &Frame, expected: &[f32]) -> anyhow::Result<()> {
     let config = classifier.model().config;
-    let apart = difference(expected, &scores(classifier, frame)?);
+    let difference = difference(expected, &scores(classifier, frame)?);
     let limit = tolerance(config.precision);
-    if apart > limit {
+    if difference > limit {
         bail!(
-            "{config} gives other scores than the CPU engine: they differ by {apart:.1e} of their range, the limit is {limit:.0e}; \
-             install another build of ONNX Runtime, or leave it out with --engine tract"
+            "{config} disagrees with the CPU engine: scores differ by {difference:.1e} of their range, the limit is \
+             {limit:.0e}; install another build of ONNX Runtime, or use --engine tract"
         );
     }
-    info!("{config} agrees with the CPU engine within {apart:.1e} of the range");
+    info!("{config} agrees with the CPU engine within {difference:.1e} of the range");
     Ok(())
 }
 
 fn scores(classifier: &mut Classifier, frame: &Frame) -> anyhow::Result<Vec<f32>> {
-    classifier.answer(frame).context("the test pattern got no answer")?;
+    classifier.answer(frame).context("cannot classify the test pattern")?;
     Ok(classifier.evidence()?.0)
 }

@@ -1,4 +1,4 @@
-//! `phicam models add`: weights that others trained, as variants.
+//! `phicam models add` and `remove`: user models from weights and ONNX files.
 
 use std::io::Write;
 use std::path::Path;
@@ -8,7 +8,7 @@ use anyhow::{Context, bail};
 
 use super::super::exit;
 use super::evaluate;
-use super::import_plan::Plan;
+use super::import_plan::ImportPlan;
 use super::model_file::ModelFile;
 use crate::cli::AddArgs;
 use phicam_engine::ExecutionConfig;
@@ -22,32 +22,35 @@ use phicam_platform::{paths, system};
 pub fn add(args: AddArgs, out: &mut dyn Write) -> anyhow::Result<ExitCode> {
     let shipped = paths::models_dir(args.folder.models.as_deref())?;
     let state = paths::persistent_state_dir().context(NO_STATE)?;
-    let name = name(&args)?;
-    check_free(&name, &args, &shipped, &state)?;
+    let name = model_name(&args)?;
+    check_name_is_free(&name, &args, &shipped, &state)?;
     let file = ModelFile::open(&args.file)?;
-    writeln!(out, "{}: {}", args.file.display(), file.in_words())?;
-    let published = published_as(&args, &file);
+    writeln!(out, "{}: {}", args.file.display(), file.description())?;
+    let published = published_rows(&args, &file);
     match published.first() {
         Some(row) => writeln!(out, "published as {}", row.model)?,
-        None => writeln!(out, "no published weights are known by that name")?,
+        None => writeln!(out, "no published weights have this name")?,
     }
-    let plan = Plan::new(&args, &name, &file, &published, &shipped)?;
+    let plan = ImportPlan::new(&args, &name, &file, &published, &shipped)?;
     if let Some(dir) = &args.r#try {
         let labels = Labels::parse(&plan.labels, dir)?;
-        evaluate::pictures(dir, &labels)?; // a wrong folder is told before anything is written
+        evaluate::pictures(dir, &labels)?; // a wrong folder is an error before anything is written
     }
     let lock = Lock::take(&state)?;
-    check_free(&name, &args, &shipped, &state)?; // another may have added it meanwhile
+    check_name_is_free(&name, &args, &shipped, &state)?; // another process may have added it since
     let candidate = lock.candidate(&name);
-    let proof = plan.prove(&file, &candidate, &shipped);
-    let done = proof.and_then(|proof| Ok((proof, plan.enter(&file, &candidate, &lock)?)));
-    lock.sweep(); // what no entry names: the old one's files, or this one's where it failed
-    let (proof, variants) = done?;
-    drop(file); // as large as the weights
+    let measured = plan.write_and_measure(&file, &candidate, &shipped);
+    let installed = measured.and_then(|measurement| Ok((measurement, plan.install(&file, &candidate, &lock)?)));
+    lock.sweep(); // files without an entry: a replaced model's, or the new one's after an error
+    let (measurement, variants) = installed?;
+    drop(file); // frees as much memory as the weights take
     for variant in &variants {
         let accuracy = match variant.top1_percent {
             Some(top1) => format!("top-1 {top1:.2} % ({})", variant.top1_source),
-            None => format!("accuracy {}; only --model runs it, --top1 PERCENT tells it", variant.top1_source),
+            None => format!(
+                "accuracy {}; the picker leaves it out, --model runs it; state an accuracy with --top1 PERCENT",
+                variant.top1_source
+            ),
         };
         writeln!(
             out,
@@ -59,67 +62,73 @@ pub fn add(args: AddArgs, out: &mut dyn Write) -> anyhow::Result<ExitCode> {
     }
     writeln!(
         out,
-        "{} takes {:.1} ms at p95 on this machine, {:.0} MiB; {}",
-        variants.last().map_or("it", |largest| &largest.name),
-        proof.total_ms.p95,
-        proof.peak_rss_mib,
+        "{}: p95 latency {:.1} ms and peak memory {:.0} MiB on this machine; files are in {}",
+        variants.last().map_or(name.as_str(), |largest| &largest.name),
+        measurement.total_ms.p95,
+        measurement.peak_rss_mib,
         lock.folder().display()
     )?;
     if let Some(dir) = &args.r#try {
-        return try_it(&lock, &variants, dir, out);
+        return evaluate_variants(&lock, &variants, dir, out);
     }
     Ok(ExitCode::SUCCESS)
 }
 
-/// What is said where nothing can be kept.
-const NO_STATE: &str = "there is no folder to keep it in: name one with PHICAM_STATE, or set HOME";
+/// Error without a persistent state folder.
+const NO_STATE: &str = "user models need a state folder, and there is none: name one with PHICAM_STATE, or set HOME";
 
-/// Whether the name may be taken.
-fn check_free(name: &str, args: &AddArgs, shipped: &Path, state: &Path) -> anyhow::Result<()> {
+/// Fails if a shipped network has the name, or a user model that is not to be replaced.
+fn check_name_is_free(name: &str, args: &AddArgs, shipped: &Path, state: &Path) -> anyhow::Result<()> {
     let catalog = Catalog::read(shipped)?;
     if catalog.variants.iter().any(|variant| variant.network.name == name) {
-        bail!("`{name}` is a shipped network; give another name with --name");
+        bail!("cannot add `{name}`: `{name}` is a shipped network; give another name with --name");
     }
     let catalog = catalog.with_added(state)?;
     if !args.replace && catalog.variants.iter().any(|variant| variant.network.name == name) {
-        bail!("`{name}` was added before; --replace puts this one in its place, --name gives it another name");
+        bail!(
+            "cannot add `{name}`: a user model has this name; replace it with --replace, or give another name with --name"
+        );
     }
     Ok(())
 }
 
-/// `phicam models remove`
+/// Runs `phicam models remove`.
 pub fn remove(name: &str, out: &mut dyn Write) -> anyhow::Result<ExitCode> {
     let state = paths::persistent_state_dir().context(NO_STATE)?;
     let lock = Lock::take(&state)?;
     if !lock.remove(name)? {
         let network = name.split('@').next().unwrap_or(name);
-        let hint = if network == name { String::new() } else { format!("; all sides of `{network}` go together") };
-        bail!("no network `{name}` was added; `phicam models list` shows all, and shipped ones stay{hint}");
+        let hint = if network == name {
+            String::new()
+        } else {
+            format!("; remove all resolutions together: `phicam models remove {network}`")
+        };
+        bail!("cannot remove `{name}`: no user model has this name; `phicam models list` shows all models{hint}");
     }
     lock.sweep();
-    writeln!(out, "{name} was taken out")?;
+    writeln!(out, "removed {name}")?;
     Ok(ExitCode::SUCCESS)
 }
 
-/// What the user said, else the file's name; with characters that need no quotes anywhere.
-fn name(args: &AddArgs) -> anyhow::Result<String> {
+/// Returns the name from `--name`, else the file's, if all its characters are safe in shells, TOML and file names.
+fn model_name(args: &AddArgs) -> anyhow::Result<String> {
     let name = args.name.clone().unwrap_or_else(|| published_accuracy::stem(&args.file));
-    let plain = |c: char| c.is_ascii_alphanumeric() || "._-".contains(c);
-    let starts = name.starts_with(|c: char| c.is_ascii_alphanumeric());
-    if name.len() > 64 || !name.chars().all(plain) || !starts || published_accuracy::is_file_name(&name) {
+    let is_safe = |c: char| c.is_ascii_alphanumeric() || "._-".contains(c);
+    let has_valid_start = name.starts_with(|c: char| c.is_ascii_alphanumeric());
+    if name.len() > 64 || !name.chars().all(is_safe) || !has_valid_start || published_accuracy::is_file_name(&name) {
         bail!(
-            "`{name}` cannot be its name: 1 to 64 letters, digits, `.`, `_` and `-`, beginning with one of the first \
-             two and not ending as a file's; give one with --name"
+            "`{name}` is not a valid name: expected 1 to 64 letters, digits, `.`, `_` and `-`, first a letter or a digit, \
+             without the extension of a file; give one with --name"
         );
     }
     Ok(name)
 }
 
-/// The rows of the table of published weights for this file, by the name that the user gave or by its path.
-fn published_as(args: &AddArgs, file: &ModelFile) -> Vec<Published> {
+/// Returns the rows of the table of published weights for this file, found by `--name` or by its path.
+fn published_rows(args: &AddArgs, file: &ModelFile) -> Vec<Published> {
     let Some((network, torchvision)) = file.released() else { return Vec::new() };
     if file.classes() != phicam_model::efficientnet::IMAGENET_CLASSES {
-        return Vec::new(); // trained further, for something else
+        return Vec::new(); // fine-tuned for other classes
     }
     let by_name = args.name.as_ref().map(|name| published_accuracy::of_file(Path::new(name), network, torchvision));
     by_name
@@ -127,16 +136,17 @@ fn published_as(args: &AddArgs, file: &ModelFile) -> Vec<Published> {
         .unwrap_or_else(|| published_accuracy::of_file(&args.file, network, torchvision))
 }
 
-/// Tells the accuracy on the user's photographs. It stays a remark: on other pictures than the others' it says nothing
-/// about who is the better one.
-fn try_it(lock: &Lock, variants: &[Variant], dir: &Path, out: &mut dyn Write) -> anyhow::Result<ExitCode> {
+/// Evaluates the variants on the user's photographs.
+///
+/// The result is only a remark in the catalog: accuracies on different pictures cannot be compared.
+fn evaluate_variants(lock: &Lock, variants: &[Variant], dir: &Path, out: &mut dyn Write) -> anyhow::Result<ExitCode> {
     let mut code = ExitCode::SUCCESS;
     for variant in variants {
         let score = evaluate::score(variant, dir, ExecutionConfig::tract(system::cores()))?;
-        writeln!(out, "{} on {}: {}", variant.name, dir.display(), evaluate::in_words(&score))?;
+        writeln!(out, "{} on {}: {}", variant.name, dir.display(), score)?;
         if variant.top1_percent.is_none() {
             let (top1, pictures) = (score.top1_percent(), score.pictures);
-            lock.remark(&variant.name, &format!("not known; {top1:.1} % of {pictures} photographs of the user's"))?;
+            lock.remark(&variant.name, &format!("unknown; {top1:.1} % of {pictures} of the user's photographs"))?;
         }
         if score.unreadable > 0 {
             code = exit::SOME_FAILED.into();

@@ -1,5 +1,6 @@
-//! `phicam models evaluate`, and `models add --try`: accuracy on the user's own photographs.
+//! `phicam models evaluate` and `phicam models add --try`: accuracy on the user's photographs.
 
+use std::fmt;
 use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
@@ -8,7 +9,7 @@ use anyhow::{Context, bail};
 use log::warn;
 use serde_json::json;
 
-use super::super::image_files::read;
+use super::super::image_files::read_image;
 use super::super::{exit, write_json};
 use crate::cli::{BoardArgs, BudgetArgs, ModelArgs};
 use crate::session::{Session, board};
@@ -21,33 +22,37 @@ use phicam_pipeline::classify;
 use phicam_pipeline::classify::postprocess;
 use phicam_platform::config_file::did_you_mean;
 
-/// How often a model was right.
+/// Numbers of right predictions.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Score {
     pub pictures: u32,
-    /// The best guess was right.
-    pub first: u32,
-    /// One of the best five was.
-    pub among_five: u32,
-    /// Files that could not be read.
+    /// Pictures whose first prediction is right.
+    pub top1: u32,
+    /// Pictures with the right class among the first five predictions.
+    pub top5: u32,
+    /// Files that are not readable pictures.
     pub unreadable: u32,
 }
 
 impl Score {
     pub fn top1_percent(&self) -> f64 {
-        100.0 * f64::from(self.first) / f64::from(self.pictures.max(1))
+        100.0 * f64::from(self.top1) / f64::from(self.pictures.max(1))
     }
 
     pub fn top5_percent(&self) -> f64 {
-        100.0 * f64::from(self.among_five) / f64::from(self.pictures.max(1))
+        100.0 * f64::from(self.top5) / f64::from(self.pictures.max(1))
     }
 
-    /// The interval that holds the true accuracy 19 times in 20, in percent (Wilson 1927: right for few pictures too).
+    /// Returns the 95 % confidence interval of the top-1 accuracy, in percent.
+    ///
+    /// Wilson's score interval (1927), which also holds for few pictures.
     pub fn interval_percent(&self) -> (f64, f64) {
-        let (n, share, z) = (f64::from(self.pictures.max(1)), self.top1_percent() / 100.0, 1.96f64);
-        let middle = (share + z * z / (2.0 * n)) / (1.0 + z * z / n);
-        let half = z / (1.0 + z * z / n) * (share * (1.0 - share) / n + z * z / (4.0 * n * n)).sqrt();
-        (100.0 * (middle - half).max(0.0), 100.0 * (middle + half).min(1.0))
+        let n = f64::from(self.pictures.max(1));
+        let share = self.top1_percent() / 100.0;
+        let z = 1.96f64; // 95 % of a normal distribution
+        let centre = (share + z * z / (2.0 * n)) / (1.0 + z * z / n);
+        let half_width = z / (1.0 + z * z / n) * (share * (1.0 - share) / n + z * z / (4.0 * n * n)).sqrt();
+        (100.0 * (centre - half_width).max(0.0), 100.0 * (centre + half_width).min(1.0))
     }
 }
 
@@ -69,25 +74,32 @@ pub fn evaluate(dir: &Path, args: &ModelArgs, as_json: bool, out: &mut dyn Write
             }),
         )?;
     } else {
-        writeln!(out, "{}: {}", variant.name, in_words(&score))?;
+        writeln!(out, "{}: {}", variant.name, score)?;
     }
     Ok(if score.unreadable > 0 { exit::SOME_FAILED.into() } else { ExitCode::SUCCESS })
 }
 
-/// `17 of 18 right (94.4 %, truly 74 to 99), 18 among the best five (100.0 %)`
-pub fn in_words(score: &Score) -> String {
-    let Score { pictures, first, among_five, unreadable } = *score;
-    let (top1, (low, high), top5) = (score.top1_percent(), score.interval_percent(), score.top5_percent());
-    let mut words = format!(
-        "{first} of {pictures} right ({top1:.1} %, truly {low:.0} to {high:.0}), {among_five} among the best five ({top5:.1} %)"
-    );
-    if unreadable > 0 {
-        words.push_str(&format!(", {unreadable} files could not be read"));
+/// Formats the score as `17 of 18 right (94.4 %, 95 % interval 74 to 99 %), 18 in the top 5 (100.0 %)`.
+impl fmt::Display for Score {
+    fn fmt(&self, f: &mut fmt::Formatter) -> fmt::Result {
+        let (low, high) = self.interval_percent();
+        write!(
+            f,
+            "{} of {} right ({:.1} %, 95 % interval {low:.0} to {high:.0} %), {} in the top 5 ({:.1} %)",
+            self.top1,
+            self.pictures,
+            self.top1_percent(),
+            self.top5,
+            self.top5_percent(),
+        )?;
+        match self.unreadable {
+            0 => Ok(()),
+            unreadable => write!(f, ", {unreadable} files could not be read"),
+        }
     }
-    words
 }
 
-/// Classifies every picture in the folders of `dir`, whose names are labels.
+/// Classifies every picture in the folders of `dir`; the folders' names are labels.
 pub fn score(variant: &Variant, dir: &Path, config: ExecutionConfig) -> anyhow::Result<Score> {
     let prediction = postprocess::Settings { smoothing: std::time::Duration::ZERO, ..postprocess::Settings::default() };
     let mut classifier = crate::engines::open_classifier(
@@ -95,16 +107,17 @@ pub fn score(variant: &Variant, dir: &Path, config: ExecutionConfig) -> anyhow::
         &classify::Settings { view: Default::default(), prediction, config, keeps_packed: false },
     )?;
     let pictures = pictures(dir, &classifier.model().labels)?;
-    let (mut pool, mut score) = (FramePool::default(), Score::default());
+    let mut pool = FramePool::default();
+    let mut score = Score::default();
     for (class, file) in pictures {
         let answer =
-            read(&file, &mut pool).map_err(anyhow::Error::from).and_then(|frame| Ok(classifier.answer(&frame)?));
+            read_image(&file, &mut pool).map_err(anyhow::Error::from).and_then(|frame| Ok(classifier.answer(&frame)?));
         match answer {
             Ok(answer) => {
                 let best = answer.predictions.best();
                 score.pictures += 1;
-                score.first += u32::from(best.first().is_some_and(|prediction| prediction.class == class));
-                score.among_five += u32::from(best.iter().take(5).any(|prediction| prediction.class == class));
+                score.top1 += u32::from(best.first().is_some_and(|prediction| prediction.class == class));
+                score.top5 += u32::from(best.iter().take(5).any(|prediction| prediction.class == class));
             }
             Err(error) => {
                 score.unreadable += 1;
@@ -113,51 +126,50 @@ pub fn score(variant: &Variant, dir: &Path, config: ExecutionConfig) -> anyhow::
         }
     }
     match score.pictures {
-        0 => bail!("none of the {} pictures in {} could be read", score.unreadable, dir.display()),
+        0 => bail!("cannot evaluate on {}: none of its {} pictures could be read", dir.display(), score.unreadable),
         _ => Ok(score),
     }
 }
 
-/// Every picture in the folders of `dir`, with the class that its folder is named by; at least one.
+/// Returns every picture in the folders of `dir` with the class of its folder. Fails if there is none.
 pub fn pictures(dir: &Path, labels: &Labels) -> anyhow::Result<Vec<(u32, PathBuf)>> {
-    let mut found = Vec::new();
+    let mut pictures = Vec::new();
     for (class, folder) in folders(dir, labels)? {
         let files = entries(&folder)?.into_iter().filter(|path| is_picture(path) && path.is_file());
-        found.extend(files.map(|file| (class, file)));
+        pictures.extend(files.map(|file| (class, file)));
     }
-    match found.is_empty() {
-        true => bail!("{} has no pictures in its folders; put JPEG, PNG or WebP files there", dir.display()),
-        false => Ok(found),
+    if pictures.is_empty() {
+        bail!("{}: its folders have no pictures; put JPEG, PNG or WebP files there", dir.display());
     }
+    Ok(pictures)
 }
 
-/// Each folder in `dir` with the class that its name is the label of; `_` stands for a space.
+/// Returns each folder in `dir` with the class whose label is its name; `_` stands for a space.
 fn folders(dir: &Path, labels: &Labels) -> anyhow::Result<Vec<(u32, PathBuf)>> {
-    let plain = |text: &str| text.replace('_', " ").to_lowercase();
-    let known: Vec<String> = (0..labels.len()).map(|class| plain(labels.of(class as u32))).collect();
-    let mut found = Vec::new();
+    let normalise = |text: &str| text.replace('_', " ").to_lowercase();
+    let label_names: Vec<String> = (0..labels.len()).map(|class| normalise(labels.of(class as u32))).collect();
+    let mut folders = Vec::new();
     for folder in entries(dir)?.into_iter().filter(|path| path.is_dir()) {
-        let name = plain(&folder.file_name().unwrap_or_default().to_string_lossy());
+        let name = normalise(&folder.file_name().unwrap_or_default().to_string_lossy());
         if name.starts_with('.') {
-            continue; // of some program, not of pictures
+            continue; // hidden, such as a file manager's
         }
-        let named = |label: &&String| **label == name;
-        if known.iter().filter(named).count() > 1 {
+        if label_names.iter().filter(|label| **label == name).count() > 1 {
             bail!(
-                "{}: several labels of the model are `{name}` but for capitals and `_`; it cannot be told which",
+                "{}: the folder name is ambiguous: several labels are `{name}`, apart from capitals and `_`",
                 folder.display()
             );
         }
-        let Some(class) = known.iter().position(|label| *label == name) else {
-            let hint = did_you_mean(&name, known.iter().map(String::as_str));
-            bail!("{}: the model has no label `{name}`{hint}; name each folder by its label", folder.display());
+        let Some(class) = label_names.iter().position(|label| *label == name) else {
+            let hint = did_you_mean(&name, label_names.iter().map(String::as_str));
+            bail!("{}: the model has no label `{name}`{hint}; name each folder after a label", folder.display());
         };
-        found.push((class as u32, folder));
+        folders.push((class as u32, folder));
     }
-    match found.is_empty() {
-        true => bail!("{} has no folders; put the pictures of each label into a folder of that name", dir.display()),
-        false => Ok(found),
+    if folders.is_empty() {
+        bail!("{}: it has no folders; put the pictures of each label into a folder of that name", dir.display());
     }
+    Ok(folders)
 }
 
 fn entries(folder: &Path) -> anyhow::Result<Vec<PathBuf>> {

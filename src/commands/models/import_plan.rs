@@ -1,4 +1,4 @@
-//! What adding a model takes: everything is known, or asked for, before anything is written.
+//! Plan of an import: collects and checks all settings of `phicam models add` before anything is written.
 
 use std::path::Path;
 use std::sync::atomic::AtomicBool;
@@ -21,56 +21,64 @@ use phicam_platform::{paths, system};
 use phicam_policy::measurement::{MeasureError, Measurement};
 use phicam_policy::sampling::SamplingPlan;
 
-/// The border that the family's own crop leaves: side/(side+32).
+/// Border of EfficientNet's own central crop in pixels: it keeps side/(side+32) of the picture.
 const BORDER: u32 = 32;
 
-/// Labels may take this much: a hundred thousand long ones.
+/// Size limit of a labels file: room for 100,000 labels of 160 bytes.
 const MAX_LABEL_BYTES: u64 = 16 << 20;
 
-/// Everything that is needed to add a file, known before anything is written.
-pub struct Plan {
+/// Settings of a user model.
+pub struct ImportPlan {
     name: String,
+    /// Conventions of the library that trained the weights; `None` for ONNX.
     habits: Option<Habits>,
     storage: Storage,
-    /// One label a line.
+    /// Labels file: one label in each line.
     pub labels: Vec<u8>,
-    /// Smallest first.
-    sides: Vec<Side>,
+    /// In ascending order.
+    sides: Vec<SidePlan>,
     licence: String,
     source: String,
 }
 
-/// One side that it is to be added at.
-struct Side {
+/// Settings of the model at one resolution.
+struct SidePlan {
     side: u32,
     million_macs: f64,
-    /// What its pictures must be made like: a name for it, and itself.
+    /// Name and input spec.
     input: (String, InputSpec),
-    /// Where it is known.
+    /// `None` if unknown.
     top1_percent: Option<f64>,
     top1_source: String,
 }
 
-impl Plan {
+impl ImportPlan {
+    /// Collects the settings from the arguments, else from the published weights, else from the file.
+    ///
+    /// Reports all missing settings in one error.
     pub fn new(
         args: &AddArgs,
         name: &str,
         file: &ModelFile,
         published: &[Published],
         shipped: &Path,
-    ) -> anyhow::Result<Plan> {
+    ) -> anyhow::Result<ImportPlan> {
         let row = published.first();
-        // All three before the first error: what is missing is asked for at once.
         let habits = habits(args, file, row);
         let labels = labels(args, file.classes(), row, shipped);
         let sides = sides(args, file, published);
-        let faults = [habits.as_ref().err(), labels.as_ref().err(), sides.as_ref().err()];
-        let faults: Vec<String> = faults.into_iter().flatten().map(|fault| format!("{fault:#}")).collect();
-        if faults.len() > 1 {
-            bail!("{} things are wrong or not known:\n  {}", faults.len(), faults.join("\n  "));
+        let errors = [habits.as_ref().err(), labels.as_ref().err(), sides.as_ref().err()];
+        let errors: Vec<String> = errors.into_iter().flatten().map(|error| format!("{error:#}")).collect();
+        let file = args.file.display();
+        match errors.as_slice() {
+            [] => {}
+            [error] => bail!("cannot add {file}: {error}"),
+            several => {
+                bail!("cannot add {file}: {} settings are missing or wrong:\n  {}", several.len(), several.join("\n  "))
+            }
         }
         let licence = args.licence.clone().or(row.map(|row| row.licence.clone())).unwrap_or("unknown".into());
-        Ok(Plan {
+        Ok(ImportPlan {
             name: name.into(),
             habits: habits?,
             storage: if args.full_precision { Storage::Single } else { Storage::Half },
@@ -81,13 +89,14 @@ impl Plan {
         })
     }
 
-    /// Writes it to `candidate` and runs it there, at its largest side, in a process of its own: only what runs is
-    /// added, and what it is to replace stays until then.
-    pub fn prove(&self, file: &ModelFile, candidate: &Path, shipped: &Path) -> anyhow::Result<Measurement> {
-        let Side { side, million_macs, .. } = self.sides.last().context("no side to add it at")?;
+    /// Writes the model to `candidate` and measures it at its largest resolution, in a child process.
+    ///
+    /// Only a model that runs is added, and a model to be replaced stays until then.
+    pub fn write_and_measure(&self, file: &ModelFile, candidate: &Path, shipped: &Path) -> anyhow::Result<Measurement> {
+        let SidePlan { side, million_macs, .. } = self.sides.last().context("no resolution to add the model at")?;
         file.write(candidate, *side, self.habits, self.storage)?;
         let variant = Variant::of_file(candidate, &[], *side, file.layout(), file.scaled(), *million_macs);
-        info!("timing it at {side} pixels, in a process of its own");
+        info!("measuring {} at {side} pixels, in a child process", self.name);
         let request = BenchRequest {
             variant: &variant,
             models: shipped,
@@ -95,22 +104,22 @@ impl Plan {
             sampling: SamplingPlan::USUAL,
             interval_ms: None,
         };
-        let proof = request.run(&AtomicBool::new(false));
-        let refused = |cause| format!("{} was not added, as it cannot be run at {side} pixels: {cause}", self.name);
-        proof.map_err(|error| match error {
-            MeasureError::Failed { cause, .. } => anyhow::anyhow!(refused(cause)),
-            other => anyhow::anyhow!(refused(other.to_string())),
+        let message = |cause| format!("cannot add {}: it does not run at {side} pixels: {cause}", self.name);
+        request.run(&AtomicBool::new(false)).map_err(|error| match error {
+            MeasureError::Failed { cause, .. } => anyhow::anyhow!(message(cause)),
+            other => anyhow::anyhow!(message(other.to_string())),
         })
     }
 
-    /// Enters it into the catalog, with files whose names tell what is in them: until the catalog is replaced, nothing
-    /// that is in use has changed. Gives the new variants, smallest side first.
-    pub fn enter(&self, file: &ModelFile, candidate: &Path, lock: &Lock) -> anyhow::Result<Vec<Variant>> {
+    /// Installs the files and enters the model into the catalog. Returns the new variants, smallest resolution first.
+    ///
+    /// The files are named by their hashes, so nothing that is in use changes until the catalog is replaced.
+    pub fn install(&self, file: &ModelFile, candidate: &Path, lock: &Lock) -> anyhow::Result<Vec<Variant>> {
         let bytes = std::fs::read(candidate).with_context(|| format!("{} cannot be read", candidate.display()))?;
         let (hash, labels_hash) = (sha256(&bytes), sha256(&self.labels));
         drop(bytes);
-        let named = |hash: &str, extension: &str| format!("{}.{}.{extension}", self.name, &hash[..8]);
-        let (onnx, labels) = (named(&hash, "onnx"), named(&labels_hash, "labels.txt"));
+        let file_name = |hash: &str, extension: &str| format!("{}.{}.{extension}", self.name, &hash[..8]);
+        let (onnx, labels) = (file_name(&hash, "onnx"), file_name(&labels_hash, "labels.txt"));
         let [onnx_path, labels_path] = [&onnx, &labels].map(|file| lock.folder().join(file));
         let scaled = file.scaled();
         let network = NetworkEntry {
@@ -136,23 +145,23 @@ impl Plan {
     }
 }
 
-impl Side {
-    fn new(side: u32, args: &AddArgs, file: &ModelFile, published: &[Published]) -> anyhow::Result<Side> {
+impl SidePlan {
+    fn new(side: u32, args: &AddArgs, file: &ModelFile, published: &[Published]) -> anyhow::Result<SidePlan> {
         let row = published.iter().find(|row| row.side == side);
         let input = input(args, file, row.or(published.first()))?;
         let (top1_percent, top1_source) = match (args.top1, row) {
-            (Some(top1), _) => (Some(top1), "as said when it was added".into()),
-            (None, Some(row)) if told_otherwise(args, row) => {
-                (None, format!("not known: {} was published with another input than was said", row.model))
+            (Some(top1), _) => (Some(top1), "stated with --top1".into()),
+            (None, Some(row)) if differs_from_published(args, row) => {
+                (None, format!("unknown: {} was published with another input", row.model))
             }
             (None, Some(row)) => {
-                let squashed = if row.crop_mode == "squash" { ", of pictures squashed, not cropped" } else { "" };
+                let squashed = if row.crop_mode == "squash" { ", with pictures squashed, not cropped" } else { "" };
                 (Some(row.top1_percent), format!("published: {}, {side} px{squashed}", row.model))
             }
-            (None, None) => (None, "not known".into()),
+            (None, None) => (None, "unknown".into()),
         };
         let million_macs = (file.million_macs(side)? * 10.0).round().max(1.0) / 10.0;
-        Ok(Side { side, million_macs, input, top1_percent, top1_source })
+        Ok(SidePlan { side, million_macs, input, top1_percent, top1_source })
     }
 
     fn entry(&self, network: &str, scaled: Option<Scaled>) -> VariantEntry {
@@ -170,22 +179,23 @@ impl Side {
     }
 }
 
-/// How the weights' library computes. A name alone proves nothing (`efficientnet_birds` may have been trained from a
-/// tf_efficientnet), a published one does.
+/// Returns the conventions of the library that trained the weights, or `None` for ONNX.
+///
+/// Only the name of published weights proves them: `efficientnet_birds` may descend from a tf_efficientnet.
 fn habits(args: &AddArgs, file: &ModelFile, row: Option<&Published>) -> anyhow::Result<Option<Habits>> {
     match file {
         ModelFile::Weights { recognised, .. } => {
             Ok(Some(recognised.habits(row.map_or("", |row| row.model.as_str()), args.padding)?))
         }
         ModelFile::Onnx { .. } if args.padding.is_some() => {
-            bail!("--padding is for weights; an ONNX file says itself how it pads")
+            bail!("--padding applies to weights only: an ONNX file states its own padding; leave --padding out")
         }
         ModelFile::Onnx { .. } => Ok(None),
     }
 }
 
-/// Whether a flag says something else than what the weights were published with.
-fn told_otherwise(args: &AddArgs, row: &Published) -> bool {
+/// Returns whether a flag differs from the input that the weights were published with.
+fn differs_from_published(args: &AddArgs, row: &Published) -> bool {
     let padding = match args.padding {
         Some(Padding::Same) => row.padding != "same",
         Some(Padding::Symmetric) => row.padding != "symmetric",
@@ -200,6 +210,7 @@ fn published_filter(row: &Published) -> Filter {
     if row.filter == "bilinear" { Filter::Bilinear } else { Filter::Bicubic }
 }
 
+/// Returns the labels file from `--labels`, else ImageNet's for published weights.
 fn labels(args: &AddArgs, classes: usize, row: Option<&Published>, shipped: &Path) -> anyhow::Result<Vec<u8>> {
     let imagenet = shipped.join("imagenet/labels.txt");
     let path = match &args.labels {
@@ -207,8 +218,8 @@ fn labels(args: &AddArgs, classes: usize, row: Option<&Published>, shipped: &Pat
         Some(path) => path.clone(),
         None if row.is_some() => imagenet,
         None => bail!(
-            "what its {classes} classes are called is not known: --labels FILE names a file with one label a line, in the \
-             model's order; --labels imagenet stands for ImageNet's 1,000"
+            "the names of its {classes} classes are unknown; add --labels FILE, with one label in each line, in the order \
+             of the classes, or --labels imagenet for ImageNet's 1,000"
         ),
     };
     let bytes = paths::read_regular(&path, MAX_LABEL_BYTES)?;
@@ -216,12 +227,13 @@ fn labels(args: &AddArgs, classes: usize, row: Option<&Published>, shipped: &Pat
     Ok(bytes)
 }
 
+/// Returns the input spec and its name, from the arguments, else as published.
 fn input(args: &AddArgs, file: &ModelFile, row: Option<&Published>) -> anyhow::Result<(String, InputSpec)> {
-    let known = row.and_then(|row| <Normalisation as clap::ValueEnum>::from_str(&row.input, false).ok());
-    let Some(normalisation) = args.input.or(known) else {
+    let published = row.and_then(|row| <Normalisation as clap::ValueEnum>::from_str(&row.input, false).ok());
+    let Some(normalisation) = args.input.or(published) else {
         bail!(
-            "what it wants done to a pixel's levels is not known: say it with --input imagenet (most of PyTorch's), tf (−1 \
-             to 1), lite (Google's Lite), unit (0 to 1) or raw (0 to 255)"
+            "its normalisation of pixel levels is unknown; add --input imagenet (most of PyTorch's), tf (−1 to 1), lite \
+             (Google's Lite), unit (0 to 1) or raw (0 to 255)"
         );
     };
     let crop = match (args.crop, row) {
@@ -241,19 +253,19 @@ fn input(args: &AddArgs, file: &ModelFile, row: Option<&Published>) -> anyhow::R
     Ok((user_models::input_name(&normalisation.name(), &input_spec), input_spec))
 }
 
-/// The sides that the user said, else the published ones, else the one that the file tells; smallest first.
-fn sides(args: &AddArgs, file: &ModelFile, published: &[Published]) -> anyhow::Result<Vec<Side>> {
-    let mut wanted = args.side.clone();
-    if wanted.is_empty() {
-        wanted = published.iter().map(|row| row.side).collect();
+/// Returns the resolutions from `--side`, else the published ones, else the file's, in ascending order.
+fn sides(args: &AddArgs, file: &ModelFile, published: &[Published]) -> anyhow::Result<Vec<SidePlan>> {
+    let mut sides = args.side.clone();
+    if sides.is_empty() {
+        sides = published.iter().map(|row| row.side).collect();
     }
-    if wanted.is_empty() {
-        wanted = vec![file.checked_side(None)?];
+    if sides.is_empty() {
+        sides = vec![file.checked_side(None)?];
     }
-    wanted.sort_unstable();
-    wanted.dedup();
-    if args.top1.is_some() && wanted.len() > 1 {
-        bail!("--top1 is the accuracy at one side, and it is to be added at {wanted:?}: add it at one, with --side");
+    sides.sort_unstable();
+    sides.dedup();
+    if args.top1.is_some() && sides.len() > 1 {
+        bail!("--top1 is the accuracy at one resolution, but there are several: {sides:?}; choose one with --side");
     }
-    wanted.into_iter().map(|side| Side::new(side, args, file, published)).collect()
+    sides.into_iter().map(|side| SidePlan::new(side, args, file, published)).collect()
 }

@@ -1,4 +1,4 @@
-//! What a model file is: weights of another library, or ONNX; and what it tells of itself.
+//! Model file from outside: weights of another library or ONNX, with its properties.
 
 use std::path::Path;
 
@@ -13,21 +13,21 @@ use phicam_model::onnx::inspect::Facts;
 use phicam_platform::paths;
 use phicam_platform::paths::atomic_write_with;
 
-/// A file that was read and understood.
+/// Model file that was read and recognised.
 pub enum ModelFile {
     Weights { weights: Weights, recognised: Recognised },
     Onnx { bytes: Vec<u8>, facts: Box<Facts> },
 }
 
 impl ModelFile {
-    /// Reads `path`, and tells by its name's end or its first bytes which of the two it is.
+    /// Reads `path`; its extension or its first bytes tell the kind.
     pub fn open(path: &Path) -> anyhow::Result<ModelFile> {
-        let named = path.extension().is_some_and(|extension| extension.eq_ignore_ascii_case("onnx"));
-        let bytes = paths::read_regular(path, if named { inspect::MAX_BYTES } else { MAX_FILE_BYTES })?;
+        let has_onnx_extension = path.extension().is_some_and(|extension| extension.eq_ignore_ascii_case("onnx"));
+        let bytes = paths::read_regular(path, if has_onnx_extension { inspect::MAX_BYTES } else { MAX_FILE_BYTES })?;
         if bytes.is_empty() {
-            bail!("{} is empty: it was not copied whole", path.display());
+            bail!("{} is empty; copy or download it again", path.display());
         }
-        if named || looks_like_onnx(&bytes) {
+        if has_onnx_extension || looks_like_onnx(&bytes) {
             let facts = Facts::of(&bytes).with_context(|| path.display().to_string())?;
             return Ok(ModelFile::Onnx { bytes, facts: Box::new(facts) });
         }
@@ -36,13 +36,13 @@ impl ModelFile {
         Ok(ModelFile::Weights { weights, recognised })
     }
 
-    /// What it is, in words.
-    pub fn in_words(&self) -> String {
+    /// Returns network, number of classes and file format, for people.
+    pub fn description(&self) -> String {
         match self {
             ModelFile::Weights { weights, recognised: Recognised { naming, released, network } } => {
-                let taken = weights.taken().map_or(String::new(), |taken| format!(", its entry `{taken}`"));
+                let entry = weights.taken().map_or(String::new(), |entry| format!(", its entry `{entry}`"));
                 let (form, classes) = (weights.form(), network.classes);
-                format!("{} with the tensors of {naming}, {classes} classes ({form}{taken})", released.name)
+                format!("{} with the tensors of {naming}, {classes} classes ({form}{entry})", released.name)
             }
             ModelFile::Onnx { facts, .. } => {
                 let network = match (facts.scaled, facts.scaled.and_then(|scaled| scaled.released())) {
@@ -50,7 +50,7 @@ impl ModelFile {
                     (Some(Scaled { family, width, depth }), None) => {
                         format!("EfficientNet {family:?} of width {width:.3} and depth {depth:.3}")
                     }
-                    (None, None) => "a classifier outside the family, φ unknown, its work counted".into(),
+                    (None, None) => "a classifier other than EfficientNet, φ unknown".into(),
                 };
                 format!("{network}, {} classes (ONNX, {})", facts.classes, facts.precision)
             }
@@ -71,7 +71,7 @@ impl ModelFile {
         }
     }
 
-    /// Which EfficientNet it is; nothing where it is none.
+    /// Returns the EfficientNet's family and multipliers, or `None` for other networks.
     pub fn scaled(&self) -> Option<Scaled> {
         match self {
             ModelFile::Weights { recognised, .. } => Some(recognised.released.scaled()),
@@ -79,7 +79,7 @@ impl ModelFile {
         }
     }
 
-    /// `b3`, where it is a released network, and whether its tensors are torchvision's.
+    /// Returns the name of a released network, such as `b3`, and whether the tensor names are torchvision's.
     pub fn released(&self) -> Option<(&'static str, bool)> {
         match self {
             ModelFile::Weights { recognised: Recognised { naming, released, .. }, .. } => {
@@ -89,7 +89,7 @@ impl ModelFile {
         }
     }
 
-    /// The side that it is for, as far as it tells: fixed, remarked, or the released network's.
+    /// Returns the resolution: fixed in the graph, stated in its metadata, or the released network's.
     pub fn side(&self) -> Option<u32> {
         match self {
             ModelFile::Weights { recognised, .. } => Some(recognised.released.side),
@@ -100,17 +100,15 @@ impl ModelFile {
         }
     }
 
-    /// The side that was said, else the one it is for, once it is one that a picture may have.
-    pub fn checked_side(&self, said: Option<u32>) -> anyhow::Result<u32> {
+    /// Returns the requested resolution, else the file's. Fails if it is unknown or out of range.
+    pub fn checked_side(&self, requested: Option<u32>) -> anyhow::Result<u32> {
         let side =
-            said.or(self.side()).context("it takes any side, and does not tell which it is for: say --side N")?;
-        let (least, most) = (SIDES.start(), SIDES.end());
-        match SIDES.contains(&side) {
-            true => Ok(side),
-            false => {
-                bail!("it is for pictures of {side} pixels, {least} to {most} are possible; say another with --side")
-            }
+            requested.or(self.side()).context("its resolution is unknown: the input is dynamic; add --side N")?;
+        if !SIDES.contains(&side) {
+            let (min, max) = (SIDES.start(), SIDES.end());
+            bail!("its resolution is {side} pixels, expected {min} to {max}; choose another with --side");
         }
+        Ok(side)
     }
 
     pub fn million_parameters(&self) -> f64 {
@@ -127,12 +125,12 @@ impl ModelFile {
         }
     }
 
-    /// Writes it to `path` as ONNX, whole or not at all. `habits` are those of the library that trained the weights.
+    /// Writes the model to `path` as ONNX, atomically. `habits` are those of the library that trained the weights.
     pub fn write(&self, path: &Path, side: u32, habits: Option<Habits>, storage: Storage) -> anyhow::Result<()> {
         let written: Result<(), anyhow::Error> = atomic_write_with(path, |out| match self {
             ModelFile::Onnx { bytes, .. } => Ok(out.write_all(bytes)?),
             ModelFile::Weights { weights, recognised } => {
-                let habits = habits.context("weights without the habits of their library")?;
+                let habits = habits.context("the conventions of the weights' library are unknown")?;
                 let folding = Folding::new(weights, recognised, habits);
                 let layer = |layer: &_, _| folding.layer(layer);
                 let form = Form { side, padding: habits.padding, storage };
@@ -144,8 +142,9 @@ impl ModelFile {
     }
 }
 
-/// ONNX begins with its version, field 1; so may a safetensors file, whose header's length comes first, but that has a
-/// brace behind it.
+/// Returns whether the file begins with field 1 of an ONNX model, its IR version.
+///
+/// A safetensors file may begin with that byte too, since its first 8 bytes are a length; but a brace follows these.
 fn looks_like_onnx(bytes: &[u8]) -> bool {
     bytes.first() == Some(&8) && bytes.get(8) != Some(&b'{')
 }
@@ -155,7 +154,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn no_length_of_a_safetensors_header_makes_it_look_like_onnx() {
+    fn safetensors_files_never_look_like_onnx() {
         for length in (8u64..4096).step_by(8) {
             let mut bytes = length.to_le_bytes().to_vec();
             bytes.extend(br#"{"__metadata__""#);

@@ -1,11 +1,11 @@
-//! `phicam scale --compare`: depth, width or resolution alone against all three together, at equal work.
+//! `phicam scale --compare`: depth, width or resolution alone against compound scaling, at equal MACs.
 
 use std::io::Write;
 
 use log::info;
 use serde_json::{Value, json};
 
-use super::{Sized, joined, network, timing, work};
+use super::{NetworkAtSize, format_macs, merged, network, timing};
 use crate::cli::ScaleArgs;
 use crate::commands::write_json;
 use phicam_engine::{EngineKind, ExecutionConfig};
@@ -13,15 +13,14 @@ use phicam_model::efficientnet::compound_scaling::BASE_SIDE;
 use phicam_model::efficientnet::{Family, Network};
 use phicam_platform::system;
 
-/// Sides that convolutions like, in pixels.
+/// Step of the resolution in pixels, so that strides divide it.
 const SIDE_STEP: u32 = 8;
-/// How far one dimension alone is scaled, in hundredths.
-const MOST_DEPTH: u32 = 6400;
-const MOST_WIDTH: u32 = 3200;
-/// The largest side, in steps of [`SIDE_STEP`].
-const MOST_SIDE: u32 = 4096 / SIDE_STEP;
+// Ends of the search: estimates, far beyond any network that anyone would run.
+const MAX_DEPTH_HUNDREDTHS: u32 = 6400;
+const MAX_WIDTH_HUNDREDTHS: u32 = 3200;
+const MAX_SIDE_STEPS: u32 = 4096 / SIDE_STEP;
 
-/// Of the paper's table 7.
+/// Figures of the paper's table 7.
 #[derive(Clone, Copy)]
 struct Published {
     /// The paper's "FLOPS", in thousand millions.
@@ -30,26 +29,29 @@ struct Published {
     top1: f64,
 }
 
-/// One way of scaling.
+/// Network of the comparison.
 struct Case {
+    /// Scaled dimension.
     name: &'static str,
-    sized: Sized,
-    /// What the paper says of it.
+    sized_network: NetworkAtSize,
+    /// `None` if the paper has no such network.
     published: Option<Published>,
-    /// Median of the engine alone.
+    /// Median time of the engine alone; `None` without `--time`.
     infer_ms: Option<f64>,
     remark: &'static str,
 }
 
 impl Case {
     fn new(name: &'static str, network: Network, side: u32) -> Case {
-        Case { name, sized: Sized::new(network, side), published: None, infer_ms: None, remark: "" }
+        let sized_network = NetworkAtSize::new(network, side);
+        Case { name, sized_network, published: None, infer_ms: None, remark: "" }
     }
 }
 
-/// The paper's table 7: B0, and four ways to spend about 4.6 times its work.
-fn paper() -> Vec<Case> {
-    // Compound there is B3: r = 1.3 stands for its 300 pixels, 1.34 times the base side; only they need the 1.8 G stated.
+/// Returns the paper's table 7: B0, and four ways to spend about 4.6 times its MACs.
+fn paper_cases() -> Vec<Case> {
+    // The table's compound network is B3. Its r = 1.3 stands for 300 pixels, 1.34 times the base resolution: only those
+    // need the 1.8 G that the table states.
     let case = |name, (depth, width, side), (giga_macs, top1)| Case {
         published: Some(Published { giga_macs, top1 }),
         ..Case::new(name, Network::new(Family::B, width, depth), side)
@@ -63,52 +65,57 @@ fn paper() -> Vec<Case> {
     ]
 }
 
-/// Each dimension alone, and all together, as near to `million_macs` as they come from below.
-fn at(family: Family, million_macs: f64) -> Result<Vec<Case>, network::Unaffordable> {
-    let (_, compound) = network::affordable(family, million_macs)?;
-    let of = |width: f64, depth: f64| Network::new(family, width, depth);
+/// Returns the largest network within `million_macs` for each dimension alone, and for compound scaling.
+fn cases_within(family: Family, million_macs: f64) -> Result<Vec<Case>, network::Unaffordable> {
+    let (_, compound) = network::largest_affordable(family, million_macs)?;
+    let network = |width: f64, depth: f64| Network::new(family, width, depth);
     let hundredths = |steps: u32| f64::from(steps) / 100.0;
-    let depth = |steps| Case::new("depth", of(1.0, hundredths(steps)), BASE_SIDE);
-    let width = |steps| Case::new("width", of(hundredths(steps), 1.0), BASE_SIDE);
-    let resolution = |steps| Case::new("resolution", of(1.0, 1.0), steps * SIDE_STEP);
+    let depth = |steps| Case::new("depth", network(1.0, hundredths(steps)), BASE_SIDE);
+    let width = |steps| Case::new("width", network(hundredths(steps), 1.0), BASE_SIDE);
+    let resolution = |steps| Case::new("resolution", network(1.0, 1.0), steps * SIDE_STEP);
     Ok(vec![
-        Case::new("baseline", of(1.0, 1.0), BASE_SIDE),
-        nearest(depth, MOST_DEPTH, million_macs),
-        nearest(width, MOST_WIDTH, million_macs),
-        nearest(resolution, MOST_SIDE, million_macs),
+        Case::new("baseline", network(1.0, 1.0), BASE_SIDE),
+        largest_within(depth, MAX_DEPTH_HUNDREDTHS, million_macs),
+        largest_within(width, MAX_WIDTH_HUNDREDTHS, million_macs),
+        largest_within(resolution, MAX_SIDE_STEPS, million_macs),
         Case::new("compound", compound.network, compound.side),
     ])
 }
 
-/// The last of the cases 1 to `most`, whose work never goes down, that needs at most `million_macs`.
-fn nearest(case: impl Fn(u32) -> Case, most: u32, million_macs: f64) -> Case {
-    let fits = |steps: u32| case(steps).sized.cost.million_macs() <= million_macs;
-    let (mut low, mut high) = (1, most + 1);
+/// Returns the last of the cases 1 to `max_steps` that needs at most `million_macs`. MACs never fall from case to case.
+fn largest_within(case: impl Fn(u32) -> Case, max_steps: u32, million_macs: f64) -> Case {
+    let fits = |steps: u32| case(steps).sized_network.cost.million_macs() <= million_macs;
+    let mut low = 1;
+    let mut high = max_steps + 1;
     while high - low > 1 {
         let middle = low + (high - low) / 2;
         if fits(middle) { low = middle } else { high = middle }
     }
     let remark = match low {
-        1 if !fits(1) => "alone it cannot go so low",
-        low if low == most => "scaled no further",
+        1 if !fits(1) => "exceeds the limit even at the smallest step",
+        low if low == max_steps => "largest network of the search",
         _ => "",
     };
     Case { remark, ..case(low) }
 }
 
-/// With `--json` one object: `limit_million_macs` (of `--flops`), `timed` (null, or `engine`, `precision`, `threads`,
-/// `processor`) and `cases`, each with `scaled` (what), the fields of [`Sized::as_json`], `resolution` (of the base
-/// side), `published_million_macs` and `top1_percent` (the paper's; null with `--flops`), `infer_ms` (null without `--time`) and `remark`.
+/// Prints the comparison.
+///
+/// With `--json` prints one object: `limit_million_macs` (of `--flops`), `timed` (null, or `engine`, `precision`,
+/// `threads`, `processor`) and `cases`. Each case has `scaled` (the dimension), the fields of
+/// [`NetworkAtSize::to_json`], `resolution` (multiplier r), `published_million_macs` and `top1_percent` (the paper's;
+/// null with `--flops`), `infer_ms` (null without `--time`) and `remark`.
 pub fn compare(args: &ScaleArgs, out: &mut dyn Write) -> anyhow::Result<()> {
     let mut cases = match args.flops {
-        Some(limit) => at(args.family.unwrap_or(Family::B), limit)?,
-        None => paper(),
+        Some(limit) => cases_within(args.family.unwrap_or(Family::B), limit)?,
+        None => paper_cases(),
     };
     let threads = args.threads.map_or_else(system::cores, usize::from);
     if args.time {
         for case in &mut cases {
-            info!("timing {} ({} MACs) on {threads} threads", case.name, work(case.sized.cost.million_macs()));
-            case.infer_ms = Some(timing::median_ms(case.name, &case.sized, threads)?);
+            let macs = format_macs(case.sized_network.cost.million_macs());
+            info!("timing {} ({macs} MACs) on {threads} threads", case.name);
+            case.infer_ms = Some(timing::median_ms(case.name, &case.sized_network, threads)?);
         }
     }
     if args.json {
@@ -118,44 +125,43 @@ pub fn compare(args: &ScaleArgs, out: &mut dyn Write) -> anyhow::Result<()> {
         let object = json!({
             "limit_million_macs": args.flops,
             "timed": if args.time { timed } else { Value::Null },
-            "cases": cases.iter().map(as_json).collect::<Vec<_>>(),
+            "cases": cases.iter().map(case_json).collect::<Vec<_>>(),
         });
         return write_json(out, &object);
     }
-    table(args, &cases, out)?;
+    write_table(args, &cases, out)?;
     if args.time {
         let processor = system::processor();
         writeln!(
             out,
-            "p50 ms: the network alone, {}, {processor}; weights are seeded, which costs \
-             the same time as trained ones.",
+            "p50 ms: the network alone, {}, {processor}; the weights are random, which takes the time of trained ones.",
             ExecutionConfig::tract(threads)
         )?;
     }
     Ok(())
 }
 
-fn table(args: &ScaleArgs, cases: &[Case], out: &mut dyn Write) -> std::io::Result<()> {
+fn write_table(args: &ScaleArgs, cases: &[Case], out: &mut dyn Write) -> std::io::Result<()> {
     if let Some(limit) = args.flops {
-        writeln!(out, "as near to {} MACs as each comes from below:", work(limit))?;
+        writeln!(out, "the largest network within {} MACs for each scaled dimension:", format_macs(limit))?;
     }
-    let published = args.flops.is_none();
-    let with = |shown: bool, text: &str| if shown { text.to_string() } else { String::new() };
+    let has_published = args.flops.is_none();
+    let column = |is_shown: bool, heading: &'static str| if is_shown { heading } else { "" };
     writeln!(
         out,
         "scaled       depth   width   resolution   side       MACs   M parameters   M activations{}{}",
-        with(published, "   published: G MACs   top-1 %"),
-        with(args.time, "    p50 ms"),
+        column(has_published, "   published: G MACs   top-1 %"),
+        column(args.time, "    p50 ms"),
     )?;
     for case in cases {
-        let Sized { network, side, cost } = case.sized;
+        let NetworkAtSize { network, side, cost } = case.sized_network;
         let line = format!(
             "{:<10}   {:>5.2}   {:>5.2}   {:>10.2}   {side:>4}   {:>8}   {:>12.2}   {:>13.2}{}{}   {}",
             case.name,
             network.depth,
             network.width,
-            case.sized.resolution(),
-            work(cost.million_macs()),
+            case.sized_network.resolution(),
+            format_macs(cost.million_macs()),
             cost.million_parameters(),
             cost.million_activations(),
             case.published.map_or_else(String::new, |p| format!("   {:>17.1}   {:>7.1}", p.giga_macs, p.top1)),
@@ -165,24 +171,24 @@ fn table(args: &ScaleArgs, cases: &[Case], out: &mut dyn Write) -> std::io::Resu
         writeln!(out, "{}", line.trim_end())?;
     }
     writeln!(out)?;
-    if published {
+    if has_published {
         writeln!(
             out,
-            "Published in the paper's table 7, whose compound network is b3: its 300 pixels are r = 1.34, rounded to \
-             1.3 there.\nWhat is scaled in one dimension alone needs less than is published."
+            "Published: table 7 of the paper. Its compound network is b3, whose 300 pixels are r = 1.34, there rounded \
+             to 1.3.\nThe networks scaled in one dimension need fewer MACs than published."
         )?;
     }
     Ok(())
 }
 
-fn as_json(case: &Case) -> Value {
-    let more = json!({
+fn case_json(case: &Case) -> Value {
+    let fields = json!({
         "scaled": case.name,
-        "resolution": case.sized.resolution(),
+        "resolution": case.sized_network.resolution(),
         "published_million_macs": case.published.map(|published| published.giga_macs * 1e3),
         "top1_percent": case.published.map(|published| published.top1),
         "infer_ms": case.infer_ms,
         "remark": case.remark,
     });
-    joined(case.sized.as_json(), more)
+    merged(case.sized_network.to_json(), fields)
 }

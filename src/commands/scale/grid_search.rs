@@ -1,81 +1,55 @@
-//! `phicam scale --search`: the grid over α, β and γ, what each combination really costs, and the variant among them.
+//! `phicam scale --search`: the paper's grid over α, β and γ, the cost of each combination, and their ranking.
 
 use std::io::Write;
 use std::path::Path;
 
 use serde_json::{Value, json};
 
-use super::{Sized, joined, scores_csv, work};
+use super::scores_csv::Combination;
+use super::{format_macs, merged, scores_csv};
 use crate::cli::ScaleArgs;
 use crate::commands::write_json;
 use phicam_model::efficientnet::compound_scaling::{Coefficients, TARGET_MILLION_MACS, objective};
-use phicam_model::efficientnet::{Family, Network, STAGES};
 
-/// One combination, as the network of φ = 1.
-pub struct Combination {
-    pub coefficients: Coefficients,
-    sized: Sized,
-    /// Trained accuracy in percent, where a score was given.
-    pub top1: Option<f64>,
-}
-
-impl Combination {
-    fn new(coefficients: Coefficients) -> Combination {
-        let scale = coefficients.scale(1.0);
-        let sized = Sized::new(Network::new(Family::B, scale.width, scale.depth), scale.side);
-        Combination { coefficients, sized, top1: None }
-    }
-
-    fn blocks(&self) -> usize {
-        (0..STAGES.len()).map(|stage| self.sized.network.repeats(stage)).sum()
-    }
-
-    fn objective(&self, target: f64) -> Option<f64> {
-        self.top1.map(|top1| objective(top1, self.sized.cost.million_macs(), target))
-    }
-
-    fn is_papers(&self) -> bool {
-        scores_csv::place(&self.coefficients) == scores_csv::place(&Coefficients::PAPER)
-    }
-}
-
-/// With `--json` one object: `combinations`, each with `alpha`, `beta`, `gamma`, `work_per_step`, the fields of
-/// [`Sized::as_json`] (of φ = 1, rounded), `blocks`, `paper` (whether it is the paper's), `top1_percent` and
-/// `objective` (null without a score); and, with `--scores`, `target_million_macs`, `without_score` (how many) and
-/// `best` (`alpha`, `beta`, `gamma`). With scores the ranking is the order.
+/// Prints the grid, ranked if `--scores` is given.
+///
+/// With `--json` prints one object: `combinations`, each with `alpha`, `beta`, `gamma`, `work_per_step`, the fields of
+/// [`NetworkAtSize::to_json`](super::NetworkAtSize::to_json) (φ = 1, rounded), `blocks`, `paper` (true for the paper's
+/// combination), `top1_percent` and `objective` (null without a score). With `--scores` they are ordered by rank, and
+/// the object also has `target_million_macs`, `without_score` (number of them) and `best` (`alpha`, `beta`, `gamma`).
 pub fn search(args: &ScaleArgs, out: &mut dyn Write) -> anyhow::Result<()> {
     let target = args.target.unwrap_or(TARGET_MILLION_MACS);
     let mut grid: Vec<Combination> = Coefficients::grid().into_iter().map(Combination::new).collect();
     if let Some(path) = &args.scores {
         scores_csv::read(path, &mut grid)?;
-        let by_rank = |combination: &Combination| combination.objective(target).unwrap_or(f64::NEG_INFINITY);
-        let macs = |combination: &Combination| combination.sized.cost.macs;
-        grid.sort_by(|a, b| by_rank(b).total_cmp(&by_rank(a)).then(macs(a).cmp(&macs(b))));
+        let rank = |combination: &Combination| combination.objective(target).unwrap_or(f64::NEG_INFINITY);
+        let macs = |combination: &Combination| combination.sized_network.cost.macs;
+        grid.sort_by(|a, b| rank(b).total_cmp(&rank(a)).then(macs(a).cmp(&macs(b))));
     }
     if args.json {
-        return write_json(out, &object(args.scores.is_some(), target, &grid));
+        return write_json(out, &grid_json(args.scores.is_some(), target, &grid));
     }
     match &args.scores {
-        Some(path) => ranking(path, target, &grid, out),
-        None => table(&grid, out),
+        Some(path) => write_ranking(path, target, &grid, out),
+        None => write_table(&grid, out),
     }
 }
 
-fn object(scored: bool, target: f64, grid: &[Combination]) -> Value {
-    let combinations: Vec<Value> = grid.iter().map(|combination| as_json(combination, target)).collect();
+fn grid_json(has_scores: bool, target: f64, grid: &[Combination]) -> Value {
+    let combinations: Vec<Value> = grid.iter().map(|combination| combination_json(combination, target)).collect();
     let object = json!({ "combinations": combinations });
-    if !scored {
+    if !has_scores {
         return object;
     }
-    let Coefficients { alpha, beta, gamma } = grid[0].coefficients; // a file without a score is refused
+    let Coefficients { alpha, beta, gamma } = grid[0].coefficients; // a file without scores is an error
     let best = json!({ "alpha": alpha, "beta": beta, "gamma": gamma });
-    let without = grid.iter().filter(|combination| combination.top1.is_none()).count();
-    joined(object, json!({ "target_million_macs": target, "without_score": without, "best": best }))
+    let without_score = grid.iter().filter(|combination| combination.top1.is_none()).count();
+    merged(object, json!({ "target_million_macs": target, "without_score": without_score, "best": best }))
 }
 
-fn as_json(combination: &Combination, target: f64) -> Value {
+fn combination_json(combination: &Combination, target: f64) -> Value {
     let Coefficients { alpha, beta, gamma } = combination.coefficients;
-    let more = json!({
+    let fields = json!({
         "alpha": alpha,
         "beta": beta,
         "gamma": gamma,
@@ -85,59 +59,59 @@ fn as_json(combination: &Combination, target: f64) -> Value {
         "top1_percent": combination.top1,
         "objective": combination.objective(target),
     });
-    joined(combination.sized.as_json(), more)
+    merged(combination.sized_network.to_json(), fields)
 }
 
-const HEAD: &str = "   α      β      γ   α·β²·γ²   blocks   side   M MACs   M parameters";
+const HEADING: &str = "   α      β      γ   α·β²·γ²   blocks   side   M MACs   M parameters";
 
-/// The columns of [`HEAD`].
-fn columns(combination: &Combination) -> String {
+/// Returns the columns of [`HEADING`].
+fn row(combination: &Combination) -> String {
     let Coefficients { alpha, beta, gamma } = combination.coefficients;
     format!(
         "{alpha:.2}   {beta:.2}   {gamma:.2}   {:>7.3}   {:>6}   {:>4}   {:>6.1}   {:>12.2}",
         combination.coefficients.work_per_step(),
         combination.blocks(),
-        combination.sized.side,
-        combination.sized.cost.million_macs(),
-        combination.sized.cost.million_parameters(),
+        combination.sized_network.side,
+        combination.sized_network.cost.million_macs(),
+        combination.sized_network.cost.million_parameters(),
     )
 }
 
-fn table(grid: &[Combination], out: &mut dyn Write) -> anyhow::Result<()> {
-    writeln!(out, "{HEAD}")?;
+fn write_table(grid: &[Combination], out: &mut dyn Write) -> anyhow::Result<()> {
+    writeln!(out, "{HEADING}")?;
     for combination in grid {
         let mark = if combination.is_papers() { "   ← the paper's" } else { "" };
-        writeln!(out, "{}{mark}", columns(combination))?;
+        writeln!(out, "{}{mark}", row(combination))?;
     }
     let Coefficients { alpha, beta, gamma } = Coefficients::PAPER;
     writeln!(
         out,
         "\n{} combinations, each as B0 scaled to φ = 1: depth α, width β, resolution γ, rounded to whole blocks, \
-         channels and sides.\nThe variant needs every one of them trained; the paper's was {alpha}, {beta}, {gamma}. \
-         --scores FILE.csv ranks what you trained.",
+         channels and sides.\nTo choose among them, train each one; the paper's choice was {alpha}, {beta}, {gamma}. \
+         --scores FILE.csv ranks those that you trained.",
         grid.len()
     )?;
     Ok(())
 }
 
-fn ranking(path: &Path, target: f64, grid: &[Combination], out: &mut dyn Write) -> anyhow::Result<()> {
-    writeln!(out, "rank   {HEAD}   top-1 %   objective")?;
+fn write_ranking(path: &Path, target: f64, grid: &[Combination], out: &mut dyn Write) -> anyhow::Result<()> {
+    writeln!(out, "rank   {HEADING}   top-1 %   objective")?;
     let scored = grid.iter().filter_map(|combination| Some((combination, combination.top1?)));
     for (rank, (combination, top1)) in scored.clone().enumerate() {
         let mark = if combination.is_papers() { "   ← the paper's" } else { "" };
-        let objective = objective(top1, combination.sized.cost.million_macs(), target);
-        writeln!(out, "{:>4}   {}   {top1:>7.2}   {objective:>9.3}{mark}", rank + 1, columns(combination))?;
+        let objective = objective(top1, combination.sized_network.cost.million_macs(), target);
+        writeln!(out, "{:>4}   {}   {top1:>7.2}   {objective:>9.3}{mark}", rank + 1, row(combination))?;
     }
-    let Coefficients { alpha, beta, gamma } = grid[0].coefficients; // a file without a score is refused
+    let Coefficients { alpha, beta, gamma } = grid[0].coefficients; // a file without scores is an error
     writeln!(
         out,
         "\nbest: α {alpha:.2}, β {beta:.2}, γ {gamma:.2}, by top-1 × (MACs/{})^−0.07 and the scores in {}",
-        work(target),
+        format_macs(target),
         path.display()
     )?;
-    let without = grid.len() - scored.count();
-    if without > 0 {
-        writeln!(out, "{without} of {} combinations have no score: one of them may be better", grid.len())?;
+    let without_score = grid.len() - scored.count();
+    if without_score > 0 {
+        writeln!(out, "{without_score} of {} combinations have no score: one of them may be better", grid.len())?;
     }
     Ok(())
 }

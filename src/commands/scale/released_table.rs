@@ -1,25 +1,29 @@
-//! `phicam scale`: the released networks, computed beside published.
+//! `phicam scale`: the released networks, with computed and published figures.
 
 use std::io::Write;
 
 use serde_json::{Value, json};
 
-use super::{Sized, coefficients_as_json, joined, work};
+use super::{NetworkAtSize, coefficients_json, format_macs, merged};
 use crate::commands::write_json;
 use phicam_model::efficientnet::compound_scaling::Coefficients;
 use phicam_model::efficientnet::{Family, RELEASED, Released};
 
-/// Computed MACs over published ones from which the table says so, as a share.
-const WORTH_A_NOTE: f64 = 0.02;
+/// Relative excess of computed over published MACs that the note mentions: more than the paper's rounding explains.
+const NOTED_EXCESS: f64 = 0.02;
 
-/// With `as_json` one object: `coefficients` (`alpha`, `beta`, `gamma`, `work_per_step`) and `networks`, each with
-/// `name`, the fields of [`Sized::as_json`], and `published` (`million_parameters`, `million_macs`, `top1_percent`).
+/// Prints the table.
+///
+/// With `as_json` prints one object: `coefficients` (`alpha`, `beta`, `gamma`, `work_per_step`) and `networks`, each with
+/// `name`, the fields of [`NetworkAtSize::to_json`], and `published` (`million_parameters`, `million_macs`,
+/// `top1_percent`).
 pub fn table(as_json: bool, out: &mut dyn Write) -> anyhow::Result<()> {
-    let rows: Vec<(&Released, Sized)> =
-        RELEASED.iter().map(|released| (released, Sized::new(released.network(), released.side))).collect();
+    let rows: Vec<(&Released, NetworkAtSize)> =
+        RELEASED.iter().map(|released| (released, NetworkAtSize::new(released.network(), released.side))).collect();
     if as_json {
-        let networks: Vec<Value> = rows.iter().map(|(released, sized)| object(released, sized)).collect();
-        return write_json(out, &json!({ "coefficients": coefficients_as_json(), "networks": networks }));
+        let networks: Vec<Value> =
+            rows.iter().map(|(released, sized_network)| network_json(released, sized_network)).collect();
+        return write_json(out, &json!({ "coefficients": coefficients_json(), "networks": networks }));
     }
     writeln!(out, "                                       M parameters                   MACs")?;
     writeln!(
@@ -27,50 +31,51 @@ pub fn table(as_json: bool, out: &mut dyn Write) -> anyhow::Result<()> {
         "network      φ   depth   width   side   computed  published   diff %   computed  published   diff %   \
          M activations   top-1 %"
     )?;
-    for (released, sized) in &rows {
+    for (released, sized_network) in &rows {
         let published = &released.published;
-        let (parameters, macs) = (sized.cost.million_parameters(), sized.cost.million_macs());
+        let (parameters, macs) = (sized_network.cost.million_parameters(), sized_network.cost.million_macs());
         writeln!(
             out,
             "{:<8} {:>5.2}   {:>5.1}   {:>5.1}   {:>4}   {:>8.2}  {:>9.1}   {:>+6.1}   {:>8}  {:>9}   {:>+6.1}   \
              {:>13.2}   {:>7.1}",
             released.name,
-            sized.phi(),
+            sized_network.phi(),
             released.depth,
             released.width,
             released.side,
             parameters,
             published.million_parameters,
             percent_over(parameters, published.million_parameters),
-            work(macs),
+            format_macs(macs),
             as_published(published.giga_macs),
             percent_over(macs, published.giga_macs * 1e3),
-            sized.cost.million_activations(),
+            sized_network.cost.million_activations(),
             published.top1_percent,
         )?;
     }
-    writeln!(out, "\n{}", note(&rows))?;
-    writeln!(out, "Lite's authors count what a TensorFlow Lite file does, biases and the like included.")?;
+    writeln!(out, "\n{}", excess_note(&rows))?;
+    writeln!(out, "Lite's authors count all operations of a TensorFlow Lite file, biases included.")?;
     let Coefficients { alpha, beta, gamma } = Coefficients::PAPER;
     let step = Coefficients::PAPER.work_per_step();
-    writeln!(out, "α {alpha}, β {beta}, γ {gamma}: a step of φ is α·β²·γ² = {step:.3} times the work.")?;
+    writeln!(out, "α {alpha}, β {beta}, γ {gamma}: a step of φ multiplies the MACs by α·β²·γ² = {step:.3}.")?;
     Ok(())
 }
 
-/// Which of B's layers need more than the paper says.
-fn note(rows: &[(&Released, Sized)]) -> String {
-    let over = |(released, sized): &&(&Released, Sized)| {
-        sized.cost.million_macs() / (released.published.giga_macs * 1e3) > 1.0 + WORTH_A_NOTE
+/// Returns a sentence on the networks of family B whose layers need more MACs than the paper states.
+fn excess_note(rows: &[(&Released, NetworkAtSize)]) -> String {
+    let has_excess = |(released, sized_network): &&(&Released, NetworkAtSize)| {
+        sized_network.cost.million_macs() / (released.published.giga_macs * 1e3) > 1.0 + NOTED_EXCESS
     };
-    let of_b = rows.iter().filter(|(released, _)| released.family == Family::B);
-    let noted: Vec<_> = of_b.filter(over).collect();
+    let family_b = rows.iter().filter(|(released, _)| released.family == Family::B);
+    let noted: Vec<_> = family_b.filter(has_excess).collect();
     let names = listed(noted.iter().map(|(released, _)| released.name.to_string()));
-    let needed = listed(noted.iter().map(|(_, sized)| format!("{:.3}", sized.cost.million_macs() / 1e3)));
+    let required =
+        listed(noted.iter().map(|(_, sized_network)| format!("{:.3}", sized_network.cost.million_macs() / 1e3)));
     let published = listed(noted.iter().map(|(released, _)| released.published.giga_macs.to_string()));
-    format!("MACs of {names}: the layers need {needed} G, a little more than the paper's rounded {published}.")
+    format!("MACs of {names}: the layers need {required} G, a little more than the paper's rounded {published}.")
 }
 
-/// `1, 2 and 3`
+/// Returns a list for people: `1, 2 and 3`.
 fn listed(words: impl Iterator<Item = String>) -> String {
     let words: Vec<String> = words.collect();
     match words.split_last() {
@@ -80,21 +85,21 @@ fn listed(words: impl Iterator<Item = String>) -> String {
     }
 }
 
-/// By how many percent `found` is over `published`.
-fn percent_over(found: f64, published: f64) -> f64 {
-    100.0 * (found / published - 1.0)
+/// Returns the excess of `computed` over `published` in percent.
+fn percent_over(computed: f64, published: f64) -> f64 {
+    100.0 * (computed / published - 1.0)
 }
 
-/// With the digits that its authors gave.
+/// Returns published MACs with the digits that the authors gave.
 fn as_published(giga_macs: f64) -> String {
     if giga_macs < 1.0 { format!("{:.0} M", giga_macs * 1e3) } else { format!("{giga_macs} G") }
 }
 
-fn object(released: &Released, sized: &Sized) -> Value {
+fn network_json(released: &Released, sized_network: &NetworkAtSize) -> Value {
     let published = json!({
         "million_parameters": released.published.million_parameters,
         "million_macs": released.published.giga_macs * 1e3,
         "top1_percent": released.published.top1_percent,
     });
-    joined(sized.as_json(), json!({ "name": released.name, "published": published }))
+    merged(sized_network.to_json(), json!({ "name": released.name, "published": published }))
 }
