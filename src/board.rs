@@ -106,7 +106,7 @@ impl Board {
     }
 
     /// Returns the board that detects one of `compatible` (most specific first), else the generic board.
-    pub fn recognised(compatible: &[String]) -> Result<Board, BoardError> {
+    pub fn detect(compatible: &[String]) -> Result<Board, BoardError> {
         for compatible in compatible {
             for name in Self::names() {
                 let board = Self::named(name)?;
@@ -119,7 +119,7 @@ impl Board {
     }
 
     /// Returns the summary, with the expected speed if the board file has one.
-    pub fn in_words(&self) -> String {
+    pub fn description(&self) -> String {
         let expected = self.expect.as_ref().and_then(|expect| Some((expect, expect.b0_f32_ms?)));
         let Some((Expect { source, .. }, ms)) = expected else { return self.summary.clone() };
         let multithreaded = [(4, ms.four_threads), (6, ms.six_threads)];
@@ -156,16 +156,16 @@ mod tests {
     #[test]
     fn device_tree_identifies_the_board() {
         let compatible = ["raspberrypi,4-model-b".to_string(), "brcm,bcm2711".to_string()];
-        assert_eq!(Board::recognised(&compatible).unwrap().name, "raspberry-pi-4");
-        assert_eq!(Board::recognised(&["acme,toaster".to_string()]).unwrap().name, GENERIC);
-        assert_eq!(Board::recognised(&[]).unwrap().name, GENERIC);
+        assert_eq!(Board::detect(&compatible).unwrap().name, "raspberry-pi-4");
+        assert_eq!(Board::detect(&["acme,toaster".to_string()]).unwrap().name, GENERIC);
+        assert_eq!(Board::detect(&[]).unwrap().name, GENERIC);
     }
 
     #[test]
     fn expected_speed_is_shown_with_its_source() {
-        let text = Board::named("raspberry-pi-4").unwrap().in_words();
+        let text = Board::named("raspberry-pi-4").unwrap().description();
         assert!(text.contains("B0 takes 129.4 ms on one thread, 73.9 ms on 4 (ncnn benchmark README"), "{text}");
-        assert_eq!(Board::named(GENERIC).unwrap().in_words(), "Any machine with Linux");
+        assert_eq!(Board::named(GENERIC).unwrap().description(), "Any machine with Linux");
     }
 
     #[test]

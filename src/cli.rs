@@ -187,7 +187,7 @@ pub struct DoctorArgs {
 #[derive(Debug, Args)]
 pub struct HealthArgs {
     /// Healthy if a frame was classified within this many seconds
-    #[arg(long, value_name = "S", default_value_t = phicam_pipeline::health::WITHIN_S, value_parser = parse_positive)]
+    #[arg(long, value_name = "S", default_value_t = phicam_pipeline::health::DEFAULT_MAX_ANSWER_AGE_S, value_parser = parse_positive)]
     pub within: f64,
     /// Folder that holds health.json [default: PHICAM_RUNTIME, RUNTIME_DIRECTORY, /run/phicam, or XDG_RUNTIME_DIR/phicam]
     #[arg(long, value_name = "DIR")]
@@ -256,7 +256,7 @@ pub struct PredictionArgs {
     pub view: Option<CropMode>,
     /// Number of predictions to show
     #[arg(long, alias = "top", value_name = "K", default_value_t = 5,
-          value_parser = clap::value_parser!(u8).range(1..=postprocess::MAX_GUESSES as i64))]
+          value_parser = clap::value_parser!(u8).range(1..=postprocess::MAX_PREDICTIONS as i64))]
     pub top_k: u8,
     /// Probability (0 to 1) below which a classification is shown as unsure
     #[arg(long, alias = "unsure-below", value_name = "P", default_value_t = 0.10, value_parser = parse_probability)]

@@ -136,7 +136,7 @@ pub fn open_bytes(variant: &Variant, onnx: &[u8], config: ExecutionConfig) -> Re
 pub fn open_classifier(variant: &Variant, settings: &classify::Settings) -> Result<Classifier, LoadError> {
     let network = &variant.network;
     // Built engines are always cached, because building takes minutes. Never in a temporary folder, whose files may be anybody's.
-    let is_cached = settings.keeps_packed || settings.config.engine != EngineKind::Tract;
+    let is_cached = settings.cache_packed_weights || settings.config.engine != EngineKind::Tract;
     let state = is_cached.then(paths::persistent_state_dir).flatten();
     let engine = open(variant, settings.config, state.as_deref())?;
     let labels = Labels::parse(&network.read_labels()?, &network.labels)?;

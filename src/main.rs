@@ -7,7 +7,7 @@ use clap::Parser;
 use phicam::cli::Cli;
 use phicam::commands;
 use phicam::commands::{Unaffordable, exit};
-use phicam_display::LogLines;
+use phicam_display::LogWriter;
 use phicam_engine::EngineError;
 use phicam_pipeline::classify::LoadError;
 use phicam_policy::picker::PickError;
@@ -43,7 +43,7 @@ fn start_log(verbose: u8) {
     };
     let environment = env_logger::Env::default().default_filter_or(level);
     let mut builder = env_logger::Builder::from_env(environment);
-    builder.target(env_logger::Target::Pipe(Box::new(LogLines)));
+    builder.target(env_logger::Target::Pipe(Box::new(LogWriter)));
     builder.format(|buffer, record| writeln!(buffer, "{}: {}", record.level().as_str().to_lowercase(), record.args()));
     builder.init();
 }

@@ -12,7 +12,7 @@ use crate::engines::Threads;
 use crate::profiler::MeasurementStore;
 use phicam_engine::ExecutionConfig;
 use phicam_model::catalog::{Catalog, Variant};
-use phicam_model::efficientnet::Scaled;
+use phicam_model::efficientnet::ScaledNetwork;
 use phicam_model::published_accuracy;
 use phicam_pipeline::classify;
 use phicam_pipeline::classify::crop::CropMode;
@@ -30,7 +30,7 @@ use crate::profiler::{Profiler, lookup};
 pub fn board(args: &BoardArgs) -> anyhow::Result<Board> {
     let board = match &args.board {
         Some(name) => Board::named(name)?,
-        None => Board::recognised(&system::device_tree_compatible())?,
+        None => Board::detect(&system::device_tree_compatible())?,
     };
     if let Some(library) = &board.onnxruntime.library {
         phicam_engine_onnxruntime::set_library(library);
@@ -41,7 +41,7 @@ pub fn board(args: &BoardArgs) -> anyhow::Result<Board> {
 /// Reads the catalog in `folder` and the user models. A damaged catalog of user models is left out with a warning.
 pub fn catalog(folder: &Path) -> anyhow::Result<Catalog> {
     let Some(state) = paths::persistent_state_dir() else { return Ok(Catalog::read(folder)?) };
-    let with_user_models = Catalog::read(folder)?.with_added(&state);
+    let with_user_models = Catalog::read(folder)?.with_user_models(&state);
     with_user_models.or_else(|error| {
         warn!("user models are left out: {error}; `phicam models verify` says more");
         Ok(Catalog::read(folder)?)
@@ -60,7 +60,7 @@ pub struct Session {
     /// Candidate variants, by MACs.
     pub candidates: Vec<Variant>,
     /// Every EfficientNet of the catalog, candidate or not.
-    pub catalog_networks: Vec<Scaled>,
+    pub catalog_networks: Vec<ScaledNetwork>,
     /// The network or variant that the user named.
     requested: Option<String>,
     pub store: MeasurementStore,
@@ -77,7 +77,7 @@ impl Session {
                 "{name} is a file without an input specification: `phicam models add {name}` adds it as a user model, \
                  `phicam bench --model {name}` benchmarks it as it is"
             ),
-            Some(name) => catalog.named(name)?,
+            Some(name) => catalog.matching(name)?,
             None => {
                 let (comparable, left_out) = catalog.comparable();
                 for variant in left_out {
@@ -276,8 +276,13 @@ pub fn classifier_settings(
 ) -> classify::Settings {
     let smoothing = std::time::Duration::from_millis(smoothing_ms);
     let predictions =
-        postprocess::Settings { top: prediction.top_k.into(), unsure_below: prediction.min_confidence, smoothing };
-    classify::Settings { view: prediction.view.unwrap_or(view), prediction: predictions, config, keeps_packed: true }
+        postprocess::Settings { top_k: prediction.top_k.into(), min_confidence: prediction.min_confidence, smoothing };
+    classify::Settings {
+        view: prediction.view.unwrap_or(view),
+        prediction: predictions,
+        config,
+        cache_packed_weights: true,
+    }
 }
 
 /// Creates a folder that the user named, if need be.

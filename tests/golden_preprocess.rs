@@ -34,7 +34,8 @@ fn worst(change: impl Fn(&mut InputSpec), view: CropMode) -> u8 {
         let mut preprocess = Preprocess::new(Arc::new(input_spec), side, view);
         let mut input = vec![0.0; 3 * (side * side) as usize];
         preprocess.run(&frame(size, &pixels), &mut input).unwrap();
-        let (largest, mean) = levels_apart(preprocess.square(), &png(&reference(&format!("resize/{expected}"))).1);
+        let (largest, mean) =
+            levels_apart(preprocess.input_levels(), &png(&reference(&format!("resize/{expected}"))).1);
         println!("{expected}: largest {largest}, mean {mean:.4} levels");
         largest
     };

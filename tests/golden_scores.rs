@@ -23,7 +23,7 @@ fn input(variant: &Variant, levels: &[u8]) -> Vec<f32> {
     let mut input = vec![0.0; levels.len()];
     let mut preprocess = Preprocess::new(Arc::new(input_spec), variant.side, CropMode::Centre);
     preprocess.run(&common::frame(square, levels), &mut input).unwrap();
-    assert_eq!(preprocess.square(), levels, "same size: nothing to resize");
+    assert_eq!(preprocess.input_levels(), levels, "same size: nothing to resize");
     input
 }
 

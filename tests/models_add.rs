@@ -5,14 +5,14 @@ mod common;
 use common::program::Program;
 use common::root;
 use common::user_models::{added, files, seven_birds, weights};
-use phicam_model::import::Naming;
+use phicam_model::import::KeyScheme;
 use prost::Message;
 use tract_onnx::pb::{AttributeProto, ModelProto, NodeProto, tensor_shape_proto, type_proto};
 
 #[test]
 fn published_weights_need_no_flags() {
     let program = Program::new();
-    program.write("tf_efficientnet_b0_ns-c0e6a31c.safetensors", weights(Naming::Timm, "b0", 1000));
+    program.write("tf_efficientnet_b0_ns-c0e6a31c.safetensors", weights(KeyScheme::Timm, "b0", 1000));
     let said = program.run("models add tf_efficientnet_b0_ns-c0e6a31c.safetensors").with(0).stdout;
     assert!(said.contains("published as tf_efficientnet_b0.ns_jft_in1k"), "{said}");
     let [variant] = &added(&program)[..] else { panic!("one variant") };
@@ -30,7 +30,7 @@ fn published_weights_need_no_flags() {
 #[test]
 fn unknown_input_spec_is_asked_for() {
     let program = Program::new();
-    program.write("birds.safetensors", weights(Naming::Timm, "b0", 7));
+    program.write("birds.safetensors", weights(KeyScheme::Timm, "b0", 7));
     program.write("birds.txt", seven_birds());
     program.run("models add birds.safetensors").with(1).saying(&[
         "3 settings",
@@ -58,7 +58,7 @@ fn unknown_input_spec_is_asked_for() {
 #[test]
 fn user_model_runs_by_name_outside_the_pick() {
     let program = Program::new();
-    program.write("birds.safetensors", weights(Naming::Torchvision, "b0", 7));
+    program.write("birds.safetensors", weights(KeyScheme::Torchvision, "b0", 7));
     program.write("birds.txt", seven_birds());
     program.take("dog.jpg", "dog.jpg");
     program.run("models add birds.safetensors --labels birds.txt --input imagenet --side 128 --side 96").with(0);
@@ -173,7 +173,7 @@ fn bare_onnx_file_is_benchmarked_without_labels() {
 #[test]
 fn published_crop_and_accuracy_go_by_resolution() {
     let program = Program::new();
-    program.write("efficientnet_b1.ft_in1k.safetensors", weights(Naming::Timm, "b1", 1000));
+    program.write("efficientnet_b1.ft_in1k.safetensors", weights(KeyScheme::Timm, "b1", 1000));
     program.run("models add efficientnet_b1.ft_in1k.safetensors --name pretty").with(0);
     let catalog = std::fs::read_to_string(program.path("state/user-models/catalog.toml")).unwrap();
     let of = |side: u32| catalog.split("[[variant]]").find(|part| part.contains(&format!("pretty@{side}"))).unwrap();

@@ -6,10 +6,10 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use common::pipeline::{CountingDisplay, classifier, fast_camera, reconnecting};
-use phicam_camera::{Camera, Next, Pattern};
+use phicam_camera::{Camera, Next, TestPattern};
 use phicam_display::{Display, FramePlacement};
 use phicam_frame::Size;
-use phicam_frame::mailbox::{Mailbox, Taken};
+use phicam_frame::mailbox::{Mailbox, TakeResult};
 use phicam_pipeline::Pipeline;
 use phicam_pipeline::display_state::{DisplayRenderer, Screen};
 
@@ -60,7 +60,7 @@ fn switch_of_engines_skips_no_frame() {
     let display = CountingDisplay::default();
     let updates = display.updates;
     let mut displays: [Box<dyn Display>; 1] = [Box::new(display)];
-    let mut camera = reconnecting(Pattern::new(Size::new(64, 48), 10.0));
+    let mut camera = reconnecting(TestPattern::new(Size::new(64, 48), 10.0));
     let first = classifier("lite0@96", Duration::from_millis(3), u64::MAX);
     let mut classified = Vec::new();
     let mut models = Vec::new();
@@ -99,7 +99,7 @@ fn only_the_resize_library_allocates_in_steady_state() {
 }
 
 fn assert_steady(has_layer: bool) {
-    let mut camera = Pattern::new(Size::new(640, 480), 1000.0);
+    let mut camera = TestPattern::new(Size::new(640, 480), 1000.0);
     let mut classifier = classifier("lite0@224", Duration::ZERO, u64::MAX);
     let (mailbox, screen, mut renderer) = (Mailbox::default(), Screen::default(), DisplayRenderer::default());
     let size = Size::new(1280, 720);
@@ -111,7 +111,7 @@ fn assert_steady(has_layer: bool) {
                 mailbox.put(next.clone());
                 screen.set_frame(next);
             }
-            if let Taken::Newest(taken) = mailbox.take(Duration::ZERO) {
+            if let TakeResult::Newest(taken) = mailbox.take(Duration::ZERO) {
                 frame = Some(taken);
             }
         });

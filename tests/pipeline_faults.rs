@@ -96,7 +96,7 @@ fn unreadable_frame_is_skipped_but_lost_camera_ends_the_run() {
         path: "a.jpg".into(),
         cause: phicam_frame::decode::DecodeError::Truncated { bytes: 3 }.into(),
     };
-    let lost = CameraError::NoPictures { what: "camera".into() };
+    let lost = CameraError::NoPictures { path: "camera".into() };
     let frame = common::frame(Size::new(4, 4), &[9; 48]);
     let camera = ScriptedCamera(vec![Err(unreadable), Ok(Next::Frame(frame)), Err(lost)], Default::default());
     let ended = pipeline.run(
@@ -157,7 +157,7 @@ fn lost_camera_gets_its_buffers_back_and_is_reopened() {
     let stop = AtomicBool::new(false);
     let pipeline = Pipeline::new(&stop);
     let leased = Arc::new(AtomicU64::new(0));
-    let gone = || Err(CameraError::Gone { what: "the camera".into(), cause: "pulled".into() });
+    let gone = || Err(CameraError::Gone { camera: "the camera".into(), cause: "pulled".into() });
     let first = ScriptedCamera(vec![Ok(driver_frame(&leased)), gone()], Default::default());
     let mut refusals = 0;
     let open: Open = Box::new(move |_: &phicam_camera::Settings| match leased.load(Ordering::Relaxed) {
@@ -171,7 +171,7 @@ fn lost_camera_gets_its_buffers_back_and_is_reopened() {
             Err(format!("{count} frames are leased"))
         }
     });
-    let mut camera = ReconnectingCamera::over(
+    let mut camera = ReconnectingCamera::new(
         Box::new(first),
         Some(ReopenPolicy { settings: phicam_camera::Settings::default(), open }),
     );

@@ -22,7 +22,7 @@ fn expected() -> Vec<(String, Vec<u32>)> {
 
 fn alone() -> Settings {
     let prediction = postprocess::Settings { smoothing: std::time::Duration::ZERO, ..postprocess::Settings::default() };
-    Settings { view: CropMode::Centre, prediction, config: ExecutionConfig::tract(2), keeps_packed: false }
+    Settings { view: CropMode::Centre, prediction, config: ExecutionConfig::tract(2), cache_packed_weights: false }
 }
 
 #[test]
@@ -40,7 +40,7 @@ fn variants_name_the_samples_like_the_reference() {
         let mut classifier = phicam::engines::open_classifier(variant, &alone()).unwrap();
         for (file, classes) in &photos {
             let (size, pixels) = decoded(&sample(file));
-            let answer = classifier.answer(&frame(size, &pixels)).unwrap();
+            let answer = classifier.classify(&frame(size, &pixels)).unwrap();
             let predictions: Vec<u32> = answer.predictions.best().iter().map(|prediction| prediction.class).collect();
             assert_eq!(predictions.len(), 5);
             first += usize::from(classes.contains(&predictions[0]));
@@ -69,9 +69,9 @@ fn samples_have_credits_and_labels() {
     assert_eq!(labels.len(), 1000);
     let text = phicam_pipeline::overlay::Text::default();
     for class in 0..1000 {
-        let label = labels.of(class);
+        let label = labels.label(class);
         assert!(label.chars().count() <= 40, "{label}");
-        assert!(label.chars().all(|character| text.has(character)), "{label} cannot be drawn");
+        assert!(label.chars().all(|character| text.has_glyph(character)), "{label} cannot be drawn");
     }
 }
 
@@ -82,10 +82,10 @@ fn crop_mode_decides_the_network_input() {
     let (size, pixels) = decoded(&sample("dog.jpg"));
     let right_half = Settings { view: "region:0.5,0,0.5,1".parse().unwrap(), ..alone() };
     let mut classifier = phicam::engines::open_classifier(variant, &right_half).unwrap();
-    let answer = classifier.answer(&frame(size, &pixels)).unwrap();
-    assert_eq!(answer.seen.left, size.width / 2);
+    let answer = classifier.classify(&frame(size, &pixels)).unwrap();
+    assert_eq!(answer.region.left, size.width / 2);
     let mut whole = phicam::engines::open_classifier(variant, &Settings { view: CropMode::Whole, ..alone() }).unwrap();
-    let answer = whole.answer(&frame(size, &pixels)).unwrap();
-    assert_eq!((answer.seen.width, answer.seen.height), (size.width, size.height));
-    assert_eq!(answer.model.labels.of(answer.predictions.best()[0].class), "German shepherd");
+    let answer = whole.classify(&frame(size, &pixels)).unwrap();
+    assert_eq!((answer.region.width, answer.region.height), (size.width, size.height));
+    assert_eq!(answer.model.labels.label(answer.predictions.best()[0].class), "German shepherd");
 }

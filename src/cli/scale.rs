@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use clap::{ArgGroup, Args};
 
-use phicam_model::efficientnet::{Family, RELEASED, Released};
+use phicam_model::efficientnet::{Family, RELEASED, ReleasedNetwork};
 use phicam_policy::budget::parse_macs;
 
 /// Values of φ that are accepted; beyond them a typing error is likelier than a real use.
@@ -70,7 +70,7 @@ pub struct ScaleArgs {
 /// Network that the command line names.
 #[derive(Clone, Copy, Debug)]
 pub enum Which {
-    Released(&'static Released),
+    Released(&'static ReleasedNetwork),
     /// Compound coefficient φ.
     Phi(f64),
 }
@@ -88,7 +88,7 @@ impl ScaleArgs {
 }
 
 fn parse_network(text: &str) -> Result<Which, String> {
-    if let Some(released) = Released::named(&text.to_lowercase()) {
+    if let Some(released) = ReleasedNetwork::by_name(&text.to_lowercase()) {
         return Ok(Which::Released(released));
     }
     match text.parse::<f64>() {

@@ -12,10 +12,10 @@ use super::models::model_file::ModelFile;
 use super::write_json;
 use crate::cli::{BenchArgs, BoardArgs, BudgetArgs};
 use crate::session::{Session, board, is_file_name};
-use phicam_camera::{Camera, Next, Pattern};
+use phicam_camera::{Camera, Next, TestPattern};
 use phicam_engine::latency::{Percentiles, Stage};
 use phicam_engine::{EngineKind, ExecutionConfig};
-use phicam_frame::mailbox::{Mailbox, Taken};
+use phicam_frame::mailbox::{Mailbox, TakeResult};
 use phicam_frame::{Frame, Size};
 use phicam_model::catalog::Variant;
 use phicam_model::efficientnet::compound_scaling::Phi;
@@ -23,7 +23,7 @@ use phicam_model::labels::Labels;
 use phicam_pipeline::classify;
 use phicam_pipeline::classify::Classifier;
 use phicam_pipeline::classify::postprocess;
-use phicam_pipeline::display_state::{Drawing, Screen};
+use phicam_pipeline::display_state::{DisplayRenderer, Screen};
 use phicam_platform::{paths, system};
 use phicam_policy::measurement::Measurement;
 use phicam_policy::sampling::SamplingPlan;
@@ -45,7 +45,7 @@ pub fn bench(args: BenchArgs, out: &mut dyn Write) -> anyhow::Result<ExitCode> {
     let board = board(&BoardArgs::default())?;
     let mut session = Session::new(&board, &BudgetArgs::default(), &args.model_args)?;
     let (variant, config) = session.choose()?;
-    let settings = classify::Settings { keeps_packed: args.packed, ..settings(config) };
+    let settings = classify::Settings { cache_packed_weights: args.packed, ..settings(config) };
     let frame = next_frame(&mut test_pattern())?;
     let expected = verify_output::expected(&variant, &settings, &frame)?;
     let baseline = MemoryBaseline::now();
@@ -110,7 +110,7 @@ fn settings(config: ExecutionConfig) -> classify::Settings {
         view: Default::default(),
         prediction: postprocess::Settings::default(),
         config,
-        keeps_packed: false,
+        cache_packed_weights: false,
     }
 }
 
@@ -127,7 +127,7 @@ fn bench_file(path: &Path, args: &BenchArgs, out: &mut dyn Write) -> anyhow::Res
         bail!("cannot time {0}: it has weights only; add it with `phicam models add {0}`", path.display());
     };
     let side = file.checked_side(args.side).with_context(|| path.display().to_string())?;
-    let variant = Variant::of_file(path, bytes, side, file.layout(), file.scaled(), file.million_macs(side)?);
+    let variant = Variant::from_file(path, bytes, side, file.layout(), file.scaled(), file.million_macs(side)?);
     let threads = args.model_args.threads.map_or_else(system::cores, usize::from);
     let just = crate::engines::Threads::Just(threads);
     let configs = crate::engines::configs(args.model_args.named_engine(), args.model_args.precision, just)?;
@@ -198,7 +198,7 @@ fn measure(
     let mut camera = test_pattern();
     let mailbox = Mailbox::default();
     let screen = Screen::default();
-    let mut drawing = Drawing::default();
+    let mut drawing = DisplayRenderer::default();
     let mut stages = StageTimes::new();
     let mut first_ms = None;
     let mut count: u64 = 0;
@@ -222,9 +222,11 @@ fn measure(
         let start = Instant::now();
         let next_start = start + interval;
         mailbox.put(frame.clone());
-        let Taken::Newest(newest) = mailbox.take(Duration::ZERO) else { anyhow::bail!("the mailbox lost a frame") };
+        let TakeResult::Newest(newest) = mailbox.take(Duration::ZERO) else {
+            anyhow::bail!("the mailbox lost a frame")
+        };
         let mailbox_time = start.elapsed();
-        let answer = classifier.answer(&newest)?;
+        let answer = classifier.classify(&newest)?;
         let total_time = start.elapsed();
         let delay = system::run_queue_delay()
             .zip(delay_before)
@@ -232,10 +234,10 @@ fn measure(
         first_ms.get_or_insert(answer.times.infer_ms);
         let times = answer.times;
         screen.set_frame(frame);
-        screen.set_answer(answer);
+        screen.set_classification(answer);
         let scene = screen.wait(Duration::ZERO).context("the screen lost a frame")?;
         let draw_start = Instant::now();
-        drawing.draw(&scene, SCREEN, |_| None);
+        drawing.draw(&scene, SCREEN, phicam_display::FramePlacement::Canvas);
         let draw_time = draw_start.elapsed();
         std::thread::sleep(next_start.saturating_duration_since(Instant::now()));
         count += 1;
@@ -278,11 +280,11 @@ fn measure(
 }
 
 /// Returns the camera of the benchmark: frames of a webcam's usual size, faster than any model.
-fn test_pattern() -> Pattern {
-    Pattern::new(Size::new(640, 480), 1000.0)
+fn test_pattern() -> TestPattern {
+    TestPattern::new(Size::new(640, 480), 1000.0)
 }
 
-fn next_frame(camera: &mut Pattern) -> anyhow::Result<Frame> {
+fn next_frame(camera: &mut TestPattern) -> anyhow::Result<Frame> {
     loop {
         match camera.next_frame(Duration::from_secs(1))? {
             Next::Frame(frame) => return Ok(frame),

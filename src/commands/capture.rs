@@ -13,8 +13,8 @@ use super::write_json;
 use crate::cli::CaptureArgs;
 use crate::session::{board, make_folder};
 use phicam_camera::{Camera, Next};
-use phicam_frame::color_convert::Pixels;
-use phicam_frame::decode::Unpack;
+use phicam_frame::color_convert::RgbConverter;
+use phicam_frame::decode::JpegCache;
 use phicam_frame::{Coding, Frame, FramePool, Matrix, Range};
 use phicam_platform::paths;
 
@@ -31,7 +31,8 @@ pub fn capture(args: CaptureArgs, out: &mut dyn Write) -> anyhow::Result<ExitCod
         None => board(&args.board)?.camera,
     };
     let mut camera = phicam_camera::open(&settings, paths::samples_dir).context("camera")?;
-    let mut writer = FrameWriter { out, args: &args, unpack: Unpack::default(), pixels: Pixels::default(), saved: 0 };
+    let mut writer =
+        FrameWriter { out, args: &args, unpack: JpegCache::default(), pixels: RgbConverter::default(), saved: 0 };
     let interval = Duration::from_millis(args.every_ms.unwrap_or(0));
     let mut received = 0;
     let mut undecodable = 0;
@@ -41,7 +42,7 @@ pub fn capture(args: CaptureArgs, out: &mut dyn Write) -> anyhow::Result<ExitCod
             Ok(Next::Frame(frame)) => frame,
             Ok(Next::Nothing) => continue,
             Ok(Next::Finished) => bail!("the camera ended after {} of {} frames", writer.saved, args.frames),
-            Err(error) if error.is_one_frame() => {
+            Err(error) if error.is_frame_error() => {
                 warn!("skipped a frame: {error}");
                 continue;
             }
@@ -71,8 +72,8 @@ pub fn capture(args: CaptureArgs, out: &mut dyn Write) -> anyhow::Result<ExitCod
 struct FrameWriter<'a> {
     out: &'a mut dyn Write,
     args: &'a CaptureArgs,
-    unpack: Unpack,
-    pixels: Pixels,
+    unpack: JpegCache,
+    pixels: RgbConverter,
     saved: u64,
 }
 
@@ -92,9 +93,9 @@ struct FrameFiles {
 impl FrameWriter<'_> {
     fn write(&mut self, frame: &Frame, camera: &dyn Camera) -> Result<(), WriteError> {
         let age_ms = frame.captured.elapsed().as_secs_f64() * 1000.0;
-        let picture = self.unpack.unpacked(frame).map_err(|error| WriteError::Frame(error.into()))?;
+        let picture = self.unpack.decoded(frame).map_err(|error| WriteError::Frame(error.into()))?;
         let mut rows = Vec::new();
-        self.pixels.all(&picture, &mut rows).map_err(|error| WriteError::Frame(error.into()))?;
+        self.pixels.convert_frame(&picture, &mut rows).map_err(|error| WriteError::Frame(error.into()))?;
         self.saved += 1;
         let name = format!("capture-{:04}", self.saved);
         let png = self.args.out.join(format!("{name}.png"));

@@ -32,7 +32,7 @@ pub fn classify(args: ClassifyArgs, out: &mut dyn Write) -> anyhow::Result<ExitC
     let mut failed = 0;
     for file in &args.files {
         let answer =
-            read_image(file, &mut pool).map_err(anyhow::Error::from).and_then(|frame| Ok(classifier.answer(&frame)?));
+            read_image(file, &mut pool).map_err(anyhow::Error::from).and_then(|frame| Ok(classifier.classify(&frame)?));
         match answer {
             Ok(answer) => {
                 write_answer(&answer, file, args.json, out)?;
@@ -64,7 +64,7 @@ fn write_answer(answer: &Classification, file: &Path, as_json: bool, out: &mut d
         return write_json(out, &object);
     }
     let format_prediction = |prediction: &phicam_pipeline::classify::postprocess::Prediction| {
-        format!("{} {:.0} %", model.labels.of(prediction.class), prediction.probability * 100.0)
+        format!("{} {:.0} %", model.labels.label(prediction.class), prediction.probability * 100.0)
     };
     let best: Vec<String> = answer.predictions.best().iter().map(format_prediction).collect();
     let unsure = if answer.predictions.unsure { "unsure, perhaps " } else { "" };
@@ -104,7 +104,7 @@ fn dump_path(file: &Path, folder: &Path, extension: &str) -> PathBuf {
 /// Writes the network input (PNG) and the scores (f32, little-endian) of the last picture.
 fn dump(classifier: &mut Classifier, file: &Path, folder: &Path) -> anyhow::Result<()> {
     let side = classifier.model().variant.side;
-    let (scores, square) = classifier.evidence()?;
+    let (scores, square) = classifier.last_scores_and_input()?;
     let path = dump_path(file, folder, "png");
     image::save_buffer(&path, square, side, side, image::ExtendedColorType::Rgb8)
         .with_context(|| format!("{} cannot be written", path.display()))?;

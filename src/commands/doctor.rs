@@ -95,11 +95,11 @@ const MIN_FREE_MEMORY_MIB: f64 = 96.0;
 
 /// Checks board, processor and memory.
 fn check_machine() -> Vec<Finding> {
-    let board = match Board::recognised(&system::device_tree_compatible()) {
+    let board = match Board::detect(&system::device_tree_compatible()) {
         Ok(board) if board.name == GENERIC => {
             Finding::good("board", "not detected, so generic; name one with --board".into())
         }
-        Ok(board) => Finding::good("board", format!("{}: {}", board.name, board.in_words())),
+        Ok(board) => Finding::good("board", format!("{}: {}", board.name, board.description())),
         Err(error) => Finding::wrong("board", error.to_string(), "name one with --board"),
     };
     let cores = match system::cores() {
@@ -248,9 +248,9 @@ fn check_cameras() -> Vec<Finding> {
         let value = "no video device".into();
         return vec![Finding::missing("cameras", value, "connect a USB camera; without one, picture files are played")];
     }
-    let to_finding = |camera: phicam_camera::v4l2::Found| {
+    let to_finding = |camera: phicam_camera::v4l2::NodeInfo| {
         let modes = if camera.modes.is_empty() { String::new() } else { format!(": {}", camera.modes.join("; ")) };
-        let value = format!("{} ({}), {}{modes}", camera.path.display(), camera.name, camera.what);
+        let value = format!("{} ({}), {}{modes}", camera.path.display(), camera.name, camera.description);
         match (camera.usable, camera.remedy) {
             (true, _) | (false, None) => Finding::good("camera", value),
             (false, Some(remedy)) => Finding::missing("camera", value, remedy),

@@ -6,7 +6,7 @@ use std::process::ExitCode;
 
 use super::{exit, write_json};
 use crate::cli::HealthArgs;
-use phicam_pipeline::health::{Health, HealthReport, ProcessProbe, WITHIN_S, evaluate};
+use phicam_pipeline::health::{DEFAULT_MAX_ANSWER_AGE_S, Health, HealthReport, ProcessProbe, evaluate};
 use phicam_platform::{paths, system};
 
 /// Prints the report; the exit code is 4 if the service is not healthy.
@@ -23,7 +23,7 @@ pub fn health(args: HealthArgs, out: &mut dyn Write) -> anyhow::Result<ExitCode>
 
 /// Returns the report on the service that writes into `folder`, by the default limit.
 pub fn current_report(folder: &Path) -> HealthReport {
-    evaluate(folder, WITHIN_S, &Linux)
+    evaluate(folder, DEFAULT_MAX_ANSWER_AGE_S, &Linux)
 }
 
 fn print(report: &HealthReport, out: &mut dyn Write) -> std::io::Result<()> {
@@ -39,7 +39,7 @@ fn print(report: &HealthReport, out: &mut dyn Write) -> std::io::Result<()> {
         health.camera_lost,
         health.camera_stats
     )?;
-    writeln!(out, "screens  {}; {} display errors", health.displays.join(", "), health.not_shown)?;
+    writeln!(out, "screens  {}; {} display errors", health.displays.join(", "), health.display_errors)?;
     writeln!(out, "model    {}", health.model.as_deref().unwrap_or("none yet"))?;
     writeln!(out, "frames   {frames}, {answers} answered ({answers_in_10_s} in the last 10 s), {dropped} dropped")?;
     health.faults.iter().try_for_each(|fault| writeln!(out, "fault    {fault}"))

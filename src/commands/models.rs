@@ -34,7 +34,7 @@ pub fn models(args: ModelsArgs, out: &mut dyn Write) -> anyhow::Result<ExitCode>
 pub fn read_catalog(folder: Option<&Path>) -> anyhow::Result<Catalog> {
     let catalog = Catalog::read(&paths::models_dir(folder)?)?;
     Ok(match paths::persistent_state_dir() {
-        Some(state) => catalog.with_added(&state)?,
+        Some(state) => catalog.with_user_models(&state)?,
         None => catalog,
     })
 }
@@ -85,7 +85,7 @@ pub fn load_error(variant: &Variant) -> Option<String> {
         view: Default::default(),
         prediction: postprocess::Settings::default(),
         config: ExecutionConfig::tract(system::cores()),
-        keeps_packed: false,
+        cache_packed_weights: false,
     };
     crate::engines::open_classifier(variant, &settings).err().map(|error| error.to_string())
 }

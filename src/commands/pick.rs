@@ -50,7 +50,7 @@ pub fn pick(args: PickArgs, out: &mut dyn Write) -> anyhow::Result<ExitCode> {
     if args.what_if {
         what_if::table(&beyond, out)?;
     }
-    writeln!(out, "\nboard {}: {}", board.name, board.in_words())?;
+    writeln!(out, "\nboard {}: {}", board.name, board.description())?;
     writeln!(out, "{}", explain(&pick))?;
     match best {
         Some(best) => writeln!(out, "{}", what_if::advice(best))?,

@@ -45,7 +45,7 @@ pub fn run(args: RunArgs, out: &mut dyn Write) -> anyhow::Result<ExitCode> {
     let limit_ms = session.budget.frame_ms;
     let names: Vec<String> = displays.iter().map(|display| display.name()).collect();
     let mut pipeline = Pipeline::new(&stop);
-    pipeline.rescue = Some(Box::new(|failed| cpu_fallback(failed, &settings)));
+    pipeline.engine_fallback = Some(Box::new(|failed| cpu_fallback(failed, &settings)));
     pipeline.measuring.store(undecided, Ordering::Relaxed);
     let active = ActiveModel::from(&**classifier.model());
     let service = Service { pipeline: &pipeline, session: &mut session, settings: &settings, active, stop: &stop };
@@ -55,7 +55,7 @@ pub fn run(args: RunArgs, out: &mut dyn Write) -> anyhow::Result<ExitCode> {
         scope.spawn(|| monitor(&pipeline, &names, limit_ms, &stop));
         let ended = pipeline.run(&mut camera, classifier, &mut displays, args.frames, &mut |event| {
             if args.json {
-                let object = answer_json::answer(event.answer, event.age_ms, event.dropped);
+                let object = answer_json::answer(event.classification, event.age_ms, event.dropped);
                 write_error = write_error.take().or(write_json(out, &object).err());
                 if write_error.is_some() {
                     stop.store(true, Ordering::Relaxed);
@@ -98,11 +98,11 @@ fn open_camera(args: &RunArgs, board: &Board) -> anyhow::Result<ReconnectingCame
     match phicam_camera::open(&settings, paths::samples_dir) {
         Ok(camera) => {
             info!("camera {}", camera.describe());
-            Ok(ReconnectingCamera::over(camera, Some(policy(settings))))
+            Ok(ReconnectingCamera::new(camera, Some(policy(settings))))
         }
         Err(phicam_camera::OpenError::Camera(error)) if args.camera.is_none() && error.is_lost() => {
             warn!("starting without the camera of board {}, and looking for it: {error}", board.name);
-            Ok(ReconnectingCamera::missing(policy(settings)))
+            Ok(ReconnectingCamera::disconnected(policy(settings)))
         }
         Err(error) => Err(error).context("camera"),
     }
@@ -135,14 +135,23 @@ fn open_displays(args: &RunArgs, board: &Board) -> anyhow::Result<Vec<Box<dyn Di
 }
 
 fn summary(metrics: &Metrics, out: &mut dyn Write) -> std::io::Result<()> {
-    let Metrics { frames, answers, dropped, bad_pictures, not_shown, switches, engines_lost, ref camera_stats, .. } =
-        *metrics;
+    let Metrics {
+        frames,
+        answers,
+        dropped,
+        bad_pictures,
+        display_errors,
+        switches,
+        engine_failures,
+        ref camera_stats,
+        ..
+    } = *metrics;
     writeln!(
         out,
-        "\n{frames} frames: {answers} classified, {dropped} dropped, {bad_pictures} unreadable; {not_shown} display errors"
+        "\n{frames} frames: {answers} classified, {dropped} dropped, {bad_pictures} unreadable; {display_errors} display errors"
     )?;
-    if switches + engines_lost > 0 {
-        writeln!(out, "{switches} switches of the model or its engine, {engines_lost} engines failed")?;
+    if switches + engine_failures > 0 {
+        writeln!(out, "{switches} switches of the model or its engine, {engine_failures} engines failed")?;
     }
     if *camera_stats != CameraCounts::default() {
         writeln!(out, "camera: {camera_stats}")?;

@@ -52,7 +52,7 @@ impl BenchRequest<'_> {
         };
         let program = std::env::current_exe().map_err(io_failed)?;
         let mut command = Command::new(program);
-        if let Some(folder) = self.variant.own_folder() {
+        if let Some(folder) = self.variant.standalone_folder() {
             command.current_dir(folder); // a relative name works, whatever the folder is called
         }
         // The library that this process uses: a board file may have named it.

@@ -22,7 +22,7 @@ pub struct FirstModel {
 /// Opens the pinned variant, else the pick of cached measurements, else the smallest variant that loads.
 pub fn first_model(session: &Session, settings: &classify::Settings) -> anyhow::Result<FirstModel> {
     if let Some(pinned) = &session.pinned {
-        info!("{} ({}) is pinned: its budget is not checked", pinned.name, pinned.phi_in_words());
+        info!("{} ({}) is pinned: its budget is not checked", pinned.name, pinned.phi_display());
         let classifier = open_classifier(pinned, settings)?;
         // If there is a GPU engine as well, it is tried beside the pipeline.
         return Ok(FirstModel { classifier, pick: None, undecided: session.configs.len() > 1 });
@@ -43,7 +43,7 @@ pub fn first_model(session: &Session, settings: &classify::Settings) -> anyhow::
     for variant in &session.candidates {
         match open_classifier(variant, settings) {
             Ok(classifier) => {
-                info!("{} ({}) classifies until this machine is measured", variant.name, variant.phi_in_words());
+                info!("{} ({}) classifies until this machine is measured", variant.name, variant.phi_display());
                 return Ok(FirstModel { classifier, pick: None, undecided: true });
             }
             Err(error) => warn!("skipping {}: {error}", variant.name),

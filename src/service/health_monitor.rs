@@ -8,7 +8,7 @@ use log::warn;
 
 use phicam_pipeline::Pipeline;
 use phicam_pipeline::health::Health;
-use phicam_pipeline::overlay::Fault;
+use phicam_pipeline::status::Fault;
 use phicam_platform::system::Power;
 use phicam_platform::{paths, system};
 
@@ -56,7 +56,7 @@ pub fn monitor(pipeline: &Pipeline, displays: &[String], limit_ms: Option<f64>, 
         }
         let next = Instant::now() + INTERVAL;
         while Instant::now() < next {
-            if stop.load(Ordering::Relaxed) || pipeline.ended() {
+            if stop.load(Ordering::Relaxed) || pipeline.has_ended() {
                 return;
             }
             std::thread::sleep(POLL);
@@ -76,7 +76,7 @@ fn check_machine(pipeline: &Pipeline, limit_ms: Option<f64>, supply_events: &mut
     let recent_ms = pipeline.metrics().recent_ms;
     let behind = recent_ms.zip(limit_ms).filter(|(recent_ms, limit_ms)| *recent_ms > limit_ms * SLOW_FACTOR);
     let description = |(recent_ms, limit_ms)| format!("slow: {recent_ms:.0} ms, the budget is {limit_ms:.0} ms");
-    pipeline.screen.set_fault(Fault::Behind, behind.map(description));
+    pipeline.screen.set_fault(Fault::OverBudget, behind.map(description));
 }
 
 /// Returns a description of what throttles the machine; supply events count if they are more than `events_before`.
@@ -111,7 +111,7 @@ fn snapshot(pipeline: &Pipeline, displays: &[String], started_s: f64, counts_bef
         answers_in_10_s: metrics.answers - counts_before[0],
         dropped: metrics.dropped,
         bad_pictures: metrics.bad_pictures,
-        not_shown: metrics.not_shown,
+        display_errors: metrics.display_errors,
         camera_lost: metrics.camera_lost,
         camera_stats: metrics.camera_stats,
         camera: metrics.camera.clone(),

@@ -182,7 +182,7 @@ impl<'p> ModelController<'p> {
         match open(self.rungs[to], self.settings) {
             Ok(classifier) => {
                 info!("{reason}");
-                self.pipeline.screen.notice(reason);
+                self.pipeline.screen.show_toast(reason);
                 self.pipeline.next_model.put(classifier);
                 self.governor.changed(now_s, to);
             }
@@ -261,8 +261,8 @@ pub(super) mod tests {
     pub const LIMITS: Limits = Limits { limit_ms: 60.0, celsius: None };
 
     pub fn settings(pick: &Pick) -> classify::Settings {
-        let prediction = postprocess::Settings { top: 5, unsure_below: 0.1, smoothing: Duration::ZERO };
-        classify::Settings { view: CropMode::Centre, prediction, config: pick.config, keeps_packed: false }
+        let prediction = postprocess::Settings { top_k: 5, min_confidence: 0.1, smoothing: Duration::ZERO };
+        classify::Settings { view: CropMode::Centre, prediction, config: pick.config, cache_packed_weights: false }
     }
 
     /// Returns the seconds at which measurements are repeated, without other load.

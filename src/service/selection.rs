@@ -12,7 +12,7 @@ use phicam_engine::{EngineKind, ExecutionConfig};
 use phicam_pipeline::Pipeline;
 use phicam_pipeline::classify;
 use phicam_pipeline::classify::Classifier;
-use phicam_pipeline::overlay::Fault;
+use phicam_pipeline::status::Fault;
 use phicam_policy::picker::{Pick, PickError, explain};
 
 impl Service<'_, '_> {
@@ -70,7 +70,7 @@ fn show_activity(pipeline: &Pipeline, activity: Activity) {
         Activity::BuildingEngine(description) => Some(description),
         Activity::Timing | Activity::Idle => None,
     };
-    pipeline.screen.set_fault(Fault::Preparing, building);
+    pipeline.screen.set_fault(Fault::BuildingEngine, building);
 }
 
 /// Opens the pick, else the most accurate other candidate that fits and loads: a file may have been damaged since it was

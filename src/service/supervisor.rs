@@ -35,7 +35,7 @@ pub struct Supervisor<'a, 'p> {
     limits: Limits,
     stop: &'a AtomicBool,
     /// Failed engines seen so far. It outlives a pick, because an engine may fail while the next one is made.
-    engines_lost: u64,
+    engine_failures: u64,
     /// Seconds without other load before noisy measurements are repeated. Doubled each time, because they may be noisy again.
     idle_s: f64,
 }
@@ -48,7 +48,7 @@ impl<'a, 'p> Supervisor<'a, 'p> {
         limits: Limits,
         stop: &'a AtomicBool,
     ) -> Self {
-        Supervisor { pipeline, settings, limits, stop, engines_lost: 0, idle_s: IDLE_S }
+        Supervisor { pipeline, settings, limits, stop, engine_failures: 0, idle_s: IDLE_S }
     }
 
     /// Supervises `pick` until the pipeline ends or a new pick is needed. Keeps `active` up to date.
@@ -60,13 +60,13 @@ impl<'a, 'p> Supervisor<'a, 'p> {
         };
         let mut system_polled = None::<Instant>;
         let mut samples = Vec::new();
-        while !self.stop.load(Ordering::Relaxed) && !self.pipeline.ended() {
+        while !self.stop.load(Ordering::Relaxed) && !self.pipeline.has_ended() {
             std::thread::sleep(POLL);
             *active = ActiveModel::from(controller.rung());
             if system_polled.is_none_or(|polled| polled.elapsed() >= POLL_SYSTEM) {
                 system_polled = Some(Instant::now());
-                let lost = self.pipeline.metrics().engines_lost;
-                if std::mem::replace(&mut self.engines_lost, lost) < lost {
+                let lost = self.pipeline.metrics().engine_failures;
+                if std::mem::replace(&mut self.engine_failures, lost) < lost {
                     return Stop::EngineFailed;
                 }
                 controller.poll_system();
@@ -76,7 +76,7 @@ impl<'a, 'p> Supervisor<'a, 'p> {
                 return Stop::Remeasure;
             }
             controller.limit_temperature();
-            self.pipeline.recent.take(&mut samples);
+            self.pipeline.recent_latencies.take(&mut samples);
             for sample in samples.drain(..) {
                 controller.on_latency(&sample, store);
             }
@@ -99,7 +99,7 @@ mod tests {
         let mut supervisor = Supervisor::new(&pipeline, &settings, LIMITS, &stop);
         let mut store = MeasurementStore::read(state.path());
         for lost in 1..=2 {
-            pipeline.metrics().engines_lost = lost;
+            pipeline.metrics().engine_failures = lost;
             let mut active = ActiveModel::from(&pick);
             assert_eq!(supervisor.supervise(&pick, &mut active, &mut store), Stop::EngineFailed);
         }

@@ -249,7 +249,10 @@ fn controls_are_set_by_name_with_hints() {
         (format!("v4l2:{device}?format=MJPG"), "has no mode MJPG of any×any; it offers YUYV"),
         (format!("v4l2:{device}?size=641x359"), "has no mode"),
         ("v4l2:/dev/video0".into(), "a v4l2loopback without a writer"),
-        ("v4l2:/dev/video77".into(), "open failed on /dev/video77: no such device; plug the camera in, or name another (there is /dev/video0 (Virtual camera)"),
+        (
+            "v4l2:/dev/video77".into(),
+            "open failed on /dev/video77: no such device; plug the camera in, or name another (there is /dev/video0 (Virtual camera)",
+        ),
     ] {
         let said = capture(&board, &format!("'{uri}'"));
         assert_eq!(said.code, Some(1));

@@ -7,7 +7,7 @@ use std::time::Instant;
 use phicam_engine::ExecutionConfig;
 use phicam_frame::{Coding, Frame, FrameInfo, Layout, Matrix, PixelFormat, Plane, Range, Size};
 use phicam_pipeline::classify::Settings;
-use phicam_pipeline::display_state::{Drawing, Screen};
+use phicam_pipeline::display_state::{DisplayRenderer, Screen};
 use phicam_pipeline::overlay;
 
 use super::common::board::{Board, camera};
@@ -71,17 +71,17 @@ fn expected(frame: &Frame, variant: &str) -> (String, image::RgbImage) {
         view: Default::default(),
         prediction: Default::default(),
         config: ExecutionConfig::tract(1),
-        keeps_packed: false,
+        cache_packed_weights: false,
     };
     let mut classifier = phicam::engines::open_classifier(catalog().variant(variant).unwrap(), &settings).unwrap();
-    let answer = classifier.answer(frame).unwrap();
-    let label = answer.model.labels.of(answer.predictions.best()[0].class).to_string();
+    let answer = classifier.classify(frame).unwrap();
+    let label = answer.model.labels.label(answer.predictions.best()[0].class).to_string();
     let screen = Screen::default();
     screen.set_frame(frame.clone());
-    screen.set_answer(answer);
+    screen.set_classification(answer);
     let seen = screen.wait(std::time::Duration::ZERO).unwrap();
     let mut rgb = Vec::new();
-    Drawing::default().draw(&seen, SCREEN, |_| None).picture.to_rgb(&mut rgb);
+    DisplayRenderer::default().draw(&seen, SCREEN, phicam_display::FramePlacement::Canvas).canvas.to_rgb(&mut rgb);
     (label, image::RgbImage::from_raw(SCREEN.width, SCREEN.height, rgb).unwrap())
 }
 

@@ -4,7 +4,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use phicam_camera::reconnect::ReconnectingCamera;
-use phicam_camera::{Camera, Pattern};
+use phicam_camera::{Camera, TestPattern};
 use phicam_display::{Display, DisplayError, ScreenUpdate};
 use phicam_engine::{Engine, EngineError, ExecutionConfig};
 use phicam_frame::Size;
@@ -101,11 +101,11 @@ impl Display for CountingDisplay {
 }
 
 /// Returns a test pattern with 1,000 frames per second.
-pub fn fast_camera() -> Pattern {
-    Pattern::new(Size::new(64, 48), 1000.0)
+pub fn fast_camera() -> TestPattern {
+    TestPattern::new(Size::new(64, 48), 1000.0)
 }
 
 /// Wraps a camera that is not reopened when it is lost.
 pub fn reconnecting(camera: impl Camera + 'static) -> ReconnectingCamera<'static> {
-    ReconnectingCamera::over(Box::new(camera), None)
+    ReconnectingCamera::new(Box::new(camera), None)
 }

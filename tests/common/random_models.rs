@@ -2,8 +2,8 @@
 
 use std::collections::HashMap;
 
-use phicam_model::efficientnet::{Network, Seeded};
-use phicam_model::import::{Naming, tensors};
+use phicam_model::efficientnet::{Network, SeededWeights};
+use phicam_model::import::{KeyScheme, expected_tensors};
 use safetensors::tensor::{Dtype, TensorView};
 
 /// Shapes and values by name.
@@ -11,7 +11,7 @@ pub type Tensors = HashMap<String, (Vec<usize>, Vec<f32>)>;
 
 /// The values of tests/reference/seeded.py, by the same rules.
 pub fn seeded(name: &str, shape: &[usize], normalised: bool) -> Vec<f32> {
-    let numbers = Seeded { seed: 0 };
+    let numbers = SeededWeights { seed: 0 };
     let fan_in = shape[1.min(shape.len())..].iter().product::<usize>() as f64;
     let last = name.rsplit('.').next().unwrap();
     (0..shape.iter().product())
@@ -33,8 +33,8 @@ pub fn seeded(name: &str, shape: &[usize], normalised: bool) -> Vec<f32> {
 }
 
 /// A whole state dict.
-pub fn state_dict(naming: Naming, network: &Network) -> Tensors {
-    let shapes: HashMap<String, Vec<usize>> = tensors(naming, network).into_iter().collect();
+pub fn state_dict(naming: KeyScheme, network: &Network) -> Tensors {
+    let shapes: HashMap<String, Vec<usize>> = expected_tensors(naming, network).into_iter().collect();
     let of = |(name, shape): (&String, &Vec<usize>)| {
         let prefix = name.rsplit_once('.').unwrap().0;
         let normalised = shapes.contains_key(&format!("{prefix}.running_var"));

@@ -1,14 +1,14 @@
 //! Models for the tests to add, and what was added.
 
-use phicam_model::efficientnet::{Network, Released};
-use phicam_model::import::Naming;
+use phicam_model::efficientnet::{Network, ReleasedNetwork};
+use phicam_model::import::KeyScheme;
 
 use super::program::Program;
 use super::random_models::{safetensors, state_dict};
 
 /// A state dict with seeded values, as a file of safetensors.
-pub fn weights(naming: Naming, name: &str, classes: usize) -> Vec<u8> {
-    let network = Network { classes, ..Released::named(name).unwrap().network() };
+pub fn weights(naming: KeyScheme, name: &str, classes: usize) -> Vec<u8> {
+    let network = Network { classes, ..ReleasedNetwork::by_name(name).unwrap().network() };
     safetensors(&state_dict(naming, &network))
 }
 

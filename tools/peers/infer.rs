@@ -17,7 +17,7 @@ fn main() -> Result<(), Box<dyn Error>> {
     let base_rss_mib = rss_mib("VmRSS")?;
     let start = Instant::now();
     let onnx = std::fs::read(&job.model)?;
-    let variant = Variant::of_file(&job.model, &[], job.side as u32, Layout::Nchw, None, 0.0);
+    let variant = Variant::from_file(&job.model, &[], job.side as u32, Layout::Nchw, None, 0.0);
     let mut config = ExecutionConfig::tract(job.threads);
     if let Ok(name) = std::env::var("PHICAM_ENGINE") {
         config.engine =

@@ -29,7 +29,7 @@ use crate::tract_runner::TractRunner;
 use phicam_engine::{Engine, EngineError, ExecutionConfig};
 use phicam_model::catalog::{Layout, Variant};
 use phicam_model::onnx::stream_reader::decode;
-use phicam_model::onnx::strip_softmax::before_softmax;
+use phicam_model::onnx::strip_softmax::strip_softmax;
 
 /// CPU engine for one network at one resolution; owns the input buffer and all state of inference.
 pub struct Tract {
@@ -157,7 +157,7 @@ fn parse_and_fuse(
     settings: Settings,
 ) -> TractResult<(TypedModel, FusionReport)> {
     let detached = proto.graph.as_mut().map(DetachedInitializers::detach).unwrap_or_default();
-    proto.graph.as_mut().map(before_softmax);
+    proto.graph.as_mut().map(strip_softmax);
     let parsed = tract_onnx::onnx().parse(&proto, None)?;
     drop(proto);
     let mut typed = parsed.model.with_input_fact(0, f32::fact(shape).into())?.into_typed()?;

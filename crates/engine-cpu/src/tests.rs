@@ -7,7 +7,7 @@ use tract_onnx::pb::tensor_proto::DataType;
 use tract_onnx::pb::{AttributeProto, ModelProto, NodeProto, TensorProto, attribute_proto};
 
 use crate::*;
-use phicam_model::efficientnet::{Family, Form, Network, Padding, Storage, write_seeded};
+use phicam_model::efficientnet::{ExportOptions, Family, Network, Padding, Storage, write_seeded};
 use prost::Message;
 
 mod lookalikes;
@@ -20,7 +20,7 @@ const TOLERANCE: f32 = 1e-3;
 /// B0 or Lite0 with seeded weights.
 fn onnx(family: Family, padding: Padding, storage: Storage) -> ModelProto {
     let mut bytes = Vec::new();
-    let form = Form { side: SIDE, padding, storage };
+    let form = ExportOptions { side: SIDE, padding, storage };
     write_seeded(&Network::new(family, 1.0, 1.0), form, 7, &mut bytes).unwrap();
     ModelProto::decode(&bytes[..]).unwrap()
 }

@@ -4,7 +4,7 @@ use std::path::Path;
 
 use phicam_engine::Engine;
 use phicam_engine_cpu::Tract;
-use phicam_model::onnx::inspect::Facts;
+use phicam_model::onnx::inspect::ModelInfo;
 
 #[test]
 fn models_of_other_exporters_give_finite_scores() {
@@ -15,7 +15,7 @@ fn models_of_other_exporters_give_finite_scores() {
             continue;
         }
         let bytes = std::fs::read(&path).unwrap();
-        let facts = Facts::of(&bytes).unwrap();
+        let facts = ModelInfo::from_onnx(&bytes).unwrap();
         let side = facts.fixed_side.unwrap();
         let mut engine = Tract::load("foreign", &bytes, side, facts.layout, 1).unwrap();
         let scores = engine.infer().unwrap();

@@ -7,7 +7,7 @@ use tract_onnx::pb::type_proto::{Tensor, Value as TypeValue};
 use tract_onnx::pb::{GraphProto, ModelProto, TensorShapeProto, TypeProto};
 
 use phicam_model::catalog::Layout;
-use phicam_model::onnx::strip_softmax::before_softmax;
+use phicam_model::onnx::strip_softmax::strip_softmax;
 
 /// An ONNX model with a fixed input shape.
 pub struct RewrittenModel {
@@ -26,7 +26,7 @@ impl RewrittenModel {
     /// Fixes the input of `proto` to `side` × `side` pixels; the error states the defect of the model.
     pub fn new(mut proto: ModelProto, side: u32, layout: Layout) -> Result<RewrittenModel, String> {
         let graph = proto.graph.as_mut().ok_or("the file has no graph")?;
-        before_softmax(graph);
+        strip_softmax(graph);
         let input = fix_input(graph, side, layout)?;
         let quantised = graph.node.iter().any(|node| matches!(&*node.op_type, "QuantizeLinear" | "DequantizeLinear"));
         Ok(RewrittenModel { bytes: proto.encode_to_vec(), input, quantised })

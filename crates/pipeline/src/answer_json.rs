@@ -8,7 +8,7 @@ use crate::classify::postprocess::Prediction;
 /// Returns `[{"index": 235, "label": "German shepherd", "probability": 0.87}, …]`, the most probable first.
 pub fn predictions(classification: &Classification) -> Value {
     let to_json = |prediction: &Prediction| {
-        let label = classification.model.labels.of(prediction.class);
+        let label = classification.model.labels.label(prediction.class);
         json!({ "index": prediction.class, "label": label, "probability": prediction.probability })
     };
     classification.predictions.best().iter().map(to_json).collect()

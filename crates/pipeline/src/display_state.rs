@@ -223,11 +223,11 @@ fn write_caption(caption: &mut String, classification: &Classification) {
     }
     for (index, prediction) in classification.predictions.best().iter().take(2).enumerate() {
         let separator = if index > 0 { ", " } else { "" };
-        let label = model.labels.of(prediction.class);
+        let label = model.labels.label(prediction.class);
         let _ = write!(caption, "{separator}{label} {:.0} %", prediction.probability * 100.0);
     }
     let (variant, total_ms) = (&model.variant, classification.times.total_ms());
-    let _ = write!(caption, " · {} {}, {total_ms:.1} ms", variant.name, variant.phi_in_words());
+    let _ = write!(caption, " · {} {}, {total_ms:.1} ms", variant.name, variant.phi_display());
 }
 
 #[cfg(test)]

@@ -16,7 +16,7 @@ use phicam_camera::reconnect::{Event, ReconnectingCamera};
 use phicam_camera::{CameraError, Next};
 use phicam_display::Display;
 use phicam_frame::Frame;
-use phicam_frame::mailbox::{Mailbox, Taken};
+use phicam_frame::mailbox::{Mailbox, TakeResult};
 
 pub mod answer_json;
 pub mod classify;
@@ -131,7 +131,7 @@ impl<'a> Pipeline<'a> {
             let (Ok(captured), Ok(())) = joined else {
                 std::panic::resume_unwind(Box::new("a thread of the pipeline panicked"))
             };
-            let is_frame_left = matches!(self.frames.take(Duration::ZERO), Taken::Newest(_));
+            let is_frame_left = matches!(self.frames.take(Duration::ZERO), TakeResult::Newest(_));
             self.metrics().dropped = self.frames.replaced() + u64::from(is_frame_left);
             classified.and(captured)
         })
@@ -170,7 +170,7 @@ impl<'a> Pipeline<'a> {
                 Event::Next(Next::Finished) => break Ok(()),
                 Event::Skipped(error) => self.skip_frame(format!("skipped an unreadable frame: {error}")),
                 Event::Lost(reason) => self.handle_camera_loss(reason),
-                Event::Back(name) => self.handle_camera_return(name),
+                Event::Reconnected(name) => self.handle_camera_return(name),
                 Event::Ended(error) => break Err(error.into()),
             }
         };
@@ -223,15 +223,15 @@ impl<'a> Pipeline<'a> {
         let mut answers = 0;
         while !self.is_stopping() && max_frames.is_none_or(|max| answers < max) {
             let frame = match self.frames.take(POLL_INTERVAL) {
-                Taken::Newest(frame) => frame,
-                Taken::Nothing => continue,
-                Taken::Closed => break,
+                TakeResult::Newest(frame) => frame,
+                TakeResult::TimedOut => continue,
+                TakeResult::Closed => break,
             };
-            if let Taken::Newest(next) = self.next_model.take(Duration::ZERO) {
+            if let TakeResult::Newest(next) = self.next_model.take(Duration::ZERO) {
                 classifier = next;
                 let variant = &classifier.model().variant;
                 let config = classifier.model().config;
-                info!("switched to {} ({}), {config}", variant.name, variant.phi_in_words());
+                info!("switched to {} ({}), {config}", variant.name, variant.phi_display());
                 self.screen.show_toast(format!("now {}, {}", variant.name, config.engine));
                 self.metrics().switches += 1;
             }

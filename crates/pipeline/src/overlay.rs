@@ -9,7 +9,7 @@ use embedded_graphics::primitives::Rectangle;
 
 use phicam_display::FramePlacement;
 use phicam_frame::canvas::Canvas;
-use phicam_frame::decode::Unpack;
+use phicam_frame::decode::JpegCache;
 use phicam_frame::{Frame, Rect, Size};
 
 mod compose;
@@ -41,7 +41,7 @@ const BAR_TRACK: Rgb888 = Rgb888::new(48, 52, 60);
 #[derive(Default)]
 pub struct Overlay {
     text: Text,
-    jpegs: Unpack,
+    jpegs: JpegCache,
     scaler: FrameScaler,
     /// Draw list of the canvas.
     drawn: DrawList,
@@ -65,7 +65,7 @@ impl Overlay {
     /// Returns the area of `frame` on a canvas of `size`; `None` if a JPEG cannot be decoded, or if no pixel remains
     /// for it.
     pub fn frame_area(&mut self, frame: &Frame, size: Size) -> Option<Rect> {
-        let frame = self.jpegs.unpacked(frame).ok()?;
+        let frame = self.jpegs.decoded(frame).ok()?;
         let area = Layout::new(size, frame.size()).frame;
         (area.width > 0 && area.height > 0).then_some(area)
     }
@@ -89,7 +89,7 @@ impl Overlay {
             damage.push(canvas.area());
         }
         // The pipeline reports a JPEG that cannot be decoded, because it cannot be classified either.
-        let frame = scene.frame.and_then(|frame| self.jpegs.unpacked(frame).ok());
+        let frame = scene.frame.and_then(|frame| self.jpegs.decoded(frame).ok());
         let layout = Layout::new(canvas.size(), frame.as_ref().map_or(Size::new(4, 3), Frame::size));
         compose::compose(&mut self.next, &mut self.text, scene, frame.as_ref(), &layout);
         self.draw_layer(layer, frame.as_ref(), canvas.size(), placement);

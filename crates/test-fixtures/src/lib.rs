@@ -6,7 +6,7 @@ use phicam_engine::ExecutionConfig;
 use phicam_engine::latency::Percentiles;
 use phicam_model::catalog::{Colour, Crop, Filter, InputSpec, Layout, Network, Variant};
 use phicam_model::efficientnet::compound_scaling::phi_of_macs;
-use phicam_model::efficientnet::{Family, Scaled};
+use phicam_model::efficientnet::{Family, ScaledNetwork};
 use phicam_policy::budget::Budget;
 use phicam_policy::measurement::Measurement;
 use phicam_policy::picker::{Pick, PickError, pick};
@@ -19,7 +19,7 @@ pub fn variant(network: &str, side: u32, million_macs: f64, top1_percent: f64) -
         sha256: "00".into(),
         labels: "l.txt".into(),
         labels_sha256: "00".into(),
-        scaled: Some(Scaled { family: Family::Lite, depth: 1.0, width: 1.0 }),
+        scaled: Some(ScaledNetwork { family: Family::Lite, depth: 1.0, width: 1.0 }),
         million_parameters: 4.6,
         licence: "Apache-2.0".into(),
         source: "test".into(),
@@ -41,7 +41,7 @@ pub fn variant(network: &str, side: u32, million_macs: f64, top1_percent: f64) -
         million_macs,
         top1_percent: Some(top1_percent),
         top1_source: "test".into(),
-        added: false,
+        is_user_model: false,
     }
 }
 

@@ -37,6 +37,6 @@ pub fn check(classifier: &mut Classifier, frame: &Frame, expected: &[f32]) -> an
 }
 
 fn scores(classifier: &mut Classifier, frame: &Frame) -> anyhow::Result<Vec<f32>> {
-    classifier.answer(frame).context("cannot classify the test pattern")?;
-    Ok(classifier.evidence()?.0)
+    classifier.classify(frame).context("cannot classify the test pattern")?;
+    Ok(classifier.last_scores_and_input()?.0)
 }

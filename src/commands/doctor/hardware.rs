@@ -4,7 +4,7 @@ use std::path::Path;
 
 use super::Finding;
 use crate::service::health_monitor::HOT_CELSIUS;
-use phicam_camera::gst::{Presence, presence, sensors};
+use phicam_camera::gst::{Presence, probe, sensors};
 use phicam_platform::system;
 use phicam_platform::system::{Maker, Power};
 
@@ -51,8 +51,8 @@ pub fn check_csi() -> Option<Finding> {
         0 => "sensors unknown".into(),
         count => format!("{count} sensors in the device tree: {}", sensors.join(", ")),
     };
-    Some(match presence(elements) {
-        Presence::There => {
+    Some(match probe(elements) {
+        Presence::Available => {
             Finding::good("csi", format!("{sensors}; --camera csi:0 reads the first with {}", elements[0]))
         }
         Presence::Missing { what, remedy } => {

@@ -12,11 +12,11 @@ use super::import_plan::ImportPlan;
 use super::model_file::ModelFile;
 use crate::cli::AddArgs;
 use phicam_engine::ExecutionConfig;
-use phicam_model::catalog::user_models::Lock;
+use phicam_model::catalog::user_models::StateLock;
 use phicam_model::catalog::{Catalog, Variant};
 use phicam_model::labels::Labels;
 use phicam_model::published_accuracy;
-use phicam_model::published_accuracy::Published;
+use phicam_model::published_accuracy::PublishedWeights;
 use phicam_platform::{paths, system};
 
 pub fn add(args: AddArgs, out: &mut dyn Write) -> anyhow::Result<ExitCode> {
@@ -36,12 +36,12 @@ pub fn add(args: AddArgs, out: &mut dyn Write) -> anyhow::Result<ExitCode> {
         let labels = Labels::parse(&plan.labels, dir)?;
         evaluate::pictures(dir, &labels)?; // a wrong folder is an error before anything is written
     }
-    let lock = Lock::take(&state)?;
+    let lock = StateLock::acquire(&state)?;
     check_name_is_free(&name, &args, &shipped, &state)?; // another process may have added it since
-    let candidate = lock.candidate(&name);
+    let candidate = lock.candidate_path(&name);
     let measured = plan.write_and_measure(&file, &candidate, &shipped);
     let installed = measured.and_then(|measurement| Ok((measurement, plan.install(&file, &candidate, &lock)?)));
-    lock.sweep(); // files without an entry: a replaced model's, or the new one's after an error
+    lock.remove_unlisted_files(); // files without an entry: a replaced model's, or the new one's after an error
     let (measurement, variants) = installed?;
     drop(file); // frees as much memory as the weights take
     for variant in &variants {
@@ -56,7 +56,7 @@ pub fn add(args: AddArgs, out: &mut dyn Write) -> anyhow::Result<ExitCode> {
             out,
             "added {} ({}, {:.1} M MACs): {accuracy}",
             variant.name,
-            variant.phi_in_words(),
+            variant.phi_display(),
             variant.million_macs
         )?;
     }
@@ -83,7 +83,7 @@ fn check_name_is_free(name: &str, args: &AddArgs, shipped: &Path, state: &Path) 
     if catalog.variants.iter().any(|variant| variant.network.name == name) {
         bail!("cannot add `{name}`: `{name}` is a shipped network; give another name with --name");
     }
-    let catalog = catalog.with_added(state)?;
+    let catalog = catalog.with_user_models(state)?;
     if !args.replace && catalog.variants.iter().any(|variant| variant.network.name == name) {
         bail!(
             "cannot add `{name}`: a user model has this name; replace it with --replace, or give another name with --name"
@@ -95,7 +95,7 @@ fn check_name_is_free(name: &str, args: &AddArgs, shipped: &Path, state: &Path) 
 /// Runs `phicam models remove`.
 pub fn remove(name: &str, out: &mut dyn Write) -> anyhow::Result<ExitCode> {
     let state = paths::persistent_state_dir().context(NO_STATE)?;
-    let lock = Lock::take(&state)?;
+    let lock = StateLock::acquire(&state)?;
     if !lock.remove(name)? {
         let network = name.split('@').next().unwrap_or(name);
         let hint = if network == name {
@@ -105,7 +105,7 @@ pub fn remove(name: &str, out: &mut dyn Write) -> anyhow::Result<ExitCode> {
         };
         bail!("cannot remove `{name}`: no user model has this name; `phicam models list` shows all models{hint}");
     }
-    lock.sweep();
+    lock.remove_unlisted_files();
     writeln!(out, "removed {name}")?;
     Ok(ExitCode::SUCCESS)
 }
@@ -125,28 +125,37 @@ fn model_name(args: &AddArgs) -> anyhow::Result<String> {
 }
 
 /// Returns the rows of the table of published weights for this file, found by `--name` or by its path.
-fn published_rows(args: &AddArgs, file: &ModelFile) -> Vec<Published> {
+fn published_rows(args: &AddArgs, file: &ModelFile) -> Vec<PublishedWeights> {
     let Some((network, torchvision)) = file.released() else { return Vec::new() };
     if file.classes() != phicam_model::efficientnet::IMAGENET_CLASSES {
         return Vec::new(); // fine-tuned for other classes
     }
-    let by_name = args.name.as_ref().map(|name| published_accuracy::of_file(Path::new(name), network, torchvision));
+    let by_name =
+        args.name.as_ref().map(|name| published_accuracy::find_by_file_name(Path::new(name), network, torchvision));
     by_name
         .filter(|rows| !rows.is_empty())
-        .unwrap_or_else(|| published_accuracy::of_file(&args.file, network, torchvision))
+        .unwrap_or_else(|| published_accuracy::find_by_file_name(&args.file, network, torchvision))
 }
 
 /// Evaluates the variants on the user's photographs.
 ///
 /// The result is only a remark in the catalog: accuracies on different pictures cannot be compared.
-fn evaluate_variants(lock: &Lock, variants: &[Variant], dir: &Path, out: &mut dyn Write) -> anyhow::Result<ExitCode> {
+fn evaluate_variants(
+    lock: &StateLock,
+    variants: &[Variant],
+    dir: &Path,
+    out: &mut dyn Write,
+) -> anyhow::Result<ExitCode> {
     let mut code = ExitCode::SUCCESS;
     for variant in variants {
         let score = evaluate::score(variant, dir, ExecutionConfig::tract(system::cores()))?;
         writeln!(out, "{} on {}: {}", variant.name, dir.display(), score)?;
         if variant.top1_percent.is_none() {
             let (top1, pictures) = (score.top1_percent(), score.pictures);
-            lock.remark(&variant.name, &format!("unknown; {top1:.1} % of {pictures} of the user's photographs"))?;
+            lock.set_accuracy_source(
+                &variant.name,
+                &format!("unknown; {top1:.1} % of {pictures} of the user's photographs"),
+            )?;
         }
         if score.unreadable > 0 {
             code = exit::SOME_FAILED.into();

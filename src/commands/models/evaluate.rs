@@ -13,7 +13,7 @@ use super::super::image_files::read_image;
 use super::super::{exit, write_json};
 use crate::cli::{BoardArgs, BudgetArgs, ModelArgs};
 use crate::session::{Session, board};
-use phicam_camera::is_picture;
+use phicam_camera::is_image_file;
 use phicam_engine::ExecutionConfig;
 use phicam_frame::FramePool;
 use phicam_model::catalog::Variant;
@@ -104,14 +104,15 @@ pub fn score(variant: &Variant, dir: &Path, config: ExecutionConfig) -> anyhow::
     let prediction = postprocess::Settings { smoothing: std::time::Duration::ZERO, ..postprocess::Settings::default() };
     let mut classifier = crate::engines::open_classifier(
         variant,
-        &classify::Settings { view: Default::default(), prediction, config, keeps_packed: false },
+        &classify::Settings { view: Default::default(), prediction, config, cache_packed_weights: false },
     )?;
     let pictures = pictures(dir, &classifier.model().labels)?;
     let mut pool = FramePool::default();
     let mut score = Score::default();
     for (class, file) in pictures {
-        let answer =
-            read_image(&file, &mut pool).map_err(anyhow::Error::from).and_then(|frame| Ok(classifier.answer(&frame)?));
+        let answer = read_image(&file, &mut pool)
+            .map_err(anyhow::Error::from)
+            .and_then(|frame| Ok(classifier.classify(&frame)?));
         match answer {
             Ok(answer) => {
                 let best = answer.predictions.best();
@@ -135,7 +136,7 @@ pub fn score(variant: &Variant, dir: &Path, config: ExecutionConfig) -> anyhow::
 pub fn pictures(dir: &Path, labels: &Labels) -> anyhow::Result<Vec<(u32, PathBuf)>> {
     let mut pictures = Vec::new();
     for (class, folder) in folders(dir, labels)? {
-        let files = entries(&folder)?.into_iter().filter(|path| is_picture(path) && path.is_file());
+        let files = entries(&folder)?.into_iter().filter(|path| is_image_file(path) && path.is_file());
         pictures.extend(files.map(|file| (class, file)));
     }
     if pictures.is_empty() {
@@ -147,7 +148,7 @@ pub fn pictures(dir: &Path, labels: &Labels) -> anyhow::Result<Vec<(u32, PathBuf
 /// Returns each folder in `dir` with the class whose label is its name; `_` stands for a space.
 fn folders(dir: &Path, labels: &Labels) -> anyhow::Result<Vec<(u32, PathBuf)>> {
     let normalise = |text: &str| text.replace('_', " ").to_lowercase();
-    let label_names: Vec<String> = (0..labels.len()).map(|class| normalise(labels.of(class as u32))).collect();
+    let label_names: Vec<String> = (0..labels.len()).map(|class| normalise(labels.label(class as u32))).collect();
     let mut folders = Vec::new();
     for folder in entries(dir)?.into_iter().filter(|path| path.is_dir()) {
         let name = normalise(&folder.file_name().unwrap_or_default().to_string_lossy());

@@ -11,12 +11,12 @@ use crate::cli::{AddArgs, Normalisation};
 use crate::profiler::BenchRequest;
 use phicam_engine::ExecutionConfig;
 use phicam_model::catalog::user_models;
-use phicam_model::catalog::user_models::{Addition, Lock};
+use phicam_model::catalog::user_models::{StateLock, UserModel};
 use phicam_model::catalog::{Catalog, Colour, Crop, Filter, InputSpec, NetworkEntry, Variant, VariantEntry, sha256};
-use phicam_model::efficientnet::{Padding, Scaled, Storage};
-use phicam_model::import::Habits;
+use phicam_model::efficientnet::{Padding, ScaledNetwork, Storage};
+use phicam_model::import::SourceConventions;
 use phicam_model::labels::Labels;
-use phicam_model::published_accuracy::Published;
+use phicam_model::published_accuracy::PublishedWeights;
 use phicam_platform::{paths, system};
 use phicam_policy::measurement::{MeasureError, Measurement};
 use phicam_policy::sampling::SamplingPlan;
@@ -31,7 +31,7 @@ const MAX_LABEL_BYTES: u64 = 16 << 20;
 pub struct ImportPlan {
     name: String,
     /// Conventions of the library that trained the weights; `None` for ONNX.
-    habits: Option<Habits>,
+    habits: Option<SourceConventions>,
     storage: Storage,
     /// Labels file: one label in each line.
     pub labels: Vec<u8>,
@@ -60,7 +60,7 @@ impl ImportPlan {
         args: &AddArgs,
         name: &str,
         file: &ModelFile,
-        published: &[Published],
+        published: &[PublishedWeights],
         shipped: &Path,
     ) -> anyhow::Result<ImportPlan> {
         let row = published.first();
@@ -95,7 +95,7 @@ impl ImportPlan {
     pub fn write_and_measure(&self, file: &ModelFile, candidate: &Path, shipped: &Path) -> anyhow::Result<Measurement> {
         let SidePlan { side, million_macs, .. } = self.sides.last().context("no resolution to add the model at")?;
         file.write(candidate, *side, self.habits, self.storage)?;
-        let variant = Variant::of_file(candidate, &[], *side, file.layout(), file.scaled(), *million_macs);
+        let variant = Variant::from_file(candidate, &[], *side, file.layout(), file.scaled(), *million_macs);
         info!("measuring {} at {side} pixels, in a child process", self.name);
         let request = BenchRequest {
             variant: &variant,
@@ -114,7 +114,7 @@ impl ImportPlan {
     /// Installs the files and enters the model into the catalog. Returns the new variants, smallest resolution first.
     ///
     /// The files are named by their hashes, so nothing that is in use changes until the catalog is replaced.
-    pub fn install(&self, file: &ModelFile, candidate: &Path, lock: &Lock) -> anyhow::Result<Vec<Variant>> {
+    pub fn install(&self, file: &ModelFile, candidate: &Path, lock: &StateLock) -> anyhow::Result<Vec<Variant>> {
         let bytes = std::fs::read(candidate).with_context(|| format!("{} cannot be read", candidate.display()))?;
         let (hash, labels_hash) = (sha256(&bytes), sha256(&self.labels));
         drop(bytes);
@@ -139,14 +139,14 @@ impl ImportPlan {
             .with_context(|| format!("{} cannot be written", labels_path.display()))?;
         let inputs = self.sides.iter().map(|side| side.input.clone()).collect();
         let variants = self.sides.iter().map(|side| side.entry(&self.name, scaled)).collect();
-        lock.add(Addition { name: self.name.clone(), network, inputs, variants })?;
+        lock.add(UserModel { name: self.name.clone(), network, inputs, variants })?;
         let added = Catalog::read(lock.folder())?;
         Ok(added.variants.into_iter().filter(|variant| variant.network.name == self.name).collect())
     }
 }
 
 impl SidePlan {
-    fn new(side: u32, args: &AddArgs, file: &ModelFile, published: &[Published]) -> anyhow::Result<SidePlan> {
+    fn new(side: u32, args: &AddArgs, file: &ModelFile, published: &[PublishedWeights]) -> anyhow::Result<SidePlan> {
         let row = published.iter().find(|row| row.side == side);
         let input = input(args, file, row.or(published.first()))?;
         let (top1_percent, top1_source) = match (args.top1, row) {
@@ -164,8 +164,8 @@ impl SidePlan {
         Ok(SidePlan { side, million_macs, input, top1_percent, top1_source })
     }
 
-    fn entry(&self, network: &str, scaled: Option<Scaled>) -> VariantEntry {
-        let phi = scaled.map(|scaled| scaled.at(self.side).phi());
+    fn entry(&self, network: &str, scaled: Option<ScaledNetwork>) -> VariantEntry {
+        let phi = scaled.map(|scaled| scaled.at_side(self.side).phi());
         VariantEntry {
             name: format!("{network}@{}", self.side),
             network: network.into(),
@@ -182,10 +182,14 @@ impl SidePlan {
 /// Returns the conventions of the library that trained the weights, or `None` for ONNX.
 ///
 /// Only the name of published weights proves them: `efficientnet_birds` may descend from a tf_efficientnet.
-fn habits(args: &AddArgs, file: &ModelFile, row: Option<&Published>) -> anyhow::Result<Option<Habits>> {
+fn habits(
+    args: &AddArgs,
+    file: &ModelFile,
+    row: Option<&PublishedWeights>,
+) -> anyhow::Result<Option<SourceConventions>> {
     match file {
         ModelFile::Weights { recognised, .. } => {
-            Ok(Some(recognised.habits(row.map_or("", |row| row.model.as_str()), args.padding)?))
+            Ok(Some(recognised.conventions(row.map_or("", |row| row.model.as_str()), args.padding)?))
         }
         ModelFile::Onnx { .. } if args.padding.is_some() => {
             bail!("--padding applies to weights only: an ONNX file states its own padding; leave --padding out")
@@ -195,7 +199,7 @@ fn habits(args: &AddArgs, file: &ModelFile, row: Option<&Published>) -> anyhow::
 }
 
 /// Returns whether a flag differs from the input that the weights were published with.
-fn differs_from_published(args: &AddArgs, row: &Published) -> bool {
+fn differs_from_published(args: &AddArgs, row: &PublishedWeights) -> bool {
     let padding = match args.padding {
         Some(Padding::Same) => row.padding != "same",
         Some(Padding::Symmetric) => row.padding != "symmetric",
@@ -206,12 +210,12 @@ fn differs_from_published(args: &AddArgs, row: &Published) -> bool {
     padding || input || crop || args.bgr || args.filter.is_some_and(|filter| filter != published_filter(row))
 }
 
-fn published_filter(row: &Published) -> Filter {
+fn published_filter(row: &PublishedWeights) -> Filter {
     if row.filter == "bilinear" { Filter::Bilinear } else { Filter::Bicubic }
 }
 
 /// Returns the labels file from `--labels`, else ImageNet's for published weights.
-fn labels(args: &AddArgs, classes: usize, row: Option<&Published>, shipped: &Path) -> anyhow::Result<Vec<u8>> {
+fn labels(args: &AddArgs, classes: usize, row: Option<&PublishedWeights>, shipped: &Path) -> anyhow::Result<Vec<u8>> {
     let imagenet = shipped.join("imagenet/labels.txt");
     let path = match &args.labels {
         Some(path) if path.as_os_str() == "imagenet" => imagenet,
@@ -228,7 +232,7 @@ fn labels(args: &AddArgs, classes: usize, row: Option<&Published>, shipped: &Pat
 }
 
 /// Returns the input spec and its name, from the arguments, else as published.
-fn input(args: &AddArgs, file: &ModelFile, row: Option<&Published>) -> anyhow::Result<(String, InputSpec)> {
+fn input(args: &AddArgs, file: &ModelFile, row: Option<&PublishedWeights>) -> anyhow::Result<(String, InputSpec)> {
     let published = row.and_then(|row| <Normalisation as clap::ValueEnum>::from_str(&row.input, false).ok());
     let Some(normalisation) = args.input.or(published) else {
         bail!(
@@ -254,7 +258,7 @@ fn input(args: &AddArgs, file: &ModelFile, row: Option<&Published>) -> anyhow::R
 }
 
 /// Returns the resolutions from `--side`, else the published ones, else the file's, in ascending order.
-fn sides(args: &AddArgs, file: &ModelFile, published: &[Published]) -> anyhow::Result<Vec<SidePlan>> {
+fn sides(args: &AddArgs, file: &ModelFile, published: &[PublishedWeights]) -> anyhow::Result<Vec<SidePlan>> {
     let mut sides = args.side.clone();
     if sides.is_empty() {
         sides = published.iter().map(|row| row.side).collect();

@@ -6,17 +6,17 @@ use anyhow::{Context, bail};
 
 use phicam_checkpoint::{MAX_FILE_BYTES, Weights};
 use phicam_model::catalog::{Layout, SIDES};
-use phicam_model::efficientnet::{Form, Scaled, Storage, write_onnx};
-use phicam_model::import::{Folding, Habits, Naming, Recognised, recognise};
+use phicam_model::efficientnet::{ExportOptions, ScaledNetwork, Storage, write_onnx};
+use phicam_model::import::{BatchNormFolding, DetectedSource, KeyScheme, SourceConventions, detect_source};
 use phicam_model::onnx::inspect;
-use phicam_model::onnx::inspect::Facts;
+use phicam_model::onnx::inspect::ModelInfo;
 use phicam_platform::paths;
 use phicam_platform::paths::atomic_write_with;
 
 /// Model file that was read and recognised.
 pub enum ModelFile {
-    Weights { weights: Weights, recognised: Recognised },
-    Onnx { bytes: Vec<u8>, facts: Box<Facts> },
+    Weights { weights: Weights, recognised: DetectedSource },
+    Onnx { bytes: Vec<u8>, facts: Box<ModelInfo> },
 }
 
 impl ModelFile {
@@ -28,26 +28,26 @@ impl ModelFile {
             bail!("{} is empty; copy or download it again", path.display());
         }
         if has_onnx_extension || looks_like_onnx(&bytes) {
-            let facts = Facts::of(&bytes).with_context(|| path.display().to_string())?;
+            let facts = ModelInfo::from_onnx(&bytes).with_context(|| path.display().to_string())?;
             return Ok(ModelFile::Onnx { bytes, facts: Box::new(facts) });
         }
         let weights = Weights::parse(bytes, &path.display().to_string())?;
-        let recognised = recognise(&weights).with_context(|| path.display().to_string())?;
+        let recognised = detect_source(&weights).with_context(|| path.display().to_string())?;
         Ok(ModelFile::Weights { weights, recognised })
     }
 
     /// Returns network, number of classes and file format, for people.
     pub fn description(&self) -> String {
         match self {
-            ModelFile::Weights { weights, recognised: Recognised { naming, released, network } } => {
-                let entry = weights.taken().map_or(String::new(), |entry| format!(", its entry `{entry}`"));
-                let (form, classes) = (weights.form(), network.classes);
-                format!("{} with the tensors of {naming}, {classes} classes ({form}{entry})", released.name)
+            ModelFile::Weights { weights, recognised: DetectedSource { scheme, released, network } } => {
+                let entry = weights.nested_key().map_or(String::new(), |entry| format!(", its entry `{entry}`"));
+                let (form, classes) = (weights.format(), network.classes);
+                format!("{} with the tensors of {scheme}, {classes} classes ({form}{entry})", released.name)
             }
             ModelFile::Onnx { facts, .. } => {
                 let network = match (facts.scaled, facts.scaled.and_then(|scaled| scaled.released())) {
                     (_, Some(released)) => released.name.to_string(),
-                    (Some(Scaled { family, width, depth }), None) => {
+                    (Some(ScaledNetwork { family, width, depth }), None) => {
                         format!("EfficientNet {family:?} of width {width:.3} and depth {depth:.3}")
                     }
                     (None, None) => "a classifier other than EfficientNet, φ unknown".into(),
@@ -72,7 +72,7 @@ impl ModelFile {
     }
 
     /// Returns the EfficientNet's family and multipliers, or `None` for other networks.
-    pub fn scaled(&self) -> Option<Scaled> {
+    pub fn scaled(&self) -> Option<ScaledNetwork> {
         match self {
             ModelFile::Weights { recognised, .. } => Some(recognised.released.scaled()),
             ModelFile::Onnx { facts, .. } => facts.scaled,
@@ -82,8 +82,8 @@ impl ModelFile {
     /// Returns the name of a released network, such as `b3`, and whether the tensor names are torchvision's.
     pub fn released(&self) -> Option<(&'static str, bool)> {
         match self {
-            ModelFile::Weights { recognised: Recognised { naming, released, .. }, .. } => {
-                Some((released.name, *naming == Naming::Torchvision))
+            ModelFile::Weights { recognised: DetectedSource { scheme, released, .. }, .. } => {
+                Some((released.name, *scheme == KeyScheme::Torchvision))
             }
             ModelFile::Onnx { facts, .. } => Some((facts.scaled?.released()?.name, false)),
         }
@@ -95,7 +95,7 @@ impl ModelFile {
             ModelFile::Weights { recognised, .. } => Some(recognised.released.side),
             ModelFile::Onnx { facts, .. } => {
                 let released = facts.scaled.and_then(|scaled| scaled.released()).map(|released| released.side);
-                facts.fixed_side.or(facts.remarked_side).or(released)
+                facts.fixed_side.or(facts.metadata_side).or(released)
             }
         }
     }
@@ -126,14 +126,20 @@ impl ModelFile {
     }
 
     /// Writes the model to `path` as ONNX, atomically. `habits` are those of the library that trained the weights.
-    pub fn write(&self, path: &Path, side: u32, habits: Option<Habits>, storage: Storage) -> anyhow::Result<()> {
+    pub fn write(
+        &self,
+        path: &Path,
+        side: u32,
+        habits: Option<SourceConventions>,
+        storage: Storage,
+    ) -> anyhow::Result<()> {
         let written: Result<(), anyhow::Error> = atomic_write_with(path, |out| match self {
             ModelFile::Onnx { bytes, .. } => Ok(out.write_all(bytes)?),
             ModelFile::Weights { weights, recognised } => {
                 let habits = habits.context("the conventions of the weights' library are unknown")?;
-                let folding = Folding::new(weights, recognised, habits);
-                let layer = |layer: &_, _| folding.layer(layer);
-                let form = Form { side, padding: habits.padding, storage };
+                let folding = BatchNormFolding::new(weights, recognised, habits);
+                let layer = |layer: &_, _| folding.fold_layer(layer);
+                let form = ExportOptions { side, padding: habits.padding, storage };
                 write_onnx(&recognised.network, form, layer, out)?;
                 Ok(())
             }

@@ -13,9 +13,9 @@ use crate::profiler::BenchRequest;
 use crate::session::Session;
 use phicam_engine::ExecutionConfig;
 use phicam_model::catalog::{Layout, Variant};
-use phicam_model::efficientnet::{Family, Form, Padding, RELEASED, Storage, write_seeded};
+use phicam_model::efficientnet::{ExportOptions, Family, Padding, RELEASED, Storage, write_seeded};
 use phicam_model::published_accuracy;
-use phicam_model::published_accuracy::Published;
+use phicam_model::published_accuracy::PublishedWeights;
 use phicam_platform::paths;
 use phicam_policy::measurement::{MeasureError, Measurement};
 use phicam_policy::picker::{Verdict, judge};
@@ -30,7 +30,7 @@ pub struct Beyond {
     pub variant: Variant,
     pub family: Family,
     /// The most accurate published weights of that network.
-    pub published: Published,
+    pub published: PublishedWeights,
     pub measurement: Option<Measurement>,
     /// Nothing where it was not timed: a smaller one of its family does not fit.
     pub fits: Option<Result<(), String>>,
@@ -42,12 +42,12 @@ pub fn beyond(session: &Session, config: ExecutionConfig) -> Vec<Beyond> {
         .iter()
         .filter(|released| !session.catalog_networks.contains(&released.scaled()))
         .filter_map(|released| {
-            let published = published_accuracy::best(released.name)?;
+            let published = published_accuracy::most_accurate(released.name)?;
             let side = published.side;
             let scaled = Some(released.scaled());
             let file = folder().join(format!("{}.onnx", released.name));
             let macs = released.network().cost(side).million_macs();
-            let mut variant = Variant::of_file(&file, &[], side, Layout::Nchw, scaled, macs);
+            let mut variant = Variant::from_file(&file, &[], side, Layout::Nchw, scaled, macs);
             // The same seed gives the same weights, so the name is as good as a hash; and no file is needed to recall it.
             Arc::make_mut(&mut variant.network).sha256 = format!("seed {SEED} {}", released.name);
             variant.top1_percent = Some(published.top1_percent);
@@ -130,7 +130,7 @@ fn write(one: &Beyond) -> anyhow::Result<()> {
     let network = one.variant.network.scaled.context("a released network without its scale")?.network();
     let path: &Path = &one.variant.network.file;
     std::fs::create_dir_all(folder()).with_context(|| format!("{} cannot be made", folder().display()))?;
-    let form = Form { side: one.variant.side, padding: Padding::Same, storage: Storage::Half };
+    let form = ExportOptions { side: one.variant.side, padding: Padding::Same, storage: Storage::Half };
     let written = paths::atomic_write_with(path, |out| write_seeded(&network, form, SEED, out));
     written.with_context(|| format!("{} cannot be written", path.display())).map(drop)
 }

@@ -7,7 +7,7 @@ use anyhow::Context;
 use serde_json::{Value, json};
 
 use super::NetworkAtSize;
-use phicam_model::efficientnet::{Form, Padding, Storage, write_seeded};
+use phicam_model::efficientnet::{ExportOptions, Padding, Storage, write_seeded};
 use phicam_platform::paths::atomic_write_with;
 
 /// Limit of protocol buffers, and so of ONNX files.
@@ -23,8 +23,8 @@ pub struct ExportedFile {
 }
 
 /// Returns the form in which networks are exported.
-pub fn onnx_form(sized_network: &NetworkAtSize) -> Form {
-    Form { side: sized_network.side, padding: Padding::Same, storage: Storage::Single }
+pub fn onnx_form(sized_network: &NetworkAtSize) -> ExportOptions {
+    ExportOptions { side: sized_network.side, padding: Padding::Same, storage: Storage::Single }
 }
 
 /// Fails if an ONNX file cannot hold the weights.

@@ -14,7 +14,7 @@ use crate::profiler::MeasurementStore;
 use phicam_engine::ExecutionConfig;
 use phicam_model::catalog::{Catalog, Variant};
 use phicam_model::efficientnet::compound_scaling::Coefficients;
-use phicam_model::efficientnet::{Family, RELEASED, Released};
+use phicam_model::efficientnet::{Family, RELEASED, ReleasedNetwork};
 use phicam_platform::{paths, system};
 
 /// Range of the φ axis, unless a variant lies beyond it: from the smallest shipped variant to b7, with room for labels.
@@ -74,7 +74,7 @@ fn read_variants(args: &ScaleArgs, threads: usize) -> Vec<PlottedVariant> {
     let store = MeasurementStore::read(&paths::state_dir());
     let to_plotted = |variant: &Variant| {
         let stored = store.get(variant, ExecutionConfig::tract(threads));
-        let released = Released::named(&variant.network.name);
+        let released = ReleasedNetwork::by_name(&variant.network.name);
         Some(PlottedVariant {
             name: variant.name.clone(),
             phi: variant.phi?,
@@ -109,12 +109,12 @@ fn figure(variants: &[PlottedVariant], threads: usize) -> Figure {
 }
 
 /// Returns the released networks of `family` as a series; `y` is their value.
-fn released_series(family: Family, y: impl Fn(&Released) -> f64) -> Series {
+fn released_series(family: Family, y: impl Fn(&ReleasedNetwork) -> f64) -> Series {
     let (name, colour, marker, label_direction) = match family {
         Family::B => ("EfficientNet-B0 to B7 (published)", BLUE, Marker::Circle, (-0.4, -1.0)),
         Family::Lite => ("EfficientNet-Lite0 to Lite4 (published)", ORANGE, Marker::Square, (0.7, 1.0)),
     };
-    let point = |released: &Released| {
+    let point = |released: &ReleasedNetwork| {
         let name = released.name.replacen('b', "B", 1).replacen('l', "L", 1);
         Point::new(released.scale().phi(), y(released), name)
     };
@@ -170,7 +170,7 @@ fn macs_panel(variants: &[PlottedVariant], phi_range: (f64, f64)) -> Panel {
         label_direction: (0.3, 1.0),
         points,
     };
-    let macs = |released: &Released| NetworkAtSize::new(released.network(), released.side).cost.million_macs();
+    let macs = |released: &ReleasedNetwork| NetworkAtSize::new(released.network(), released.side).cost.million_macs();
     let released = |family| Series { has_line: false, name: String::new(), ..released_series(family, macs) };
     let shipped = catalog_series(variants, |variant| Some(Point::new(variant.phi, variant.million_macs, "")));
     let format_macs = |million: f64| match million {

@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 use super::{NetworkAtSize, coefficients_json, format_macs, merged};
 use crate::commands::write_json;
 use phicam_model::efficientnet::compound_scaling::Coefficients;
-use phicam_model::efficientnet::{Family, RELEASED, Released};
+use phicam_model::efficientnet::{Family, RELEASED, ReleasedNetwork};
 
 /// Relative excess of computed over published MACs that the note mentions: more than the paper's rounding explains.
 const NOTED_EXCESS: f64 = 0.02;
@@ -18,7 +18,7 @@ const NOTED_EXCESS: f64 = 0.02;
 /// `name`, the fields of [`NetworkAtSize::to_json`], and `published` (`million_parameters`, `million_macs`,
 /// `top1_percent`).
 pub fn table(as_json: bool, out: &mut dyn Write) -> anyhow::Result<()> {
-    let rows: Vec<(&Released, NetworkAtSize)> =
+    let rows: Vec<(&ReleasedNetwork, NetworkAtSize)> =
         RELEASED.iter().map(|released| (released, NetworkAtSize::new(released.network(), released.side))).collect();
     if as_json {
         let networks: Vec<Value> =
@@ -62,8 +62,8 @@ pub fn table(as_json: bool, out: &mut dyn Write) -> anyhow::Result<()> {
 }
 
 /// Returns a sentence on the networks of family B whose layers need more MACs than the paper states.
-fn excess_note(rows: &[(&Released, NetworkAtSize)]) -> String {
-    let has_excess = |(released, sized_network): &&(&Released, NetworkAtSize)| {
+fn excess_note(rows: &[(&ReleasedNetwork, NetworkAtSize)]) -> String {
+    let has_excess = |(released, sized_network): &&(&ReleasedNetwork, NetworkAtSize)| {
         sized_network.cost.million_macs() / (released.published.giga_macs * 1e3) > 1.0 + NOTED_EXCESS
     };
     let family_b = rows.iter().filter(|(released, _)| released.family == Family::B);
@@ -95,7 +95,7 @@ fn as_published(giga_macs: f64) -> String {
     if giga_macs < 1.0 { format!("{:.0} M", giga_macs * 1e3) } else { format!("{giga_macs} G") }
 }
 
-fn network_json(released: &Released, sized_network: &NetworkAtSize) -> Value {
+fn network_json(released: &ReleasedNetwork, sized_network: &NetworkAtSize) -> Value {
     let published = json!({
         "million_parameters": released.published.million_parameters,
         "million_macs": released.published.giga_macs * 1e3,

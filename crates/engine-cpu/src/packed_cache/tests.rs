@@ -8,7 +8,7 @@ use crate::Settings as EngineSettings;
 use crate::Tract;
 use phicam_engine::Engine;
 use phicam_model::catalog::Network;
-use phicam_model::efficientnet::{Family, Form, Padding, Storage, write_seeded};
+use phicam_model::efficientnet::{ExportOptions, Family, Padding, Storage, write_seeded};
 
 const SIDE: u32 = 33;
 
@@ -19,7 +19,7 @@ fn variant(folder: &Path, storage: Storage, seed: u64) -> Variant {
         classes: 10,
         ..phicam_model::efficientnet::Network::new(Family::B, 0.5, 0.3)
     };
-    let form = Form { side: SIDE, padding: Padding::Same, storage };
+    let form = ExportOptions { side: SIDE, padding: Padding::Same, storage };
     let mut bytes = Vec::new();
     write_seeded(&network, form, seed, &mut bytes).unwrap();
     std::fs::write(&file, &bytes).unwrap();

@@ -6,8 +6,8 @@ use fast_image_resize::pixels::U8x3;
 use fast_image_resize::{FilterType, ResizeAlg, ResizeOptions};
 
 use crate::classify::crop::CropMode;
-use phicam_frame::color_convert::PixelsError;
-use phicam_frame::decode::{Unpack, UnpackError};
+use phicam_frame::color_convert::ConvertError;
+use phicam_frame::decode::{JpegCache, JpegError};
 use phicam_frame::{Frame, Rect, Size};
 use phicam_model::catalog::{Colour, Filter, InputSpec, Layout};
 
@@ -24,9 +24,9 @@ pub enum PreprocessError {
     #[error("resizing a frame of {size} failed: {cause}")]
     Resize { size: Size, cause: String },
     #[error(transparent)]
-    Pixels(#[from] PixelsError),
+    Pixels(#[from] ConvertError),
     #[error(transparent)]
-    Jpeg(#[from] UnpackError),
+    Jpeg(#[from] JpegError),
 }
 
 /// Level of the letterbox: 127 of 255, which normalises to about 0.
@@ -38,7 +38,7 @@ pub struct Preprocess {
     side: u32,
     frame_size: Size,
     view: CropMode,
-    jpegs: Unpack,
+    jpegs: JpegCache,
     resize: PillowResize,
     options: ResizeOptions,
     /// Region of the frame, resized to fit the input.
@@ -64,7 +64,7 @@ impl Preprocess {
             side,
             frame_size: Size::new(0, 0),
             view,
-            jpegs: Unpack::default(),
+            jpegs: JpegCache::default(),
             resize: PillowResize::default(),
             options: ResizeOptions::new().resize_alg(ResizeAlg::Convolution(filter)),
             fitted: Vec::new(),
@@ -91,7 +91,7 @@ impl Preprocess {
     /// Fills `input` from `frame` and returns the region that was used. `input` has 3 × side × side values in the axis
     /// layout of the input spec.
     pub fn run(&mut self, frame: &Frame, input: &mut [f32]) -> Result<Rect, PreprocessError> {
-        let frame = self.jpegs.unpacked(frame)?;
+        let frame = self.jpegs.decoded(frame)?;
         self.frame_size = frame.size();
         let region = self.region(self.frame_size);
         self.resize(&frame, region)?;

@@ -60,7 +60,7 @@ fn add_label(list: &mut DrawList, text: &mut Text, classification: Option<&Class
     let (label, colour) = match first {
         None => ("…", MUTED),
         Some((classification, _)) if classification.predictions.unsure => ("unsure", MUTED),
-        Some((classification, prediction)) => (classification.model.labels.of(prediction.class), TEXT),
+        Some((classification, prediction)) => (classification.model.labels.label(prediction.class), TEXT),
     };
     let (area, cap_height, start) = (layout.label, layout.label_cap_height, list.text.len());
     let max_width = area.width.saturating_sub(cap_height);
@@ -171,12 +171,12 @@ impl Column<'_> {
             if !self.has_room(reserved + self.line_height() + self.cap_height) {
                 break;
             }
-            let label = model.labels.of(prediction.class);
+            let label = model.labels.label(prediction.class);
             self.add_line(TEXT, format_args!("{:.0} % {label}", prediction.probability * 100.0));
             self.add_bar(prediction.probability);
         }
         self.add_line(ACCENT, format_args!("{}", model.variant.name));
-        self.add_line(ACCENT, format_args!("{}", model.variant.phi_in_words()));
+        self.add_line(ACCENT, format_args!("{}", model.variant.phi_display()));
         self.add_line(MUTED, format_args!("{:.1} ms", classification.times.total_ms()));
         self.add_age(scene, Some(classification));
     }

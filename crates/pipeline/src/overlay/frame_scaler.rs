@@ -4,8 +4,8 @@ use fast_image_resize::images::{TypedImage, TypedImageRef};
 use fast_image_resize::pixels::U8x3;
 use fast_image_resize::{FilterType, ResizeAlg, ResizeOptions, Resizer};
 
-use phicam_frame::canvas::{Canvas, word};
-use phicam_frame::color_convert::{Pixels, PixelsError};
+use phicam_frame::canvas::{Canvas, xrgb8888};
+use phicam_frame::color_convert::{ConvertError, RgbConverter};
 use phicam_frame::{Frame, Rect, Size};
 
 /// Number of columns, about, that are sampled from a camera frame; in a wider area each sample fills several columns.
@@ -15,7 +15,7 @@ const SAMPLED_COLUMNS: u32 = 640;
 /// Scaler of frames; it allocates its buffers once.
 pub struct FrameScaler {
     resizer: Resizer,
-    pixels: Pixels,
+    pixels: RgbConverter,
     rgb: Vec<[u8; 3]>,
     scaled: Vec<U8x3>,
     /// Column of the frame for each column of the area.
@@ -29,7 +29,7 @@ impl Default for FrameScaler {
     fn default() -> FrameScaler {
         FrameScaler {
             resizer: Resizer::new(),
-            pixels: Pixels::default(),
+            pixels: RgbConverter::default(),
             rgb: Vec::new(),
             scaled: Vec::new(),
             source_columns: Vec::new(),
@@ -52,10 +52,10 @@ impl FrameScaler {
         }
     }
 
-    fn draw_filtered(&mut self, canvas: &mut Canvas, frame: &Frame, area: Rect) -> Result<(), PixelsError> {
+    fn draw_filtered(&mut self, canvas: &mut Canvas, frame: &Frame, area: Rect) -> Result<(), ConvertError> {
         self.scaled.resize(area.width as usize * area.height as usize, U8x3::new([0; 3]));
         let options = ResizeOptions::new().resize_alg(ResizeAlg::Convolution(FilterType::Bilinear));
-        self.pixels.all(frame, &mut self.rgb)?;
+        self.pixels.convert_frame(frame, &mut self.rgb)?;
         let from = TypedImageRef::from_buffer(frame.size().width, frame.size().height, self.rgb.as_flattened());
         let to = TypedImage::from_pixels_slice(area.width, area.height, &mut self.scaled);
         let (Ok(from), Ok(mut to)) = (from, to) else { return Ok(()) };
@@ -64,13 +64,13 @@ impl FrameScaler {
         }
         for (row, y) in self.scaled.chunks_exact(area.width as usize).zip(area.top..) {
             let pixels = canvas.row_mut(area.left, y, area.width);
-            pixels.iter_mut().zip(row).for_each(|(pixel, rgb)| *pixel = word(rgb.0));
+            pixels.iter_mut().zip(row).for_each(|(pixel, rgb)| *pixel = xrgb8888(rgb.0));
         }
         Ok(())
     }
 
     /// Draws the nearest pixel of the frame; reads only the rows that are shown.
-    fn draw_nearest(&mut self, canvas: &mut Canvas, frame: &Frame, area: Rect) -> Result<(), PixelsError> {
+    fn draw_nearest(&mut self, canvas: &mut Canvas, frame: &Frame, area: Rect) -> Result<(), ConvertError> {
         let Size { width, height } = frame.size();
         // An integer, so that all columns have one width.
         let step = ((area.width + SAMPLED_COLUMNS / 2) / SAMPLED_COLUMNS).max(1);
@@ -84,9 +84,11 @@ impl FrameScaler {
         for y in 0..area.height {
             let source_row = nearest(y, step, area.height, height);
             if current_row != Some(source_row) {
-                self.pixels.row(frame, source_row, 0, &mut self.rgb[..width as usize])?;
+                self.pixels.convert_row(frame, source_row, 0, &mut self.rgb[..width as usize])?;
                 let columns = self.row.iter_mut().zip(&self.source_columns);
-                columns.for_each(|(pixel, &column)| *pixel = self.rgb.get(column as usize).map_or(0, |&rgb| word(rgb)));
+                columns.for_each(|(pixel, &column)| {
+                    *pixel = self.rgb.get(column as usize).map_or(0, |&rgb| xrgb8888(rgb))
+                });
                 current_row = Some(source_row);
             }
             let pixels = canvas.row_mut(area.left, area.top + y, area.width);

@@ -6,7 +6,7 @@ use anyhow::Context;
 use phicam_engine::ExecutionConfig;
 use phicam_engine::latency::Percentiles;
 use phicam_model::catalog::Variant;
-use phicam_model::efficientnet::{Family, Released, Scaled};
+use phicam_model::efficientnet::{Family, ReleasedNetwork, ScaledNetwork};
 use phicam_policy::budget::Budget;
 use phicam_policy::measurement::Measurement;
 use phicam_policy::picker::{ComputeCost, LatencyModel, pick, required_ms};
@@ -63,9 +63,9 @@ fn devices() -> anyhow::Result<Vec<Device>> {
     for row in read::<Latency>("latency.csv")? {
         let Some(top1) = top1(&row.model, row.side) else { continue };
         let short = row.model.trim_start_matches("tf_").trim_start_matches("efficientnet_");
-        let scaled = match Released::named(short) {
+        let scaled = match ReleasedNetwork::by_name(short) {
             Some(released) => released.scaled(),
-            None if short == "b8" => Scaled { family: Family::B, width: 2.2, depth: 3.6 },
+            None if short == "b8" => ScaledNetwork { family: Family::B, width: 2.2, depth: 3.6 },
             None => continue,
         };
         let made = variant(&row.model, Some(scaled), row.side, Some(row.giga_macs * 1e3), top1, "published");

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use anyhow::Context;
 use phicam_model::catalog::{Catalog, Colour, Crop, Filter, InputSpec, Layout, Network, Variant};
 use phicam_model::efficientnet::compound_scaling::phi_of_macs;
-use phicam_model::efficientnet::{RELEASED, Scaled};
+use phicam_model::efficientnet::{RELEASED, ScaledNetwork};
 
 /// The eleven of `models/catalog.toml`.
 pub fn shipped() -> anyhow::Result<Vec<Variant>> {
@@ -41,7 +41,7 @@ fn gain(ratio: f64) -> f64 {
 /// A variant of a network that is in no file. Its work is counted where the network is known, else `million_macs`.
 pub fn variant(
     name: &str,
-    scaled: Option<Scaled>,
+    scaled: Option<ScaledNetwork>,
     side: u32,
     million_macs: Option<f64>,
     top1_percent: f64,
@@ -71,6 +71,6 @@ pub fn variant(
         million_macs,
         top1_percent: Some(top1_percent),
         top1_source: top1_source.into(),
-        added: false,
+        is_user_model: false,
     }
 }

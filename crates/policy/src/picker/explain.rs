@@ -17,7 +17,7 @@ pub fn explain(pick: &Pick) -> String {
         "budget {} → {} ({}){by}: {p95_ms:.1} ms at p95{disturbed}, {peak_rss_mib:.0} MiB; {}{}{}",
         pick.budget,
         variant.name,
-        variant.phi_in_words(),
+        variant.phi_display(),
         stays(pick),
         tie(pick),
         limiting_factor(pick)
@@ -118,6 +118,6 @@ pub fn nothing_fits(candidates: &[Candidate], budget: &Budget) -> PickError {
     PickError::NothingFits(format!(
         "no model fits the budget of {budget}: the smallest, {name} ({}), {needs}, with room for the rest of the line; \
          allow that much with --frame-ms, --flops or --memory",
-        smallest.variant.phi_in_words()
+        smallest.variant.phi_display()
     ))
 }

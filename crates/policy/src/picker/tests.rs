@@ -5,7 +5,7 @@ use super::*;
 use crate::measurement::tests::measurement;
 use phicam_engine::{EngineKind, Precision};
 use phicam_model::catalog::{Colour, Crop, Filter, InputSpec, Layout, Network};
-use phicam_model::efficientnet::{Family, Scaled};
+use phicam_model::efficientnet::{Family, ScaledNetwork};
 
 pub fn variant(network: &str, side: u32, million_macs: f64, top1_percent: f64) -> Variant {
     let network = Network {
@@ -14,7 +14,7 @@ pub fn variant(network: &str, side: u32, million_macs: f64, top1_percent: f64) -
         sha256: "00".into(),
         labels: "l.txt".into(),
         labels_sha256: "00".into(),
-        scaled: Some(Scaled { family: Family::Lite, depth: 1.0, width: 1.0 }),
+        scaled: Some(ScaledNetwork { family: Family::Lite, depth: 1.0, width: 1.0 }),
         million_parameters: 4.6,
         licence: "Apache-2.0".into(),
         source: "test".into(),
@@ -36,7 +36,7 @@ pub fn variant(network: &str, side: u32, million_macs: f64, top1_percent: f64) -
         million_macs,
         top1_percent: Some(top1_percent),
         top1_source: "test".into(),
-        added: false,
+        is_user_model: false,
     }
 }
 

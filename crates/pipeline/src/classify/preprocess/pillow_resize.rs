@@ -5,7 +5,7 @@ use fast_image_resize::pixels::{U8x3, U16x3};
 use fast_image_resize::{PixelTrait, ResizeOptions, Resizer};
 
 use super::PreprocessError;
-use phicam_frame::color_convert::{Pixels, PixelsError};
+use phicam_frame::color_convert::{ConvertError, RgbConverter};
 use phicam_frame::{Frame, Rect, Size};
 
 /// Resizer of crops. Its buffers grow to the largest crop and are reused.
@@ -17,7 +17,7 @@ use phicam_frame::{Frame, Rect, Size};
 #[derive(Default)]
 pub struct PillowResize {
     resizer: Resizer,
-    pixels: Pixels,
+    pixels: RgbConverter,
     row: Vec<[u8; 3]>,
     crop: Vec<U16x3>,
     /// Crop after the horizontal pass: as wide as the target, as high as the crop.
@@ -68,11 +68,11 @@ impl PillowResize {
     }
 
     /// Copies the crop, because the filter must not read pixels outside it. It reads the frame once.
-    fn read_crop(&mut self, frame: &Frame, area: Rect) -> Result<(), PixelsError> {
+    fn read_crop(&mut self, frame: &Frame, area: Rect) -> Result<(), ConvertError> {
         self.crop.clear();
         self.row.resize(area.width as usize, [0; 3]);
         for y in area.top..area.top + area.height {
-            self.pixels.row(frame, y, area.left, &mut self.row)?;
+            self.pixels.convert_row(frame, y, area.left, &mut self.row)?;
             self.crop.extend(self.row.iter().map(|rgb| U16x3::new(rgb.map(u16::from))));
         }
         Ok(())

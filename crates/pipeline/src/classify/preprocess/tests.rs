@@ -54,11 +54,11 @@ fn preprocess_time_is_printed() {
             black_box(preprocess.run(&frame, &mut input).unwrap());
         });
         let area = preprocess.region(frame.size());
-        let mut pixels = phicam_frame::color_convert::Pixels::default();
+        let mut pixels = phicam_frame::color_convert::RgbConverter::default();
         let mut row = vec![[0; 3]; area.width as usize];
         let colours_ms = min_ms(|| {
             for y in area.top..area.top + area.height {
-                pixels.row(&frame, y, area.left, &mut row).unwrap();
+                pixels.convert_row(&frame, y, area.left, &mut row).unwrap();
                 black_box(&row);
             }
         });
