@@ -105,7 +105,7 @@ fn a_library_that_crashes_is_left_out_of_the_pick_announced_and_the_processor_an
 #[test]
 fn numbers_that_an_engine_does_not_have_are_refused() {
     let program = Program::new();
-    program.run("bench --engine tract --precision f16").with(1).saying(&["tract does not calculate in f16", "f32"]);
+    program.run("bench --engine tract --precision f16").with(1).saying(&["tract cannot run in f16", "f32"]);
     program.run("bench --engine tenosrt").with(2).saying(&["tenosrt", "did you mean `tensorrt`?"]);
 }
 
