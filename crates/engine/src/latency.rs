@@ -69,9 +69,9 @@ const MIN_BLOCK: usize = 20;
 
 /// Returns the standard error of the 95th percentile of `times_ms`, as a share of it.
 ///
-/// Batch means: `times_ms`, in order of measurement, is cut into eight blocks, and the error is that of the mean of their
-/// percentiles. Neighbouring latencies are correlated, so n of them are worth fewer than n independent samples. Returns
-/// `None` for fewer than 160 latencies.
+/// Batch means: `times_ms`, in order of measurement, is cut into eight blocks, and the error is that of the mean of
+/// their percentiles. Neighbouring latencies are correlated, so n of them are worth fewer than n independent samples.
+/// Returns `None` for fewer than 160 latencies.
 pub fn p95_error(times_ms: &[f32]) -> Option<f64> {
     let length = times_ms.len() / BLOCKS;
     if length < MIN_BLOCK {
@@ -105,7 +105,8 @@ mod tests {
 
     #[test]
     fn correlated_latencies_have_a_larger_error() {
-        // The same 600 latencies with 5 % of scatter in two orders: shuffled, and sorted as on a machine that slows down.
+        // The same 600 latencies with 5 % of scatter in two orders: shuffled, and sorted as on a machine that slows
+        // down.
         let time = |n: u32| 10.0 + (n * 7919 % 600) as f32 / 600.0 * 1.7;
         let mut times: Vec<f32> = (0..600).map(time).collect();
         let scattered = p95_error(&times).unwrap();

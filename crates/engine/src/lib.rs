@@ -34,7 +34,8 @@ pub enum EngineError {
     DepthFirst { value: String },
 }
 
-/// Backend that runs one variant, one frame at a time. The tests implement it as well, to be slow or to fail on purpose.
+/// Backend that runs one variant, one frame at a time. The tests implement it as well, to be slow or to fail on
+/// purpose.
 pub trait Engine: Send {
     /// Returns the backend, precision and thread count in use.
     fn config(&self) -> ExecutionConfig;

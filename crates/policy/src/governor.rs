@@ -5,27 +5,28 @@
 //!
 //! # Downshift
 //!
-//! Any of five rules triggers a downshift. Its target is the first faster rung that fits at the current slowdown with 10 %
-//! of headroom, or the fastest rung. The headroom is 30 % for a second downshift within a minute, and for a rung that was
-//! not measured.
+//! Any of five rules triggers a downshift. Its target is the first faster rung that fits at the current slowdown with
+//! 10 % of headroom, or the fastest rung. The headroom is 30 % for a second downshift within a minute, and for a rung
+//! that was not measured.
 //!
 //! - **Clear overrun**, a CUSUM test of 9 in 10 latencies over the limit against 1 in 20.
-//!   - A latency over the limit adds ln(0.9 / 0.05) = 2.9, one 25 % over 4.1, one 50 % over 4.5. A latency within the limit
-//!     subtracts 2.25. The sum stays at or above 0.
-//!   - The test triggers at 18, at the earliest 2 s after the sum left 0, if 7 in 10 latencies since then were over: four
-//!     latencies at twice the limit, or seven just over it. With 16 latencies, 17 in 20 of them over, 1.25 s suffice.
-//!   - By chance the sum reaches 18 once in e¹⁸ = 6.6 · 10⁷ latencies. If 2 s are only four latencies, that is once a year.
-//!     A burst of another program is too short to trigger the test.
+//!   - A latency over the limit adds ln(0.9 / 0.05) = 2.9, one 25 % over 4.1, one 50 % over 4.5. A latency within the
+//!     limit subtracts 2.25. The sum stays at or above 0.
+//!   - The test triggers at 18, at the earliest 2 s after the sum left 0, if 7 in 10 latencies since then were over:
+//!     four latencies at twice the limit, or seven just over it. With 16 latencies, 17 in 20 of them over, 1.25 s
+//!     suffice.
+//!   - By chance the sum reaches 18 once in e¹⁸ = 6.6 · 10⁷ latencies. If 2 s are only four latencies, that is once a
+//!     year. A burst of another program is too short to trigger the test.
 //!   - While the system reports heat, throttling or another power mode, the cause is known: 8 and 0.3 s suffice.
 //! - **Shift.** Three in four latencies of the last two seconds (or as many seconds as have eight latencies) are 15 %
 //!   slower than the baseline, and p95, which moves with them, exceeds the budget. This rule needs no latency over the
 //!   limit: with a slowdown of 2, many budgets are exceeded by every third frame only.
 //! - **Half overrun**, a CUSUM test of 1 in 2 latencies over the limit. A latency over adds 2.3, one within subtracts
 //!   0.64. It triggers at 18, after 4 s in which two fifths of the latencies were over.
-//! - **Bad seconds.** In 18 of the last 30 seconds more than 1/8 of the latencies were over. If 1 latency in 20 is over,
-//!   chance does that less than once in 10¹² times.
-//! - **Overrun rate.** Of all latencies of the last 30 seconds more than 1 in 10 were over, by four standard deviations: 1
-//!   in 8 of 1,800 latencies, 1 in 6 of 300. So recurring bursts do not exceed the budget for ever.
+//! - **Bad seconds.** In 18 of the last 30 seconds more than 1/8 of the latencies were over. If 1 latency in 20 is
+//!   over, chance does that less than once in 10¹² times.
+//! - **Overrun rate.** Of all latencies of the last 30 seconds more than 1 in 10 were over, by four standard
+//!   deviations: 1 in 8 of 1,800 latencies, 1 in 6 of 300. So recurring bursts do not exceed the budget for ever.
 //!
 //! # Upshift
 //!
@@ -33,13 +34,13 @@
 //!
 //! - The last 30 seconds were all on the active rung, and at most three of them were bad.
 //! - The system reports no condition.
-//! - At the slowdown of those 30 seconds the target keeps the budget: its median at their p95 with 5 % of headroom, and its
-//!   p95 at their median. Alternatively, the slowdown is back at the baseline: median and p95 are within 6 % of it, or 12 %
-//!   on a rung whose latency was learnt in service.
+//! - At the slowdown of those 30 seconds the target keeps the budget: its median at their p95 with 5 % of headroom, and
+//!   its p95 at their median. Alternatively, the slowdown is back at the baseline: median and p95 are within 6 % of it,
+//!   or 12 % on a rung whose latency was learnt in service.
 //!
 //! So there is at most one upshift in 30 s. An upshift that is reverted within ten minutes doubles the wait before the
-//! next, up to half an hour. One that holds for ten minutes resets it to 30 s. After half an hour on a rung the next one is
-//! tried without any sign of headroom, because the learnt latency may be wrong.
+//! next, up to half an hour. One that holds for ten minutes resets it to 30 s. After half an hour on a rung the next
+//! one is tried without any sign of headroom, because the learnt latency may be wrong.
 
 mod cusum;
 pub mod idle_detector;
@@ -252,7 +253,8 @@ impl Governor {
         slowdowns.get(count / 2).copied()
     }
 
-    /// Corrects the latency of an unmeasured rung from its first samples, if the machine is as slow as before the switch.
+    /// Corrects the latency of an unmeasured rung from its first samples, if the machine is as slow as before the
+    /// switch.
     fn learn_rung(&mut self, now_s: f64) {
         if self.slowdown_before_unmeasured.is_none()
             || now_s - self.switched_s < LEARN_SECONDS
@@ -260,7 +262,8 @@ impl Governor {
         {
             return;
         }
-        if let (Some(before), Some(now)) = (self.slowdown_before_unmeasured.take(), self.window.slowdown_quantile(0.5)) {
+        if let (Some(before), Some(now)) = (self.slowdown_before_unmeasured.take(), self.window.slowdown_quantile(0.5))
+        {
             let rung = &mut self.rungs[self.active];
             *rung = Rung { p50_ms: rung.p50_ms * now / before, p95_ms: rung.p95_ms * now / before, is_measured: true };
             self.samples = 0;

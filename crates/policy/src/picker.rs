@@ -191,17 +191,17 @@ impl<'a> PickRequest<'a> {
 
 /// Picks the most accurate candidate within the budget; of tied candidates (see [`uncertainty_points`]) the cheapest.
 ///
-/// `stored` returns an earlier result, which is reused unless more precision is needed. `measure` times a candidate with
-/// the given sampling plan. It may refuse with [`MeasureError::NotYet`], which ends the search; a candidate that fails to
-/// run is passed over.
+/// `stored` returns an earlier result, which is reused unless more precision is needed. `measure` times a candidate
+/// with the given sampling plan. It may refuse with [`MeasureError::NotYet`], which ends the search; a candidate that
+/// fails to run is passed over.
 ///
-/// The search measures, for each execution config, the smallest variant, the largest plausible one and one between. Then
-/// it measures every candidate that could change the pick, unless the latency model predicts more than twice the limit.
-/// Inconclusive measurements are repeated with more frames. The result does not depend on the order of variants or
-/// configs, and the picked candidate was always measured.
+/// The search measures, for each execution config, the smallest variant, the largest plausible one and one between.
+/// Then it measures every candidate that could change the pick, unless the latency model predicts more than twice the
+/// limit. Inconclusive measurements are repeated with more frames. The result does not depend on the order of variants
+/// or configs, and the picked candidate was always measured.
 ///
-/// The previous pick stays while it needs at most [`HYSTERESIS`] times the limit, and a more accurate rival must need as
-/// much less. So run-to-run noise does not change the pick. If the previous pick does not stay, the search continues
+/// The previous pick stays while it needs at most [`HYSTERESIS`] times the limit, and a more accurate rival must need
+/// as much less. So run-to-run noise does not change the pick. If the previous pick does not stay, the search continues
 /// without it, and it has no influence on the result.
 pub fn pick<S, M>(request: PickRequest, stored: S, mut measure: M) -> Result<Pick, PickError>
 where

@@ -21,8 +21,8 @@ impl SamplingPlan {
     pub const MIN_FRAMES: u64 = 5;
     /// Untimed frames at the start, during which caches fill and clocks rise.
     pub const WARM_UP_FRAMES: u64 = 3;
-    /// Factor on the minimum duration under CPU contention. Linux reassigns cores within about a second, so a quarter of a
-    /// second would show one random assignment.
+    /// Factor on the minimum duration under CPU contention. Linux reassigns cores within about a second, so a quarter
+    /// of a second would show one random assignment.
     const CONTENTION_FACTOR: f64 = 4.0;
 
     /// Returns whether `frames` in `elapsed_ms` complete the plan, if `preempted_frames` of them waited for a core.

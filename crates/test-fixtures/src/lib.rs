@@ -69,7 +69,8 @@ pub fn ms(frame_ms: f64) -> Budget {
     Budget { frame_ms: Some(frame_ms), ..Budget::default() }
 }
 
-/// Returns the pick from [`catalog`] on a machine whose median is 2 ms + 0.05 ms for each million MACs (p95: 10 % more).
+/// Returns the pick from [`catalog`] on a machine whose median is 2 ms + 0.05 ms for each million MACs (p95: 10 %
+/// more).
 pub fn picked(budget: Budget) -> Result<Pick, PickError> {
     let catalog = catalog();
     let variants: Vec<&Variant> = catalog.iter().collect();

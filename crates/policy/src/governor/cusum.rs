@@ -64,8 +64,8 @@ impl Cusum {
 
     /// Returns whether the test triggers, by the rule's threshold or by `low_threshold` if that is given.
     pub fn has_triggered(&self, rule: &CusumRule, now_s: f64, low_threshold: Option<LowThreshold>) -> bool {
-        let LowThreshold { threshold, min_seconds } = low_threshold
-            .unwrap_or(LowThreshold { threshold: rule.threshold, min_seconds: rule.min_seconds });
+        let LowThreshold { threshold, min_seconds } =
+            low_threshold.unwrap_or(LowThreshold { threshold: rule.threshold, min_seconds: rule.min_seconds });
         let Some(excursion) = self.excursion.filter(|_| self.sum >= threshold) else { return false };
         let seconds = now_s - excursion.start_s;
         let over_share = excursion.over as f64 / excursion.samples as f64;

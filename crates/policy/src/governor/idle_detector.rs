@@ -15,7 +15,8 @@ pub struct IdleDetector {
 }
 
 impl IdleDetector {
-    /// Returns a detector that starts at `now_s`, in seconds of a monotonic clock, and requires `required_s` without load.
+    /// Returns a detector that starts at `now_s`, in seconds of a monotonic clock, and requires `required_s` without
+    /// load.
     pub fn new(now_s: f64, required_s: f64) -> IdleDetector {
         IdleDetector { required_s, polled_s: now_s, idle_since_s: None }
     }

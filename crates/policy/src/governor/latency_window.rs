@@ -88,8 +88,8 @@ impl LatencyWindow {
 
     /// Returns the slowdown that three in four recent samples exceed.
     ///
-    /// Recent samples are those of the newest complete seconds: at least two, and as many as have `min_samples`. Returns
-    /// `None` if there are too few, as just after a switch.
+    /// Recent samples are those of the newest complete seconds: at least two, and as many as have `min_samples`.
+    /// Returns `None` if there are too few, as just after a switch.
     pub fn recent_shift(&self, min_samples: u32) -> Option<f64> {
         let mut samples = 0;
         for (index, second) in self.newest_first().skip(1).enumerate() {

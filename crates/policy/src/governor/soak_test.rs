@@ -74,7 +74,8 @@ impl SoakTest {
 }
 
 impl SoakResult {
-    /// Describes the result for logs, such as `lite2@260 took 61.3 ms at p95 (up to 63.0 ms) over 290 frames in service`.
+    /// Describes the result for logs, such as `lite2@260 took 61.3 ms at p95 (up to 63.0 ms) over 290 frames in
+    /// service`.
     ///
     /// The upper bound is left out if it is within 1 % of p95, unless only the bound exceeds `limit_ms`.
     pub fn description(&self, name: &str, limit_ms: f64) -> String {

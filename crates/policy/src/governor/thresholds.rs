@@ -34,10 +34,11 @@ pub const MIN_SHIFT_SAMPLES: u32 = 8;
 /// and p95 moves with the median.
 pub const SHIFT_LIMIT_SHARE: f64 = 0.97;
 
-/// Bad seconds of the latency window that trigger a downshift. With 1 latency in 20 over the limit, chance reaches 18 of 30
-/// less than once in 10¹² times.
+/// Bad seconds of the latency window that trigger a downshift. With 1 latency in 20 over the limit, chance reaches 18
+/// of 30 less than once in 10¹² times.
 pub const BAD_SECONDS_LIMIT: usize = 18;
-/// Share of the window's latencies that may be over the limit, and the standard deviations by which it must be exceeded.
+/// Share of the window's latencies that may be over the limit, and the standard deviations by which it must be
+/// exceeded.
 pub const OVERRUN_RATE_LIMIT: f64 = 0.10;
 pub const OVERRUN_SIGMAS: f64 = 4.0;
 /// Bad seconds of the latency window up to which it counts as in order. Estimate: one tenth.

@@ -7,14 +7,14 @@ use phicam_model::catalog::Variant;
 
 /// Standard error of the difference between two published top-1 accuracies, in points.
 ///
-/// Both networks ran on the 50,000 images of ImageNet's validation set, so only images count that one classifies right and
-/// the other wrong. Two networks of this family disagree so on about a tenth of them: √(0.1 / 50,000) = 0.14 %.
+/// Both networks ran on the 50,000 images of ImageNet's validation set, so only images count that one classifies right
+/// and the other wrong. Two networks of this family disagree so on about a tenth of them: √(0.1 / 50,000) = 0.14 %.
 pub const PUBLISHED_POINTS: f64 = 0.14;
 
 /// Standard error of an estimated top-1 difference between two resolutions of a network, in points.
 ///
-/// The estimate comes from 1,000 photographs. A ninth of them are classified wrong, and about a fourth of those at one of
-/// the two resolutions only: √(0.025 / 1,000) = 0.5 %.
+/// The estimate comes from 1,000 photographs. A ninth of them are classified wrong, and about a fourth of those at one
+/// of the two resolutions only: √(0.025 / 1,000) = 0.5 %.
 pub const ESTIMATE_POINTS: f64 = 0.5;
 
 /// Returns the top-1 points that reduced precision may cost.
@@ -30,8 +30,8 @@ pub fn precision_loss_points(precision: Precision) -> f64 {
 
 /// Returns the accuracy difference up to which two variants tie, in top-1 points: one standard error of the difference.
 ///
-/// At one standard error the seemingly better variant is better with odds of five to one; below it, the order is nearly a
-/// guess.
+/// At one standard error the seemingly better variant is better with odds of five to one; below it, the order is nearly
+/// a guess.
 pub fn uncertainty_points(a: &Variant, b: &Variant) -> f64 {
     if a.name == b.name {
         return 0.0;
@@ -51,12 +51,18 @@ pub fn uncertainty_points(a: &Variant, b: &Variant) -> f64 {
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub enum AccuracyRank {
     /// Top-1 in percent, minus the loss due to precision.
-    Top1 { percent: f64 },
-    Macs { million_macs: f64, precision_loss_points: f64 },
+    Top1 {
+        percent: f64,
+    },
+    Macs {
+        million_macs: f64,
+        precision_loss_points: f64,
+    },
 }
 
 impl AccuracyRank {
-    /// Returns the rank of `variant` in the precision of `config`. Set `by_macs` if the accuracy of any candidate is unknown.
+    /// Returns the rank of `variant` in the precision of `config`. Set `by_macs` if the accuracy of any candidate is
+    /// unknown.
     pub fn new(variant: &Variant, config: ExecutionConfig, by_macs: bool) -> AccuracyRank {
         let precision_loss_points = precision_loss_points(config.precision);
         match variant.top1_percent {
@@ -82,7 +88,9 @@ impl AccuracyRank {
     /// Returns whether the ranks differ by at most `uncertainty_points`. Ranks by MACs tie only if they are equal.
     pub fn ties(&self, other: &AccuracyRank, uncertainty_points: f64) -> bool {
         match (self, other) {
-            (AccuracyRank::Top1 { percent: a }, AccuracyRank::Top1 { percent: b }) => (a - b).abs() <= uncertainty_points,
+            (AccuracyRank::Top1 { percent: a }, AccuracyRank::Top1 { percent: b }) => {
+                (a - b).abs() <= uncertainty_points
+            }
             _ => self == other,
         }
     }
@@ -112,8 +120,7 @@ mod tests {
     fn int8_ranks_below_f32_and_f16_does_not() {
         let config = |precision| ExecutionConfig { precision, ..ExecutionConfig::tract(1) };
         for by_macs in [false, true] {
-            let rank =
-                |precision| AccuracyRank::new(&variant("lite0", 224, 385.0, 74.85), config(precision), by_macs);
+            let rank = |precision| AccuracyRank::new(&variant("lite0", 224, 385.0, 74.85), config(precision), by_macs);
             assert_eq!(rank(Precision::F32).compare(&rank(Precision::F16)), Ordering::Equal, "by_macs {by_macs}");
             assert_eq!(rank(Precision::F32).compare(&rank(Precision::Int8)), Ordering::Greater, "by_macs {by_macs}");
         }

@@ -5,8 +5,8 @@ use crate::budget::Budget;
 use phicam_engine::ExecutionConfig;
 use phicam_model::efficientnet::compound_scaling::phi_of_macs;
 
-/// Returns the explanation of a pick, such as `budget 66 ms a frame, 512 MiB → lite1@240 (φ 0.36) by tract f32, 2 threads:
-/// 41.0 ms at p95, 71 MiB; the next, lite2@260, needs 71.0 ms of 66 with headroom for the pipeline`.
+/// Returns the explanation of a pick, such as `budget 66 ms a frame, 512 MiB → lite1@240 (φ 0.36) by tract f32, 2
+/// threads: 41.0 ms at p95, 71 MiB; the next, lite2@260, needs 71.0 ms of 66 with headroom for the pipeline`.
 pub fn explain(pick: &Pick) -> String {
     let (variant, measurement) = (&pick.variant, &pick.measurement);
     let (p95_ms, peak_rss_mib) = (measurement.total_ms.p95, measurement.peak_rss_mib);
@@ -55,9 +55,7 @@ fn explain_limit(pick: &Pick) -> String {
     if let (false, Some(next)) = (pick.limiting_factor == LimitingFactor::Catalog, next) {
         return format!("the next, {}, {}", next.variant.name, explain_next(next, &pick.budget));
     }
-    let phi = |macs: f64| {
-        format!(", this machine could afford about φ {:.2} ({macs:.0} M MACs)", phi_of_macs(macs))
-    };
+    let phi = |macs: f64| format!(", this machine could afford about φ {:.2} ({macs:.0} M MACs)", phi_of_macs(macs));
     format!("{} is the limit{}", pick.offer, pick.affordable_million_macs.map(phi).unwrap_or_default())
 }
 
@@ -72,7 +70,9 @@ fn explain_next(next: &Candidate, budget: &Budget) -> String {
         Verdict::WithinHysteresis { p95_ms } => {
             let percent = (1.0 - 1.0 / HYSTERESIS) * 100.0;
             let needed_ms = required_ms(*p95_ms);
-            format!("needs {needed_ms:.1} ms of {limit_ms}, not {percent:.0} % less, so hysteresis keeps the previous pick")
+            format!(
+                "needs {needed_ms:.1} ms of {limit_ms}, not {percent:.0} % less, so hysteresis keeps the previous pick"
+            )
         }
         Verdict::Skipped(SkipReason::PredictedTooSlow { predicted_p95_ms }) => {
             let needed_ms = required_ms(*predicted_p95_ms);

@@ -7,8 +7,8 @@ use crate::measurement::Measurement;
 
 /// Factor on latency by which results must differ to change the pick.
 ///
-/// On a shared machine, latency measured over seconds differs from minute to minute: by 3 to 6 % on virtual cores, and by
-/// 3 % beside a program that occupies one core.
+/// On a shared machine, latency measured over seconds differs from minute to minute: by 3 to 6 % on virtual cores, and
+/// by 3 % beside a program that occupies one core.
 pub const HYSTERESIS: f64 = 1.05;
 
 /// Returns whether the previous pick, with this new measurement, keeps `budget` well enough to be picked again.

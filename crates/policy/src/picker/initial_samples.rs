@@ -29,7 +29,8 @@ pub fn closest_to_midpoint(
     sizes.min_by(|a, b| distance(a.1).total_cmp(&distance(b.1))).map(|(index, _)| index)
 }
 
-/// Returns the indices of the smallest, one between and the largest of `million_macs`, which ascend; all of up to three.
+/// Returns the indices of the smallest, one between and the largest of `million_macs`, which ascend; all of up to
+/// three.
 pub fn spread(million_macs: &[f64], midpoint: Midpoint) -> Vec<usize> {
     let count = million_macs.len();
     if count <= INITIAL_SAMPLES {

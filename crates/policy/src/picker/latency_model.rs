@@ -50,8 +50,8 @@ const MAX_FOR_ALL_PAIRS: usize = 12;
 impl LatencyModel {
     /// Fits the line with the least mean |ln(measured / predicted)| among the lines through two measurements.
     ///
-    /// So one or two outliers, as on some accelerators, do not bend the line. A single measurement gives a line through the
-    /// origin. Returns `None` without measurements.
+    /// So one or two outliers, as on some accelerators, do not bend the line. A single measurement gives a line through
+    /// the origin. Returns `None` without measurements.
     ///
     /// A proportional model errs by up to 85 % inside this family, an affine fit by 2 to 11 % (published latencies of
     /// EfficientNet-Lite on a Pixel 4).
@@ -96,7 +96,8 @@ impl LatencyModel {
         self.p50_ms(cost) * self.p95_ratio
     }
 
-    /// Returns the MACs, in millions, whose predicted p95 is `p95_ms`, with activations in proportion as in `reference`.
+    /// Returns the MACs, in millions, whose predicted p95 is `p95_ms`, with activations in proportion as in
+    /// `reference`.
     pub fn million_macs_within(&self, p95_ms: f64, reference: &ComputeCost) -> f64 {
         let activations_per_macs = reference.million_activations.unwrap_or_default() / reference.million_macs;
         let slope = self.ms_per_million_macs + self.ms_per_million_activations * activations_per_macs;
@@ -133,7 +134,11 @@ impl Line {
             }
         };
         for (index, &(x0, y0)) in points.iter().enumerate() {
-            let others = if n <= MAX_FOR_ALL_PAIRS { &points[index + 1..] } else { points.get(index + n / 2..).unwrap_or_default() };
+            let others = if n <= MAX_FOR_ALL_PAIRS {
+                &points[index + 1..]
+            } else {
+                points.get(index + n / 2..).unwrap_or_default()
+            };
             for &(x1, y1) in others.iter().take(if n <= MAX_FOR_ALL_PAIRS { n } else { 2 }) {
                 let slope = (y1 - y0) / (x1 - x0);
                 consider(y0 - slope * x0, slope);

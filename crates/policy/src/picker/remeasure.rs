@@ -8,8 +8,8 @@ use crate::sampling::SamplingPlan;
 pub const QUICK_SAMPLE: SamplingPlan = SamplingPlan { frames: 16, min_ms: 250.0, max_ms: 4000.0 };
 /// Sample on a machine with unstable latency: long enough to include its fluctuations, which last up to seconds.
 const LONG_SAMPLE: SamplingPlan = SamplingPlan { frames: 300, min_ms: 2500.0, max_ms: 4000.0 };
-/// Frames after which a measurement counts as conclusive, however close to a limit: p95 is then known to 0.4 % (at 5 % of
-/// scatter).
+/// Frames after which a measurement counts as conclusive, however close to a limit: p95 is then known to 0.4 % (at 5 %
+/// of scatter).
 pub const MAX_FRAMES: u64 = 600;
 /// Longest refined measurement, in milliseconds. Estimate.
 const MAX_SAMPLE_MS: f64 = 8000.0;
@@ -66,8 +66,7 @@ fn refine(measurement: &Measurement, ratio: f64) -> Option<SamplingPlan> {
 /// Returns a sampling that repeats a full measurement once, because another program may have caused its tail. Returns
 /// `None` if that was done.
 fn resample(measurement: &Measurement) -> Option<SamplingPlan> {
-    let sampling =
-        SamplingPlan { frames: MAX_FRAMES + 1, min_ms: MIN_REFINED_MS, max_ms: 2.0 * MAX_SAMPLE_MS };
+    let sampling = SamplingPlan { frames: MAX_FRAMES + 1, min_ms: MIN_REFINED_MS, max_ms: 2.0 * MAX_SAMPLE_MS };
     (measurement.requested_frames <= MAX_FRAMES).then_some(sampling)
 }
 
@@ -99,8 +98,8 @@ impl Recheck<'_> {
 
     /// Returns the lowest plausible p95 of a candidate that was measured as too slow, in ms.
     ///
-    /// It is the lowest of the confidence bound, the model's prediction if the measurement is an outlier, and the median
-    /// with the usual p95 ratio: another program may have caused the tail.
+    /// It is the lowest of the confidence bound, the model's prediction if the measurement is an outlier, and the
+    /// median with the usual p95 ratio: another program may have caused the tail.
     pub fn min_p95_ms(&self) -> f64 {
         let measured_ms = self.measurement.total_ms.p95;
         let outlier_ratio = if self.is_noisy() { 1.0 } else { OUTLIER_RATIO };
@@ -131,8 +130,8 @@ impl Recheck<'_> {
 
     /// Returns the sampling that decides whether a tied candidate is cheaper than the pick.
     ///
-    /// `ratio_to_pick` is the ratio of their p95 latencies. A candidate with `fewer_macs` that seems slower is an outlier or
-    /// was disturbed.
+    /// `ratio_to_pick` is the ratio of their p95 latencies. A candidate with `fewer_macs` that seems slower is an
+    /// outlier or was disturbed.
     pub fn tie_sampling(&self, ratio_to_pick: f64, fewer_macs: bool) -> Option<SamplingPlan> {
         let predicted_ms = self.latency_model.map(|model| model.p50_ms(self.cost));
         let exceeds = |predicted_ms: f64| self.measurement.total_ms.p50 > predicted_ms * OUTLIER_RATIO;

@@ -16,13 +16,13 @@ use crate::sampling::SamplingPlan;
 use phicam_engine::ExecutionConfig;
 use phicam_model::catalog::Variant;
 
-/// Factor by which a size may be faster than its latency model predicts. Some accelerators run certain shapes in half of
-/// the predicted time.
+/// Factor by which a size may be faster than its latency model predicts. Some accelerators run certain shapes in half
+/// of the predicted time.
 const MODEL_ERROR_MARGIN: f64 = 2.0;
 /// Largest residual of a latency model that widens [`MODEL_ERROR_MARGIN`]. Estimate.
 const MAX_RESIDUAL: f64 = 0.5;
-/// Tied candidates whose medians are within this ratio of the fastest count as equally fast, and the one with the fewest
-/// MACs wins. Estimate: above the run-to-run noise of 3 to 6 %, so that a momentary disturbance does not decide.
+/// Tied candidates whose medians are within this ratio of the fastest count as equally fast, and the one with the
+/// fewest MACs wins. Estimate: above the run-to-run noise of 3 to 6 %, so that a momentary disturbance does not decide.
 pub const LATENCY_TIE_RATIO: f64 = 1.1;
 
 /// State of one search: all candidates, and everything known of them. Candidates are addressed by index.
@@ -153,8 +153,7 @@ impl Search {
 impl Search {
     /// Returns the selection among the candidates that fit by the measurements so far.
     pub fn selection(&self) -> Option<Selection> {
-        let fitting =
-            || (0..self.candidates.len()).filter(|&index| self.candidates[index].verdict == Verdict::Fits);
+        let fitting = || (0..self.candidates.len()).filter(|&index| self.candidates[index].verdict == Verdict::Fits);
         let by_latency = |a: usize, b: usize| self.p95_ms(a).total_cmp(&self.p95_ms(b)).then(a.cmp(&b));
         let best = fitting().max_by(|&a, &b| self.compare(a, b).then(by_latency(b, a)))?;
         let tied = || fitting().filter(|&index| self.ties(best, index));
@@ -177,7 +176,7 @@ impl Search {
         if index == previous {
             return Role::Previous;
         }
-        // Dominates the previous pick, so no hysteresis protects that.
+        // A rival that needs no more than the previous pick replaces it without hysteresis.
         let needs_no_more = self.candidates[index].config == self.candidates[previous].config
             && self.million_macs(index) <= self.million_macs(previous);
         let is_better = self.compare(index, previous) == Ordering::Greater && !self.ties(index, previous);
@@ -281,7 +280,8 @@ impl Search {
         }
     }
 
-    /// Returns whether `config` can run nothing: three sizes, of three networks if it has so many, were tried and failed.
+    /// Returns whether `config` can run nothing: three sizes, of three networks if it has so many, were tried and
+    /// failed.
     fn is_backend_unusable(&self, config: ExecutionConfig) -> bool {
         let candidates = || self.candidates.iter().filter(|candidate| candidate.config == config);
         let failed = || candidates().filter(|candidate| matches!(candidate.verdict, Verdict::Failed(_)));
@@ -296,8 +296,8 @@ impl Search {
     /// Returns the larger thread count with which the smallest variant measured in `config` was faster.
     ///
     /// Larger networks scale better with threads, so `config` needs no further measurements. Returns `None` if CPU
-    /// contention affected a measurement with more threads: a short inference may run between two time slices of the other
-    /// program, a long one cannot.
+    /// contention affected a measurement with more threads: a short inference may run between two time slices of the
+    /// other program, a long one cannot.
     pub fn prefers_more_threads(&self, config: ExecutionConfig) -> Option<usize> {
         let measurements_of = |config: ExecutionConfig| {
             self.indices_of(config).filter_map(|index| self.candidates[index].measurement.as_ref())
@@ -322,9 +322,8 @@ impl Search {
     fn next_initial_sample(&self, config: ExecutionConfig, limit_ms: f64) -> Option<usize> {
         let measured: Vec<usize> =
             self.indices_of(config).filter(|&index| self.candidates[index].measurement.is_some()).collect();
-        let is_open = |&index: &usize| {
-            self.candidates[index].verdict == Verdict::Undecided && self.dominator(index).is_none()
-        };
+        let is_open =
+            |&index: &usize| self.candidates[index].verdict == Verdict::Undecided && self.dominator(index).is_none();
         let open: Vec<usize> = self.indices_of(config).filter(is_open).collect();
         match measured[..] {
             _ if measured.len() >= INITIAL_SAMPLES => None,
@@ -356,20 +355,19 @@ impl Search {
         }
     }
 
-    /// Returns a candidate that dominates another: with an equal config, no more MACs and at least the accuracy, it fits or
-    /// is to be tried first. A candidate that does not fit dominates nothing, because some accelerators run a larger network
-    /// faster.
+    /// Returns a candidate that dominates another: with an equal config, no more MACs and at least the accuracy, it
+    /// fits or is to be tried first. A candidate that does not fit dominates nothing, because some accelerators run a
+    /// larger network faster.
     pub fn dominator(&self, index: usize) -> Option<usize> {
         let config = self.candidates[index].config;
         self.indices_of(config).filter(|&other| other != index).find(|&other| {
-            let needs_fewer = self.million_macs(other) < self.million_macs(index);
-            if !needs_fewer && self.million_macs(other) != self.million_macs(index) {
+            if self.million_macs(other) > self.million_macs(index) {
                 return false;
             }
             let wins = match self.compare(other, index) {
                 Ordering::Greater => true,
                 // The first of two candidates with equal accuracy and MACs wins.
-                Ordering::Equal => needs_fewer || other < index,
+                Ordering::Equal => self.million_macs(other) < self.million_macs(index) || other < index,
                 Ordering::Less => false,
             };
             wins && match self.candidates[other].verdict {
@@ -394,8 +392,8 @@ impl Search {
 
 /// Repeated measurements.
 impl Search {
-    /// Returns the most accurate candidate whose measurement is inconclusive, and how to repeat it. A more accurate one may
-    /// settle the others.
+    /// Returns the most accurate candidate whose measurement is inconclusive, and how to repeat it. A more accurate one
+    /// may settle the others.
     fn next_remeasurement(&self, selection: Option<Selection>) -> Option<(usize, SamplingPlan)> {
         let noise_ratio = noise_ratio(self.candidates.iter().filter_map(|candidate| candidate.measurement.as_ref()));
         let mut next: Option<(usize, SamplingPlan)> = None;

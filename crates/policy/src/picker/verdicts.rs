@@ -71,17 +71,16 @@ fn verdict_without_measurement(search: &Search, index: usize, selection: Selecti
     if search.compare(index, selection.best).is_lt() {
         return Verdict::Skipped(dominated.unwrap_or(SkipReason::LessAccurate));
     }
-    let too_much_memory = search
-        .lighter_over_memory(index)
-        .map(|than| SkipReason::PredictedTooMuchMemory { than: name(than) });
+    let too_much_memory =
+        search.lighter_over_memory(index).map(|than| SkipReason::PredictedTooMuchMemory { than: name(than) });
     let predicted_p95_ms = search.latency_model(config).map(|model| model.p95_ms(search.cost(index)));
     let too_slow = predicted_p95_ms.map(|predicted_p95_ms| SkipReason::PredictedTooSlow { predicted_p95_ms });
     let reason = too_much_memory.or(dominated).or(fewer_threads).or(too_slow);
     reason.map_or_else(|| Verdict::Failed(format!("no variant could be run by {config}")), Verdict::Skipped)
 }
 
-/// Returns the next candidate that is more accurate than the pick and not tied with it: the one with the fewest MACs, in
-/// the execution config in which it comes closest to the limit.
+/// Returns the next candidate that is more accurate than the pick and not tied with it: the one with the fewest MACs,
+/// in the execution config in which it comes closest to the limit.
 fn next_more_accurate(search: &Search, selection: Selection) -> Option<usize> {
     let is_more_accurate = |index: &usize| {
         search.compare(*index, selection.picked).is_gt()

@@ -156,9 +156,8 @@ fn previous_pick_survives_4_percent_drift() {
         // A tie may end when the more accurate variant no longer fits, because ties are not transitive.
         let factors: &[f64] = if first.tied_with.is_some() { &[1.0] } else { &[0.96, 1.0, 1.04] };
         for &factor in factors {
-            let measure = |variant: &Variant, config, sampling| {
-                Ok(scaled(machine(seed)(variant, config, sampling)?, factor))
-            };
+            let measure =
+                |variant: &Variant, config, sampling| Ok(scaled(machine(seed)(variant, config, sampling)?, factor));
             let request = PickRequest::new(&variants, &CONFIGS, budget).with_previous(Some(name_and_config(&first)));
             let second = pick(request, nothing, measure).unwrap();
             assert_eq!(name_and_config(&second), name_and_config(&first), "seed {seed}, {factor}");

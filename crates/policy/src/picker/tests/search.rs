@@ -9,11 +9,8 @@ fn stored_results_and_failures_are_reused() {
     let variants: Vec<&Variant> = variants.iter().collect();
     let request = PickRequest::new(&variants, &TRACT, ms(48.0));
     let first = pick(request, nothing, |variant, config, sampling| {
-        let result = if variant.name == "lite2@260" {
-            failed(variant, "killed")
-        } else {
-            simulated(variant, config, sampling)
-        };
+        let result =
+            if variant.name == "lite2@260" { failed(variant, "killed") } else { simulated(variant, config, sampling) };
         let stored = result.as_ref().map(Measurement::clone).map_err(|_| "killed".to_string());
         let requested_frames = sampling.frames;
         store.insert(variant.name.clone(), stored.map(|stored| Measurement { requested_frames, ..stored }));
@@ -50,7 +47,11 @@ fn measurement_near_the_limit_is_refined() {
 
 #[test]
 fn first_pick_on_a_raspberry_pi_4_takes_a_minute_at_most() {
-    let shipped = phicam_model::catalog::Catalog::read(std::path::Path::new(concat!(env!("CARGO_MANIFEST_DIR"), "/../../models"))).unwrap();
+    let shipped = phicam_model::catalog::Catalog::read(std::path::Path::new(concat!(
+        env!("CARGO_MANIFEST_DIR"),
+        "/../../models"
+    )))
+    .unwrap();
     let variants: Vec<&Variant> = shipped.variants.iter().collect();
     let configs = [ExecutionConfig::tract(4)];
     // B0, with as many MACs as Lite0, takes 74 ms on four threads of a Cortex-A72 (ncnn's published latency).
