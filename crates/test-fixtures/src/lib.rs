@@ -9,7 +9,7 @@ use phicam_model::efficientnet::compound_scaling::phi_of_macs;
 use phicam_model::efficientnet::{Family, Scaled};
 use phicam_policy::budget::Budget;
 use phicam_policy::measurement::Measurement;
-use phicam_policy::picker::{Pick, PickError, pick};
+use phicam_policy::picker::{Pick, PickError, PickRequest, pick};
 
 /// Returns a variant named `network@side`.
 pub fn variant(network: &str, side: u32, million_macs: f64, top1_percent: f64) -> Variant {
@@ -76,5 +76,7 @@ pub fn picked(budget: Budget) -> Result<Pick, PickError> {
     let variants: Vec<&Variant> = catalog.iter().collect();
     let simulated =
         |variant: &Variant| measurement(variant, 2.0 + 0.05 * variant.million_macs, 50.0 + variant.million_macs / 20.0);
-    pick(&variants, &[ExecutionConfig::tract(2)], budget, |_, _| None, |variant, _, _| Ok(simulated(variant)))
+    let configs = [ExecutionConfig::tract(2)];
+    let request = PickRequest::new(&variants, &configs, budget);
+    pick(request, |_, _| None, |variant, _, _| Ok(simulated(variant)))
 }

@@ -96,7 +96,7 @@ mod tests {
     use super::*;
     use phicam_model::catalog::Variant;
     use phicam_policy::budget::Budget;
-    use phicam_policy::picker::pick;
+    use phicam_policy::picker::{PickRequest, pick};
     use phicam_test_fixtures::measurement;
     use phicam_test_fixtures::variant;
 
@@ -108,8 +108,10 @@ mod tests {
         let budget = Budget { frame_ms: Some(66.0), ..Budget::default() };
         let took = |variant: &Variant| measurement(variant, variant.million_macs * 0.12, 60.0);
         let picked =
-            pick(&variants, &[ExecutionConfig::tract(2)], budget, |_, _| None, |variant, _, _| Ok(took(variant)))
-                .unwrap();
+            pick(PickRequest::new(&variants, &[ExecutionConfig::tract(2)], budget), |_, _| None, |variant, _, _| {
+                Ok(took(variant))
+            })
+            .unwrap();
         let svg = picture(&picked).svg().unwrap();
         for text in ["lite0@224", "the budget, 66.0 ms", "its law", "picked", "is the largest that fits", "hollow"] {
             assert!(svg.contains(text), "`{text}` is missing");

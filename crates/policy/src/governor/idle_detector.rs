@@ -67,7 +67,7 @@ mod tests {
 
     #[test]
     fn idle_detector_never_fires_under_load() {
-        assert_eq!(detections(|_| Some(0.3)), []);
-        assert_eq!(detections(|_| None), [], "an unknown load counts as load");
+        assert_eq!(detections(|_| Some(0.3)), Vec::<u32>::new());
+        assert_eq!(detections(|_| None), Vec::<u32>::new(), "an unknown load counts as load");
     }
 }

@@ -115,8 +115,8 @@ fn recurring_bursts_shift_down_only_if_frequent() {
         let mut simulation = Simulation::new();
         simulation.run(120.0, |frame| if frame % 100 < of_a_hundred { 1.3 } else { 1.0 }).downshifts()
     };
-    assert_ne!(downshifts(18), []);
-    assert_eq!(downshifts(10), []);
+    assert_ne!(downshifts(18), Vec::<usize>::new());
+    assert_eq!(downshifts(10), Vec::<usize>::new());
 }
 
 #[test]
