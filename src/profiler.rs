@@ -68,7 +68,11 @@ impl<'a> Profiler<'a> {
         sampling: SamplingPlan,
     ) -> Result<Measurement, MeasureError> {
         if let Some(cause) = self.unusable.borrow().get(&config.engine) {
-            return Err(MeasureError::Failed { variant: variant.name.clone(), cause: cause.clone(), lasting: false });
+            return Err(MeasureError::Failed {
+                variant: variant.name.clone(),
+                cause: cause.clone(),
+                is_permanent: false,
+            });
         }
         let result = self.build_engine(variant, config).and_then(|()| {
             (self.progress)(Activity::Timing);
@@ -82,11 +86,11 @@ impl<'a> Profiler<'a> {
                 warn!("not using {engine}: {cause}");
                 self.unusable.borrow_mut().insert(*engine, cause.clone());
                 let cause = cause.clone();
-                return Err(MeasureError::Failed { variant: variant.name.clone(), cause, lasting: false });
+                return Err(MeasureError::Failed { variant: variant.name.clone(), cause, is_permanent: false });
             }
-            Err(MeasureError::Failed { cause, lasting, .. }) => {
+            Err(MeasureError::Failed { cause, is_permanent, .. }) => {
                 warn!("{} ({config}) failed: {cause}", variant.name);
-                if *lasting {
+                if *is_permanent {
                     self.store.borrow_mut().put_failure(variant, config, cause);
                 }
             }

@@ -20,7 +20,7 @@ use phicam_pipeline::classify::postprocess;
 use phicam_platform::{paths, system};
 use phicam_policy::budget::Budget;
 use phicam_policy::measurement::MeasureError;
-use phicam_policy::picker::{Pick, PickError, estimate_time, explain, pick_again};
+use phicam_policy::picker::{Pick, PickError, PickRequest, estimate_time, explain, pick, scaled_latency_ms};
 use phicam_policy::sampling::SamplingPlan;
 
 pub use crate::profiler::{Activity, ProgressFn};
@@ -128,7 +128,7 @@ impl Session {
         let known = |variant: &Variant, config: ExecutionConfig| lookup(&self.store, variant, config);
         let candidates: Vec<&Variant> = self.candidates.iter().collect();
         let again = |before: Option<(&str, ExecutionConfig)>| {
-            pick_again(&candidates, configs, self.budget, before, known, never)
+            pick(PickRequest::new(&candidates, configs, self.budget).with_previous(before), known, never)
         };
         match pick_with_previous(&self.previous_picks(configs), again) {
             Ok(pick) => {
@@ -164,17 +164,18 @@ impl Session {
         let before = self.previous_picks(configs);
         let profiler = Profiler::new(&mut self.store, &self.models, stop, progress);
         let known = |variant: &Variant, config: ExecutionConfig| profiler.known(variant, config);
+        let request = PickRequest::new(&variants, configs, budget);
         let mut measured = 0;
         let mut time = |variant: &Variant, config: ExecutionConfig, sampling: SamplingPlan| {
             let found = profiler.measure(variant, config, sampling);
             measured += 1;
             if let (1, Ok(found)) = (measured, &found) {
-                // Of the smallest, half is supposed to be there without any work; half the threads take longer.
+                // Estimate: half of the threads take 1.5 times as long.
                 let ms = |other: &Variant, by: ExecutionConfig| {
                     let longer = if by.threads < config.threads { 1.5 } else { 1.0 };
-                    found.total_ms.p50 * longer * (0.5 + 0.5 * other.million_macs / variant.million_macs)
+                    scaled_latency_ms(found.total_ms.p50 * longer, variant, other)
                 };
-                let estimate = estimate_time(&variants, configs, budget, known, ms, found.load_ms);
+                let estimate = estimate_time(request, known, ms, found.load_ms);
                 info!(
                     "measuring this machine takes about {:.0} s more, for {} timings",
                     estimate.seconds, estimate.measurements
@@ -182,8 +183,7 @@ impl Session {
             }
             found
         };
-        let picked =
-            pick_with_previous(&before, |before| pick_again(&variants, configs, budget, before, known, &mut time));
+        let picked = pick_with_previous(&before, |before| pick(request.with_previous(before), known, &mut time));
         let pick = self.with_source(picked?);
         if self.pinned.is_none() {
             let request = self.request_key(configs, pick.is_noisy());

@@ -154,7 +154,7 @@ fn previous_pick_survives_5_percent_drift_only() {
         std::fs::write(&path, memory.to_string()).unwrap();
     };
     takes(read(), 925.0); // and a tenth: 1017.5 of 1000 ms
-    picked("that leaves 8 % for the rest of the line, but it was picked before and stays");
+    picked("that leaves 8 % for the pipeline, but hysteresis keeps the previous pick");
     picked("→ lite0@128");
     let mut unasked = read();
     unasked.as_object_mut().unwrap().retain(|_, entry| entry["picked"].is_null());

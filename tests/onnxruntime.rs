@@ -112,7 +112,7 @@ fn crashing_library_is_excluded_from_the_pick() {
 #[test]
 fn unsupported_precision_is_refused() {
     let program = Program::new();
-    program.run("bench --engine tract --precision f16").with(1).saying(&["tract does not calculate in f16", "f32"]);
+    program.run("bench --engine tract --precision f16").with(1).saying(&["tract cannot run in f16", "f32"]);
     program.run("bench --engine tenosrt").with(2).saying(&["tenosrt", "did you mean `tensorrt`?"]);
 }
 

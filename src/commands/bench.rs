@@ -98,8 +98,8 @@ impl MemoryBaseline {
 /// Returns the sampling plan of the command line. `--frames` alone has no minimum time.
 fn sampling(args: &BenchArgs) -> SamplingPlan {
     let usual = match args.frames {
-        Some(frames) => SamplingPlan { frames, min_ms: 0.0, ..SamplingPlan::USUAL },
-        None => SamplingPlan::USUAL,
+        Some(frames) => SamplingPlan { frames, min_ms: 0.0, ..SamplingPlan::DEFAULT },
+        None => SamplingPlan::DEFAULT,
     };
     let min_ms = args.min_time_ms.unwrap_or(usual.min_ms);
     SamplingPlan { min_ms, max_ms: args.max_time_ms.unwrap_or(usual.max_ms), ..usual }
@@ -206,7 +206,7 @@ fn measure(
     let mut other_load: Option<system::OtherCpuLoad> = None;
     let mut started = Instant::now();
     loop {
-        let counted = count.saturating_sub(SamplingPlan::WARM_UP);
+        let counted = count.saturating_sub(SamplingPlan::WARM_UP_FRAMES);
         let is_done = |preempted: u64| sampling.is_done(counted, started.elapsed().as_secs_f64() * 1e3, preempted);
         if counted > 0 && is_done(0) {
             // Without other load the frames waited for the pipeline of the parent process, which is no contention.
@@ -241,7 +241,7 @@ fn measure(
         let draw_time = draw_start.elapsed();
         std::thread::sleep(next_start.saturating_duration_since(Instant::now()));
         count += 1;
-        if count <= SamplingPlan::WARM_UP {
+        if count <= SamplingPlan::WARM_UP_FRAMES {
             started = Instant::now();
             other_load = Some(system::OtherCpuLoad::excluding_parent());
             continue;

@@ -51,7 +51,7 @@ pub fn build_engines(args: BuildEnginesArgs, out: &mut dyn Write) -> anyhow::Res
     let variants: Vec<_> =
         session.pinned.iter().chain(session.candidates.iter().filter(|_| args.all)).cloned().collect();
     for variant in variants {
-        let found = session.profiler(&stop, &progress).measure(&variant, config, SamplingPlan::USUAL);
+        let found = session.profiler(&stop, &progress).measure(&variant, config, SamplingPlan::DEFAULT);
         match found {
             Ok(found) => writeln!(out, "{}: engine built, {:.2} ms at p95", variant.name, found.total_ms.p95)?,
             Err(error) => writeln!(out, "{error}")?,

@@ -14,7 +14,7 @@ use phicam_model::catalog::Variant;
 use phicam_model::efficientnet::compound_scaling::{TARGET_MILLION_MACS, objective, phi_of_macs};
 use phicam_policy::measurement::Measurement;
 use phicam_policy::picker::{
-    Candidate, LimitingFactor, PIPELINE_HEADROOM, PIPELINE_MEMORY_MIB, Pick, Verdict, explain,
+    Candidate, LimitingFactor, PIPELINE_HEADROOM, PIPELINE_MEMORY_MIB, Pick, SkipReason, Verdict, explain,
 };
 
 mod plot;
@@ -108,27 +108,29 @@ fn in_words(candidate: &Candidate, pick: &Pick) -> String {
         |limit: Option<f64>| limit.map_or_else(String::new, |limit| ((limit * 10.0).round() / 10.0).to_string());
     let share = PIPELINE_HEADROOM * 100.0;
     match &candidate.verdict {
-        Verdict::Open => "not decided".into(),
+        Verdict::Undecided => "not decided".into(),
         Verdict::Picked => "← picked".into(),
         Verdict::Fits => "fits".into(),
         Verdict::Tied => format!("{} is as good, as far as anyone has measured, for less", pick.variant.name),
-        Verdict::LessAccurate => "a more accurate one fits".into(),
+        Verdict::Skipped(SkipReason::LessAccurate) => "a more accurate one fits".into(),
         Verdict::TooSlow { .. } => {
             format!("over {} ms, with {share} % for the rest of the line", limit(budget.frame_ms))
         }
         Verdict::WithinHysteresis { .. } => {
             format!("fits by a little; {} was picked before and stays", pick.variant.name)
         }
-        Verdict::PredictedTooSlow { predicted_p95_ms } => {
+        Verdict::Skipped(SkipReason::PredictedTooSlow { predicted_p95_ms }) => {
             format!("not measured: about {predicted_p95_ms:.1} ms at p95, over {} ms", limit(budget.frame_ms))
         }
         Verdict::TooMuchMemory { .. } => {
             format!("over {} MiB, with {PIPELINE_MEMORY_MIB} for the rest of the line", limit(budget.memory_mib))
         }
-        Verdict::PredictedTooMuchMemory { than } => format!("not measured: needs more memory than {than}"),
-        Verdict::TooMuchWork => format!("over {} M MACs", limit(budget.million_macs)),
-        Verdict::Dominated { by } => format!("{by} is at least as good for no more work"),
-        Verdict::FewerThreads { than } => format!("not measured: {than} threads are quicker"),
+        Verdict::Skipped(SkipReason::PredictedTooMuchMemory { than }) => {
+            format!("not measured: needs more memory than {than}")
+        }
+        Verdict::TooManyMacs => format!("over {} M MACs", limit(budget.million_macs)),
+        Verdict::Skipped(SkipReason::Dominated { by }) => format!("{by} is at least as good for no more work"),
+        Verdict::Skipped(SkipReason::FewerThreads { than }) => format!("not measured: {than} threads are quicker"),
         Verdict::Failed(cause) => format!("failed: {cause}"),
     }
 }

@@ -15,10 +15,9 @@ use phicam_engine::ExecutionConfig;
 use phicam_model::catalog::Variant;
 use phicam_platform::system;
 use phicam_policy::measurement::Measurement;
-use phicam_policy::picker::{ComputeCost, LatencyModel, QUICK_SAMPLE, TimeEstimate};
+use phicam_policy::picker::initial_samples::{self, Midpoint};
+use phicam_policy::picker::{ComputeCost, LatencyModel, QUICK_SAMPLE, TimeEstimate, scaled_latency_ms};
 
-/// Sizes that tell a law: two make a line, the third whether it is one.
-const SIZES: usize = 3;
 /// Cells of the bar.
 const BAR: usize = 24;
 
@@ -60,7 +59,7 @@ pub fn profile(args: ProfileArgs, out: &mut dyn Write) -> anyhow::Result<ExitCod
             let found: Vec<_> =
                 of_config.filter_map(|(variant, _)| Some((variant, session.store.get(variant, *config)?))).collect();
             let latency_model =
-                LatencyModel::through(found.iter().map(|(variant, found)| (ComputeCost::of(variant), *found)));
+                LatencyModel::fit(found.iter().map(|(variant, found)| (ComputeCost::from_variant(variant), *found)));
             ConfigProfile { config: *config, found, latency_model }
         })
         .collect();
@@ -95,24 +94,18 @@ struct ConfigProfile<'a> {
     latency_model: Option<LatencyModel>,
 }
 
-/// The smallest, the largest and one between, by work: a line is told best from its ends.
-fn spread(admitted: &[Variant]) -> Vec<Variant> {
-    match admitted.len() {
-        ..=SIZES => admitted.to_vec(),
-        count => {
-            let (least, most) = (admitted[0].million_macs, admitted[count - 1].million_macs);
-            let halfway = |variant: &&Variant| (variant.million_macs - (least + most) / 2.0).abs();
-            let between = admitted[1..count - 1].iter().min_by(|a, b| halfway(a).total_cmp(&halfway(b)));
-            [&admitted[0]].into_iter().chain(between).chain([&admitted[count - 1]]).cloned().collect()
-        }
-    }
+/// Returns the smallest, the largest and one between, by MACs: the ends of a line determine it best.
+fn spread(candidates: &[Variant]) -> Vec<Variant> {
+    let macs: Vec<f64> = candidates.iter().map(|variant| variant.million_macs).collect();
+    let indices = initial_samples::spread(&macs, Midpoint::Arithmetic);
+    indices.into_iter().map(|index| candidates[index].clone()).collect()
 }
 
-/// What `rest` will take if time goes by work, half of the first one's being there without any.
+/// Estimates the time to measure `rest` from the first measurement.
 fn expected(rest: &[(Variant, ExecutionConfig)], first: &Variant, found: &Measurement) -> TimeEstimate {
     let mut estimate = TimeEstimate::default();
     for (variant, _) in rest {
-        let ms = found.total_ms.p50 * (0.5 + 0.5 * variant.million_macs / first.million_macs);
+        let ms = scaled_latency_ms(found.total_ms.p50, first, variant);
         estimate.add(QUICK_SAMPLE, ms, found.load_ms);
     }
     estimate

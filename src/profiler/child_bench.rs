@@ -44,11 +44,12 @@ impl BenchRequest<'_> {
         stop: &AtomicBool,
         progress: &mut dyn FnMut(Duration),
     ) -> Result<Measurement, MeasureError> {
-        let failed = |cause: String| MeasureError::Failed { variant: self.variant.name.clone(), cause, lasting: true };
+        let failed =
+            |cause: String| MeasureError::Failed { variant: self.variant.name.clone(), cause, is_permanent: true };
         let io_failed = |error: std::io::Error| MeasureError::Failed {
             variant: self.variant.name.clone(),
             cause: error.to_string(),
-            lasting: false,
+            is_permanent: false,
         };
         let program = std::env::current_exe().map_err(io_failed)?;
         let mut command = Command::new(program);

@@ -70,11 +70,11 @@ impl<'p> ModelController<'p> {
         let time = |step: &LadderStep| Rung { p50_ms: step.p50_ms, p95_ms: step.p95_ms, is_measured: step.is_measured };
         let mut governor = Governor::new(pick.ladder.iter().map(time).collect(), limits.limit_ms);
         if at > 0 {
-            governor.changed(0.0, at);
+            governor.on_switched(0.0, at);
         }
         for (to, rung) in rungs.iter().enumerate().filter(|(_, rung)| needs_engine_build(rung)) {
             debug!("not using {} as a fallback: its TensorRT engine is not built", ActiveModel::from(*rung));
-            governor.failed(to);
+            governor.on_switch_failed(to);
         }
         Some(ModelController {
             pipeline,
@@ -98,7 +98,7 @@ impl<'p> ModelController<'p> {
 
     /// Returns the candidate that classifies.
     pub fn rung(&self) -> &'p Candidate {
-        self.rungs[self.governor.at()]
+        self.rungs[self.governor.active()]
     }
 
     fn now_s(&self) -> f64 {
@@ -114,7 +114,11 @@ impl<'p> ModelController<'p> {
             let holds_now = condition_holds(*condition, &now, limit_celsius, &self.power_identity);
             if holds_now != *holds {
                 *holds = holds_now;
-                if holds_now { self.governor.begins(*condition) } else { self.governor.ends(*condition) }
+                if holds_now {
+                    self.governor.set_condition(*condition)
+                } else {
+                    self.governor.clear_condition(*condition)
+                }
             }
         }
     }
@@ -126,12 +130,12 @@ impl<'p> ModelController<'p> {
 
     fn should_remeasure_at(&mut self, now_s: f64, cores: impl FnOnce(&mut OtherCpuLoad) -> Option<f64>) -> bool {
         let is_undisturbed = self.conditions.iter().all(|(_, holds)| !holds);
-        self.is_noisy && is_undisturbed && self.idle_detector.is_long_enough(now_s, || cores(&mut self.other_load))
+        self.is_noisy && is_undisturbed && self.idle_detector.other_load_gone(now_s, || cores(&mut self.other_load))
     }
 
     /// Steps down if the board is above its temperature limit.
     pub fn limit_temperature(&mut self) {
-        let (now_s, at) = (self.now_s(), self.governor.at());
+        let (now_s, at) = (self.now_s(), self.governor.active());
         if let Some(to) = self.thermal_limiter.step_down(now_s, self.hottest_celsius, at, self.rungs.len()) {
             let celsius = self.hottest_celsius.unwrap_or_default();
             let limit = self.limits.celsius.unwrap_or_default();
@@ -152,25 +156,25 @@ impl<'p> ModelController<'p> {
         let limit_ms = self.limits.limit_ms;
         let now_s = at.saturating_duration_since(self.start).as_secs_f64();
         let soak_load = &mut self.soak_load;
-        let result = self.soak_test.as_mut().and_then(|test| test.answered(now_s, total_ms, || soak_load.cores()));
+        let result = self.soak_test.as_mut().and_then(|test| test.record(now_s, total_ms, || soak_load.cores()));
         if let Some(result) = result {
-            let (at, summary) = (self.governor.at(), result.in_words(&model.variant.name, limit_ms));
+            let (at, summary) = (self.governor.active(), result.description(&model.variant.name, limit_ms));
             match step_down_target(&result, limit_ms, at, self.pick) {
                 Some(to) => {
                     let reason = format!("down to {}: {summary}", self.rungs[to].variant.name);
                     store.put_soak(self.rungs[at], self.rungs[to], &result, limit_ms);
                     self.is_noisy |= result.is_noisy;
-                    self.governor.failed(at);
+                    self.governor.on_switch_failed(at);
                     self.hand_over(to, reason, now_s);
                     self.soak_test = Some(SoakTest::new(now_s));
                     self.soak_load = OtherCpuLoad::new();
                     return;
                 }
-                None if result.p95_at_most_ms <= limit_ms => info!("{summary}: within the budget"),
+                None if result.max_p95_ms <= limit_ms => info!("{summary}: within the budget"),
                 None => info!("{summary}, over {limit_ms:.1} ms, and no faster model is available"),
             }
         }
-        let change = self.governor.answered(now_s, total_ms);
+        let change = self.governor.on_latency(now_s, total_ms);
         if let Change::Down { to, .. } | Change::Up { to } = change {
             self.soak_test = None; // the cause of this change says nothing about the pick
             self.hand_over(to, explain_change(change, self.rungs[to], limit_ms), now_s);
@@ -184,11 +188,11 @@ impl<'p> ModelController<'p> {
                 info!("{reason}");
                 self.pipeline.screen.show_toast(reason);
                 self.pipeline.next_model.put(classifier);
-                self.governor.changed(now_s, to);
+                self.governor.on_switched(now_s, to);
             }
             Err(error) => {
                 warn!("{reason}; but it cannot be opened: {error}");
-                self.governor.failed(to);
+                self.governor.on_switch_failed(to);
             }
         }
     }
@@ -197,10 +201,10 @@ impl<'p> ModelController<'p> {
 /// Returns the rung to step down to after a failed soak test: the first one that fits at the observed slowdown. `None` if the
 /// upper bound of the p95 is within the limit, or there is no faster rung.
 fn step_down_target(result: &SoakResult, limit_ms: f64, at: usize, pick: &Pick) -> Option<usize> {
-    if result.p95_at_most_ms <= limit_ms {
+    if result.max_p95_ms <= limit_ms {
         return None;
     }
-    let slowdown = result.p95_at_most_ms / pick.ladder[at].p95_ms;
+    let slowdown = result.max_p95_ms / pick.ladder[at].p95_ms;
     let fits = |to: &usize| pick.ladder[*to].p95_ms * slowdown <= limit_ms;
     (at + 1..pick.ladder.len()).find(fits).or_else(|| (at + 1..pick.ladder.len()).next_back())
 }

@@ -1,56 +1,55 @@
-//! How a variant is run: by which engine, in which numbers, on how many threads.
+//! Execution config: backend, precision and thread count.
 
 use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
-/// What runs a model. Their order is that in which they are tried where nothing is known of their speed.
+/// Software that runs a network. The order of the variants is the order of trial while their speeds are unknown.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum EngineKind {
-    /// TensorRT on a Jetson's GPU, by way of ONNX Runtime.
+    /// TensorRT on an NVIDIA GPU, through ONNX Runtime.
     TensorRt,
-    /// CUDA on a Jetson's GPU, by way of ONNX Runtime.
+    /// CUDA on an NVIDIA GPU, through ONNX Runtime.
     Cuda,
-    /// The processor, by tract's graph and kernels of our own. Always there.
+    /// The CPU, with tract's graph and the kernels of `phicam-kernels`. Always available.
     Tract,
-    /// The processor, by ONNX Runtime.
+    /// The CPU, through ONNX Runtime.
     OnnxRuntime,
 }
 
-/// The numbers that a network is calculated in.
+/// Number format of the arithmetic.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Precision {
     F32,
-    /// Half precision where the engine finds it good enough.
+    /// Half precision, in those layers for which the engine's builder selects it.
     F16,
-    /// Eight-bit integers, as a quantised file says.
+    /// Eight-bit integers, as the quantised file specifies.
     Int8,
 }
 
-/// See the module. In JSON its fields stand among those of what it belongs to.
+/// Backend, precision and thread count of one inference. JSON flattens its fields into the enclosing object.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub struct ExecutionConfig {
     pub engine: EngineKind,
     pub precision: Precision,
-    /// Threads that one picture may use.
+    /// CPU threads of one inference.
     pub threads: usize,
 }
 
 impl ExecutionConfig {
-    /// The CPU engine, which is always there, on `threads` threads.
+    /// Returns the config of the CPU engine, which is always available, with `threads` threads.
     pub fn tract(threads: usize) -> ExecutionConfig {
         ExecutionConfig { engine: EngineKind::Tract, precision: Precision::F32, threads }
     }
 }
 
 impl EngineKind {
-    /// All of them.
     pub const ALL: [EngineKind; 4] =
         [EngineKind::TensorRt, EngineKind::Cuda, EngineKind::Tract, EngineKind::OnnxRuntime];
 
-    /// As `--engine`, the logs and JSON call it.
+    /// Returns the name used by `--engine`, logs and JSON.
     pub fn as_str(self) -> &'static str {
         match self {
             EngineKind::TensorRt => "tensorrt",
@@ -68,7 +67,7 @@ impl fmt::Display for EngineKind {
 }
 
 impl Precision {
-    /// As JSON calls it.
+    /// Returns the name used by `--precision`, logs and JSON.
     pub fn as_str(self) -> &'static str {
         match self {
             Precision::F32 => "f32",
@@ -98,7 +97,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_way_is_named_alike_in_words_and_in_json() {
+    fn config_has_equal_names_in_text_and_json() {
         let config = ExecutionConfig { engine: EngineKind::TensorRt, precision: Precision::F16, threads: 1 };
         assert_eq!(config.to_string(), "tensorrt f16, 1 thread");
         assert_eq!(serde_json::to_string(&config).unwrap(), r#"{"engine":"tensorrt","precision":"f16","threads":1}"#);

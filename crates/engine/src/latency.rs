@@ -1,77 +1,80 @@
-//! How long each stage took: percentiles without keeping every time.
+//! Latency histogram of a stage, and the standard error of its 95th percentile.
 
 use std::time::Duration;
 
 use hdrhistogram::Histogram;
 
-/// The longest time that is told apart, in microseconds: a minute.
-const LONGEST_US: u64 = 60_000_000;
+/// Upper bound of the histogram in microseconds: one minute; longer latencies are recorded as one minute.
+const MAX_US: u64 = 60_000_000;
 
-/// Times of one stage. Recording allocates nothing.
+/// Latency histogram of one stage. Recording does not allocate.
 pub struct Stage {
     name: &'static str,
     microseconds: Histogram<u64>,
 }
 
-/// What a stage's times come to, in milliseconds.
+/// Latency percentiles in milliseconds.
 #[derive(Clone, Copy, Debug, PartialEq, serde::Serialize, serde::Deserialize)]
 pub struct Percentiles {
-    /// The median.
     pub p50: f64,
-    /// What 95 of 100 frames stay below.
     pub p95: f64,
-    /// What 99 of 100 frames stay below.
     pub p99: f64,
-    /// The quickest.
     pub min: f64,
 }
 
 impl Stage {
-    /// An empty one; `name` is for tables.
+    /// Returns an empty histogram; `name` is its heading in tables.
     pub fn new(name: &'static str) -> Stage {
-        // Three digits, so that percentiles are right within 0.1 %.
-        let microseconds = Histogram::new_with_bounds(1, LONGEST_US, 3).expect("the bounds and digits are in range");
+        // Three significant digits keep percentiles within 0.1 %.
+        let microseconds = Histogram::new_with_bounds(1, MAX_US, 3).expect("bounds and digits are in range");
         Stage { name, microseconds }
     }
 
-    /// For tables.
     pub fn name(&self) -> &'static str {
         self.name
     }
 
-    /// Times over a minute count as a minute.
+    /// Records a latency in milliseconds; more than a minute counts as a minute.
     pub fn record_ms(&mut self, ms: f64) {
         self.microseconds.saturating_record((ms * 1e3).round().max(0.0) as u64);
     }
 
-    /// The same for a span of time.
+    /// Records a latency; more than a minute counts as a minute.
     pub fn record(&mut self, time: Duration) {
         self.record_ms(time.as_secs_f64() * 1e3);
     }
 
-    /// How many times were recorded.
+    /// Returns the number of recorded latencies.
     pub fn count(&self) -> u64 {
         self.microseconds.len()
     }
 
-    /// Nothing where nothing was recorded.
+    /// Returns `None` if nothing was recorded.
     pub fn percentiles(&self) -> Option<Percentiles> {
-        let at = |share: f64| self.microseconds.value_at_quantile(share) as f64 / 1e3;
+        let quantile_ms = |share: f64| self.microseconds.value_at_quantile(share) as f64 / 1e3;
         let min = self.microseconds.min() as f64 / 1e3;
-        (self.count() > 0).then(|| Percentiles { p50: at(0.5), p95: at(0.95), p99: at(0.99), min })
+        (self.count() > 0).then(|| Percentiles {
+            p50: quantile_ms(0.5),
+            p95: quantile_ms(0.95),
+            p99: quantile_ms(0.99),
+            min,
+        })
     }
 }
 
-/// Blocks that times are cut into, and the least of each that has a 95th percentile.
+/// Consecutive blocks for the standard error: eight give seven degrees of freedom and need only 160 latencies.
 const BLOCKS: usize = 8;
-const LEAST_OF_BLOCK: usize = 20;
+/// Smallest block that has a 95th percentile below its maximum: 19 of 20.
+const MIN_BLOCK: usize = 20;
 
-/// Standard error of the 95th percentile of `times_ms`, in the order in which they were taken, as a share of it. It is that of
-/// the mean of eight blocks' percentiles: neighbours may be alike, so that n of them tell less than n. Nothing where
-/// they are too few.
+/// Returns the standard error of the 95th percentile of `times_ms`, as a share of it.
+///
+/// Batch means: `times_ms`, in order of measurement, is cut into eight blocks, and the error is that of the mean of
+/// their percentiles. Neighbouring latencies are correlated, so n of them are worth fewer than n independent samples.
+/// Returns `None` for fewer than 160 latencies.
 pub fn p95_error(times_ms: &[f32]) -> Option<f64> {
     let length = times_ms.len() / BLOCKS;
-    if length < LEAST_OF_BLOCK {
+    if length < MIN_BLOCK {
         return None;
     }
     let p95_ms = |block: &[f32]| {
@@ -90,7 +93,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn percentiles_are_within_a_thousandth() {
+    fn percentiles_are_within_0_1_percent() {
         let mut stage = Stage::new("infer");
         assert!(stage.percentiles().is_none());
         (1..=1000).for_each(|n| stage.record_ms(f64::from(n) / 10.0));
@@ -101,14 +104,16 @@ mod tests {
     }
 
     #[test]
-    fn times_that_wander_tell_less_than_as_many_that_scatter() {
-        // 5 % of scatter, the same 600 times in two orders: one after the other, and sorted, as where a machine slows down.
+    fn correlated_latencies_have_a_larger_error() {
+        // The same 600 latencies with 5 % of scatter in two orders: shuffled, and sorted as on a machine that slows
+        // down.
         let time = |n: u32| 10.0 + (n * 7919 % 600) as f32 / 600.0 * 1.7;
         let mut times: Vec<f32> = (0..600).map(time).collect();
         let scattered = p95_error(&times).unwrap();
         times.sort_by(f32::total_cmp);
-        let wandering = p95_error(&times).unwrap();
-        assert!(scattered < 0.01 && (0.015..0.03).contains(&wandering), "{scattered} {wandering}");
+        let drifting = p95_error(&times).unwrap();
+        assert!(scattered < 0.01, "{scattered}");
+        assert!((0.015..0.03).contains(&drifting), "{drifting}");
         assert_eq!(p95_error(&times[..159]), None, "too few");
         assert_eq!(p95_error(&[5.0; 160]), Some(0.0));
     }

@@ -1,4 +1,4 @@
-//! What runs a model.
+//! Common base of all inference engines: trait, execution config, errors, output check, latency histogram.
 
 use phicam_model::catalog::CatalogError;
 
@@ -7,12 +7,12 @@ pub mod latency;
 pub mod output_check;
 pub use execution_config::{EngineKind, ExecutionConfig, Precision};
 
-/// A model that could not be loaded or run.
+/// Failure to load or run a model.
 #[derive(Debug, thiserror::Error)]
 pub enum EngineError {
     #[error(transparent)]
     File(#[from] CatalogError),
-    /// The engine's own library is missing or unusable.
+    /// The shared library of an engine is missing or unusable.
     #[error(transparent)]
     Library(Box<dyn std::error::Error + Send + Sync>),
     #[error("{engine} cannot be used: {cause}; {remedy}")]
@@ -20,30 +20,31 @@ pub enum EngineError {
     #[error("{model} cannot be loaded: {cause}; `phicam models verify` checks every file")]
     Load { model: String, cause: String },
     #[error(
-        "{model} {what} {found}, expected {expected}: it is another kind of model than the catalog says; \
+        "{model} {what} {found}, expected {expected}: the file does not match its catalog entry; \
          see models/catalog.toml"
     )]
     Shape { model: String, what: &'static str, found: String, expected: String },
-    #[error("{model} failed on a picture: {cause}")]
+    #[error("inference failed for {model}: {cause}")]
     Run { model: String, cause: String },
-    #[error("{engine} does not calculate in {precision}; expected {known}, or another --engine")]
+    #[error("{engine} cannot run in {precision}: it supports {known}; change --precision or --engine")]
     Precision { engine: EngineKind, precision: Precision, known: String },
-    #[error("PHICAM_KERNELS is `{value}`, expected one of this CPU's, {known}, or none")]
+    #[error("PHICAM_KERNELS is `{value}`, expected none or a kernel that this CPU supports: {known}")]
     Kernels { value: String, known: String },
     #[error("{variable} is `{value}`, expected {expected}")]
     Fusion { variable: &'static str, value: String, expected: &'static str },
 }
 
-/// Runs one variant, one picture at a time. The tests have a second implementation, to be slow and to fail on purpose.
+/// Backend that runs one variant, one frame at a time. The tests implement it as well, to be slow or to fail on
+/// purpose.
 pub trait Engine: Send {
-    /// Which engine it is, in which numbers and on how many threads.
+    /// Returns the backend, precision and thread count in use.
     fn config(&self) -> ExecutionConfig;
-    /// What runs the network's operators, in words.
+    /// Describes the software that runs the network's operators, for people.
     fn description(&self) -> String;
-    /// How many scores it gives.
+    /// Returns the number of scores, one for each class.
     fn classes(&self) -> usize;
-    /// The input to fill: 3 × side × side values, in the order of the contract's layout.
+    /// Returns the input to fill: 3 × side × side values in the layout of the variant's input spec.
     fn input(&mut self) -> &mut [f32];
-    /// One score a class, before softmax, for what [`Engine::input`] was filled with.
+    /// Runs inference on [`Engine::input`]. Returns one score for each class, before softmax.
     fn infer(&mut self) -> Result<&[f32], EngineError>;
 }

@@ -1,24 +1,28 @@
-//! Whether two engines say the same of a picture: an engine counts only once it agrees with the CPU engine.
+//! Output check: an engine is used only if its scores agree with those of the CPU engine.
 
 use super::Precision;
 
-/// The largest difference of two lists of scores, in parts of the first one's range; infinite where they cannot be compared.
+/// Returns the largest difference between two lists of scores, as a share of the range of `expected`.
+///
+/// Returns infinity if the lengths differ, `expected` has no range, or a value is not finite.
 pub fn difference(expected: &[f32], found: &[f32]) -> f32 {
-    let ends = |(least, most): (f32, f32), value: &f32| (least.min(*value), most.max(*value));
-    let (least, most) = expected.iter().fold((f32::INFINITY, f32::NEG_INFINITY), ends);
-    let range = most - least;
+    let min = expected.iter().copied().fold(f32::INFINITY, f32::min);
+    let max = expected.iter().copied().fold(f32::NEG_INFINITY, f32::max);
+    let range = max - min;
     if expected.len() != found.len() || !(range > 0.0 && range.is_finite()) {
         return f32::INFINITY;
     }
-    let apart = expected.iter().zip(found).map(|(a, b)| (a - b).abs());
-    // A value that is no number would be lost in a maximum.
-    apart.fold(0.0, |most: f32, apart| if apart.is_finite() { most.max(apart) } else { f32::INFINITY }) / range
+    let differences = expected.iter().zip(found).map(|(a, b)| (a - b).abs());
+    // `f32::max` ignores NaN, so a value that is not finite becomes infinity.
+    let largest = differences.fold(0.0, |max: f32, next| if next.is_finite() { max.max(next) } else { f32::INFINITY });
+    largest / range
 }
 
-/// How far an engine's scores may be from the CPU engine's, in parts of their range.
+/// Returns the largest [`difference`] from the CPU engine's scores that is accepted.
 ///
-/// In single precision engines differ by 1e-6 to 1e-4. Half precision has 11 bits, and some dozen layers of it were seen to move
-/// scores by up to 1 %; quantised values are rounded to 8 bits at each layer, in an order of each engine's own.
+/// - f32: engines differ by 1e-6 to 1e-4.
+/// - f16: the mantissa has 11 bits; several dozen layers of it moved scores by up to 1 %.
+/// - int8: each layer rounds to 8 bits, in an order specific to the engine.
 pub fn tolerance(precision: Precision) -> f32 {
     match precision {
         Precision::F32 => 1e-3,
@@ -32,17 +36,17 @@ mod tests {
     use super::*;
 
     #[test]
-    fn scores_are_compared_in_parts_of_their_range() {
+    fn difference_is_a_share_of_the_range() {
         assert_eq!(difference(&[-1.0, 0.0, 3.0], &[-1.0, 0.2, 2.9]), 0.05);
         assert_eq!(difference(&[1.0, 2.0], &[1.0, 2.0]), 0.0);
     }
 
     #[test]
-    fn what_cannot_be_compared_never_agrees() {
+    fn nan_or_length_mismatch_is_infinite_difference() {
         for found in [&[1.0, f32::NAN][..], &[1.0], &[f32::INFINITY, 2.0], &[]] {
             assert_eq!(difference(&[1.0, 2.0], found), f32::INFINITY, "{found:?}");
         }
-        assert_eq!(difference(&[1.0, 1.0], &[1.0, 1.0]), f32::INFINITY, "scores without a range say nothing");
+        assert_eq!(difference(&[1.0, 1.0], &[1.0, 1.0]), f32::INFINITY, "scores without a range cannot be compared");
         assert_eq!(difference(&[], &[]), f32::INFINITY);
     }
 }

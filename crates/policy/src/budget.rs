@@ -1,27 +1,27 @@
-//! What a picture may cost.
+//! Budget: the limits that one inference must keep, and the parsers of their flags.
 
 use serde::{Deserialize, Serialize};
 
-/// Limits for one picture; each holds where it is given.
+/// Limits of one inference; `None` is no limit.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Budget {
-    /// Multiply-accumulates, in millions (the paper's FLOPS).
+    /// Multiply-accumulates in millions (the FLOPS of the EfficientNet paper).
     pub million_macs: Option<f64>,
-    /// From a decoded frame to its guesses, at the 95th percentile.
+    /// 95th percentile of the latency from a decoded frame to its predictions.
     pub frame_ms: Option<f64>,
-    /// Resident memory of the program.
+    /// Peak resident memory of the program.
     pub memory_mib: Option<f64>,
-    /// Share of all cores: as many threads as that is, at least one.
+    /// Share of all cores. It determines the thread count, rounded down to at least one.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub cpu_percent: Option<f64>,
-    /// Degrees that the hottest place of the board is to stay below while it runs.
+    /// Temperature in °C below which the hottest zone of the board must stay while it runs.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub celsius: Option<f64>,
 }
 
 impl Budget {
-    /// This budget, with each limit that `other` lacks taken from `fallback`.
+    /// Returns this budget, with each missing limit taken from `fallback`.
     pub fn or(self, fallback: Budget) -> Budget {
         Budget {
             million_macs: self.million_macs.or(fallback.million_macs),
@@ -32,13 +32,13 @@ impl Budget {
         }
     }
 
-    /// Threads that one picture may use, of so many cores.
+    /// Returns the thread count that the CPU share allows on a machine with `cores` cores, at least one.
     pub fn threads(&self, cores: usize) -> usize {
         let share = self.cpu_percent.map_or(1.0, |percent| percent / 100.0);
         ((cores as f64 * share + 1e-9) as usize).clamp(1, cores.max(1))
     }
 
-    /// Refuses limits that nothing can keep.
+    /// Returns an error if a limit is not a finite number above 0.
     pub fn check(&self) -> Result<(), String> {
         for (name, limit) in [
             ("million_macs", self.million_macs),
@@ -55,41 +55,41 @@ impl Budget {
     }
 }
 
-/// `100 ms a frame, 512 MiB`
+/// Formats the limits, such as `100 ms a frame, 512 MiB`.
 impl std::fmt::Display for Budget {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        let parts = [
+        let limits = [
             self.frame_ms.map(|ms| {
-                let places = if ms < 1.0 { 1000.0 } else { 10.0 };
-                format!("{} ms a frame", (ms * places).round() / places)
+                let steps = if ms < 1.0 { 1000.0 } else { 10.0 };
+                format!("{} ms a frame", (ms * steps).round() / steps)
             }),
             self.million_macs.map(|macs| format!("{macs} M MACs")),
             self.memory_mib.map(|mib| format!("{mib} MiB")),
-            self.cpu_percent.map(|percent| format!("{percent} % of the processor")),
+            self.cpu_percent.map(|percent| format!("{percent} % of the CPU")),
             self.celsius.map(|celsius| format!("{celsius} °C")),
         ];
-        let parts: Vec<String> = parts.into_iter().flatten().collect();
-        f.write_str(if parts.is_empty() { "no limit".into() } else { parts.join(", ") }.as_str())
+        let limits: Vec<String> = limits.into_iter().flatten().collect();
+        if limits.is_empty() { f.write_str("no limit") } else { f.write_str(&limits.join(", ")) }
     }
 }
 
-/// Reads multiply-accumulates in millions from `800M`, `1.5G` or `400000000`.
+/// Parses multiply-accumulates such as `800M`, `1.5G` or `400000000`. Returns millions.
 pub fn parse_macs(text: &str) -> Result<f64, String> {
     let (number, millions) = match text.trim().to_ascii_uppercase() {
         text if text.ends_with('G') => (text.trim_end_matches('G').to_string(), 1e3),
         text if text.ends_with('M') => (text.trim_end_matches('M').to_string(), 1.0),
         text => (text, 1e-6),
     };
-    let refused = || format!("work is `{text}`, expected multiply-accumulates such as 800M or 1.5G");
-    let million = number.trim().parse::<f64>().map_err(|_| refused())? * millions;
-    if million > 0.0 && million.is_finite() { Ok(million) } else { Err(refused()) }
+    let refuse = || format!("`{text}` is not a number of MACs above 0; write it such as 800M or 1.5G");
+    let million_macs = number.trim().parse::<f64>().map_err(|_| refuse())? * millions;
+    if million_macs > 0.0 && million_macs.is_finite() { Ok(million_macs) } else { Err(refuse()) }
 }
 
-/// Reads a number above 0.
+/// Parses a finite number above 0.
 pub fn parse_positive(text: &str) -> Result<f64, String> {
     match text.parse::<f64>() {
         Ok(number) if number > 0.0 && number.is_finite() => Ok(number),
-        _ => Err(format!("it is `{text}`, expected a number above 0")),
+        _ => Err(format!("`{text}` is not a number above 0")),
     }
 }
 
@@ -98,27 +98,29 @@ mod tests {
     use super::*;
 
     #[test]
-    fn work_is_read_with_its_unit() {
+    fn macs_are_parsed_with_their_unit() {
         assert_eq!(parse_macs("800M"), Ok(800.0));
         assert_eq!(parse_macs("1.5g"), Ok(1500.0));
         assert_eq!(parse_macs("400000000"), Ok(400.0));
-        for bad in ["", "M", "-1M", "fast", "0", "nan", "infG"] {
-            assert!(parse_macs(bad).unwrap_err().contains("such as 800M"), "{bad}");
+        for text in ["", "M", "-1M", "fast", "0", "nan", "infG"] {
+            assert!(parse_macs(text).unwrap_err().contains("such as 800M"), "{text}");
         }
     }
 
     #[test]
-    fn a_share_of_the_processor_is_whole_cores_and_at_least_one() {
+    fn cpu_share_is_whole_cores_and_at_least_one() {
         let threads = |cpu_percent, cores| Budget { cpu_percent, ..Budget::default() }.threads(cores);
         assert_eq!(
             [Some(50.0), Some(75.0), Some(10.0), Some(100.0), None].map(|percent| threads(percent, 4)),
             [2, 3, 1, 4, 4]
         );
-        assert_eq!((threads(Some(30.0), 10), threads(Some(50.0), 1), threads(Some(400.0), 4)), (3, 1, 4));
+        assert_eq!(threads(Some(30.0), 10), 3);
+        assert_eq!(threads(Some(50.0), 1), 1);
+        assert_eq!(threads(Some(400.0), 4), 4);
     }
 
     #[test]
-    fn what_the_user_says_replaces_that_limit_alone() {
+    fn flag_replaces_only_its_own_limit() {
         let board = Budget { frame_ms: Some(100.0), memory_mib: Some(512.0), ..Budget::default() };
         let flags = Budget { million_macs: Some(800.0), frame_ms: Some(66.0), ..Budget::default() };
         assert_eq!(flags.or(board).to_string(), "66 ms a frame, 800 M MACs, 512 MiB");

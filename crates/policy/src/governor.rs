@@ -1,34 +1,46 @@
-//! When to change what answers while the line runs: down soon after the budget is broken, up once there is room again.
+//! Governor: switches rungs of the fallback ladder at run time, down when latency exceeds the budget, up with headroom.
 //!
-//! It has no clock and no threads: it is told each answer's time and what the system says, and tells what to do.
+//! It is a state machine without clock and threads. The caller reports each latency and the state of the system, and
+//! carries out the [`Change`] that the governor returns.
 //!
-//! **Down**, by any of five rules, straight to the first rung that fits at the slowdown seen, with 10 % of room (30 %
-//! where it is the second step down within a minute, or a rung that nobody measured):
+//! # Downshift
 //!
-//! - *Clearly over.* Each answer over the budget counts for ln(0.9 / 0.05) = 2.9, one 25 % over for 4.1, one 50 % over
-//!   for 4.5; each other one takes 2.25 away, never below 0. At 18, and 2 s after it left 0 with seven in ten over, it
-//!   is decided: four answers at twice the time, seven just over; with 16 answers of which 17 in 20 are over 1.25 s are
-//!   enough. These are log likelihoods of nine in ten answers being over against one in twenty (one in 67, one in 100),
-//!   so 18 is reached by chance once in e¹⁸ = 6.6 · 10⁷ answers that are so slow that 2 s are four of them (a year), and
-//!   no other program's moment does it. While the system says that it is hot, slowed down, or in another power mode
-//!   than before, 8 and 0.3 s are enough: the cause is known.
-//! - *Shifted.* In the last two seconds, or as many as have eight answers, three in four took 15 % longer than is usual
-//!   here, and the 95th percentile, which moves with them, is over the budget then. So it need not wait for answers that
-//!   are: at twice the time many a budget is broken by every third one alone.
-//! - *Half over.* The same for one in two: each over counts for 2.3, each other one takes 0.64; 18, after 4 s in which
-//!   two fifths of the answers were over.
-//! - *Often over.* In 18 of the last 30 seconds more than an eighth of the answers were over. With one in twenty over,
-//!   chance does that less than once in 10¹² times.
-//! - *Too often over.* Of all answers of the last 30 seconds more than one in ten were over, by four standard deviations:
-//!   one in eight of 1,800, one in six of 300. So moments that come and go do not break the budget for good.
+//! Any of five rules triggers a downshift. Its target is the first faster rung that fits at the current slowdown with
+//! 10 % of headroom, or the fastest rung. The headroom is 30 % for a second downshift within a minute, and for a rung
+//! that was not measured.
 //!
-//! **Up**, straight to the best rung that has room, when the last 30 seconds were all on the rung that answers, at most
-//! three of them bad, nothing the system said is the matter any more, and either the better rung at the slowdown of
-//! those 30 seconds keeps the budget (its median at their 95th percentile, with 5 % of room, and its 95th at their
-//! median), or median and 95th percentile are within 6 % of what they were when all was well (12 % on a rung that was
-//! learnt as it answered). So there is never more than one change up in 30 s. One that has to be taken back within ten
-//! minutes doubles the wait before the next, to half an hour at most; one that holds as long makes it 30 s again. After
-//! half an hour on one rung the next is tried though nothing tells that there is room: what was learnt may be wrong.
+//! - **Clear overrun**, a CUSUM test of 9 in 10 latencies over the limit against 1 in 20.
+//!   - A latency over the limit adds ln(0.9 / 0.05) = 2.9, one 25 % over 4.1, one 50 % over 4.5. A latency within the
+//!     limit subtracts 2.25. The sum stays at or above 0.
+//!   - The test triggers at 18, at the earliest 2 s after the sum left 0, if 7 in 10 latencies since then were over:
+//!     four latencies at twice the limit, or seven just over it. With 16 latencies, 17 in 20 of them over, 1.25 s
+//!     suffice.
+//!   - By chance the sum reaches 18 once in e¹⁸ = 6.6 · 10⁷ latencies. If 2 s are only four latencies, that is once a
+//!     year. A burst of another program is too short to trigger the test.
+//!   - While the system reports heat, throttling or another power mode, the cause is known: 8 and 0.3 s suffice.
+//! - **Shift.** Three in four latencies of the last two seconds (or as many seconds as have eight latencies) are 15 %
+//!   slower than the baseline, and p95, which moves with them, exceeds the budget. This rule needs no latency over the
+//!   limit: with a slowdown of 2, many budgets are exceeded by every third frame only.
+//! - **Half overrun**, a CUSUM test of 1 in 2 latencies over the limit. A latency over adds 2.3, one within subtracts
+//!   0.64. It triggers at 18, after 4 s in which two fifths of the latencies were over.
+//! - **Bad seconds.** In 18 of the last 30 seconds more than 1/8 of the latencies were over. If 1 latency in 20 is
+//!   over, chance does that less than once in 10¹² times.
+//! - **Overrun rate.** Of all latencies of the last 30 seconds more than 1 in 10 were over, by four standard
+//!   deviations: 1 in 8 of 1,800 latencies, 1 in 6 of 300. So recurring bursts do not exceed the budget for ever.
+//!
+//! # Upshift
+//!
+//! An upshift goes to the most accurate rung with headroom. All of these conditions must hold:
+//!
+//! - The last 30 seconds were all on the active rung, and at most three of them were bad.
+//! - The system reports no condition.
+//! - At the slowdown of those 30 seconds the target keeps the budget: its median at their p95 with 5 % of headroom, and
+//!   its p95 at their median. Alternatively, the slowdown is back at the baseline: median and p95 are within 6 % of it,
+//!   or 12 % on a rung whose latency was learnt in service.
+//!
+//! So there is at most one upshift in 30 s. An upshift that is reverted within ten minutes doubles the wait before the
+//! next, up to half an hour. One that holds for ten minutes resets it to 30 s. After half an hour on a rung the next
+//! one is tried without any sign of headroom, because the learnt latency may be wrong.
 
 mod cusum;
 pub mod idle_detector;
@@ -38,44 +50,43 @@ pub mod soak_test;
 mod tests;
 pub mod thermal;
 mod thresholds;
-use cusum::Evidence;
-use latency_window::Window;
+use cusum::Cusum;
+use latency_window::LatencyWindow;
 use thresholds::*;
 
-/// Something that can answer, and how long it takes by itself.
+/// Expected latency of one rung of the fallback ladder, in ms.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Rung {
     pub p50_ms: f64,
     pub p95_ms: f64,
-    /// Else these are what a law of other sizes says; its first answers tell how wrong that was.
+    /// `false` if the latency model predicts the latencies. The first seconds in service then correct them.
     pub is_measured: bool,
 }
 
-/// What the system says of itself, while it lasts.
+/// State of the system that explains a slowdown.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Condition {
-    /// A temperature limit has been reached.
+    /// A temperature limit is reached.
     Hot,
-    /// Clocks are held down, by heat or low voltage.
+    /// Clocks are reduced, by heat or low voltage.
     Throttled,
-    /// Another power mode than the one that the rungs were measured in.
+    /// The power mode differs from the one in which the rungs were measured.
     OtherPowerMode,
 }
 
-/// Why it goes down.
+/// Cause of a downshift.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Cause {
-    /// Answers take too long, and the system names no reason: another program, perhaps.
+    /// The system reports no condition; another program may cause the slowdown.
     Slow,
-    /// They do, and this is the matter.
     Known(Condition),
 }
 
-/// What to do; positions are those of the rungs.
+/// Decision of the governor; `to` is an index into the rungs.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub enum Change {
     Stay,
-    /// Answers took `slowdown` times what was measured.
+    /// `slowdown` is the latency divided by the expected median.
     Down {
         to: usize,
         slowdown: f64,
@@ -86,209 +97,245 @@ pub enum Change {
     },
 }
 
-/// See the module.
+/// Slowdown on the top rung while latency and hardware were in order.
+#[derive(Clone, Copy)]
+struct Baseline {
+    median: f64,
+    p95: f64,
+}
+
+/// Assumption before a baseline is known.
+const NO_SLOWDOWN: Baseline = Baseline { median: 1.0, p95: 1.0 };
+
+/// State machine that selects the rung of the fallback ladder. The module documentation states its rules.
 pub struct Governor {
     rungs: Vec<Rung>,
     limit_ms: f64,
-    at: usize,
-    /// Where the caller is changing to.
+    active: usize,
+    /// Target of the switch in progress.
     pending: Option<usize>,
-    broken: Vec<bool>,
-    learnt: Vec<bool>,
+    /// Rungs that could not be opened.
+    is_unavailable: Vec<bool>,
+    /// Rungs that had no measurement at the start.
+    is_learnt: Vec<bool>,
     conditions: Vec<Condition>,
-    clearly: Evidence,
-    half: Evidence,
-    recent: [f64; RECENT],
-    /// Answers of the present rung.
-    answers: usize,
-    window: Window,
-    /// The slowdown when the last change was told.
-    told: Option<f64>,
-    /// The slowdown before the change to a rung that nobody measured, until its own is known.
-    unknown: Option<f64>,
-    /// Slowdown when all was well, the median and the 95th percentile.
-    usual: (f64, f64),
-    /// Whether it was seen.
-    knows_usual: bool,
-    changed_s: f64,
-    down_s: f64,
-    up_s: f64,
-    wait_s: f64,
+    clear_overrun: Cusum,
+    half_overrun: Cusum,
+    /// Ring buffer of slowdowns, indexed by `samples`.
+    recent: [f64; RECENT_SAMPLES],
+    /// Number of samples on the active rung.
+    samples: usize,
+    window: LatencyWindow,
+    /// Slowdown at the last reported change.
+    last_reported: Option<f64>,
+    /// Slowdown before the switch to an unmeasured rung, until the latency of that rung is learnt.
+    slowdown_before_unmeasured: Option<f64>,
+    baseline: Option<Baseline>,
+    switched_s: f64,
+    last_downshift_s: f64,
+    /// Time of the last upshift; negative infinity if it was reverted.
+    last_upshift_s: f64,
+    upshift_backoff_s: f64,
 }
 
 impl Governor {
-    /// `rungs` from the most accurate, which answers now, down to the quickest; `limit_ms` is what an answer may take at
-    /// the 95th percentile.
+    /// Returns a governor on the first rung. `rungs` descend in accuracy and latency; `limit_ms` is the limit for p95.
     pub fn new(rungs: Vec<Rung>, limit_ms: f64) -> Governor {
         Governor {
-            broken: vec![false; rungs.len()],
-            learnt: rungs.iter().map(|rung| !rung.is_measured).collect(),
+            is_unavailable: vec![false; rungs.len()],
+            is_learnt: rungs.iter().map(|rung| !rung.is_measured).collect(),
             rungs,
             limit_ms,
-            at: 0,
+            active: 0,
             pending: None,
             conditions: Vec::new(),
-            clearly: Evidence::default(),
-            half: Evidence::default(),
-            recent: [0.0; RECENT],
-            answers: 0,
-            window: Window::default(),
-            told: None,
-            unknown: None,
-            usual: (1.0, 1.0),
-            knows_usual: false,
-            changed_s: f64::NEG_INFINITY,
-            down_s: f64::NEG_INFINITY,
-            up_s: f64::NEG_INFINITY,
-            wait_s: WAIT_S.0,
+            clear_overrun: Cusum::default(),
+            half_overrun: Cusum::default(),
+            recent: [0.0; RECENT_SAMPLES],
+            samples: 0,
+            window: LatencyWindow::default(),
+            last_reported: None,
+            slowdown_before_unmeasured: None,
+            baseline: None,
+            switched_s: f64::NEG_INFINITY,
+            last_downshift_s: f64::NEG_INFINITY,
+            last_upshift_s: f64::NEG_INFINITY,
+            upshift_backoff_s: UPSHIFT_BACKOFF_MIN_S,
         }
     }
 
-    /// The rung that answers.
-    pub fn at(&self) -> usize {
-        self.at
+    /// Returns the index of the active rung.
+    pub fn active(&self) -> usize {
+        self.active
     }
 
-    /// The system says so from now on.
-    pub fn begins(&mut self, condition: Condition) {
+    /// Records that the system reports `condition` from now on.
+    pub fn set_condition(&mut self, condition: Condition) {
         if !self.conditions.contains(&condition) {
             self.conditions.push(condition);
         }
     }
 
-    /// The system says so no longer.
-    pub fn ends(&mut self, condition: Condition) {
+    /// Records that the system no longer reports `condition`.
+    pub fn clear_condition(&mut self, condition: Condition) {
         self.conditions.retain(|known| *known != condition);
     }
 
-    /// The change that was told has been made: from `now_s` on, answers are those of rung `to`.
-    pub fn changed(&mut self, now_s: f64, to: usize) {
-        if to > self.at {
-            if now_s - self.up_s < HOLD_S {
-                self.wait_s = (self.wait_s * 2.0).min(WAIT_S.1);
-                self.up_s = f64::NEG_INFINITY; // taken back; further steps down say nothing more of it
+    /// Records that the switch is done: from `now_s` on, latencies are those of rung `to`.
+    pub fn on_switched(&mut self, now_s: f64, to: usize) {
+        if to > self.active {
+            if now_s - self.last_upshift_s < UPSHIFT_HOLD_S {
+                self.upshift_backoff_s = (self.upshift_backoff_s * 2.0).min(UPSHIFT_BACKOFF_MAX_S);
+                self.last_upshift_s = f64::NEG_INFINITY; // further downshifts do not count against this upshift
             }
-            self.down_s = now_s;
+            self.last_downshift_s = now_s;
         } else {
-            self.up_s = now_s;
+            self.last_upshift_s = now_s;
         }
-        self.unknown = if self.rungs[to].is_measured { None } else { self.told };
-        (self.at, self.pending, self.changed_s) = (to, None, now_s);
-        (self.clearly, self.half, self.answers) = (Evidence::default(), Evidence::default(), 0);
+        self.slowdown_before_unmeasured = if self.rungs[to].is_measured { None } else { self.last_reported };
+        self.active = to;
+        self.pending = None;
+        self.switched_s = now_s;
+        self.clear_overrun = Cusum::default();
+        self.half_overrun = Cusum::default();
+        self.samples = 0;
         self.window.clear();
     }
 
-    /// The change that was told cannot be made: that rung is not tried again.
-    pub fn failed(&mut self, to: usize) {
-        self.broken[to] = true;
+    /// Records that rung `to` cannot be opened. The governor does not select it again.
+    pub fn on_switch_failed(&mut self, to: usize) {
+        self.is_unavailable[to] = true;
         self.pending = None;
     }
 
-    /// An answer that was ready at `now_s` (seconds of a clock that never goes back) and took `total_ms`.
-    pub fn answered(&mut self, now_s: f64, total_ms: f64) -> Change {
-        let slowdown = total_ms / self.rungs[self.at].p50_ms;
-        self.recent[self.answers % RECENT] = slowdown;
-        self.answers += 1;
+    /// Records a latency that was complete at `now_s`, in seconds of a monotonic clock. Returns the switch to make.
+    pub fn on_latency(&mut self, now_s: f64, total_ms: f64) -> Change {
+        let slowdown = total_ms / self.rungs[self.active].p50_ms;
+        self.recent[self.samples % RECENT_SAMPLES] = slowdown;
+        self.samples += 1;
         let is_new_second = self.window.record(now_s, slowdown, total_ms > self.limit_ms);
-        self.clearly.weigh(&CLEARLY, now_s, total_ms / self.limit_ms);
-        self.half.weigh(&HALF, now_s, total_ms / self.limit_ms);
-        if now_s - self.up_s >= HOLD_S && self.up_s.is_finite() {
-            self.wait_s = WAIT_S.0;
+        self.clear_overrun.update(&CLEAR_OVERRUN, now_s, total_ms / self.limit_ms);
+        self.half_overrun.update(&HALF_OVERRUN, now_s, total_ms / self.limit_ms);
+        if now_s - self.last_upshift_s >= UPSHIFT_HOLD_S && self.last_upshift_s.is_finite() {
+            self.upshift_backoff_s = UPSHIFT_BACKOFF_MIN_S;
         }
         if self.pending.is_some() {
             return Change::Stay;
         }
-        self.learn(now_s);
-        let change = match self.is_over(now_s) || (is_new_second && self.has_shifted()) {
-            true => self.down(now_s),
-            false if is_new_second => self.up(now_s),
-            false => Change::Stay,
+        self.learn_rung(now_s);
+        let change = if self.is_over_budget(now_s) || (is_new_second && self.has_shifted()) {
+            self.downshift(now_s)
+        } else if is_new_second {
+            self.upshift(now_s)
+        } else {
+            Change::Stay
         };
         match change {
             Change::Stay => {}
-            Change::Down { to, slowdown, .. } => (self.pending, self.told) = (Some(to), Some(slowdown)),
-            Change::Up { to } => (self.pending, self.told) = (Some(to), self.slowdown(RECENT)),
+            Change::Down { to, slowdown, .. } => {
+                self.pending = Some(to);
+                self.last_reported = Some(slowdown);
+            }
+            Change::Up { to } => {
+                self.pending = Some(to);
+                self.last_reported = self.median_slowdown(RECENT_SAMPLES);
+            }
         }
         change
     }
 
-    /// The middle one of as many last answers on this rung, as a multiple of what is expected.
-    fn slowdown(&self, count: usize) -> Option<f64> {
-        let count = count.min(self.answers).min(RECENT);
-        let mut slowdowns: Vec<f64> = (0..count).map(|back| self.recent[(self.answers - 1 - back) % RECENT]).collect();
+    /// Returns the median slowdown of the last `count` samples on the active rung.
+    fn median_slowdown(&self, count: usize) -> Option<f64> {
+        let count = count.min(self.samples).min(RECENT_SAMPLES);
+        let mut slowdowns: Vec<f64> =
+            (0..count).map(|back| self.recent[(self.samples - 1 - back) % RECENT_SAMPLES]).collect();
         slowdowns.sort_by(f64::total_cmp);
         slowdowns.get(count / 2).copied()
     }
 
-    /// What the law said of a rung is put right by its first answers: the machine is as slow as it was just before.
-    fn learn(&mut self, now_s: f64) {
-        let (seconds, answers) = LEARNT_FROM;
-        if self.unknown.is_none() || now_s - self.changed_s < seconds || self.answers < answers {
+    /// Corrects the latency of an unmeasured rung from its first samples, if the machine is as slow as before the
+    /// switch.
+    fn learn_rung(&mut self, now_s: f64) {
+        if self.slowdown_before_unmeasured.is_none()
+            || now_s - self.switched_s < LEARN_SECONDS
+            || self.samples < LEARN_SAMPLES
+        {
             return;
         }
-        if let (Some(before), Some(now)) = (self.unknown.take(), self.window.slowdown(0.5)) {
-            let rung = &mut self.rungs[self.at];
+        if let (Some(before), Some(now)) = (self.slowdown_before_unmeasured.take(), self.window.slowdown_quantile(0.5))
+        {
+            let rung = &mut self.rungs[self.active];
             *rung = Rung { p50_ms: rung.p50_ms * now / before, p95_ms: rung.p95_ms * now / before, is_measured: true };
-            self.answers = 0;
+            self.samples = 0;
             self.window.clear();
         }
     }
 
-    fn is_over(&self, now_s: f64) -> bool {
-        let less = (!self.conditions.is_empty()).then_some(WITH_A_CAUSE);
-        self.clearly.is_enough(&CLEARLY, now_s, less)
-            || self.half.is_enough(&HALF, now_s, None)
+    /// Returns whether one of the rules on latencies over the limit triggers.
+    fn is_over_budget(&self, now_s: f64) -> bool {
+        let low_threshold = (!self.conditions.is_empty()).then_some(KNOWN_CAUSE);
+        self.clear_overrun.has_triggered(&CLEAR_OVERRUN, now_s, low_threshold)
+            || self.half_overrun.has_triggered(&HALF_OVERRUN, now_s, None)
             || (self.window.is_full()
-                && (self.window.bad_seconds() >= OFTEN_BAD || self.window.is_more_often_over(TOO_OFTEN, BY_FAR)))
+                && (self.window.bad_seconds() >= BAD_SECONDS_LIMIT
+                    || self.window.overrun_rate_exceeds(OVERRUN_RATE_LIMIT, OVERRUN_SIGMAS)))
     }
 
-    /// Whether all answers have lately become so much slower that the 95th percentile, which moves with the median, cannot
-    /// be within the budget any more.
+    /// Returns whether all latencies have shifted so far that p95 cannot be within the budget.
     fn has_shifted(&self) -> bool {
-        let Some(lately) = self.window.lately(SHIFT_ANSWERS) else { return false };
-        let (usual, _) = self.usual;
-        self.knows_usual && lately > usual * SHIFTED && self.rungs[self.at].p95_ms * lately > self.limit_ms * BEYOND
+        let Some((baseline, shift)) = self.baseline.zip(self.window.recent_shift(MIN_SHIFT_SAMPLES)) else {
+            return false;
+        };
+        shift > baseline.median * SHIFT_RATIO
+            && self.rungs[self.active].p95_ms * shift > self.limit_ms * SHIFT_LIMIT_SHARE
     }
 
-    fn down(&self, now_s: f64) -> Change {
-        // The middle one of the answers since it began; of a slow fault, of all that are kept.
-        let clear = self.clearly.answers().map_or(RECENT, |answers| answers.max(3));
-        // On a rung that nobody measured only what was seen before it is known.
-        let Some(slowdown) = self.unknown.or(self.slowdown(clear)) else { return Change::Stay };
-        let again = now_s - self.down_s < SOON_S;
-        let room = |rung: &Rung| if again || !rung.is_measured { ROOM_AGAIN } else { ROOM };
-        let lower = (self.at + 1..self.rungs.len()).filter(|&to| !self.broken[to]);
-        let fits = |to: &usize| self.rungs[*to].p95_ms * slowdown * room(&self.rungs[*to]) <= self.limit_ms;
-        let Some(to) = lower.clone().find(fits).or_else(|| lower.clone().next_back()) else { return Change::Stay };
+    fn downshift(&self, now_s: f64) -> Change {
+        // The samples since the overrun began; for a gradual slowdown, all recent samples.
+        let count = self.clear_overrun.samples().map_or(RECENT_SAMPLES, |samples| samples.max(3));
+        // The expected latency of an unmeasured rung may be wrong, so its own slowdown says nothing yet.
+        let Some(slowdown) = self.slowdown_before_unmeasured.or(self.median_slowdown(count)) else {
+            return Change::Stay;
+        };
+        let is_repeated = now_s - self.last_downshift_s < REPEAT_S;
+        let required_ms = |rung: &Rung| {
+            let is_uncertain = is_repeated || !rung.is_measured;
+            let headroom = if is_uncertain { REPEATED_DOWNSHIFT_HEADROOM } else { DOWNSHIFT_HEADROOM };
+            rung.p95_ms * slowdown * headroom
+        };
+        let faster = (self.active + 1..self.rungs.len()).filter(|&to| !self.is_unavailable[to]);
+        let fits = |to: &usize| required_ms(&self.rungs[*to]) <= self.limit_ms;
+        let Some(to) = faster.clone().find(fits).or_else(|| faster.clone().next_back()) else { return Change::Stay };
         let cause = self.conditions.first().map_or(Cause::Slow, |condition| Cause::Known(*condition));
         Change::Down { to, slowdown, cause }
     }
 
-    fn up(&mut self, now_s: f64) -> Change {
-        let well = self.window.is_full() && self.window.bad_seconds() <= STILL_WELL && self.clearly.answers().is_none();
-        let (Some(median), Some(most)) = (self.window.slowdown(0.5), self.window.slowdown(0.95)) else {
-            return Change::Stay;
-        };
-        if !well || !self.conditions.is_empty() {
-            return Change::Stay;
-        }
-        if self.at == 0 {
-            (self.usual, self.knows_usual) = ((median, most), true);
-            return Change::Stay;
-        }
-        if now_s - self.changed_s < self.wait_s {
+    fn upshift(&mut self, now_s: f64) -> Change {
+        let is_in_order = self.window.is_full()
+            && self.window.bad_seconds() <= MAX_BAD_SECONDS
+            && self.clear_overrun.samples().is_none()
+            && self.conditions.is_empty();
+        let quantiles = self.window.slowdown_quantile(0.5).zip(self.window.slowdown_quantile(0.95));
+        let Some((median, p95)) = quantiles.filter(|_| is_in_order) else { return Change::Stay };
+        if self.active == 0 {
+            self.baseline = Some(Baseline { median, p95 });
             return Change::Stay;
         }
-        let same = if self.learnt[self.at] { AS_BEFORE_LEARNT } else { AS_BEFORE };
-        let as_before = median <= self.usual.0 * same && most <= self.usual.1 * same;
-        let has_room = |to: usize| {
+        if now_s - self.switched_s < self.upshift_backoff_s {
+            return Change::Stay;
+        }
+        let baseline = self.baseline.unwrap_or(NO_SLOWDOWN);
+        let tolerance = if self.is_learnt[self.active] { RECOVERED_RATIO_IF_LEARNT } else { RECOVERED_RATIO };
+        let has_recovered = median <= baseline.median * tolerance && p95 <= baseline.p95 * tolerance;
+        let has_headroom = |to: usize| {
             let Rung { p50_ms, p95_ms, .. } = self.rungs[to];
-            (p50_ms * most * ROOM_UP).max(p95_ms * median) <= self.limit_ms
+            (p50_ms * p95 * UPSHIFT_HEADROOM).max(p95_ms * median) <= self.limit_ms
         };
-        let higher = (0..self.at).find(|&to| !self.broken[to] && (as_before || has_room(to)));
-        // What was learnt of this rung may be wrong: rather than stay for ever, it tries the next.
-        let is_stale = now_s - self.changed_s >= WAIT_S.1;
-        let higher = higher.or_else(|| (0..self.at).rfind(|&to| is_stale && !self.broken[to]));
-        higher.map_or(Change::Stay, |to| Change::Up { to })
+        let more_accurate = (0..self.active).filter(|&to| !self.is_unavailable[to]);
+        let target = more_accurate.clone().find(|&to| has_recovered || has_headroom(to));
+        // The learnt latency of a rung may be wrong, so after half an hour the next one is tried regardless.
+        let is_overdue = now_s - self.switched_s >= UPSHIFT_BACKOFF_MAX_S;
+        let target = target.or_else(|| more_accurate.clone().next_back().filter(|_| is_overdue));
+        target.map_or(Change::Stay, |to| Change::Up { to })
     }
 }

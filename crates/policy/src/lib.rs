@@ -1,4 +1,4 @@
-//! Pure decisions: budget, picker, governor.
+//! Pure decisions: budget, picker, governor. No clock, no threads, no I/O.
 
 pub mod budget;
 pub mod governor;

@@ -1,4 +1,4 @@
-//! One benchmark result, and the reasons for which there is none.
+//! Measurement of one variant in one execution config, and the errors instead of it.
 
 use std::collections::BTreeMap;
 
@@ -9,38 +9,38 @@ use phicam_engine::latency::Percentiles;
 use phicam_engine::{EngineKind, ExecutionConfig};
 use phicam_model::catalog::Variant;
 
-/// What `phicam bench` found of one variant. It is also the object that `bench --json` prints.
+/// Benchmark result of one variant. `phicam bench --json` prints it as an object.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Measurement {
     pub model: String,
-    /// Steps of compound scaling, where it is an EfficientNet.
+    /// Compound coefficient; `None` if the network is no EfficientNet.
     pub phi: Option<f64>,
-    /// What ran it, and how: `engine`, `precision` and `threads`.
+    /// Flattened into `engine`, `precision` and `threads`.
     #[serde(flatten)]
     pub config: ExecutionConfig,
-    /// What runs the network's operators, in words.
+    /// Software that runs the network's operators, for people.
     #[serde(default, alias = "engine_detail")]
     pub engine_description: String,
-    /// Frames that the percentiles come from.
+    /// Timed frames, without warm-up.
     pub frames: u64,
-    /// Frames that were asked for: fewer were timed where it took too long. 0 where nobody asked, as `bench` by itself.
+    /// Frames of the sampling plan; fewer were timed if the maximum duration ended it. 0 without a plan, as in `bench`.
     #[serde(default, alias = "asked_frames", skip_serializing_if = "is_zero")]
     pub requested_frames: u64,
-    /// Frames that other programs kept waiting for a core, for a twentieth of their time or more.
+    /// Frames that waited for a core for 1/20 of their latency or longer, because of other programs.
     #[serde(default)]
     pub preempted_frames: u64,
-    /// The engine alone.
+    /// Latency of the engine alone.
     pub infer_ms: Percentiles,
-    /// From a decoded 640×480 frame to its guesses: mailbox, preprocess, engine, top-k.
+    /// Latency from a decoded 640×480 frame to its predictions: mailbox, preprocess, engine, top-k.
     pub total_ms: Percentiles,
-    /// Reading, checking and optimising the model.
+    /// Time to read, check and optimise the model.
     pub load_ms: f64,
-    /// The first inference, which also fills the caches.
+    /// Latency of the first inference, which also fills the caches.
     pub first_ms: f64,
-    /// Peak resident memory of a process with this variant alone.
+    /// Peak resident memory of a process that runs only this variant.
     #[serde(alias = "rss_mib")]
     pub peak_rss_mib: f64,
-    /// The other stages, by name.
+    /// Latencies of the other stages, by name.
     pub stages_ms: BTreeMap<String, Percentiles>,
 }
 
@@ -49,7 +49,7 @@ fn is_zero(frames: &u64) -> bool {
 }
 
 impl Measurement {
-    /// Returns a measurement of `frames` frames with `total_ms` in every stage, for simulations. Nothing else is known of it.
+    /// Returns a measurement of `frames` frames with these latencies, for simulations. All other values are empty or 0.
     pub fn assumed(variant: &Variant, config: ExecutionConfig, frames: u64, total_ms: Percentiles) -> Measurement {
         Measurement {
             model: variant.name.clone(),
@@ -68,26 +68,26 @@ impl Measurement {
         }
     }
 
-    /// Whether other programs show in the 95th percentile.
+    /// Returns whether CPU contention affected the 95th percentile.
     pub fn is_noisy(&self) -> bool {
         is_noisy(self.preempted_frames, self.frames)
     }
 }
 
-/// A variant that could not be measured.
+/// Reason for which a variant has no measurement.
 #[derive(Debug, thiserror::Error)]
 pub enum MeasureError {
-    #[error("{variant} was not measured: {cause}")]
+    #[error("cannot measure {variant}: {cause}")]
     Failed {
         variant: String,
         cause: String,
-        /// Whether the same program would fail with the same file again: not where not even a process could be started.
-        lasting: bool,
+        /// Whether this program would fail again with this file. `false` if, for example, no process could be started.
+        is_permanent: bool,
     },
-    /// The engine cannot be used on this machine, whatever the variant.
+    /// The engine cannot be used on this machine with any variant.
     #[error("{engine} cannot be used: {cause}")]
     NoEngine { engine: EngineKind, cause: String },
-    #[error("{0} has not been measured on this machine yet")]
+    #[error("{0} has not been measured on this machine yet; run `phicam pick` or `phicam profile`")]
     NotYet(String),
 }
 
@@ -95,10 +95,10 @@ pub enum MeasureError {
 pub(crate) mod tests {
     use super::*;
 
-    /// A measurement with a median of `ms`.
+    /// Returns a measurement of 100 frames with a median of `ms` milliseconds.
     pub fn measurement(variant: &Variant, ms: f64, peak_rss_mib: f64) -> Measurement {
         let percentiles = Percentiles { p50: ms, p95: ms * 1.1, p99: ms * 1.2, min: ms * 0.9 };
-        let engine_description = "all by tract".into();
+        let engine_description = "tract, all operators".into();
         let assumed = Measurement::assumed(variant, ExecutionConfig::tract(2), 100, percentiles);
         Measurement { engine_description, load_ms: 100.0, peak_rss_mib, ..assumed }
     }

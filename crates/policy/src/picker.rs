@@ -1,4 +1,6 @@
-//! The largest variant that fits: accuracy orders, measured time decides, φ explains.
+//! The picker: selects the most accurate variant and execution config within a budget.
+//!
+//! Accuracy orders the candidates, measured latency decides, and φ explains. The picker has no clock and does no I/O.
 
 use crate::budget::Budget;
 use crate::measurement::{MeasureError, Measurement};
@@ -10,7 +12,7 @@ mod accuracy;
 mod explain;
 mod headroom;
 mod hysteresis;
-mod initial_samples;
+pub mod initial_samples;
 mod latency_model;
 mod remeasure;
 mod search;
@@ -18,225 +20,218 @@ mod search;
 pub(crate) mod tests;
 mod time_estimate;
 mod verdicts;
-pub use accuracy::{AccuracyRank, ESTIMATE_POINTS, PUBLISHED_POINTS, allowance_points, uncertainty_points};
+pub use accuracy::{AccuracyRank, ESTIMATE_POINTS, PUBLISHED_POINTS, precision_loss_points, uncertainty_points};
 pub use explain::explain;
-pub use headroom::{
-    MAX_FRAMES, PIPELINE_HEADROOM, PIPELINE_MEMORY_MIB, QUICK_SAMPLE, judge, required_mib, required_ms,
-};
-pub use hysteresis::{HYSTERESIS, holds};
+pub use headroom::{PIPELINE_HEADROOM, PIPELINE_MEMORY_MIB, judge, required_mib, required_ms};
+pub use hysteresis::{HYSTERESIS, previous_pick_fits};
 pub use latency_model::{ComputeCost, LatencyModel};
-pub use search::{Search, Selection};
-pub use time_estimate::{TimeEstimate, estimate_time};
+pub use remeasure::{MAX_FRAMES, QUICK_SAMPLE};
+use search::Search;
+pub use search::{LATENCY_TIE_RATIO, Selection};
+pub use time_estimate::{TimeEstimate, estimate_time, scaled_latency_ms};
 
-/// What became of a variant that was considered in one way to run it.
+/// Result of the picker for one candidate.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Verdict {
-    /// Not decided yet; no candidate of a finished [`Pick`] has it.
-    Open,
-    /// The one.
+    /// Not decided yet. No candidate of a finished [`Pick`] has this verdict.
+    Undecided,
     Picked,
-    /// Fits (measured), but a more accurate one does too.
+    /// Measured and within the budget, but a more accurate candidate fits as well.
     Fits,
-    /// As good as the picked, as far as anyone knows, and takes longer or is expected to.
+    /// As accurate as the pick within one standard error, but slower or expected to be slower.
     Tied,
-    /// Not measured: a more accurate one fits.
-    LessAccurate,
     TooSlow {
         p95_ms: f64,
     },
-    /// Fits, but by less than [`HYSTERESIS`]: what was picked before stays.
+    /// Within the budget by less than [`HYSTERESIS`], so the previous pick stays.
     WithinHysteresis {
         p95_ms: f64,
     },
     TooMuchMemory {
         peak_rss_mib: f64,
     },
-    TooMuchWork,
-    /// Not measured: expected to take more than twice what fits, if so.
-    PredictedTooSlow {
-        predicted_p95_ms: f64,
-    },
-    /// Not measured: another that holds no more needs too much memory.
-    PredictedTooMuchMemory {
-        than: String,
-    },
-    /// Not measured: another that runs in the same way costs no more and is at least as accurate.
-    Dominated {
-        by: String,
-    },
-    /// Not measured: the same engine is quicker with so many threads.
-    FewerThreads {
-        than: usize,
-    },
-    /// It could not be measured.
+    TooManyMacs,
+    /// Not measured, because no measurement of it could change the pick.
+    Skipped(SkipReason),
+    /// The measurement failed, for this cause.
     Failed(String),
 }
 
-/// A variant in one way to run it, with what was found out.
+/// Reason for which a candidate was not measured.
+#[derive(Clone, Debug, PartialEq)]
+pub enum SkipReason {
+    /// A more accurate candidate fits.
+    LessAccurate,
+    /// The latency model predicts more than twice the latency that fits.
+    PredictedTooSlow { predicted_p95_ms: f64 },
+    /// The variant `than` has no more parameters and MACs, and needs too much memory.
+    PredictedTooMuchMemory { than: String },
+    /// The variant `by` costs no more in an equal execution config and is at least as accurate.
+    Dominated { by: String },
+    /// The engine is faster with `than` threads.
+    FewerThreads { than: usize },
+}
+
+/// Variant in one execution config, with its measurement and verdict.
 #[derive(Clone, Debug)]
 pub struct Candidate {
-    /// What was considered.
     pub variant: Variant,
-    /// How it would be run.
     pub config: ExecutionConfig,
-    /// What was found, where it was measured.
+    /// `None` if it was skipped or failed.
     pub measurement: Option<Measurement>,
-    /// What became of it.
     pub verdict: Verdict,
 }
 
-/// One place of a pick's ladder: quicker than the one before, and the most accurate that is.
+/// Rung of the fallback ladder: the most accurate candidate that is faster than the rung before it.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct LadderStep {
-    /// Position among the candidates.
+    /// Index into [`Pick::candidates`].
     pub candidate: usize,
-    /// Times of the variant by itself.
+    /// Median and 95th percentile of the variant, without camera and display.
     pub p50_ms: f64,
     pub p95_ms: f64,
-    /// Else the law of its way says so.
+    /// `false` if the latency model predicts both latencies.
     pub is_measured: bool,
 }
 
-/// Which limit kept the pick from being larger.
+/// Limit that kept the pick from being more accurate.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum LimitingFactor {
     Time,
     Memory,
     ComputeCost,
-    /// There is nothing more accurate to be had.
+    /// The catalog has nothing more accurate.
     Catalog,
-    /// The next more accurate one cannot be run.
+    /// The next more accurate candidate cannot be run.
     Failure,
 }
 
-/// The variant, and why it is that.
+/// Selected variant and execution config, with the explanation.
 #[derive(Clone, Debug)]
 pub struct Pick {
-    /// What was picked.
     pub variant: Variant,
-    /// How it is to be run.
     pub config: ExecutionConfig,
-    /// What was found of it on this machine.
+    /// Measurement of the pick on this machine.
     pub measurement: Measurement,
-    /// What it keeps.
     pub budget: Budget,
-    /// What kept it from being larger.
     pub limiting_factor: LimitingFactor,
-    /// Position among the candidates of the next more accurate one, where there is one.
+    /// Index of the next more accurate candidate; `None` if there is none.
     pub next: Option<usize>,
-    /// Position of the most accurate that fits, where the picked is as good as far as anyone knows, and cheaper.
+    /// Index of the most accurate candidate that fits, if the pick ties with it and is cheaper.
     pub tied_with: Option<usize>,
-    /// ComputeCost in million multiply-accumulates that this machine could do in the budget's time, in the way picked.
+    /// MACs, in millions, that this machine affords within the budget's latency in the picked execution config.
     pub affordable_million_macs: Option<f64>,
-    /// What to go down to when the machine slows down, the picked first.
+    /// Fallback ladder for the governor; the pick is its first rung.
     pub ladder: Vec<LadderStep>,
-    /// Everything that was considered, by work, then by way.
+    /// All candidates, by MACs, then by execution config.
     pub candidates: Vec<Candidate>,
-    /// What the variants came from, for the reason: the catalog, or the network that the user named.
+    /// Source of the variants, for the explanation: the catalog, or the network that the user named.
     pub offer: String,
 }
 
 impl Pick {
-    /// Whether other programs had a part in what it is picked by.
+    /// Returns whether CPU contention affected any of the measurements.
     pub fn is_noisy(&self) -> bool {
-        let of = |candidate: &Candidate| candidate.measurement.as_ref().is_some_and(Measurement::is_noisy);
-        self.candidates.iter().any(of)
+        self.candidates.iter().filter_map(|candidate| candidate.measurement.as_ref()).any(Measurement::is_noisy)
     }
 
-    /// What was measured and fits: the picked, then the others, the most accurate first.
+    /// Returns the measured candidates that fit: the pick first, then the others from the most accurate down.
     pub fn fitting(&self) -> Vec<&Candidate> {
-        let by_work = self.candidates.iter().any(|candidate| candidate.variant.top1_percent.is_none());
-        let rank = |candidate: &Candidate| AccuracyRank::of(&candidate.variant, candidate.config, by_work);
+        let by_macs = self.candidates.iter().any(|candidate| candidate.variant.top1_percent.is_none());
+        let rank = |candidate: &Candidate| AccuracyRank::new(&candidate.variant, candidate.config, by_macs);
         let mut fitting: Vec<&Candidate> = self
             .candidates
             .iter()
             .filter(|candidate| candidate.measurement.is_some())
             .filter(|candidate| matches!(candidate.verdict, Verdict::Picked | Verdict::Fits | Verdict::Tied))
             .collect();
-        let picked = |candidate: &Candidate| candidate.verdict == Verdict::Picked;
-        fitting.sort_by(|a, b| picked(b).cmp(&picked(a)).then(rank(b).compare(&rank(a))));
+        let is_picked = |candidate: &Candidate| candidate.verdict == Verdict::Picked;
+        fitting.sort_by(|a, b| is_picked(b).cmp(&is_picked(a)).then(rank(b).compare(&rank(a))));
         fitting
     }
 }
 
-/// Why nothing was picked.
+/// Reason for which nothing was picked.
 #[derive(Debug, thiserror::Error)]
 pub enum PickError {
     #[error("{0}")]
     NothingFits(String),
-    /// Not one of them could be measured.
-    #[error("no model can be run: {0}")]
+    /// Every measurement failed.
+    #[error("no model can be run: {0}; `phicam models verify` checks every file")]
     NothingRuns(String),
     #[error(transparent)]
     Measure(#[from] MeasureError),
 }
 
-/// What is already known of a variant in a way: a measurement, or why it failed.
-pub type Known = Result<Measurement, String>;
+/// Stored result for a candidate: a measurement, or the cause of its failure.
+pub type StoredResult = Result<Measurement, String>;
 
-/// Picks from `variants`, run in one of `configs`, the most accurate that keeps `budget`; of those that are as accurate as
-/// far as anyone knows (see [`uncertainty_points`]) the one that takes least time. Whatever is picked was measured.
-///
-/// What `known` tells is not measured again, unless more precision is needed. `measure` times a variant as exactly as it
-/// is asked; it may refuse with [`MeasureError::NotYet`], which ends the picking; what fails to run is passed over.
-///
-/// Measured are, for each way, the smallest, the largest plausible and one between; then whatever could change the pick
-/// unless the law through what is known puts it beyond twice the limit; and again, for longer, what is too near a limit
-/// for its number of frames. The outcome does not depend on the order of `variants` or `configs`.
-pub fn pick<K, M>(
-    variants: &[&Variant],
-    configs: &[ExecutionConfig],
-    budget: Budget,
-    known: K,
-    measure: M,
-) -> Result<Pick, PickError>
-where
-    K: Fn(&Variant, ExecutionConfig) -> Option<Known>,
-    M: FnMut(&Variant, ExecutionConfig, SamplingPlan) -> Result<Measurement, MeasureError>,
-{
-    pick_again(variants, configs, budget, None, known, measure)
+/// Question to the picker: the candidates, the budget, and the previous pick.
+#[derive(Clone, Copy)]
+pub struct PickRequest<'a> {
+    pub variants: &'a [&'a Variant],
+    /// Execution configs; every variant is a candidate in each of them.
+    pub configs: &'a [ExecutionConfig],
+    pub budget: Budget,
+    /// Name and execution config of the result of the last equal request, subject to [`HYSTERESIS`].
+    pub previous: Option<(&'a str, ExecutionConfig)>,
 }
 
-/// The same where the variant of that name, in that way, was picked `before`: it stays while it takes up to [`HYSTERESIS`] times
-/// what others may, and a more accurate one has to take as much less. So measurements that differ from one time to the next do
-/// not make it another variant each time. Where it does not stay after all, it has no say: then it is as if nothing was picked.
-pub fn pick_again<K, M>(
-    variants: &[&Variant],
-    configs: &[ExecutionConfig],
-    budget: Budget,
-    before: Option<(&str, ExecutionConfig)>,
-    known: K,
-    mut measure: M,
-) -> Result<Pick, PickError>
+impl<'a> PickRequest<'a> {
+    /// Returns a request without a previous pick.
+    pub fn new(variants: &'a [&'a Variant], configs: &'a [ExecutionConfig], budget: Budget) -> PickRequest<'a> {
+        PickRequest { variants, configs, budget, previous: None }
+    }
+
+    /// Sets the previous pick.
+    pub fn with_previous(self, previous: Option<(&'a str, ExecutionConfig)>) -> PickRequest<'a> {
+        PickRequest { previous, ..self }
+    }
+}
+
+/// Picks the most accurate candidate within the budget; of tied candidates (see [`uncertainty_points`]) the cheapest.
+///
+/// `stored` returns an earlier result, which is reused unless more precision is needed. `measure` times a candidate
+/// with the given sampling plan. It may refuse with [`MeasureError::NotYet`], which ends the search; a candidate that
+/// fails to run is passed over.
+///
+/// The search measures, for each execution config, the smallest variant, the largest plausible one and one between.
+/// Then it measures every candidate that could change the pick, unless the latency model predicts more than twice the
+/// limit. Inconclusive measurements are repeated with more frames. The result does not depend on the order of variants
+/// or configs, and the picked candidate was always measured.
+///
+/// The previous pick stays while it needs at most [`HYSTERESIS`] times the limit, and a more accurate rival must need
+/// as much less. So run-to-run noise does not change the pick. If the previous pick does not stay, the search continues
+/// without it, and it has no influence on the result.
+pub fn pick<S, M>(request: PickRequest, stored: S, mut measure: M) -> Result<Pick, PickError>
 where
-    K: Fn(&Variant, ExecutionConfig) -> Option<Known>,
+    S: Fn(&Variant, ExecutionConfig) -> Option<StoredResult>,
     M: FnMut(&Variant, ExecutionConfig, SamplingPlan) -> Result<Measurement, MeasureError>,
 {
-    let mut search = Search::new(variants, configs, budget);
-    search.set_before(before);
-    for at in 0..search.candidates.len() {
-        let Candidate { variant, config, .. } = &search.candidates[at];
-        if let Some(known) = known(variant, *config) {
-            search.learn(at, known);
+    let mut search = Search::new(&request);
+    for index in 0..search.candidates.len() {
+        let Candidate { variant, config, .. } = &search.candidates[index];
+        if let Some(result) = stored(variant, *config) {
+            search.record(index, result);
         }
     }
     loop {
-        let Some((at, sampling)) = search.next() else {
-            if !search.is_another(search.found()) {
+        let Some((index, sampling)) = search.next_sample() else {
+            if !search.differs_from_previous(search.selection()) {
                 break;
             }
-            search.set_before(None);
+            search.set_previous(None);
             continue;
         };
-        let Candidate { variant, config, .. } = &search.candidates[at];
+        let Candidate { variant, config, .. } = &search.candidates[index];
         match measure(variant, *config, sampling) {
             Ok(measurement) => {
                 let requested_frames = measurement.requested_frames.max(sampling.frames);
-                search.learn(at, Ok(Measurement { requested_frames, ..measurement }));
+                search.record(index, Ok(Measurement { requested_frames, ..measurement }));
             }
-            Err(MeasureError::Failed { cause, .. }) => search.learn(at, Err(cause)),
+            Err(MeasureError::Failed { cause, .. }) => search.record(index, Err(cause)),
             Err(not_yet) => return Err(not_yet.into()),
         }
     }
-    verdicts::conclude(search)
+    verdicts::finish(search)
 }

@@ -9,7 +9,7 @@ use phicam_model::efficientnet::compound_scaling::phi_of_macs;
 use phicam_model::efficientnet::{Family, ScaledNetwork};
 use phicam_policy::budget::Budget;
 use phicam_policy::measurement::Measurement;
-use phicam_policy::picker::{Pick, PickError, pick};
+use phicam_policy::picker::{Pick, PickError, PickRequest, pick};
 
 /// Returns a variant named `network@side`.
 pub fn variant(network: &str, side: u32, million_macs: f64, top1_percent: f64) -> Variant {
@@ -45,7 +45,7 @@ pub fn variant(network: &str, side: u32, million_macs: f64, top1_percent: f64) -
     }
 }
 
-/// Returns six variants of three networks, of which lite0@288 is dominated.
+/// Returns six variants of three networks; lite1@240 dominates lite0@288.
 pub fn catalog() -> Vec<Variant> {
     vec![
         variant("lite2", 260, 860.0, 77.47),
@@ -64,16 +64,19 @@ pub fn measurement(variant: &Variant, ms: f64, peak_rss_mib: f64) -> Measurement
     Measurement { load_ms: 100.0, peak_rss_mib, ..assumed }
 }
 
-/// Returns a budget of `frame_ms` milliseconds a frame.
+/// Returns a budget with a latency limit of `frame_ms` milliseconds.
 pub fn ms(frame_ms: f64) -> Budget {
     Budget { frame_ms: Some(frame_ms), ..Budget::default() }
 }
 
-/// Returns the pick from [`catalog`] on a machine that takes 2 ms and 0.05 ms for each million MACs (p95: a tenth more).
+/// Returns the pick from [`catalog`] on a machine whose median is 2 ms + 0.05 ms for each million MACs (p95: 10 %
+/// more).
 pub fn picked(budget: Budget) -> Result<Pick, PickError> {
     let catalog = catalog();
     let variants: Vec<&Variant> = catalog.iter().collect();
     let simulated =
         |variant: &Variant| measurement(variant, 2.0 + 0.05 * variant.million_macs, 50.0 + variant.million_macs / 20.0);
-    pick(&variants, &[ExecutionConfig::tract(2)], budget, |_, _| None, |variant, _, _| Ok(simulated(variant)))
+    let configs = [ExecutionConfig::tract(2)];
+    let request = PickRequest::new(&variants, &configs, budget);
+    pick(request, |_, _| None, |variant, _, _| Ok(simulated(variant)))
 }

@@ -101,7 +101,7 @@ impl ImportPlan {
             variant: &variant,
             models: shipped,
             config: ExecutionConfig::tract(system::cores()),
-            sampling: SamplingPlan::USUAL,
+            sampling: SamplingPlan::DEFAULT,
             interval_ms: None,
         };
         let message = |cause| format!("cannot add {}: it does not run at {side} pixels: {cause}", self.name);

@@ -7,7 +7,7 @@ use log::{info, warn};
 
 use crate::profiler::BenchRequest;
 use crate::session::Session;
-use phicam_policy::picker::{Pick, holds};
+use phicam_policy::picker::{Pick, previous_pick_fits};
 use phicam_policy::sampling::SamplingPlan;
 
 /// Returns the pick if it holds for `seconds`, else the next candidate that does. Stores the measured latencies.
@@ -28,7 +28,7 @@ pub fn soak(session: &mut Session, pick: Pick, seconds: f64) -> anyhow::Result<P
         let found = request.run(&stop)?;
         // As exact as can be, so that the picker does not refine it.
         let frames = found.frames.max(phicam_policy::picker::MAX_FRAMES + 1);
-        let (held, p95_ms) = (holds(&found, &session.budget), found.total_ms.p95);
+        let (held, p95_ms) = (previous_pick_fits(&found, &session.budget), found.total_ms.p95);
         session.store.put(&pick.variant, phicam_policy::measurement::Measurement { requested_frames: frames, ..found });
         if held {
             info!("{} holds: p95 {p95_ms:.1} ms over {seconds:.0} s", pick.variant.name);

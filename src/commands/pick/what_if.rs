@@ -104,7 +104,7 @@ fn time_family(
                 variant: &one.variant,
                 models: &session.models,
                 config,
-                sampling: SamplingPlan::USUAL,
+                sampling: SamplingPlan::DEFAULT,
                 interval_ms: None,
             };
             let measured = request.run(&AtomicBool::new(false));

@@ -1,4 +1,4 @@
-//! The line after the pick, under load that changes: what `governor` does, and how soon.
+//! Governor under changing load: its changes, and the time until they happen.
 
 use phicam_policy::governor::{Change, Governor, Rung};
 use phicam_policy::picker::LadderStep;
@@ -9,41 +9,46 @@ use crate::noise::{Heat, Noise};
 use crate::report::quantile;
 use crate::trial::{Drawn, Offer};
 
-/// A camera's pace: no two answers begin closer together.
+/// Frame interval of the camera.
 const FRAME_S: f64 = 1.0 / 30.0;
-/// From the word to change to the first answer of the other model, which has been warmed up.
+/// Seconds from a change to the first inference of the other model, which is warmed up by then.
 const SWITCH_S: f64 = 0.2;
-/// What the rest of the line adds to every answer: all the room that the picker leaves for it.
-const LINE: f64 = 1.0 + phicam_policy::picker::PIPELINE_HEADROOM;
-/// Slower budgets give too few answers to tell anything within seconds.
-const SLOWEST_BUDGET_MS: f64 = 500.0;
+/// Factor of the pipeline on each latency: all of the headroom that the picker leaves.
+const PIPELINE_FACTOR: f64 = 1.0 + phicam_policy::picker::PIPELINE_HEADROOM;
+/// Budgets above this give too few latencies for a decision within seconds.
+const MAX_BUDGET_MS: f64 = 500.0;
 
-/// A line that runs on a simulated device.
-struct Line {
+/// Pipeline on a simulated device.
+struct Pipeline {
     governor: Governor,
     noise: Noise,
-    /// True medians of the rungs, and their 95th percentile when nothing is the matter, with the rest of the line.
+    /// True medians of the rungs, and the ratio of their p95 without a slowdown.
     medians_ms: Vec<f64>,
     p95_ratio: f64,
     limit_ms: f64,
     now_s: f64,
-    pending: Option<(f64, usize)>,
+    pending: Option<PendingSwitch>,
     changes: usize,
     ups: usize,
-    /// Seconds in which the true 95th percentile was over the budget.
+    /// Seconds in which the true p95 was over the budget.
     over_s: f64,
+}
+
+struct PendingSwitch {
+    at_s: f64,
+    to: usize,
 }
 
 fn rung(step: &LadderStep) -> Rung {
     Rung { p50_ms: step.p50_ms, p95_ms: step.p95_ms, is_measured: step.is_measured }
 }
 
-impl Line {
-    /// Of a device that the picker has picked for; nothing where it found nothing, or the budget is too slow.
-    fn new(seed: u64, offer: &Offer, wanted: impl Fn(Kind) -> bool) -> Option<Line> {
+impl Pipeline {
+    /// Picks for a device. Returns `None` if nothing fits, the budget is too high, or `accepts` refuses the device.
+    fn new(seed: u64, offer: &Offer, accepts: impl Fn(Kind) -> bool) -> Option<Pipeline> {
         let mut drawn = Drawn::new(seed, offer);
         let limit_ms = drawn.budget.frame_ms?;
-        if !wanted(drawn.device.kind) || limit_ms > SLOWEST_BUDGET_MS {
+        if !accepts(drawn.device.kind) || limit_ms > MAX_BUDGET_MS {
             return None;
         }
         let pick = drawn.pick(offer)?;
@@ -58,12 +63,12 @@ impl Line {
             })
             .collect();
         let rungs = pick.ladder.iter().map(rung).collect();
-        // What truly does not keep the budget is counted where picks are.
-        if medians_ms[0] * p95_ratio * LINE > limit_ms {
+        // A pick that does not keep the budget counts in the trials of the picker.
+        if medians_ms[0] * p95_ratio * PIPELINE_FACTOR > limit_ms {
             return None;
         }
         drawn.device.noise.cool();
-        Some(Line {
+        Some(Pipeline {
             governor: Governor::new(rungs, limit_ms),
             noise: drawn.device.noise,
             medians_ms,
@@ -77,96 +82,97 @@ impl Line {
         })
     }
 
-    /// Truly, by more than 5 %, as for a pick.
-    fn is_over(&self, at: usize, slowdown: f64) -> bool {
-        self.medians_ms[at] * self.p95_ratio * LINE * slowdown > 1.05 * self.limit_ms
+    /// Returns whether the true p95 exceeds the budget by more than 5 %, as in the trials of the picker.
+    fn is_over(&self, rung: usize, slowdown: f64) -> bool {
+        self.medians_ms[rung] * self.p95_ratio * PIPELINE_FACTOR * slowdown > 1.05 * self.limit_ms
     }
 
-    /// Runs for `seconds`; `slowdown` tells by how much everything takes longer then.
+    /// Runs for `seconds` with a slowdown as a function of time.
     fn run(&mut self, seconds: f64, slowdown: impl Fn(f64) -> f64) {
         let until_s = self.now_s + seconds;
         while self.now_s < until_s {
             let slowdown = slowdown(self.now_s);
-            let at = self.governor.at();
-            let ms = self.medians_ms[at] * LINE * slowdown * self.noise.sample(self.now_s);
+            let active = self.governor.active();
+            let ms = self.medians_ms[active] * PIPELINE_FACTOR * slowdown * self.noise.sample(self.now_s);
             let spent_s = (ms / 1e3).max(FRAME_S);
-            let hot = self.noise.heat.as_ref().map_or(1.0, Heat::slowdown);
-            if self.is_over(at, slowdown * hot) {
+            let heat = self.noise.heat.as_ref().map_or(1.0, Heat::slowdown);
+            if self.is_over(active, slowdown * heat) {
                 self.over_s += spent_s;
             }
             self.noise.spend_part(spent_s, (ms / 1e3 / spent_s).min(1.0));
             self.now_s += spent_s;
-            let change = self.governor.answered(self.now_s, ms);
+            let change = self.governor.on_latency(self.now_s, ms);
             if let Change::Down { to, .. } | Change::Up { to } = change {
                 self.changes += 1;
                 self.ups += usize::from(matches!(change, Change::Up { .. }));
-                self.pending = Some((self.now_s + SWITCH_S, to));
+                self.pending = Some(PendingSwitch { at_s: self.now_s + SWITCH_S, to });
             }
-            if let Some((at_s, to)) = self.pending.filter(|(at_s, _)| self.now_s >= *at_s) {
-                self.governor.changed(at_s.max(self.now_s), to);
-                self.pending = None;
+            if let Some(switch) = self.pending.take_if(|switch| self.now_s >= switch.at_s) {
+                self.governor.on_switched(switch.at_s.max(self.now_s), switch.to);
             }
         }
     }
 }
 
-/// What became of a slowdown of two, from the 60th to the 180th second.
-pub struct Throttled {
-    /// Seconds that the true 95th percentile was over the budget; nothing where no rung fits then.
+/// Result of a slowdown of 2 from the 60th to the 180th second.
+pub struct SlowdownResult {
+    /// Seconds over the budget; `None` if no rung fits.
     over_s: Option<f64>,
-    /// Seconds from its end until the pick answers again.
+    /// Seconds from the end of the slowdown until the pick is active; `None` if it never is.
     back_s: Option<f64>,
     changes: usize,
     limit_ms: f64,
 }
 
-/// `constant_s` is how long the slowdown takes to come, to 63 %; 0 for at once.
-pub fn throttled(seed: u64, offer: &Offer, constant_s: f64) -> Option<Throttled> {
-    let mut line = Line::new(seed, offer, |kind| kind != Kind::Throttles)?;
-    line.run(60.0, |_| 1.0);
-    let began_s = line.now_s;
-    let at_s = |now_s: f64| 1.0 + if constant_s > 0.0 { 1.0 - (-(now_s - began_s) / constant_s).exp() } else { 1.0 };
-    line.run(120.0, at_s);
-    let fits = (0..line.medians_ms.len()).any(|at| !line.is_over(at, 2.0));
-    let over_s = fits.then_some(line.over_s);
-    let ended_s = line.now_s;
-    while line.governor.at() != 0 && line.now_s < ended_s + 4000.0 {
-        line.run(0.5, |_| 1.0);
+/// Runs a slowdown of 2. It grows with the time constant `constant_s`; 0 is a step.
+pub fn run_slowdown(seed: u64, offer: &Offer, constant_s: f64) -> Option<SlowdownResult> {
+    let mut pipeline = Pipeline::new(seed, offer, |kind| kind != Kind::Throttles)?;
+    pipeline.run(60.0, |_| 1.0);
+    let start_s = pipeline.now_s;
+    let slowdown =
+        |now_s: f64| 1.0 + if constant_s > 0.0 { 1.0 - (-(now_s - start_s) / constant_s).exp() } else { 1.0 };
+    pipeline.run(120.0, slowdown);
+    let fits = (0..pipeline.medians_ms.len()).any(|rung| !pipeline.is_over(rung, 2.0));
+    let over_s = fits.then_some(pipeline.over_s);
+    let end_s = pipeline.now_s;
+    while pipeline.governor.active() != 0 && pipeline.now_s < end_s + 4000.0 {
+        pipeline.run(0.5, |_| 1.0);
     }
-    let back_s = (line.governor.at() == 0).then_some(line.now_s - ended_s);
-    Some(Throttled { over_s, back_s, changes: line.changes, limit_ms: line.limit_ms })
+    let back_s = (pipeline.governor.active() == 0).then_some(pipeline.now_s - end_s);
+    Some(SlowdownResult { over_s, back_s, changes: pipeline.changes, limit_ms: pipeline.limit_ms })
 }
 
-/// Changes in a day of a load that is noisy and constant, and the hours that were simulated.
-pub fn constant(seed: u64, offer: &Offer) -> Option<(usize, f64)> {
-    let mut line = Line::new(seed, offer, |kind| kind != Kind::Throttles)?;
-    line.run(86_400.0, |_| 1.0);
-    Some((line.changes, line.now_s / 3600.0))
+/// Runs a day of constant, noisy load. Returns the number of changes and the simulated hours.
+pub fn run_constant_load(seed: u64, offer: &Offer) -> Option<(usize, f64)> {
+    let mut pipeline = Pipeline::new(seed, offer, |kind| kind != Kind::Throttles)?;
+    pipeline.run(86_400.0, |_| 1.0);
+    Some((pipeline.changes, pipeline.now_s / 3600.0))
 }
 
-/// Changes an hour, and the share of time over the budget, of a device that throttles by its own heat.
-pub fn own_heat(seed: u64, offer: &Offer) -> Option<(f64, f64)> {
-    let mut line = Line::new(seed, offer, |kind| kind == Kind::Throttles)?;
-    let hottest = line.noise.heat.as_ref().map_or(1.0, |heat| heat.factor);
-    if (0..line.medians_ms.len()).all(|at| line.is_over(at, hottest)) {
+/// Runs an hour on a device that throttles by its own heat. Returns the changes and the share of time over the budget.
+pub fn run_own_heat(seed: u64, offer: &Offer) -> Option<(f64, f64)> {
+    let mut pipeline = Pipeline::new(seed, offer, |kind| kind == Kind::Throttles)?;
+    let hottest = pipeline.noise.heat.as_ref().map_or(1.0, |heat| heat.factor);
+    if (0..pipeline.medians_ms.len()).all(|rung| pipeline.is_over(rung, hottest)) {
         return None; // nothing fits when it is hot
     }
-    line.run(3600.0, |_| 1.0);
-    Some((line.changes as f64, line.over_s / line.now_s))
+    pipeline.run(3600.0, |_| 1.0);
+    Some((pipeline.changes as f64, pipeline.over_s / pipeline.now_s))
 }
 
-pub fn of_throttled(all: &[Throttled]) -> Value {
-    let over: Vec<f64> = all.iter().filter_map(|one| one.over_s).collect();
-    let quick = |one: &&Throttled| one.limit_ms <= 200.0;
-    let quick: Vec<f64> = all.iter().filter(quick).filter_map(|one| one.over_s).collect();
-    let back: Vec<f64> = all.iter().filter_map(|one| one.back_s).collect();
+/// Summarises slowdowns as JSON.
+pub fn slowdown_summary(all: &[SlowdownResult]) -> Value {
+    let over: Vec<f64> = all.iter().filter_map(|result| result.over_s).collect();
+    let has_low_limit = |result: &&SlowdownResult| result.limit_ms <= 200.0;
+    let quick: Vec<f64> = all.iter().filter(has_low_limit).filter_map(|result| result.over_s).collect();
+    let back: Vec<f64> = all.iter().filter_map(|result| result.back_s).collect();
     json!({
         "devices": all.len(),
-        "where_no_rung_fits_at_twice": all.iter().filter(|one| one.over_s.is_none()).count(),
+        "where_no_rung_fits_at_twice": all.iter().filter(|result| result.over_s.is_none()).count(),
         "seconds_over": { "median": quantile(over.clone(), 0.5), "p99": quantile(over.clone(), 0.99), "most": quantile(over, 1.0) },
         "seconds_over_where_the_budget_is_within_200_ms": { "median": quantile(quick.clone(), 0.5), "p99": quantile(quick, 0.99) },
         "seconds_until_the_pick_is_back": { "median": quantile(back.clone(), 0.5), "p99": quantile(back.clone(), 0.99) },
         "never_back": all.len() - back.len(),
-        "changes_each": all.iter().map(|one| one.changes as f64).sum::<f64>() / all.len().max(1) as f64,
+        "changes_each": all.iter().map(|result| result.changes as f64).sum::<f64>() / all.len().max(1) as f64,
     })
 }

@@ -1,9 +1,9 @@
-//! Random numbers that are the same from the same seed, on every machine.
+//! Random numbers, equal for equal seeds on all machines.
 
 /// xoshiro256++ (Blackman and Vigna, 2019), its state filled by SplitMix64 as its authors advise.
 pub struct Random {
     state: [u64; 4],
-    /// The second of two normal numbers that come at once.
+    /// Second of the two normal numbers that the polar method draws together.
     spare: Option<f64>,
 }
 
@@ -27,7 +27,7 @@ impl Random {
         drawn
     }
 
-    /// From 0 up to 1.
+    /// Returns a uniformly distributed number in [0, 1).
     pub fn unit(&mut self) -> f64 {
         (self.next() >> 11) as f64 / (1u64 << 53) as f64
     }
@@ -36,27 +36,27 @@ impl Random {
         low + (high - low) * self.unit()
     }
 
-    /// Evenly in the logarithm.
+    /// Returns a number whose logarithm is uniformly distributed.
     pub fn log_between(&mut self, low: f64, high: f64) -> f64 {
         self.between(low.ln(), high.ln()).exp()
     }
 
-    /// From 0 up to `count`, which is more than 0.
+    /// Returns an integer below `count`, which is at least 1.
     pub fn below(&mut self, count: usize) -> usize {
         ((self.unit() * count as f64) as usize).min(count - 1)
     }
 
-    /// True in that share of cases.
+    /// Returns `true` with probability `share`.
     pub fn chance(&mut self, share: f64) -> bool {
         self.unit() < share
     }
 
-    /// Seconds until something that happens once in `mean` on average.
-    pub fn wait(&mut self, mean: f64) -> f64 {
+    /// Returns an exponentially distributed waiting time.
+    pub fn exponential(&mut self, mean: f64) -> f64 {
         -mean * (1.0 - self.unit()).ln()
     }
 
-    /// Of mean 0 and deviation 1 (Marsaglia's polar method).
+    /// Returns a normally distributed number with mean 0 and standard deviation 1 (Marsaglia's polar method).
     pub fn normal(&mut self) -> f64 {
         if let Some(spare) = self.spare.take() {
             return spare;

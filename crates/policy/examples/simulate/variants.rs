@@ -1,4 +1,4 @@
-//! What simulated devices choose from: the shipped catalog, and the whole family at several sides.
+//! Variants for simulated devices: the shipped catalog, and the whole family at several resolutions.
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -8,37 +8,40 @@ use phicam_model::catalog::{Catalog, Colour, Crop, Filter, InputSpec, Layout, Ne
 use phicam_model::efficientnet::compound_scaling::phi_of_macs;
 use phicam_model::efficientnet::{RELEASED, ScaledNetwork};
 
-/// The eleven of `models/catalog.toml`.
+/// Reads the variants of `models/catalog.toml`.
 pub fn shipped() -> anyhow::Result<Vec<Variant>> {
-    let catalog = Catalog::read(Path::new("models")).context("run it in the source tree")?;
+    let catalog = Catalog::read(Path::new("models"))
+        .context("cannot read models/catalog.toml: run the simulation in the repository root")?;
     Ok(catalog.variants)
 }
 
-/// Sides of a network as multiples of its own.
-const SIDES: [f64; 5] = [0.6, 0.75, 0.88, 1.0, 1.15];
+/// Resolutions of a network as multiples of its released one.
+const SIDE_RATIOS: [f64; 5] = [0.6, 0.75, 0.88, 1.0, 1.15];
 
-/// B0 to B7 and Lite0 to Lite4 as released, at five sides each.
+/// Returns B0 to B7 and Lite0 to Lite4 as released, at five resolutions each.
 pub fn family() -> Vec<Variant> {
     let mut all = Vec::new();
     for released in &RELEASED {
-        for share in SIDES {
-            let side = ((f64::from(released.side) * share / 8.0).round() * 8.0) as u32;
-            let top1 = released.published.top1_percent + gain(f64::from(side) / f64::from(released.side));
-            let source = if share == 1.0 { "published" } else { "estimate: by side" };
+        for ratio in SIDE_RATIOS {
+            let side = ((f64::from(released.side) * ratio / 8.0).round() * 8.0) as u32;
+            let top1 = released.published.top1_percent + top1_gain(f64::from(side) / f64::from(released.side));
+            let source = if ratio == 1.0 { "published" } else { "estimate: by side" };
             all.push(variant(released.name, Some(released.scaled()), side, None, top1, source));
         }
     }
     all
 }
 
-/// Points of top-1 that another side than the trained one gives: near what was measured for Lite0 at 96 to 192 pixels
-/// (37.3, 20.9, 8.6 and 3.4 points less) and at 256 (0.6 more).
-fn gain(ratio: f64) -> f64 {
-    let step = ratio.ln();
-    if step < 0.0 { 8.0 * step - 45.0 * step * step } else { 4.0 * step }
+/// Returns the top-1 points gained by a resolution of `ratio` times the trained one.
+///
+/// It approximates the measurements of Lite0: 37.3, 20.9, 8.6 and 3.4 points less at 96 to 192 pixels, 0.6 more at 256.
+fn top1_gain(ratio: f64) -> f64 {
+    let log_ratio = ratio.ln();
+    if log_ratio < 0.0 { 8.0 * log_ratio - 45.0 * log_ratio * log_ratio } else { 4.0 * log_ratio }
 }
 
-/// A variant of a network that is in no file. Its work is counted where the network is known, else `million_macs`.
+/// Returns a variant of a network without a file. Its MACs are counted if `scaled` is known, else they are
+/// `million_macs`.
 pub fn variant(
     name: &str,
     scaled: Option<ScaledNetwork>,

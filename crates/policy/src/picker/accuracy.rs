@@ -1,79 +1,96 @@
-//! How accurate a variant is taken to be, and which differences nobody knows to be there.
+//! Accuracy rank of a candidate, and the uncertainty that makes two accuracies a tie.
 
 use std::cmp::Ordering;
 
 use phicam_engine::{ExecutionConfig, Precision};
 use phicam_model::catalog::Variant;
 
-/// One standard error, in points, of the difference between two published accuracies. Both come from the same 50,000
-/// pictures of ImageNet's validation set, so only those count that one of the two gets right and the other wrong. Two
-/// networks of this family differ so on about a tenth of them: √(0.1 / 50,000) = 0.14 %.
+/// Standard error of the difference between two published top-1 accuracies, in points.
+///
+/// Both networks ran on the 50,000 images of ImageNet's validation set, so only images count that one classifies right
+/// and the other wrong. Two networks of this family disagree so on about a tenth of them: √(0.1 / 50,000) = 0.14 %.
 pub const PUBLISHED_POINTS: f64 = 0.14;
 
-/// One standard error, in points, of an estimated difference between two sides of a network. It comes from 1,000
-/// photographs of which a ninth are answered wrongly, about a fourth of those at one of the two sides alone:
-/// √(0.025 / 1,000) = 0.5 %.
+/// Standard error of an estimated top-1 difference between two resolutions of a network, in points.
+///
+/// The estimate comes from 1,000 photographs. A ninth of them are classified wrong, and about a fourth of those at one
+/// of the two resolutions only: √(0.025 / 1,000) = 0.5 %.
 pub const ESTIMATE_POINTS: f64 = 0.5;
 
-/// Points that reduced precision may cost. Eight-bit integers cost 0.35, 0.47 and 0.71 points of top-1 (Lite0, 1 and 2,
-/// quantised channel by channel, on 1,000 photographs): the largest is allowed for. Half precision gave the same top-1.
-pub fn allowance_points(precision: Precision) -> f64 {
+/// Returns the top-1 points that reduced precision may cost.
+///
+/// int8: the largest of three measured drops (0.35, 0.47 and 0.71; Lite0 to Lite2, quantised per channel, on 1,000
+/// photographs). f16 gave the top-1 of f32.
+pub fn precision_loss_points(precision: Precision) -> f64 {
     match precision {
         Precision::F32 | Precision::F16 => 0.0,
         Precision::Int8 => 0.71,
     }
 }
 
-/// How far apart two variants must be for the difference to be believed, in points: one standard error of it. Beyond
-/// that the better is the likelier one by five to one; below it, who is better is nearly a guess.
+/// Returns the accuracy difference up to which two variants tie, in top-1 points: one standard error of the difference.
+///
+/// At one standard error the seemingly better variant is better with odds of five to one; below it, the order is nearly
+/// a guess.
 pub fn uncertainty_points(a: &Variant, b: &Variant) -> f64 {
     if a.name == b.name {
         return 0.0;
     }
     let is_estimate = |variant: &Variant| variant.top1_source.starts_with("estimate");
-    let [of_a, of_b] = [a, b].map(|variant| if is_estimate(variant) { ESTIMATE_POINTS } else { 0.0 });
-    // An estimate is told from its own network's published figure, which two sides of that network share.
-    let apart = a.network.name != b.network.name || !(is_estimate(a) || is_estimate(b));
-    let published = if apart { PUBLISHED_POINTS } else { 0.0 };
-    (published * published + of_a * of_a + of_b * of_b).sqrt()
+    let estimate_points = |variant: &Variant| if is_estimate(variant) { ESTIMATE_POINTS } else { 0.0 };
+    let (a_points, b_points) = (estimate_points(a), estimate_points(b));
+    // An estimate is relative to the published accuracy of its network, so two resolutions share that error.
+    let shares_published_error = a.network.name == b.network.name && (is_estimate(a) || is_estimate(b));
+    let published_points = if shares_published_error { 0.0 } else { PUBLISHED_POINTS };
+    (published_points * published_points + a_points * a_points + b_points * b_points).sqrt()
 }
 
-/// What a variant run in a precision is worth. Accuracy orders; where one of them has none that is known, work does, as
-/// inside one network the larger side is the better one.
+/// Order of candidates by accuracy, or by MACs if the accuracy of any variant is unknown.
+///
+/// MACs are a substitute, because within a network the larger resolution is more accurate.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub enum AccuracyRank {
-    /// Top-1 in percent, less what the precision may cost.
-    Points(f64),
-    /// Million multiply-accumulates, and what the precision may cost in points.
-    ComputeCost(f64, f64),
+    /// Top-1 in percent, minus the loss due to precision.
+    Top1 {
+        percent: f64,
+    },
+    Macs {
+        million_macs: f64,
+        precision_loss_points: f64,
+    },
 }
 
 impl AccuracyRank {
-    /// Of `variant` in that precision; `by_work` where accuracies are not all known.
-    pub fn of(variant: &Variant, config: ExecutionConfig, by_work: bool) -> AccuracyRank {
-        let allowance = allowance_points(config.precision);
+    /// Returns the rank of `variant` in the precision of `config`. Set `by_macs` if the accuracy of any candidate is
+    /// unknown.
+    pub fn new(variant: &Variant, config: ExecutionConfig, by_macs: bool) -> AccuracyRank {
+        let precision_loss_points = precision_loss_points(config.precision);
         match variant.top1_percent {
-            Some(percent) if !by_work => AccuracyRank::Points(percent - allowance),
-            _ => AccuracyRank::ComputeCost(variant.million_macs, allowance),
+            Some(percent) if !by_macs => AccuracyRank::Top1 { percent: percent - precision_loss_points },
+            _ => AccuracyRank::Macs { million_macs: variant.million_macs, precision_loss_points },
         }
     }
 
-    /// The better one is the greater.
+    /// Compares two ranks; the more accurate one is the greater.
     pub fn compare(&self, other: &AccuracyRank) -> Ordering {
+        use AccuracyRank::{Macs, Top1};
         match (self, other) {
-            (AccuracyRank::Points(a), AccuracyRank::Points(b)) => a.total_cmp(b),
-            (AccuracyRank::ComputeCost(a, lost_a), AccuracyRank::ComputeCost(b, lost_b)) => {
-                a.total_cmp(b).then(lost_b.total_cmp(lost_a))
-            }
-            (AccuracyRank::ComputeCost(..), AccuracyRank::Points(_)) => Ordering::Less,
-            (AccuracyRank::Points(_), AccuracyRank::ComputeCost(..)) => Ordering::Greater,
+            (Top1 { percent: a }, Top1 { percent: b }) => a.total_cmp(b),
+            (
+                Macs { million_macs: a, precision_loss_points: a_loss },
+                Macs { million_macs: b, precision_loss_points: b_loss },
+            ) => a.total_cmp(b).then(b_loss.total_cmp(a_loss)),
+            (Macs { .. }, Top1 { .. }) => Ordering::Less,
+            (Top1 { .. }, Macs { .. }) => Ordering::Greater,
         }
     }
 
-    /// Whether `other` is as good, as far as anyone knows, `uncertainty` being that of the difference in points.
-    pub fn ties(&self, other: &AccuracyRank, uncertainty: f64) -> bool {
+    /// Returns whether the ranks differ by at most `uncertainty_points`. Ranks by MACs tie only if they are equal.
+    pub fn ties(&self, other: &AccuracyRank, uncertainty_points: f64) -> bool {
         match (self, other) {
-            (AccuracyRank::Points(a), AccuracyRank::Points(b)) => (a - b).abs() <= uncertainty,
+            (AccuracyRank::Top1 { percent: a }, AccuracyRank::Top1 { percent: b }) => {
+                (a - b).abs() <= uncertainty_points
+            }
             _ => self == other,
         }
     }
@@ -89,7 +106,7 @@ mod tests {
     }
 
     #[test]
-    fn estimates_are_less_certain_than_published_figures() {
+    fn estimates_are_less_certain_than_published_accuracies() {
         let published = [variant("lite1", 240, 600.0, 76.67), variant("lite2", 260, 860.0, 77.47)];
         let estimates = [estimate("lite2", 240, 689.0, 77.4), estimate("lite2", 320, 1175.0, 77.8)];
         assert_eq!(uncertainty_points(&published[0], &published[1]), 0.14);
@@ -100,23 +117,22 @@ mod tests {
     }
 
     #[test]
-    fn integers_cost_accuracy_and_half_precision_does_not() {
+    fn int8_ranks_below_f32_and_f16_does_not() {
         let config = |precision| ExecutionConfig { precision, ..ExecutionConfig::tract(1) };
-        let of =
-            |precision, by_work| AccuracyRank::of(&variant("lite0", 224, 385.0, 74.85), config(precision), by_work);
-        for by_work in [false, true] {
-            assert_eq!(of(Precision::F32, by_work).compare(&of(Precision::F16, by_work)), Ordering::Equal);
-            assert_eq!(of(Precision::F32, by_work).compare(&of(Precision::Int8, by_work)), Ordering::Greater);
+        for by_macs in [false, true] {
+            let rank = |precision| AccuracyRank::new(&variant("lite0", 224, 385.0, 74.85), config(precision), by_macs);
+            assert_eq!(rank(Precision::F32).compare(&rank(Precision::F16)), Ordering::Equal, "by_macs {by_macs}");
+            assert_eq!(rank(Precision::F32).compare(&rank(Precision::Int8)), Ordering::Greater, "by_macs {by_macs}");
         }
     }
 
     #[test]
-    fn where_an_accuracy_is_not_known_work_orders() {
+    fn macs_rank_candidates_when_an_accuracy_is_unknown() {
         let mut unknown = variant("birds", 224, 385.0, 0.0);
         unknown.top1_percent = None;
         let larger = Variant { million_macs: 600.0, ..unknown.clone() };
         let [small, large] =
-            [&unknown, &larger].map(|variant| AccuracyRank::of(variant, ExecutionConfig::tract(1), true));
+            [&unknown, &larger].map(|variant| AccuracyRank::new(variant, ExecutionConfig::tract(1), true));
         assert_eq!(large.compare(&small), Ordering::Greater);
         assert!(!large.ties(&small, 1.0));
     }

@@ -1,21 +1,21 @@
-//! Time as a law of work, t = a + b·work, fitted to what was measured of one way to run variants.
+//! Latency model of one execution config: t = a + b·cost, fitted to its measurements.
 
 use crate::measurement::Measurement;
 use phicam_model::catalog::Variant;
 
-/// What a variant asks of whatever runs it.
+/// Compute cost of one inference: the input of the latency model.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct ComputeCost {
-    /// Multiply-accumulates of one picture.
+    /// Multiply-accumulates in millions.
     pub million_macs: f64,
-    /// Values that its layers give, where the network is known: they have to pass through memory, and tell time better
-    /// than multiply-accumulates where that is what binds (Dollár et al., arXiv 2103.06877).
+    /// Output values of all layers in millions; `None` if the layers of the network are unknown. They predict latency
+    /// better than MACs if memory bandwidth is the bottleneck (Dollár et al., arXiv 2103.06877).
     pub million_activations: Option<f64>,
 }
 
 impl ComputeCost {
-    /// Counted layer by layer.
-    pub fn of(variant: &Variant) -> ComputeCost {
+    /// Counts the cost of a variant layer by layer.
+    pub fn from_variant(variant: &Variant) -> ComputeCost {
         let estimate = variant.network.scaled.map(|scaled| scaled.network().cost(variant.side));
         ComputeCost {
             million_macs: variant.million_macs,
@@ -24,54 +24,55 @@ impl ComputeCost {
     }
 }
 
-/// Median milliseconds of a frame as a line over work.
+/// Median latency as an affine function of compute cost, with the p95 ratio.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct LatencyModel {
-    /// What even a network without work would take.
+    /// Latency at a cost of zero.
     pub fixed_ms: f64,
-    /// Milliseconds for each million multiply-accumulates.
     pub ms_per_million_macs: f64,
-    /// Milliseconds for each million activations; 0 where they explain nothing more.
+    /// 0 if activations do not explain the measurements better than MACs alone.
     pub ms_per_million_activations: f64,
-    /// The 95th percentile as a multiple of the median: the middle one of what was measured.
+    /// p95 divided by the median: the median ratio of the measurements.
     pub p95_ratio: f64,
-    /// How far the measured medians are from the line: mean of |ln(measured / line)|. Two points are on it always.
+    /// Mean of |ln(measured / predicted)| over the measured medians; 0 for two measurements.
     pub residual: f64,
 }
 
-/// Shares of the time, at the mean of what was measured, that activations are tried for. The first is preferred.
-const SHARES: [f64; 5] = [0.0, 0.25, 0.5, 0.75, 1.0];
-/// Below this many points only multiply-accumulates are tried: everything explains two.
-const LEAST_FOR_ACTIVATIONS: usize = 3;
-/// Activations must leave less than this share of the residual to be believed.
-const BETTER: f64 = 0.7;
-/// Up to this many points every pair of them makes a line to try; beyond, pairs that lie far apart do.
-const ALL_PAIRS: usize = 12;
+/// Shares of the variable latency, at the mean cost, that the fit assigns to activations. The first is preferred.
+const ACTIVATION_SHARES: [f64; 5] = [0.0, 0.25, 0.5, 0.75, 1.0];
+/// Measurements below which the fit uses MACs alone: a line through two points has no residual to compare.
+const MIN_FOR_ACTIVATIONS: usize = 3;
+/// Ratio of residuals below which a larger share of activations is preferred. Estimate.
+const ACTIVATION_RESIDUAL_RATIO: f64 = 0.7;
+/// Points up to which the fit tries the line through every pair; with more, it tries pairs half of the points apart.
+const MAX_FOR_ALL_PAIRS: usize = 12;
 
 impl LatencyModel {
-    /// The line with the least mean |ln(measured / line)| among those through two of the points: so a size or two that
-    /// are off, as on some accelerators, do not bend it. Through the origin where there is only one. Nothing without any.
+    /// Fits the line with the least mean |ln(measured / predicted)| among the lines through two measurements.
     ///
-    /// Proportional prediction errs by up to 85 % inside this family, an affine fit by 2–11 % (EfficientNet-Lite's
-    /// published latencies on a Pixel 4).
-    pub fn through<'a>(measured: impl Iterator<Item = (ComputeCost, &'a Measurement)>) -> Option<LatencyModel> {
+    /// So one or two outliers, as on some accelerators, do not bend the line. A single measurement gives a line through
+    /// the origin. Returns `None` without measurements.
+    ///
+    /// A proportional model errs by up to 85 % inside this family, an affine fit by 2 to 11 % (published latencies of
+    /// EfficientNet-Lite on a Pixel 4).
+    pub fn fit<'a>(measured: impl Iterator<Item = (ComputeCost, &'a Measurement)>) -> Option<LatencyModel> {
         let points: Vec<(ComputeCost, &Measurement)> = measured.collect();
-        let p95_ratio = middle(points.iter().map(|(_, m)| m.total_ms.p95 / m.total_ms.p50).collect())?;
-        let mean_macs = points.iter().map(|(work, _)| work.million_macs).sum::<f64>() / points.len() as f64;
-        let activations: Option<Vec<f64>> = points.iter().map(|(work, _)| work.million_activations).collect();
+        let p95_ratio = upper_median(points.iter().map(|(_, m)| m.total_ms.p95 / m.total_ms.p50).collect())?;
+        let mean_macs = points.iter().map(|(cost, _)| cost.million_macs).sum::<f64>() / points.len() as f64;
+        let activations: Option<Vec<f64>> = points.iter().map(|(cost, _)| cost.million_activations).collect();
         let mean_activations = activations.map(|all| all.iter().sum::<f64>() / all.len() as f64);
         let mut best: Option<LatencyModel> = None;
-        for share in SHARES {
-            if share > 0.0 && (points.len() < LEAST_FOR_ACTIVATIONS || mean_activations.is_none()) {
+        for share in ACTIVATION_SHARES {
+            if share > 0.0 && (points.len() < MIN_FOR_ACTIVATIONS || mean_activations.is_none()) {
                 break;
             }
             let per_macs = (1.0 - share) / mean_macs;
             let per_activations = mean_activations.map_or(0.0, |mean| share / mean);
-            let at = |work: &ComputeCost| {
-                work.million_macs * per_macs + work.million_activations.unwrap_or_default() * per_activations
+            let relative_cost = |cost: &ComputeCost| {
+                cost.million_macs * per_macs + cost.million_activations.unwrap_or_default() * per_activations
             };
-            let line = Line::through(points.iter().map(|(work, m)| (at(work), m.total_ms.p50)).collect());
-            if best.is_none_or(|best| line.residual < best.residual * BETTER) {
+            let line = Line::fit(points.iter().map(|(cost, m)| (relative_cost(cost), m.total_ms.p50)).collect());
+            if best.is_none_or(|best| line.residual < best.residual * ACTIVATION_RESIDUAL_RATIO) {
                 best = Some(LatencyModel {
                     fixed_ms: line.fixed,
                     ms_per_million_macs: line.slope * per_macs,
@@ -84,32 +85,32 @@ impl LatencyModel {
         best
     }
 
-    /// The median for such work, in milliseconds.
-    pub fn p50_ms(&self, work: &ComputeCost) -> f64 {
-        let activations = work.million_activations.unwrap_or_default();
-        self.fixed_ms + self.ms_per_million_macs * work.million_macs + self.ms_per_million_activations * activations
+    /// Returns the predicted median in ms.
+    pub fn p50_ms(&self, cost: &ComputeCost) -> f64 {
+        let activations = cost.million_activations.unwrap_or_default();
+        self.fixed_ms + self.ms_per_million_macs * cost.million_macs + self.ms_per_million_activations * activations
     }
 
-    /// The 95th percentile for such work, in milliseconds.
-    pub fn p95_ms(&self, work: &ComputeCost) -> f64 {
-        self.p50_ms(work) * self.p95_ratio
+    /// Returns the predicted 95th percentile in ms.
+    pub fn p95_ms(&self, cost: &ComputeCost) -> f64 {
+        self.p50_ms(cost) * self.p95_ratio
     }
 
-    /// The multiply-accumulates, in millions, whose 95th percentile is `ms`, of networks with as many activations for
-    /// each as `like` has.
-    pub fn million_macs_in(&self, ms: f64, like: &ComputeCost) -> f64 {
-        let activations = like.million_activations.unwrap_or_default() / like.million_macs;
-        let each = self.ms_per_million_macs + self.ms_per_million_activations * activations;
-        ((ms / self.p95_ratio - self.fixed_ms) / each).max(0.0)
+    /// Returns the MACs, in millions, whose predicted p95 is `p95_ms`, with activations in proportion as in
+    /// `reference`.
+    pub fn million_macs_within(&self, p95_ms: f64, reference: &ComputeCost) -> f64 {
+        let activations_per_macs = reference.million_activations.unwrap_or_default() / reference.million_macs;
+        let slope = self.ms_per_million_macs + self.ms_per_million_activations * activations_per_macs;
+        ((p95_ms / self.p95_ratio - self.fixed_ms) / slope).max(0.0)
     }
 }
 
-fn middle(mut values: Vec<f64>) -> Option<f64> {
+fn upper_median(mut values: Vec<f64>) -> Option<f64> {
     values.sort_by(f64::total_cmp);
     values.get(values.len() / 2).copied()
 }
 
-/// y over x, both positive.
+/// Line y = fixed + slope · x through positive points.
 struct Line {
     fixed: f64,
     slope: f64,
@@ -117,24 +118,28 @@ struct Line {
 }
 
 impl Line {
-    fn through(mut points: Vec<(f64, f64)>) -> Line {
+    fn fit(mut points: Vec<(f64, f64)>) -> Line {
         points.sort_by(|a, b| a.0.total_cmp(&b.0).then(a.1.total_cmp(&b.1)));
         let n = points.len();
         let mut best: Option<Line> = None;
         let mut consider = |fixed: f64, slope: f64| {
-            // A line that goes down, or below nothing at the least work, is no law of time.
+            // Latency neither falls with cost nor is negative at the lowest cost.
             if slope <= 0.0 || !slope.is_finite() || fixed + slope * points[0].0 <= 0.0 {
                 return;
             }
-            let off = |&(x, y): &(f64, f64)| (y / (fixed + slope * x)).ln().abs();
-            let residual = points.iter().map(off).sum::<f64>() / n as f64;
+            let deviation = |&(x, y): &(f64, f64)| (y / (fixed + slope * x)).ln().abs();
+            let residual = points.iter().map(deviation).sum::<f64>() / n as f64;
             if best.as_ref().is_none_or(|best| residual < best.residual - 1e-12) {
                 best = Some(Line { fixed, slope, residual });
             }
         };
-        for (at, &(x0, y0)) in points.iter().enumerate() {
-            let others = if n <= ALL_PAIRS { &points[at + 1..] } else { points.get(at + n / 2..).unwrap_or_default() };
-            for &(x1, y1) in others.iter().take(if n <= ALL_PAIRS { n } else { 2 }) {
+        for (index, &(x0, y0)) in points.iter().enumerate() {
+            let others = if n <= MAX_FOR_ALL_PAIRS {
+                &points[index + 1..]
+            } else {
+                points.get(index + n / 2..).unwrap_or_default()
+            };
+            for &(x1, y1) in others.iter().take(if n <= MAX_FOR_ALL_PAIRS { n } else { 2 }) {
                 let slope = (y1 - y0) / (x1 - x0);
                 consider(y0 - slope * x0, slope);
             }

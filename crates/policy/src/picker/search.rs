@@ -1,246 +1,446 @@
-//! Which measurement to make next, until the pick is certain.
+//! Search: selects the next measurement until no further one can change the pick.
 
 use std::cmp::{Ordering, Reverse};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use super::accuracy::{AccuracyRank, uncertainty_points};
-use super::headroom::QUICK_SAMPLE;
+use super::headroom::{judge_scaled, required_ms};
+use super::hysteresis::Role;
+use super::initial_samples::{INITIAL_SAMPLES, MAX_EXTRAPOLATION, Midpoint, closest_to_midpoint};
 use super::latency_model::{ComputeCost, LatencyModel};
-use super::{Candidate, Verdict};
+use super::remeasure::{QUICK_SAMPLE, Recheck, noise_ratio};
+use super::{Candidate, PickRequest, StoredResult, Verdict};
 use crate::budget::Budget;
+use crate::measurement::Measurement;
 use crate::sampling::SamplingPlan;
 use phicam_engine::ExecutionConfig;
 use phicam_model::catalog::Variant;
 
-/// A size may take half of what the law of all sizes says, on accelerators that like some shapes better.
-const SURPRISE: f64 = 2.0;
-/// Of two that are as good, the one with less work is as quick as long as it takes no more than this: else what a moment
-/// disturbs would decide.
-const AS_QUICK: f64 = 1.1;
+/// Factor by which a size may be faster than its latency model predicts. Some accelerators run certain shapes in half
+/// of the predicted time.
+const MODEL_ERROR_MARGIN: f64 = 2.0;
+/// Largest residual of a latency model that widens [`MODEL_ERROR_MARGIN`]. Estimate.
+const MAX_RESIDUAL: f64 = 0.5;
+/// Tied candidates whose medians are within this ratio of the fastest count as equally fast, and the one with the
+/// fewest MACs wins. Estimate: above the run-to-run noise of 3 to 6 %, so that a momentary disturbance does not decide.
+pub const LATENCY_TIE_RATIO: f64 = 1.1;
 
-/// Everything that is considered, and what is known of it.
+/// State of one search: all candidates, and everything known of them. Candidates are addressed by index.
 pub struct Search {
-    /// By work, then by way.
+    /// By MACs, then by execution config.
     pub candidates: Vec<Candidate>,
     pub budget: Budget,
-    /// The one that was picked when the same was asked before.
-    pub(super) before: Option<usize>,
-    rank: Vec<AccuracyRank>,
-    work: Vec<ComputeCost>,
+    /// The previous pick, if it is a candidate.
+    previous: Option<usize>,
+    ranks: Vec<AccuracyRank>,
+    costs: Vec<ComputeCost>,
     latency_models: BTreeMap<ExecutionConfig, LatencyModel>,
-    /// How many were measured in each way.
-    measured: BTreeMap<ExecutionConfig, usize>,
+    /// Number of measured candidates in each execution config.
+    measured_counts: BTreeMap<ExecutionConfig, usize>,
 }
 
-/// The most accurate that fits, and the cheapest of those that are as good as far as anyone knows: positions.
+/// Indices of the most accurate candidate that fits, and of the cheapest one that ties with it.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Selection {
     pub best: usize,
     pub picked: usize,
 }
 
+/// Building, recording and reading.
 impl Search {
-    /// Every variant in every way, nothing known of any.
-    pub fn new(variants: &[&Variant], configs: &[ExecutionConfig], budget: Budget) -> Search {
-        let by_work = variants.iter().any(|variant| variant.top1_percent.is_none());
-        let mut sorted: Vec<&Variant> = variants.to_vec();
-        sorted.sort_by(|a, b| a.million_macs.total_cmp(&b.million_macs).then(a.name.cmp(&b.name)));
-        let mut configs = configs.to_vec();
+    /// Returns a search over every variant in every execution config, without any result.
+    pub fn new(request: &PickRequest) -> Search {
+        let by_macs = request.variants.iter().any(|variant| variant.top1_percent.is_none());
+        let mut variants: Vec<&Variant> = request.variants.to_vec();
+        variants.sort_by(|a, b| a.million_macs.total_cmp(&b.million_macs).then(a.name.cmp(&b.name)));
+        let mut configs = request.configs.to_vec();
         configs.sort_by_key(|config| (config.engine, config.precision, Reverse(config.threads)));
         let mut search = Search {
             candidates: Vec::new(),
-            budget,
-            before: None,
-            rank: Vec::new(),
-            work: Vec::new(),
+            budget: request.budget,
+            previous: None,
+            ranks: Vec::new(),
+            costs: Vec::new(),
             latency_models: BTreeMap::new(),
-            measured: BTreeMap::new(),
+            measured_counts: BTreeMap::new(),
         };
-        for variant in sorted {
-            let work = ComputeCost::of(variant);
-            let over = budget.million_macs.is_some_and(|limit| variant.million_macs > limit);
+        for variant in variants {
+            let cost = ComputeCost::from_variant(variant);
+            let exceeds_macs = search.budget.million_macs.is_some_and(|limit| variant.million_macs > limit);
             for &config in &configs {
-                let verdict = if over { Verdict::TooMuchWork } else { Verdict::Open };
+                let verdict = if exceeds_macs { Verdict::TooManyMacs } else { Verdict::Undecided };
                 search.candidates.push(Candidate { variant: variant.clone(), config, measurement: None, verdict });
-                search.rank.push(AccuracyRank::of(variant, config, by_work));
-                search.work.push(work);
+                search.ranks.push(AccuracyRank::new(variant, config, by_macs));
+                search.costs.push(cost);
             }
         }
+        search.set_previous(request.previous);
         search
     }
 
-    /// Takes in what was found of a candidate: a measurement, or why there is none.
-    pub fn learn(&mut self, at: usize, found: Result<crate::measurement::Measurement, String>) {
-        match found {
+    /// Sets the previous pick by name and execution config, and judges all candidates again.
+    pub fn set_previous(&mut self, previous: Option<(&str, ExecutionConfig)>) {
+        self.previous = previous.and_then(|(name, config)| {
+            self.candidates.iter().position(|candidate| candidate.variant.name == name && candidate.config == config)
+        });
+        for index in 0..self.candidates.len() {
+            self.judge(index);
+        }
+    }
+
+    /// Records the result for a candidate: a measurement, or the cause of its failure.
+    pub fn record(&mut self, index: usize, result: StoredResult) {
+        match result {
             Ok(measurement) => {
-                if self.candidates[at].verdict != Verdict::TooMuchWork {
-                    self.candidates[at].verdict = Verdict::Open;
+                if self.candidates[index].verdict != Verdict::TooManyMacs {
+                    self.candidates[index].verdict = Verdict::Undecided;
                 }
-                let config = self.candidates[at].config;
-                let is_new = self.candidates[at].measurement.replace(measurement).is_none();
-                *self.measured.entry(config).or_default() += usize::from(is_new);
-                let of_config = (0..self.candidates.len()).filter(|&other| self.candidates[other].config == config);
-                let points =
-                    of_config.filter_map(|at| Some((self.work[at], self.candidates[at].measurement.as_ref()?)));
-                if let Some(latency_model) = LatencyModel::through(points) {
+                let is_new = self.candidates[index].measurement.replace(measurement).is_none();
+                let config = self.candidates[index].config;
+                *self.measured_counts.entry(config).or_default() += usize::from(is_new);
+                let points = self
+                    .indices_of(config)
+                    .filter_map(|other| Some((self.costs[other], self.candidates[other].measurement.as_ref()?)));
+                if let Some(latency_model) = LatencyModel::fit(points) {
                     self.latency_models.insert(config, latency_model);
                 }
             }
-            Err(cause) => self.candidates[at].verdict = Verdict::Failed(cause),
+            Err(cause) => self.candidates[index].verdict = Verdict::Failed(cause),
         }
-        self.judge(at);
+        self.judge(index);
     }
 
-    /// The law of what was measured in `config`.
+    /// Returns the latency model fitted to the measurements in `config`.
     pub fn latency_model(&self, config: ExecutionConfig) -> Option<&LatencyModel> {
         self.latency_models.get(&config)
     }
 
-    /// What a candidate asks.
-    pub fn work(&self, at: usize) -> &ComputeCost {
-        &self.work[at]
+    pub fn cost(&self, index: usize) -> &ComputeCost {
+        &self.costs[index]
     }
 
-    /// As measured; endless where it was not.
-    pub(super) fn p95_ms(&self, at: usize) -> f64 {
-        self.candidates[at].measurement.as_ref().map_or(f64::INFINITY, |measurement| measurement.total_ms.p95)
-    }
-
-    /// The median as measured; endless where it was not.
-    fn p50_ms(&self, at: usize) -> f64 {
-        self.candidates[at].measurement.as_ref().map_or(f64::INFINITY, |measurement| measurement.total_ms.p50)
-    }
-
-    /// The better one is the greater.
+    /// Compares accuracy ranks; the more accurate candidate is the greater.
     pub fn compare(&self, a: usize, b: usize) -> Ordering {
-        self.rank[a].compare(&self.rank[b])
+        self.ranks[a].compare(&self.ranks[b])
     }
 
-    /// Whether both are as good, as far as anyone knows.
+    /// Returns whether the accuracies differ by at most one standard error.
     pub fn ties(&self, a: usize, b: usize) -> bool {
         let uncertainty = uncertainty_points(&self.candidates[a].variant, &self.candidates[b].variant);
-        self.rank[a].ties(&self.rank[b], uncertainty)
+        self.ranks[a].ties(&self.ranks[b], uncertainty)
     }
 
-    /// The decision on what is known.
-    pub fn found(&self) -> Option<Selection> {
-        let fits = || (0..self.candidates.len()).filter(|&at| self.candidates[at].verdict == Verdict::Fits);
-        let quicker = |a: usize, b: usize| self.p95_ms(a).total_cmp(&self.p95_ms(b)).then(a.cmp(&b));
-        let best = fits().max_by(|&a, &b| self.compare(a, b).then(quicker(b, a)))?;
-        let tied = || fits().filter(|&at| self.ties(best, at));
-        let quickest_ms = tied().map(|at| self.p50_ms(at)).fold(f64::INFINITY, f64::min);
-        let macs = |at: usize| self.candidates[at].variant.million_macs;
-        let as_quick = || tied().filter(|&at| self.p50_ms(at) <= quickest_ms * AS_QUICK);
-        let picked = as_quick()
-            .find(|&at| Some(at) == self.before)
-            .or_else(|| as_quick().min_by(|&a, &b| macs(a).total_cmp(&macs(b)).then(quicker(a, b))))?;
+    fn indices_of(&self, config: ExecutionConfig) -> impl Iterator<Item = usize> {
+        (0..self.candidates.len()).filter(move |&index| self.candidates[index].config == config)
+    }
+
+    fn million_macs(&self, index: usize) -> f64 {
+        self.candidates[index].variant.million_macs
+    }
+
+    /// Returns the measured p95 in ms; infinite without a measurement.
+    fn p95_ms(&self, index: usize) -> f64 {
+        self.candidates[index].measurement.as_ref().map_or(f64::INFINITY, |measurement| measurement.total_ms.p95)
+    }
+
+    /// Returns the measured median in ms; infinite without a measurement.
+    fn p50_ms(&self, index: usize) -> f64 {
+        self.candidates[index].measurement.as_ref().map_or(f64::INFINITY, |measurement| measurement.total_ms.p50)
+    }
+}
+
+/// Selection and hysteresis.
+impl Search {
+    /// Returns the selection among the candidates that fit by the measurements so far.
+    pub fn selection(&self) -> Option<Selection> {
+        let fitting = || (0..self.candidates.len()).filter(|&index| self.candidates[index].verdict == Verdict::Fits);
+        let by_latency = |a: usize, b: usize| self.p95_ms(a).total_cmp(&self.p95_ms(b)).then(a.cmp(&b));
+        let best = fitting().max_by(|&a, &b| self.compare(a, b).then(by_latency(b, a)))?;
+        let tied = || fitting().filter(|&index| self.ties(best, index));
+        let min_p50_ms = tied().map(|index| self.p50_ms(index)).fold(f64::INFINITY, f64::min);
+        let fastest = || tied().filter(|&index| self.p50_ms(index) <= min_p50_ms * LATENCY_TIE_RATIO);
+        let by_macs = |a: usize, b: usize| self.million_macs(a).total_cmp(&self.million_macs(b));
+        let picked = fastest()
+            .find(|&index| Some(index) == self.previous)
+            .or_else(|| fastest().min_by(|&a, &b| by_macs(a, b).then(by_latency(a, b))))?;
         Some(Selection { best, picked })
     }
 
-    /// What to measure next, and how well; nothing once no measurement can change the decision.
-    pub fn next(&self) -> Option<(usize, SamplingPlan)> {
-        let found = self.found();
-        self.unmeasured(found).map(|at| (at, QUICK_SAMPLE)).or_else(|| self.doubtful(found))
+    /// Returns whether a previous pick had influence on `selection`, but is not selected.
+    pub fn differs_from_previous(&self, selection: Option<Selection>) -> bool {
+        self.previous.is_some() && selection.map(|selection| selection.picked) != self.previous
     }
 
-    /// Whether a candidate that took `p95_ms` and fitted would be picked instead, or decide what is.
-    pub(super) fn matters(&self, at: usize, p95_ms: f64, found: Option<Selection>) -> bool {
-        let Some(Selection { best, picked }) = found else { return true };
-        let cheaper = p95_ms < self.p95_ms(picked);
-        match self.compare(at, best) {
-            Ordering::Greater => cheaper || !self.ties(at, picked),
-            _ => cheaper && self.ties(best, at),
+    fn role(&self, index: usize) -> Role {
+        let Some(previous) = self.previous else { return Role::Neutral };
+        if index == previous {
+            return Role::Previous;
+        }
+        // A rival that needs no more than the previous pick replaces it without hysteresis.
+        let needs_no_more = self.candidates[index].config == self.candidates[previous].config
+            && self.million_macs(index) <= self.million_macs(previous);
+        let is_better = self.compare(index, previous) == Ordering::Greater && !self.ties(index, previous);
+        if is_better && !needs_no_more { Role::Rival } else { Role::Neutral }
+    }
+
+    /// Returns the latency limit in ms that a candidate needs to be picked, with headroom and hysteresis.
+    fn required_ms_with_hysteresis(&self, index: usize, p95_ms: f64) -> f64 {
+        required_ms(p95_ms) * self.role(index).latency_factor()
+    }
+
+    /// Returns whether a candidate fits, but only hysteresis keeps it from replacing the previous pick.
+    pub fn is_within_hysteresis(&self, index: usize, p95_ms: f64) -> bool {
+        let fits = |required_ms: f64| self.budget.frame_ms.is_none_or(|limit_ms| required_ms <= limit_ms);
+        fits(required_ms(p95_ms)) && !fits(self.required_ms_with_hysteresis(index, p95_ms))
+    }
+
+    /// Sets the verdict of a measured candidate.
+    fn judge(&mut self, index: usize) {
+        let factor = self.role(index).latency_factor();
+        let candidate = &mut self.candidates[index];
+        let is_final = matches!(candidate.verdict, Verdict::TooManyMacs | Verdict::Failed(_));
+        if let Some(measurement) = candidate.measurement.as_ref().filter(|_| !is_final) {
+            candidate.verdict = judge_scaled(factor, measurement, &self.budget);
+        }
+    }
+}
+
+/// First measurements.
+impl Search {
+    /// Returns the candidate to measure next, and how. Returns `None` once no measurement can change the selection.
+    pub fn next_sample(&self) -> Option<(usize, SamplingPlan)> {
+        let selection = self.selection();
+        self.next_unmeasured(selection)
+            .map(|index| (index, QUICK_SAMPLE))
+            .or_else(|| self.next_remeasurement(selection))
+    }
+
+    /// Returns whether a candidate with this p95 that fits would be picked, or would decide the pick.
+    fn can_change_result(&self, index: usize, p95_ms: f64, selection: Option<Selection>) -> bool {
+        let Some(Selection { best, picked }) = selection else { return true };
+        let is_faster = p95_ms < self.p95_ms(picked);
+        match self.compare(index, best) {
+            Ordering::Greater => is_faster || !self.ties(index, picked),
+            _ => is_faster && self.ties(best, index),
         }
     }
 
-    /// The unmeasured candidate that is most worth a look.
-    fn unmeasured(&self, found: Option<Selection>) -> Option<usize> {
-        let open: Vec<usize> = (0..self.candidates.len()).filter(|&at| self.is_open(at, found)).collect();
+    /// Returns the unmeasured candidate that decides most.
+    fn next_unmeasured(&self, selection: Option<Selection>) -> Option<usize> {
+        let open: Vec<usize> =
+            (0..self.candidates.len()).filter(|&index| self.is_worth_measuring(index, selection)).collect();
         let Some(limit_ms) = self.budget.frame_ms else {
             return open.into_iter().max_by(|&a, &b| self.compare(a, b).then(b.cmp(&a)));
         };
-        if let Some(first) = open.iter().find_map(|&at| self.first_of(self.candidates[at].config, limit_ms)) {
-            return Some(first);
+        let initial = |&index: &usize| self.next_initial_sample(self.candidates[index].config, limit_ms);
+        if let Some(initial) = open.iter().find_map(initial) {
+            return Some(initial);
         }
-        // Nearest to the limit by the law: these decide, and teach the law what it is to tell.
-        let far = |at: usize| {
-            let latency_model = self.latency_models.get(&self.candidates[at].config);
-            latency_model.map_or(0.0, |latency_model| {
-                (self.required_ms(at, latency_model.p95_ms(&self.work[at])) / limit_ms).ln().abs()
+        // The candidate closest to the limit decides the pick, and improves the latency model where it matters.
+        let distance = |index: usize| {
+            self.latency_models.get(&self.candidates[index].config).map_or(0.0, |model| {
+                (self.required_ms_with_hysteresis(index, model.p95_ms(&self.costs[index])) / limit_ms).ln().abs()
             })
         };
-        open.into_iter().min_by(|&a, &b| far(a).total_cmp(&far(b)).then(a.cmp(&b)))
+        open.into_iter().min_by(|&a, &b| distance(a).total_cmp(&distance(b)).then(a.cmp(&b)))
     }
 
-    fn is_open(&self, at: usize, found: Option<Selection>) -> bool {
-        if self.candidates[at].verdict != Verdict::Open || self.gives_up(self.candidates[at].config) {
-            return false;
-        }
-        !self.is_out_of_reach(at)
-            && self.more_threads_do_more(self.candidates[at].config).is_none()
-            && self.matters(at, self.least_p95_ms(at), found)
-            && self.heavier_than(at).is_none()
-            && self.dominator(at).is_none()
+    fn is_worth_measuring(&self, index: usize, selection: Option<Selection>) -> bool {
+        let Candidate { verdict, config, .. } = &self.candidates[index];
+        *verdict == Verdict::Undecided
+            && !self.is_backend_unusable(*config)
+            && !self.is_too_slow_at_best(index)
+            && self.prefers_more_threads(*config).is_none()
+            && self.can_change_result(index, self.min_p95_ms(index), selection)
+            && self.lighter_over_memory(index).is_none()
+            && self.dominator(index).is_none()
     }
 
-    /// Whether an unmeasured candidate is too slow even if it takes the least that it may.
-    fn is_out_of_reach(&self, at: usize) -> bool {
-        self.budget.frame_ms.is_some_and(|limit| self.required_ms(at, self.least_p95_ms(at)) > limit)
+    /// Returns whether an unmeasured candidate is too slow even at its lowest plausible latency.
+    fn is_too_slow_at_best(&self, index: usize) -> bool {
+        let min_required_ms = self.required_ms_with_hysteresis(index, self.min_p95_ms(index));
+        self.budget.frame_ms.is_some_and(|limit_ms| min_required_ms > limit_ms)
     }
 
-    /// The least that an unmeasured candidate may take at the 95th percentile.
-    fn least_p95_ms(&self, at: usize) -> f64 {
-        let config = self.candidates[at].config;
-        let measured = |other: &&Candidate| other.config == config && other.measurement.is_some();
-        match (self.latency_models.get(&config), self.measured.get(&config)) {
+    /// Returns the lowest plausible p95 of an unmeasured candidate, in ms.
+    fn min_p95_ms(&self, index: usize) -> f64 {
+        let config = self.candidates[index].config;
+        match (self.latency_models.get(&config), self.measured_counts.get(&config)) {
             (None, _) | (_, None | Some(0)) => 0.0,
-            // One point makes no law; but what is larger takes no less, but for a surprise.
-            (Some(_), Some(1)) => {
-                let only = self
-                    .candidates
-                    .iter()
-                    .find(measured)
-                    .filter(|only| only.variant.million_macs <= self.candidates[at].variant.million_macs);
-                only.and_then(|only| only.measurement.as_ref()).map_or(0.0, |m| m.total_ms.p95 / SURPRISE)
-            }
-            (Some(latency_model), _) => {
-                latency_model.p95_ms(&self.work[at]) / (SURPRISE * (1.0 + latency_model.residual.min(0.5)))
+            // One measurement makes no model, but a larger network takes at least as long within the margin.
+            (Some(_), Some(1)) => self
+                .indices_of(config)
+                .find(|&other| self.candidates[other].measurement.is_some())
+                .filter(|&only| self.million_macs(only) <= self.million_macs(index))
+                .map_or(0.0, |only| self.p95_ms(only) / MODEL_ERROR_MARGIN),
+            (Some(model), _) => {
+                let margin = MODEL_ERROR_MARGIN * (1.0 + model.residual.min(MAX_RESIDUAL));
+                model.p95_ms(&self.costs[index]) / margin
             }
         }
     }
 
-    /// One that fits in the same way, or is to be tried before, costs no more and is at least as accurate. One that does
-    /// not fit settles nothing of others: on some accelerators a larger one is quicker.
-    pub fn dominator(&self, at: usize) -> Option<usize> {
-        let Candidate { variant, config, .. } = &self.candidates[at];
-        (0..self.candidates.len()).find(|&other| {
-            let candidate = &self.candidates[other];
-            if candidate.config != *config || candidate.variant.million_macs > variant.million_macs || other == at {
+    /// Returns whether `config` can run nothing: three sizes, of three networks if it has so many, were tried and
+    /// failed.
+    fn is_backend_unusable(&self, config: ExecutionConfig) -> bool {
+        let candidates = || self.candidates.iter().filter(|candidate| candidate.config == config);
+        let failed = || candidates().filter(|candidate| matches!(candidate.verdict, Verdict::Failed(_)));
+        let networks = |candidates: &mut dyn Iterator<Item = &Candidate>| {
+            candidates.map(|candidate| candidate.variant.network.name.clone()).collect::<BTreeSet<_>>().len()
+        };
+        failed().count() >= INITIAL_SAMPLES
+            && networks(&mut failed()) >= networks(&mut candidates()).min(INITIAL_SAMPLES)
+            && candidates().all(|candidate| candidate.measurement.is_none())
+    }
+
+    /// Returns the larger thread count with which the smallest variant measured in `config` was faster.
+    ///
+    /// Larger networks scale better with threads, so `config` needs no further measurements. Returns `None` if CPU
+    /// contention affected a measurement with more threads: a short inference may run between two time slices of the
+    /// other program, a long one cannot.
+    pub fn prefers_more_threads(&self, config: ExecutionConfig) -> Option<usize> {
+        let measurements_of = |config: ExecutionConfig| {
+            self.indices_of(config).filter_map(|index| self.candidates[index].measurement.as_ref())
+        };
+        let smallest = self.indices_of(config).find(|&index| self.candidates[index].measurement.is_some())?;
+        let name = &self.candidates[smallest].variant.name;
+        let is_faster = |other: &ExecutionConfig| {
+            let same = self.indices_of(*other).find(|&index| self.candidates[index].variant.name == *name);
+            same.is_some_and(|same| self.p50_ms(same) < self.p50_ms(smallest))
+        };
+        let is_quiet = |other: &ExecutionConfig| !measurements_of(*other).any(Measurement::is_noisy);
+        self.candidates
+            .iter()
+            .map(|candidate| candidate.config)
+            .filter(|other| (other.engine, other.precision) == (config.engine, config.precision))
+            .filter(|other| other.threads > config.threads)
+            .find(|other| is_faster(other) && is_quiet(other))
+            .map(|other| other.threads)
+    }
+
+    /// Returns the next initial sample of `config`: the smallest size, then the largest plausible, then one between.
+    fn next_initial_sample(&self, config: ExecutionConfig, limit_ms: f64) -> Option<usize> {
+        let measured: Vec<usize> =
+            self.indices_of(config).filter(|&index| self.candidates[index].measurement.is_some()).collect();
+        let is_open =
+            |&index: &usize| self.candidates[index].verdict == Verdict::Undecided && self.dominator(index).is_none();
+        let open: Vec<usize> = self.indices_of(config).filter(is_open).collect();
+        match measured[..] {
+            _ if measured.len() >= INITIAL_SAMPLES => None,
+            [] => {
+                // A network that failed at one size probably fails at the others, for example if its file is damaged.
+                let has_failed = |index: &usize| {
+                    let network = &self.candidates[*index].variant.network.name;
+                    self.indices_of(config)
+                        .filter(|&other| self.candidates[other].variant.network.name == *network)
+                        .any(|other| matches!(self.candidates[other].verdict, Verdict::Failed(_)))
+                };
+                open.iter().find(|index| !has_failed(index)).or(open.first()).copied()
+            }
+            [smallest] => {
+                let ms_per_macs = self.p95_ms(smallest) / self.million_macs(smallest);
+                let is_plausible = |&index: &usize| {
+                    required_ms(ms_per_macs * self.million_macs(index)) <= MAX_EXTRAPOLATION * limit_ms
+                };
+                let larger =
+                    || open.iter().copied().filter(|&index| self.million_macs(index) > self.million_macs(smallest));
+                larger().rfind(is_plausible).or_else(|| larger().next()).or_else(|| open.first().copied())
+            }
+            _ => {
+                let (min, max) = (self.million_macs(measured[0]), self.million_macs(measured[measured.len() - 1]));
+                let sizes = open.iter().map(|&index| (index, self.million_macs(index)));
+                let between = sizes.filter(|&(_, macs)| macs > min && macs < max);
+                closest_to_midpoint(between, (min, max), Midpoint::Geometric)
+            }
+        }
+    }
+
+    /// Returns a candidate that dominates another: with an equal config, no more MACs and at least the accuracy, it
+    /// fits or is to be tried first. A candidate that does not fit dominates nothing, because some accelerators run a
+    /// larger network faster.
+    pub fn dominator(&self, index: usize) -> Option<usize> {
+        let config = self.candidates[index].config;
+        self.indices_of(config).filter(|&other| other != index).find(|&other| {
+            if self.million_macs(other) > self.million_macs(index) {
                 return false;
             }
-            // Of two that are alike in both, the first.
-            let better = match self.compare(other, at) {
-                Ordering::Equal => candidate.variant.million_macs < variant.million_macs || other < at,
-                order => order == Ordering::Greater,
+            let wins = match self.compare(other, index) {
+                Ordering::Greater => true,
+                // The first of two candidates with equal accuracy and MACs wins.
+                Ordering::Equal => self.million_macs(other) < self.million_macs(index) || other < index,
+                Ordering::Less => false,
             };
-            better
-                && match candidate.verdict {
-                    Verdict::Open => !self.is_out_of_reach(other),
-                    Verdict::Fits => true,
-                    _ => false,
-                }
+            wins && match self.candidates[other].verdict {
+                Verdict::Undecided => !self.is_too_slow_at_best(other),
+                Verdict::Fits => true,
+                _ => false,
+            }
         })
     }
 
-    /// One that needs too much memory in the same way, and has no more parameters and no more work.
-    pub fn heavier_than(&self, at: usize) -> Option<usize> {
-        let Candidate { variant, config, .. } = &self.candidates[at];
-        (0..self.candidates.len()).find(|&other| {
+    /// Returns a candidate with an equal config and no more parameters and MACs that already needs too much memory.
+    pub fn lighter_over_memory(&self, index: usize) -> Option<usize> {
+        let Candidate { variant, config, .. } = &self.candidates[index];
+        self.indices_of(*config).find(|&other| {
             let candidate = &self.candidates[other];
-            candidate.config == *config
-                && matches!(candidate.verdict, Verdict::TooMuchMemory { .. })
+            matches!(candidate.verdict, Verdict::TooMuchMemory { .. })
                 && candidate.variant.network.million_parameters <= variant.network.million_parameters
                 && candidate.variant.million_macs <= variant.million_macs
         })
+    }
+}
+
+/// Repeated measurements.
+impl Search {
+    /// Returns the most accurate candidate whose measurement is inconclusive, and how to repeat it. A more accurate one
+    /// may settle the others.
+    fn next_remeasurement(&self, selection: Option<Selection>) -> Option<(usize, SamplingPlan)> {
+        let noise_ratio = noise_ratio(self.candidates.iter().filter_map(|candidate| candidate.measurement.as_ref()));
+        let mut next: Option<(usize, SamplingPlan)> = None;
+        for (index, Candidate { measurement, verdict, config, .. }) in self.candidates.iter().enumerate() {
+            let Some(measurement) = measurement else { continue };
+            let latency_model = self.latency_model(*config);
+            let recheck = Recheck { measurement, cost: &self.costs[index], latency_model, noise_ratio };
+            let sampling = match (verdict, selection) {
+                (Verdict::TooSlow { .. }, _) => self.recheck_slow(index, &recheck, selection),
+                (Verdict::Fits, Some(selection)) if index == selection.picked => self.recheck_pick(index, &recheck),
+                (Verdict::Fits, Some(selection)) if self.ties(selection.best, index) => {
+                    self.recheck_tie(index, &recheck, selection)
+                }
+                _ => None,
+            };
+            if let Some(sampling) = sampling
+                && next.is_none_or(|(other, _)| self.compare(index, other) == Ordering::Greater)
+            {
+                next = Some((index, sampling));
+            }
+        }
+        next
+    }
+
+    /// Returns the sampling that confirms that a candidate is too slow. Returns `None` if that is certain, or does not
+    /// change the result.
+    fn recheck_slow(&self, index: usize, recheck: &Recheck, selection: Option<Selection>) -> Option<SamplingPlan> {
+        let limit_ms = self.budget.frame_ms?;
+        let min_ms = recheck.min_p95_ms();
+        if self.required_ms_with_hysteresis(index, min_ms) > limit_ms
+            || !self.can_change_result(index, min_ms, selection)
+        {
+            return None;
+        }
+        recheck.slow_sampling(self.required_ms_with_hysteresis(index, recheck.measurement.total_ms.p95) / limit_ms)
+    }
+
+    /// Returns the sampling that confirms that the selected candidate fits.
+    fn recheck_pick(&self, index: usize, recheck: &Recheck) -> Option<SamplingPlan> {
+        let required_ms = self.required_ms_with_hysteresis(index, recheck.measurement.total_ms.p95);
+        recheck.pick_sampling(required_ms / self.budget.frame_ms?)
+    }
+
+    /// Returns the sampling that decides whether a tied candidate is cheaper than the selected one.
+    fn recheck_tie(&self, index: usize, recheck: &Recheck, selection: Selection) -> Option<SamplingPlan> {
+        let ratio_to_pick = recheck.measurement.total_ms.p95 / self.p95_ms(selection.picked);
+        let fewer_macs = self.million_macs(index) < self.million_macs(selection.picked);
+        recheck.tie_sampling(ratio_to_pick, fewer_macs)
     }
 }

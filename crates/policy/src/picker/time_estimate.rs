@@ -1,14 +1,13 @@
-//! What a pick will cost in time, before it is made: the plan is played against a law of time that is only supposed.
+//! Time estimate: what a pick or a profile costs in measuring time.
 
-use super::{Known, pick};
-use crate::budget::Budget;
+use super::{PickRequest, StoredResult, pick};
 use crate::measurement::Measurement;
 use crate::sampling::SamplingPlan;
 use phicam_engine::ExecutionConfig;
 use phicam_engine::latency::Percentiles;
 use phicam_model::catalog::Variant;
 
-/// Measurements that are expected to be needed.
+/// Expected number and duration of measurements.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
 pub struct TimeEstimate {
     pub measurements: usize,
@@ -16,41 +15,44 @@ pub struct TimeEstimate {
 }
 
 impl TimeEstimate {
-    /// Adds a measurement of frames of `ms` after a load of `load_ms`.
-    pub fn add(&mut self, sampling: SamplingPlan, ms: f64, load_ms: f64) {
-        let frames = SamplingPlan::WARM_UP + sampling.frames_at(ms);
+    /// Adds a measurement with a latency of `frame_ms`, after `load_ms` of loading the model.
+    pub fn add(&mut self, sampling: SamplingPlan, frame_ms: f64, load_ms: f64) {
+        let frames = SamplingPlan::WARM_UP_FRAMES + sampling.expected_frames(frame_ms);
         self.measurements += 1;
-        self.seconds += (load_ms + frames as f64 * ms) / 1e3;
+        self.seconds += (load_ms + frames as f64 * frame_ms) / 1e3;
     }
 }
 
-/// Between median and 95th percentile, where nothing is known: 5 % of scatter.
-const SUPPOSED_TAIL: f64 = 1.086;
+/// Ratio of p95 to the median before any measurement: e^(1.645 · 0.05), for 5 % of scatter.
+const ASSUMED_P95_RATIO: f64 = 1.086;
+/// Share of the first measured latency that does not depend on the MACs. Estimate, before a latency model exists.
+const ASSUMED_FIXED_SHARE: f64 = 0.5;
 
-/// What [`pick`] would take beyond what is known, if a frame took as long as `supposed` says, and a load `load_ms`.
-pub fn estimate_time<K, T>(
-    variants: &[&Variant],
-    configs: &[ExecutionConfig],
-    budget: Budget,
-    known: K,
-    supposed: T,
-    load_ms: f64,
-) -> TimeEstimate
+/// Returns the latency of `other` in ms, estimated from one measured latency of `measured`.
+///
+/// Half of the latency is taken as fixed, the other half as proportional to MACs.
+pub fn scaled_latency_ms(measured_ms: f64, measured: &Variant, other: &Variant) -> f64 {
+    let macs_ratio = other.million_macs / measured.million_macs;
+    measured_ms * (ASSUMED_FIXED_SHARE + (1.0 - ASSUMED_FIXED_SHARE) * macs_ratio)
+}
+
+/// Returns the time that [`pick`] would take beyond the `stored` results: the search runs against assumed latencies.
+///
+/// `assumed_ms` returns the assumed median of a candidate; `load_ms` is the time to load a model.
+pub fn estimate_time<S, T>(request: PickRequest, stored: S, assumed_ms: T, load_ms: f64) -> TimeEstimate
 where
-    K: Fn(&Variant, ExecutionConfig) -> Option<Known>,
+    S: Fn(&Variant, ExecutionConfig) -> Option<StoredResult>,
     T: Fn(&Variant, ExecutionConfig) -> f64,
 {
     let mut estimate = TimeEstimate::default();
-    // Whether something would be picked does not matter here.
-    let _ = pick(variants, configs, budget, known, |variant, config, sampling| {
-        let ms = supposed(variant, config);
-        estimate.add(sampling, ms, load_ms);
-        let total_ms = Percentiles { p50: ms, p95: ms * SUPPOSED_TAIL, p99: ms * SUPPOSED_TAIL, min: ms };
-        Ok(Measurement {
-            load_ms,
-            requested_frames: sampling.frames,
-            ..Measurement::assumed(variant, config, sampling.frames_at(ms), total_ms)
-        })
+    // Only the measurements count here, not the pick.
+    let _ = pick(request, stored, |variant, config, sampling| {
+        let p50 = assumed_ms(variant, config);
+        estimate.add(sampling, p50, load_ms);
+        let p95 = p50 * ASSUMED_P95_RATIO;
+        let total_ms = Percentiles { p50, p95, p99: p95, min: p50 };
+        let assumed = Measurement::assumed(variant, config, sampling.expected_frames(p50), total_ms);
+        Ok(Measurement { load_ms, requested_frames: sampling.frames, ..assumed })
     });
     estimate
 }

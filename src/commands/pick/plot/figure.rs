@@ -48,20 +48,21 @@ pub fn figure(pick: &Pick) -> Figure {
 fn config_series(pick: &Pick, config: ExecutionConfig, colour: Colour, marker: Marker) -> Vec<Series> {
     let candidates = || pick.candidates.iter().filter(|candidate| candidate.config == config);
     let measured = || {
-        candidates()
-            .filter_map(|candidate| Some((ComputeCost::of(&candidate.variant), candidate.measurement.as_ref()?)))
+        candidates().filter_map(|candidate| {
+            Some((ComputeCost::from_variant(&candidate.variant), candidate.measurement.as_ref()?))
+        })
     };
-    let Some(latency_model) = LatencyModel::through(measured()) else { return Vec::new() };
+    let Some(latency_model) = LatencyModel::fit(measured()) else { return Vec::new() };
     let points = candidates().filter(|candidate| !matches!(candidate.verdict, Verdict::Failed(_))).map(|candidate| {
         let measured_p95 = candidate.measurement.as_ref().map(|measurement| measurement.total_ms.p95);
-        let p95 = measured_p95.unwrap_or_else(|| latency_model.p95_ms(&ComputeCost::of(&candidate.variant)));
+        let p95 = measured_p95.unwrap_or_else(|| latency_model.p95_ms(&ComputeCost::from_variant(&candidate.variant)));
         let label = if candidate.verdict == Verdict::Picked { String::new() } else { candidate.variant.name.clone() };
         let point = Point::new(candidate.variant.million_macs, required_ms(p95), label);
         Point { is_hollow: measured_p95.is_none(), ..point }
     });
     let points: Vec<Point> = points.collect();
     let curve = candidates().map(|candidate| {
-        let predicted_p95 = latency_model.p95_ms(&ComputeCost::of(&candidate.variant));
+        let predicted_p95 = latency_model.p95_ms(&ComputeCost::from_variant(&candidate.variant));
         Point::new(candidate.variant.million_macs, required_ms(predicted_p95), "")
     });
     let mut curve: Vec<Point> = curve.collect();
@@ -82,7 +83,7 @@ mod tests {
     use super::*;
     use phicam_model::catalog::Variant;
     use phicam_policy::budget::Budget;
-    use phicam_policy::picker::pick;
+    use phicam_policy::picker::{PickRequest, pick};
     use phicam_test_fixtures::measurement;
     use phicam_test_fixtures::variant;
 
@@ -93,9 +94,12 @@ mod tests {
         let variants: Vec<&Variant> = variants.iter().collect();
         let budget = Budget { frame_ms: Some(66.0), ..Budget::default() };
         let measure = |variant: &Variant| measurement(variant, variant.million_macs * 0.12, 60.0);
-        let picked =
-            pick(&variants, &[ExecutionConfig::tract(2)], budget, |_, _| None, |variant, _, _| Ok(measure(variant)))
-                .unwrap();
+        let picked = pick(
+            PickRequest::new(&variants, &[ExecutionConfig::tract(2)], budget),
+            |_, _| None,
+            |variant, _, _| Ok(measure(variant)),
+        )
+        .unwrap();
         let svg = figure(&picked).to_svg().unwrap();
         for text in
             ["lite0@224", "budget, 66.0 ms", "its latency model", "picked", "is the largest that fits", "hollow"]

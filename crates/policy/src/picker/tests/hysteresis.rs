@@ -1,99 +1,90 @@
-//! What was picked when the same was asked before.
+//! Picks with a previous pick.
 
 use super::*;
 
-/// The pick within 39 ms where everything takes `factor` times as long as usual; `failing` cannot be run.
-fn picked_again(before: Option<&str>, factor: f64, failing: Option<&str>) -> Pick {
-    picked_within(ms(39.0), before, factor, failing)
-}
+const BUDGET_MS: f64 = 39.0;
 
-fn picked_within(budget: Budget, before: Option<&str>, factor: f64, failing: Option<&str>) -> Pick {
-    let config = ExecutionConfig::tract(2);
+/// Picks on a machine that is slower by `factor`, on which the variant `failing` cannot be run.
+fn pick_after(budget: Budget, previous: Option<&str>, factor: f64, failing: Option<&str>) -> Pick {
     let variants = catalog();
     let variants: Vec<&Variant> = variants.iter().collect();
-    let slowed = |variant: &Variant, config, sampling: SamplingPlan| {
+    let measure = |variant: &Variant, config, sampling: SamplingPlan| {
         if failing == Some(variant.name.as_str()) {
             return failed(variant, "killed");
         }
-        let mut found = simulated(variant, config, sampling)?;
-        (found.total_ms.p50, found.total_ms.p95) = (found.total_ms.p50 * factor, found.total_ms.p95 * factor);
-        Ok(Measurement { frames: sampling.frames, requested_frames: sampling.frames, ..found })
+        Ok(sampled(scaled(simulated(variant, config, sampling)?, factor), sampling))
     };
-    pick_again(&variants, &[config], budget, before.map(|name| (name, config)), nothing, slowed).unwrap()
+    let request = PickRequest::new(&variants, &TRACT, budget).with_previous(previous.map(|name| (name, TRACT[0])));
+    pick(request, nothing, measure).unwrap()
 }
 
 #[test]
-fn it_stays_while_times_are_a_little_longer_or_shorter_than_then() {
+fn previous_pick_survives_5_percent_drift_only() {
     // lite1@240 needs 38.7 of 39 ms.
-    let names = |before| [0.93, 0.97, 1.0, 1.03, 1.09].map(|factor| picked_again(before, factor, None).variant.name);
-    assert_eq!(names(None), ["lite1@240", "lite1@240", "lite1@240", "lite0@224", "lite0@224"], "nothing was picked");
+    let names = |previous| {
+        [0.93, 0.97, 1.0, 1.03, 1.09].map(|factor| pick_after(ms(BUDGET_MS), previous, factor, None).variant.name)
+    };
+    assert_eq!(names(None), ["lite1@240", "lite1@240", "lite1@240", "lite0@224", "lite0@224"]);
     assert_eq!(names(Some("lite1@240")), ["lite1@240", "lite1@240", "lite1@240", "lite1@240", "lite0@224"]);
     assert_eq!(names(Some("lite0@224")), ["lite1@240", "lite0@224", "lite0@224", "lite0@224", "lite0@224"]);
 }
 
 #[test]
-fn the_reason_says_so() {
-    let slower = explain(&picked_again(Some("lite1@240"), 1.03, None));
-    assert!(
-        slower.contains("that leaves 8 % for the rest of the line, but it was picked before and stays"),
-        "{slower}"
-    );
-    let pick = picked_again(Some("lite0@224"), 1.0, None);
-    let said = explain(&pick);
-    assert!(said.contains("lite1@240, needs 38.7 ms of 39, not 5 % less, and what was picked before stays"), "{said}");
-    let narrow = pick.candidates.iter().find(|candidate| candidate.variant.name == "lite1@240").unwrap();
-    assert!(matches!(narrow.verdict, Verdict::WithinHysteresis { .. }), "{:?}", narrow.verdict);
+fn explanation_names_the_hysteresis() {
+    let slower = explain(&pick_after(ms(BUDGET_MS), Some("lite1@240"), 1.03, None));
+    assert_contains(&slower, "that leaves 8 % for the pipeline, but hysteresis keeps the previous pick");
+    let pick = pick_after(ms(BUDGET_MS), Some("lite0@224"), 1.0, None);
+    let rival = "lite1@240, needs 38.7 ms of 39, not 5 % less, so hysteresis keeps the previous pick";
+    assert_contains(&explain(&pick), rival);
+    let verdict = &candidate(&pick, "lite1@240").verdict;
+    assert!(matches!(verdict, Verdict::WithinHysteresis { .. }), "{verdict:?}");
 }
 
 #[test]
-fn it_counts_for_nothing_where_it_cannot_be_run_or_is_not_to_be_had_or_is_beaten_for_no_more_work() {
-    for (before, failing) in [("lite0@224", Some("lite0@224")), ("lite9@224", None), ("lite0@288", None)] {
-        assert_eq!(picked_again(Some(before), 1.0, failing).variant.name, "lite1@240", "{before}");
+fn previous_pick_ignored_when_unusable_or_dominated() {
+    for (previous, failing) in [("lite0@224", Some("lite0@224")), ("lite9@224", None), ("lite0@288", None)] {
+        let pick = pick_after(ms(BUDGET_MS), Some(previous), 1.0, failing);
+        assert_eq!(pick.variant.name, "lite1@240", "{previous}");
     }
 }
 
 #[test]
-fn where_it_does_not_stay_it_has_no_say_in_what_is_picked_instead() {
-    // lite1@240 fits by far and lite2@260 by 2 %: it is a question of those two.
-    let pick = picked_again(Some("lite0@224"), 0.7, None);
+fn replaced_previous_pick_has_no_influence() {
+    // lite1@240 fits easily, lite2@260 by 2 %: the previous pick does not decide between them.
+    let pick = pick_after(ms(BUDGET_MS), Some("lite0@224"), 0.7, None);
     assert_eq!(pick.variant.name, "lite2@260");
-    assert!(pick.candidates.iter().all(|candidate| !matches!(candidate.verdict, Verdict::WithinHysteresis { .. })));
+    let is_within_hysteresis = |candidate: &Candidate| matches!(candidate.verdict, Verdict::WithinHysteresis { .. });
+    assert!(!pick.candidates.iter().any(is_within_hysteresis));
 }
 
 #[test]
-fn what_needs_too_much_memory_is_told_as_that() {
-    let budget = Budget { memory_mib: Some(90.0), ..ms(39.0) };
-    let pick = picked_within(budget, Some("lite0@224"), 1.0, None);
-    let larger = pick.candidates.iter().find(|candidate| candidate.variant.name == "lite1@240").unwrap();
-    assert!(matches!(larger.verdict, Verdict::TooMuchMemory { .. }), "{:?}", larger.verdict);
+fn memory_limit_takes_precedence_over_hysteresis() {
+    let budget = Budget { memory_mib: Some(90.0), ..ms(BUDGET_MS) };
+    let pick = pick_after(budget, Some("lite0@224"), 1.0, None);
+    let verdict = &candidate(&pick, "lite1@240").verdict;
+    assert!(matches!(verdict, Verdict::TooMuchMemory { .. }), "{verdict:?}");
     assert_eq!((pick.variant.name.as_str(), pick.limiting_factor), ("lite0@224", LimitingFactor::Memory));
 }
 
 #[test]
-fn of_two_as_good_and_as_quick_it_is_the_one_that_was_picked_before() {
-    // Half of the threads take 4 % more or less from one time to the next.
-    let both = [ExecutionConfig::tract(2), ExecutionConfig::tract(1)];
+fn previous_thread_count_stays_when_equally_fast() {
+    // One thread is 4 % faster or slower than two, by run-to-run noise.
+    let configs = [ExecutionConfig::tract(2), ExecutionConfig::tract(1)];
     let variants = catalog();
     let variants: Vec<&Variant> = variants.iter().collect();
-    let picked_by = |before: Option<ExecutionConfig>, of_one: f64| {
+    let threads = |previous: Option<ExecutionConfig>, single_thread_factor: f64| {
         let measure = |variant: &Variant, config: ExecutionConfig, sampling: SamplingPlan| {
-            let mut found = simulated(variant, config, sampling)?;
-            let factor = if config.threads == 1 { of_one } else { 1.0 };
-            (found.total_ms.p50, found.total_ms.p95) = (found.total_ms.p50 * factor, found.total_ms.p95 * factor);
-            let preempted_frames = sampling.frames; // so that both are tried
-            Ok(Measurement {
-                config,
-                preempted_frames,
-                frames: sampling.frames,
-                requested_frames: sampling.frames,
-                ..found
-            })
+            let factor = if config.threads == 1 { single_thread_factor } else { 1.0 };
+            let measurement = sampled(scaled(simulated(variant, config, sampling)?, factor), sampling);
+            let preempted_frames = sampling.frames; // noisy, so that both thread counts are tried
+            Ok(Measurement { config, preempted_frames, ..measurement })
         };
-        let before = before.map(|config| ("lite2@320", config));
-        pick_again(&variants, &both, ms(200.0), before, nothing, measure).unwrap().config.threads
+        let previous = previous.map(|config| ("lite2@320", config));
+        let request = PickRequest::new(&variants, &configs, ms(200.0)).with_previous(previous);
+        pick(request, nothing, measure).unwrap().config.threads
     };
-    assert_eq!([0.96, 1.04].map(|of_one| picked_by(None, of_one)), [1, 2]);
-    for config in both {
-        assert_eq!([0.96, 1.04].map(|of_one| picked_by(Some(config), of_one)), [config.threads; 2]);
+    assert_eq!([0.96, 1.04].map(|factor| threads(None, factor)), [1, 2]);
+    for config in configs {
+        assert_eq!([0.96, 1.04].map(|factor| threads(Some(config), factor)), [config.threads; 2]);
     }
 }
