@@ -1,5 +1,6 @@
-//! The program for 64-bit ARM, run by qemu's user mode: it gives the scores that this machine's gives. `just test-arm`
-//! builds what these tests need; without it they are not run.
+//! The program for 64-bit ARM in QEMU's user mode: its scores equal those of this machine's program.
+//!
+//! `just test-arm` builds the requirements of these tests; other commands skip them.
 
 mod common;
 
@@ -9,7 +10,7 @@ use std::process::{Command, Output};
 use common::program::Program;
 use common::{apart, best, root, scores};
 
-/// What `just build aarch64` makes, or another that PHICAM_ARM names.
+/// Returns the program that `just build aarch64` builds, or the one that PHICAM_ARM names.
 fn program() -> PathBuf {
     let built = root().join("target/aarch64-unknown-linux-gnu/dist/phicam");
     std::env::var_os("PHICAM_ARM").map_or(built, PathBuf::from)
@@ -21,7 +22,7 @@ fn arm(arguments: &[&str], state: &Path) -> Output {
     output
 }
 
-/// The same, however it ends, with this library of ONNX Runtime.
+/// Runs the ARM program with `library` as ONNX Runtime; accepts any exit status.
 fn arm_with(arguments: &[&str], state: &Path, library: Option<&Path>) -> Output {
     let mut command = Command::new(root().join("board/cross/run.sh"));
     command.arg(program()).args(arguments);
@@ -31,7 +32,7 @@ fn arm_with(arguments: &[&str], state: &Path, library: Option<&Path>) -> Output 
     command.output().unwrap()
 }
 
-/// What `board/cross/setup.sh onnxruntime` fetches.
+/// Returns ONNX Runtime's library, which `board/cross/setup.sh onnxruntime` downloads.
 fn onnxruntime(folder: &str) -> PathBuf {
     root().join("target/cross").join(folder).join("onnxruntime/capi/libonnxruntime.so.1.23.2")
 }

@@ -1,5 +1,7 @@
-//! `just deploy` onto the virtual board, by real ssh: what is sent, a broken build, cuts of the connection and of the
-//! power, a full disk. `just test-board` builds what these need.
+//! `just deploy` to the virtual board over real ssh: sent files, a broken build, cuts of connection and power, a full
+//! disk.
+//!
+//! `just test-board` builds the requirements of these tests.
 
 mod common;
 
@@ -12,7 +14,7 @@ use common::deploy_harness::{self, to_send};
 use common::program::Ended;
 use common::root;
 
-/// What is deployed, and from where: small models, a program that stands in for the real one.
+/// Sender of a release: small models, a stub instead of the real program, and the ssh configuration for the board.
 struct Sender {
     build: deploy_harness::Board,
     config: PathBuf,
@@ -30,7 +32,7 @@ impl Sender {
         command
     }
 
-    /// Runs `deploy.sh` against host `board`.
+    /// Runs `deploy.sh` for the host `board`.
     fn run(&self, words: &str) -> Ended {
         self.with(words, &[])
     }
@@ -41,12 +43,12 @@ impl Sender {
     }
 }
 
-/// The release that a link leads to.
+/// Returns the release that a link points to.
 fn release(board: &Board, link: &str) -> String {
     board.ssh(&format!("basename $(readlink /opt/phicam/{link})")).trim().into()
 }
 
-/// The release that answers, and its process.
+/// Returns the process and the release that classify frames, or `None` if the process has ended.
 fn answering(board: &Board) -> Option<(u32, String)> {
     let health: serde_json::Value = serde_json::from_str(&board.try_ssh("cat /run/phicam/health.json").text()).ok()?;
     let pid = health["pid"].as_u64()? as u32;
@@ -80,7 +82,7 @@ fn deployed_service_survives_kills_and_power_cuts() {
         &format!("rolled back: {first} runs again and is well"),
     ]);
 
-    // The power goes right after a switch: the board itself goes back when it is started again.
+    // The power fails directly after the switch: the board itself rolls back at its next boot.
     let mut deploy = sender.command("deploy");
     let mut deploy = deploy.env("PHICAM_HEALTH_S", "600").spawn().unwrap();
     board.until("switch", || (release(&board, "current") != first).then_some(()));

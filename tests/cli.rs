@@ -1,4 +1,4 @@
-//! Each command, as a user types it.
+//! Each command as a user types it: its output and its exit code.
 
 mod common;
 
@@ -83,7 +83,7 @@ fn pick_caches_its_measurements() {
     let first = program.run(PICK).with(0).saying(&["measuring lite0@96", "measuring lite0@256"]);
     let picked = &first.json()[0];
     assert_eq!((&picked["variant"], &picked["limit"]), (&Value::from("lite0@256"), &Value::from("catalog")));
-    // Six sides, on all cores and, where there are two or more, on half of them.
+    // Six sides: with all cores and, if there are at least two, with half of them.
     assert_eq!(picked["candidates"].as_array().unwrap().len(), 6 * phicam_platform::system::cores().min(2));
     assert!(picked["reason"].as_str().unwrap().contains("budget 60000 ms a frame"), "{picked}");
     assert!(program.path("state/measurements.json").is_file());

@@ -1,5 +1,7 @@
-//! `just deploy` and its siblings, on a folder that stands for a board: what is sent, what a cut connection, a power cut
-//! and a broken build leave behind. On a board that boots: tests/board_deploy.rs.
+//! `just deploy` and its sibling recipes, with a folder as the board: sent files, cut connections, power cuts, broken
+//! builds.
+//!
+//! tests/board_deploy.rs repeats the essentials on a virtual board that boots.
 
 mod common;
 
@@ -128,7 +130,7 @@ fn unhealthy_release_is_rolled_back_with_the_reason() {
         assert_eq!(board.release("previous"), None, "nothing that was well came before it");
         assert_eq!(board.answering().unwrap().1, good);
     }
-    // What was sent for it is not sent again.
+    // The board keeps the files of the failed release, so that nothing is sent again.
     board.forget_what_was_sent();
     board.run("deploy").with(1).saying(&["sent 0 bytes of 0 files"]);
 }
@@ -170,7 +172,8 @@ fn cut_transfer_keeps_the_old_release_and_resumes() {
         assert!(said.stderr.contains("did not come whole"), "{}", said.stderr);
         assert!(said.stderr.contains("connection was cut"), "{}", said.stderr);
         assert_eq!(board.answering(), before, "cut at {tenth} tenths");
-        // Not deployed to the end: the old one is to be found running each time. What is left to send is asked.
+        // No deploy completes, so the old release runs each time. A second deploy, cut at once, reports the bytes left
+        // to send.
         let mut cut_again = board.command("deploy");
         sent.push(common::deploy_harness::to_send(&board.ended(cut_again.env("CUT_BYTES", "0")).with(1).stderr));
     }
@@ -199,7 +202,7 @@ fn board_finishes_a_deploy_without_connection() {
     board.forget_what_was_sent();
     let mut cut = board.command("deploy");
     board.ended(cut.env("CUT_SAYING", "switched to")).with(1);
-    // The next deploy waits for its end.
+    // The next deploy waits until the board has finished this one.
     board.health_s = 20;
     board.program("good", "fourth");
     board.deploy().saying(&["is at work here (finish), waiting for its end"]);

@@ -1,4 +1,4 @@
-//! What is wrong is named, with what to do about it; and nothing panics (every start of the program is checked for it).
+//! Errors name the failure and the remedy, and nothing panics: the harness checks every run of the program for panics.
 
 mod common;
 
@@ -52,7 +52,7 @@ fn broken_pictures_are_named_with_the_cause() {
     program.take("dog.jpg", "dog.jpg");
     let jpeg = std::fs::read(program.path("dog.jpg")).unwrap();
     program.write("short.jpg", &jpeg[..jpeg.len() / 3]);
-    program.write("huge.png", claiming(60_000));
+    program.write("huge.png", png_claiming(60_000));
     program.write("empty.jpg", "");
     program.write("text.jpg", "a shopping list");
     program.write("folder.jpg/x", "");
@@ -75,8 +75,8 @@ fn broken_pictures_are_named_with_the_cause() {
     ended.saying(&["dog.jpg", "selects 0×", "--view"]);
 }
 
-/// A PNG of no pixels that claims `side` pixels each way.
-fn claiming(side: u32) -> Vec<u8> {
+/// Returns a PNG of one pixel whose header claims `side` pixels in each direction.
+fn png_claiming(side: u32) -> Vec<u8> {
     let mut bytes = std::io::Cursor::new(Vec::new());
     image::RgbImage::new(1, 1).write_to(&mut bytes, image::ImageFormat::Png).unwrap();
     let mut png = bytes.into_inner();
@@ -199,7 +199,7 @@ fn wrong_model_files_are_named_and_never_run() {
         change(&program);
         let ended = program.run("classify --models models --model lite0@96 dog.jpg").with(1).saying(said);
         assert_eq!(ended.stdout, "");
-        // through the child process that measures, the cause is the same: no matter of the budget
+        // The child process that measures reports the same cause, and the error does not blame the budget.
         let ended = program.run("pick --models models --model lite0@96").with(1).saying(said);
         assert!(!ended.stderr.contains("--frame-ms"), "{}", ended.stderr);
     }

@@ -1,4 +1,4 @@
-//! Pictures become a model's input exactly as the contract says: compared with Pillow and libjpeg-turbo.
+//! Preprocessing follows the input spec exactly: comparison with Pillow and libjpeg-turbo.
 
 mod common;
 
@@ -14,7 +14,7 @@ fn lite(crop: Crop) -> InputSpec {
     InputSpec { colour, layout, crop, filter, mean: [127.0; 3], scale: [128.0; 3] }
 }
 
-/// Side, source and expected picture of each case, with its contract.
+/// Returns side, source picture, expected picture and input spec of each case.
 fn cases() -> Vec<(u32, String, String, InputSpec)> {
     let cases = json("resize/cases.json");
     let read = |case: &serde_json::Value| {
@@ -26,7 +26,8 @@ fn cases() -> Vec<(u32, String, String, InputSpec)> {
     cases.as_array().unwrap().iter().map(read).collect()
 }
 
-/// The largest difference to Pillow over all cases, with the contract changed by `change` and the view `view`.
+/// Returns the largest difference from Pillow over all cases, after `change` of the input spec and with crop mode
+/// `view`.
 fn worst(change: impl Fn(&mut InputSpec), view: CropMode) -> u8 {
     let one = |(side, source, expected, mut input_spec): (u32, String, String, InputSpec)| {
         change(&mut input_spec);
@@ -57,7 +58,7 @@ fn wrong_filter_or_crop_is_noticed() {
     assert!(worst(|_| {}, CropMode::Whole) > 8, "no crop");
 }
 
-/// The input made of a picture that is one colour.
+/// Returns the model's input for a picture of a single colour, one value for each channel.
 fn input_of(colour: [u8; 3], input_spec: InputSpec) -> [f32; 3] {
     let size = phicam_frame::Size::new(50, 40);
     let mut preprocess = Preprocess::new(Arc::new(input_spec), 32, CropMode::Centre);

@@ -1,5 +1,5 @@
-//! The shipped models give the scores that the published weights define: compared with numpy and ONNX Runtime, and each
-//! way to break the contract is shown to be noticed.
+//! Scores of the shipped models: equal to those of numpy and ONNX Runtime, with tests that notice each broken rule of
+//! the input spec.
 
 mod common;
 
@@ -15,7 +15,7 @@ use phicam_pipeline::classify::preprocess::Preprocess;
 use tract_onnx::pb::{AttributeProto, ModelProto, TensorProto};
 use tract_onnx::prelude::Framework;
 
-/// The model's input, made from levels that were cropped and resized already.
+/// Returns the model's input for levels that are already cropped and resized.
 fn input(variant: &Variant, levels: &[u8]) -> Vec<f32> {
     let square = phicam_frame::Size::new(variant.side, variant.side);
     let mut input_spec = (*variant.input).clone();
@@ -33,7 +33,9 @@ fn run(variant: &Variant, onnx: &[u8], input: &[f32], threads: usize) -> Vec<f32
     engine.infer().unwrap().to_vec()
 }
 
-/// How far half-precision storage may move a score from numpy's: see tests/reference/README.md.
+/// Returns the largest accepted difference between a score of half-precision weights and numpy's score.
+///
+/// tests/reference/README.md derives the values.
 fn storage_tolerance(variant: &str) -> f32 {
     if variant == "lite0@96" { 0.2 } else { 0.05 }
 }
@@ -102,7 +104,7 @@ fn symmetric_padding_is_noticed() {
         if node.op_type == "Conv" && strided {
             let kernel = node.attribute.iter().find(|a| a.name == "kernel_shape").unwrap().ints[0];
             node.attribute.retain(|a| a.name != "auto_pad");
-            // As PyTorch pads by default: the same on both sides.
+            // PyTorch's default: equal pads on both sides.
             let ints = vec![(kernel - 1) / 2; 4];
             node.attribute.push(AttributeProto { name: "pads".into(), r#type: 7, ints, ..Default::default() });
             broken += 1;
@@ -113,7 +115,7 @@ fn symmetric_padding_is_noticed() {
     assert!(apart > 20.0 * storage_tolerance("lite0@224"), "{apart}");
 }
 
-/// Multiplies the half-precision values of a weight.
+/// Multiplies the half-precision values of a weight by `factor`.
 fn scale_half(tensor: &mut TensorProto, factor: f32) {
     use tract_onnx::prelude::tract_data::prelude::f16;
     for pair in tensor.raw_data.chunks_exact_mut(2) {
@@ -124,7 +126,8 @@ fn scale_half(tensor: &mut TensorProto, factor: f32) {
 
 #[test]
 fn wrong_epsilon_or_stem_is_noticed() {
-    // What epsilon 1e-5 does to the scores was computed from the published tensors; the tolerance must be below it.
+    // traps.json holds the effect of each broken rule, computed from the published tensors; the tolerance must be below
+    // it.
     let traps = json("scores/traps.json");
     let moved =
         |trap: &str| traps["lite0@224"][trap]["max"].as_f64().unwrap_or_else(|| panic!("no trap {trap}")) as f32;
@@ -151,7 +154,7 @@ fn wrong_normalisation_bgr_or_crop_is_noticed() {
         Preprocess::new(Arc::new(input_spec), 224, view).run(&common::frame(size, &pixels), &mut input).unwrap();
         apart(&run(&variant, &onnx, &input, 2), &expected)
     };
-    // From the JPEG on, decoders differ by a level here and there: 0.2 leaves room for that.
+    // The input is a JPEG here, and decoders differ by a level in some pixels: 0.2 leaves room for that.
     let right = apart_with(&|_| {}, CropMode::Centre);
     println!("from the JPEG on: {right:.3} from Pillow and numpy");
     assert!(right < 0.2, "{right}");
@@ -196,7 +199,7 @@ fn catalog_macs_equal_the_graphs() {
             .sum();
         let million = macs as f64 / 1e6;
         println!("{}: {million:.1} M", variant.name);
-        // tract counts the additions of biases and residuals as multiply-adds too: a little more than the catalog.
+        // tract also counts the additions of biases and residuals as multiply-adds: slightly more than the catalog.
         let over = million / variant.million_macs - 1.0;
         assert!(
             (-0.001..0.03).contains(&over),

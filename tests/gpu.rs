@@ -15,7 +15,7 @@ use common::{best, photographs, scores};
 use phicam_engine::output_check::{difference, tolerance};
 use phicam_engine::{EngineKind, Precision};
 
-/// Those of `candidates` that PHICAM_GPU names; prints a message if there are none.
+/// Returns the engines of `candidates` that PHICAM_GPU names; prints a message if there are none.
 fn engines(candidates: &[EngineKind]) -> Vec<EngineKind> {
     let named = std::env::var("PHICAM_GPU").unwrap_or_default();
     let named: Vec<&str> = named.split_whitespace().collect();
@@ -37,7 +37,7 @@ fn precisions(engine: EngineKind) -> &'static [Precision] {
     if engine == EngineKind::TensorRt { &[Precision::F16, Precision::F32] } else { &[Precision::F32] }
 }
 
-/// The program with the library of this process's environment.
+/// Returns a command of the program with ONNX Runtime's library from this process's environment.
 fn command(program: &Program, arguments: &str) -> Command {
     let mut command = program.command(arguments.split_whitespace());
     command.env("ORT_DYLIB_PATH", std::env::var_os("ORT_DYLIB_PATH").expect("ORT_DYLIB_PATH names the library"));
@@ -48,7 +48,7 @@ fn run(program: &Program, arguments: &str) -> Ended {
     command(program, arguments).output().unwrap().into()
 }
 
-/// The scores of each photograph, in the order of `photographs`.
+/// Returns the scores of each photograph, in the order of `photographs`.
 fn photograph_scores(program: &Program, variant: &str, config: &str, photographs: &[PathBuf]) -> Vec<Vec<f32>> {
     let folder = program.path(&format!("{variant} {config}"));
     let mut classify = command(program, &format!("classify --model {variant} --engine {config}"));
@@ -84,7 +84,7 @@ fn gpu_gives_the_cpu_engines_scores() {
     }
 }
 
-/// The largest file below `folder`.
+/// Returns the largest file below `folder`.
 fn largest(folder: &Path) -> PathBuf {
     let files = glob::glob(&folder.join("**/*").display().to_string()).unwrap().map(Result::unwrap);
     let bytes = |path: &PathBuf| std::fs::metadata(path).map_or(0, |metadata| metadata.len());

@@ -46,7 +46,7 @@ fn read_to_end(camera: &mut Gst) -> (u64, Result<Next, CameraError>) {
     panic!("{}: no end after 1000 frames", camera.describe())
 }
 
-/// Bars of the pattern smpte100 from left to right, each over the whole height.
+/// Colour bars of the pattern smpte100 from left to right, each over the whole height.
 const BARS: [[u8; 3]; 7] =
     [[255, 255, 255], [255, 255, 0], [0, 255, 255], [0, 255, 0], [255, 0, 255], [255, 0, 0], [0, 0, 255]];
 

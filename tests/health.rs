@@ -1,4 +1,4 @@
-//! `phicam health`, asked of a line that runs, of one that was killed, and of one without a camera.
+//! `phicam health` for a running pipeline, for a killed one, and for a foreign health file.
 
 mod common;
 
@@ -7,8 +7,8 @@ use std::process::Child;
 
 use common::program::{Ended, Program};
 
-/// A line that has given its first answer.
-fn answering(program: &Program, arguments: &str) -> Child {
+/// Starts a pipeline and waits for its first classification.
+fn start_pipeline(program: &Program, arguments: &str) -> Child {
     let mut child = program.command(arguments.split_whitespace()).spawn().unwrap();
     let mut first = String::new();
     BufReader::new(child.stdout.as_mut().unwrap()).read_line(&mut first).unwrap();
@@ -16,8 +16,9 @@ fn answering(program: &Program, arguments: &str) -> Child {
     child
 }
 
-/// What `phicam health` says once it says `code`: it is asked again and again, as its file is written every second.
-fn health(program: &Program, child: &mut Child, code: i32) -> serde_json::Value {
+/// Returns the output of `phicam health` with exit code `code`; repeats the command until then, because the health
+/// report is written every second.
+fn wait_for_health(program: &Program, child: &mut Child, code: i32) -> serde_json::Value {
     loop {
         let ended = program.run("health --json");
         if ended.code == Some(code) {
@@ -32,8 +33,8 @@ fn health(program: &Program, child: &mut Child, code: i32) -> serde_json::Value 
 fn health_tells_running_from_killed() {
     let program = Program::new();
     program.run("health").with(4);
-    let mut child = answering(&program, "run --camera pattern:64x48 --display none --model lite0@96 --json");
-    let health = health(&program, &mut child, 0);
+    let mut child = start_pipeline(&program, "run --camera pattern:64x48 --display none --model lite0@96 --json");
+    let health = wait_for_health(&program, &mut child, 0);
     assert_eq!((&health["healthy"], &health["model"]), (&true.into(), &"lite0@96".into()));
     let executable = std::fs::canonicalize(env!("CARGO_BIN_EXE_phicam")).unwrap();
     assert_eq!(health["executable"].as_str().unwrap(), executable.to_str().unwrap());

@@ -185,7 +185,7 @@ fn misplaced_or_transposed_tensor_changes_the_scores() {
     for (what, apply) in mistakes {
         let mut wrong = correct.clone();
         apply(&mut wrong);
-        let Some(wrong) = accepted_weights(&wrong) else { continue }; // refused by its shapes
+        let Some(wrong) = accepted_weights(&wrong) else { continue }; // rejected because of its shapes
         let error = relative_error(&case, &wrong, conventions(&case, &wrong));
         assert!(error > 1e-4, "{what}: {error:.1e} of the range");
     }

@@ -1,4 +1,4 @@
-//! Measuring, the pick's picture and soak, and a line that keeps deciding.
+//! Model selection: measurements, the plot and soak test of a pick, and a pipeline that picks again at run time.
 
 mod common;
 
@@ -9,7 +9,7 @@ fn profile_fits_a_latency_model_to_three_sizes() {
     let program = Program::new();
     let json = program.run("profile --json").with(0).json().remove(0);
     let config = &json["configs"][0];
-    // On all cores and, where there are two or more, on half of them.
+    // With all cores and, if there are at least two, with half of them.
     let configs = json["configs"].as_array().unwrap();
     assert!(configs.len() == phicam_platform::system::cores().min(2), "{json}");
     assert!(configs.iter().all(|config| config["engine"] == "tract"), "{json}");
@@ -20,7 +20,7 @@ fn profile_fits_a_latency_model_to_three_sizes() {
     assert!(work(2) > 1000.0);
     assert!(work(0) < work(1));
     assert!(work(1) < work(2));
-    // ComputeCost is multiply-accumulates, activations, or both: whichever tells more of the time.
+    // The compute cost is MACs, activations or both: whichever predicts latency better.
     let each = |work: &str| config["latency_model"][format!("ms_per_million_{work}")].as_f64().unwrap();
     assert!(each("macs") + each("activations") > 0.0, "{config}");
     let again = program.run("profile").with(0);
@@ -58,9 +58,9 @@ fn cpu_percent_limits_threads() {
 #[test]
 fn failed_soak_test_steps_down() {
     let program = Program::new();
-    // One way alone, which is then measured in whole: what else goes on does not decide what is measured.
+    // A single thread count, and `--all`: other load on this machine then cannot influence which variants are measured.
     program.run("profile --all --threads 1").with(0);
-    // The machine has become forty times as slow as it was measured.
+    // Cached latencies of 1/40 imitate a machine that has become 40 times slower.
     let path = program.path("state/measurements.json");
     let mut memory: serde_json::Value = serde_json::from_slice(&std::fs::read(&path).unwrap()).unwrap();
     let mut real_ms = 0.0;
@@ -106,7 +106,7 @@ fn noisy_measurements_are_redone_after_reboot() {
     change("boot", "another".into());
     let next_start = program.run(RUN).with(0).saying(&["measuring lite0@128"]);
     assert!(!next_start.stderr.contains("classifies until this machine is measured"), "{}", next_start.stderr);
-    // What the pick does not need stays as it is, and the line is not held up for it.
+    // The program does not repeat noisy measurements that the pick does not need, so they do not delay the pipeline.
     let mut memory: serde_json::Value = serde_json::from_slice(&std::fs::read(&path).unwrap()).unwrap();
     for entry in memory.as_object_mut().unwrap().values_mut().filter(|entry| entry["model"] == "lite0@96") {
         (entry["preempted_frames"], entry["boot"]) = (1000.into(), "another".into());
@@ -145,7 +145,7 @@ fn previous_pick_survives_5_percent_drift_only() {
     picked("→ lite0@128");
     let path = program.path("state/measurements.json");
     let read = || -> serde_json::Value { serde_json::from_slice(&std::fs::read(&path).unwrap()).unwrap() };
-    let takes = |mut memory: serde_json::Value, p95_ms: f64| {
+    let set_p95 = |mut memory: serde_json::Value, p95_ms: f64| {
         let entries = memory.as_object_mut().unwrap().values_mut();
         for entry in entries.filter(|entry| entry["model"] == "lite0@128") {
             entry["total_ms"]["p95"] = p95_ms.into();
@@ -153,15 +153,15 @@ fn previous_pick_survives_5_percent_drift_only() {
         }
         std::fs::write(&path, memory.to_string()).unwrap();
     };
-    takes(read(), 925.0); // and a tenth: 1017.5 of 1000 ms
+    set_p95(read(), 925.0); // with 10 % headroom: 1017.5 of 1000 ms
     picked("that leaves 8 % for the pipeline, but hysteresis keeps the previous pick");
     picked("→ lite0@128");
     let mut unasked = read();
     unasked.as_object_mut().unwrap().retain(|_, entry| entry["picked"].is_null());
     let asked = read();
-    takes(unasked, 925.0);
+    set_p95(unasked, 925.0);
     picked("→ lite0@96");
-    takes(asked, 960.0); // with a tenth, over by more than 5 %
+    set_p95(asked, 960.0); // with 10 % headroom, more than 5 % over the limit
     picked("→ lite0@96");
 }
 

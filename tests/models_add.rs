@@ -1,4 +1,4 @@
-//! Models that users add: what is known of a file is used, what is not is asked for, and what was added answers.
+//! User models: known properties of a file are used, unknown ones are requested, and an added model classifies.
 
 mod common;
 
@@ -22,7 +22,7 @@ fn published_weights_need_no_flags() {
     let catalog = std::fs::read_to_string(program.path("state/user-models/catalog.toml")).unwrap();
     assert!(catalog.contains("crop = 0.875"), "{catalog}");
     assert!(catalog.contains("123.67"), "{catalog}");
-    // It is as accurate as nothing shipped is: whatever time allows, the pick is between it and smaller ones.
+    // It is more accurate than every shipped variant, so a generous budget leads to it.
     let pick = program.run("pick --json --frame-ms 100000").with(0).json();
     assert_eq!(pick[0]["variant"], "tf_efficientnet_b0_ns@224");
 }
@@ -73,7 +73,7 @@ fn user_model_runs_by_name_outside_the_pick() {
     program.run("models verify").with(0);
     program.run("models remove birds").with(0);
     program.run("models add birds.safetensors --labels birds.txt --input imagenet --side 96").with(0);
-    program.run("classify --model birds dog.jpg --frame-ms 0.01").with(0); // pinned: no limit is checked
+    program.run("classify --model birds dog.jpg --frame-ms 0.01").with(0); // a pinned variant ignores the budget
     program.run("models add birds.safetensors --labels birds.txt --input tf").with(1).saying(&["--replace"]);
     program.run("models add birds.safetensors --labels birds.txt --input tf --replace").with(0);
     assert_eq!(added(&program).len(), 1, "the two sides before are gone");
@@ -107,8 +107,8 @@ fn photograph_folders_give_an_accuracy() {
     program.run("models evaluate photos --model mine").with(1).saying(&["did you mean `german shepherd`?"]);
 }
 
-/// The shipped Lite0 with another order of axes at its input, and a softmax at its end.
-fn turned() -> Vec<u8> {
+/// Returns the shipped Lite0 with NHWC input, and with a softmax as its last layer.
+fn nhwc_with_softmax() -> Vec<u8> {
     let mut model = ModelProto::decode(&*std::fs::read(root().join("models/imagenet/lite0.onnx")).unwrap()).unwrap();
     let graph = model.graph.as_mut().unwrap();
     let order = AttributeProto { name: "perm".into(), r#type: 7, ints: vec![0, 3, 1, 2], ..Default::default() };
@@ -138,7 +138,7 @@ fn turned() -> Vec<u8> {
 #[test]
 fn nhwc_onnx_with_softmax_gives_equal_predictions() {
     let program = Program::new();
-    program.write("turned.onnx", turned());
+    program.write("turned.onnx", nhwc_with_softmax());
     program.take("red_panda.jpg", "panda.jpg");
     program.run("models add turned.onnx --input lite").with(1).saying(&["--labels"]);
     let said = program.run("models add turned.onnx --input lite --labels imagenet --top1 74.85").with(0).stdout;

@@ -1,4 +1,4 @@
-//! Adding models where something is wrong: names, files, other processes, damage. What was there before stays.
+//! Faults while adding models: names, files, concurrent processes, damage. Existing user models stay intact.
 
 mod common;
 

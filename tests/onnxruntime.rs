@@ -116,7 +116,8 @@ fn unsupported_precision_is_refused() {
     program.run("bench --engine tenosrt").with(2).saying(&["tenosrt", "did you mean `tensorrt`?"]);
 }
 
-/// The real library; `None`, after a message, if PHICAM_ONNXRUNTIME is not set: the test is then skipped.
+/// Returns the real library; prints a message and returns `None` if PHICAM_ONNXRUNTIME is not set: the test is then
+/// skipped.
 ///
 /// PHICAM_ONNXRUNTIME=required makes a missing library an error.
 fn real_library() -> Option<PathBuf> {
@@ -159,7 +160,7 @@ fn real_library_gives_the_cpu_engines_scores() {
     println!("largest difference: {largest:.1e} of the range");
 }
 
-/// The five best classes, sorted by number, because nearly equal scores may change places.
+/// Returns the five best classes, sorted by number, because nearly equal scores may change places.
 fn top_five(scores: &[f32]) -> Vec<usize> {
     let mut left = scores.to_vec();
     let mut classes: Vec<usize> = (0..5)

@@ -63,7 +63,7 @@ fn fallback_replaces_a_failing_engine_and_is_counted() {
     assert!(matches!(&ended, Err(PipelineError::Classification(_))), "the fallback has no fallback: {ended:?}");
 }
 
-/// Camera with a list of results, and a counter of calls. After the last result it delivers nothing.
+/// Camera with a list of results, and a counter of calls; it delivers nothing after the last result.
 struct ScriptedCamera(Vec<Result<Next, CameraError>>, &'static Counter);
 
 impl Camera for ScriptedCamera {

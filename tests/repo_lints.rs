@@ -37,7 +37,8 @@ fn read(path: &Path) -> String {
     std::fs::read_to_string(path).unwrap_or_else(|error| panic!("{}: {error}", path.display()))
 }
 
-/// Files that call the kernel or a C library. The compiler refuses `unsafe` elsewhere, but for the kernels.
+/// Files that call the operating system or a C library. Elsewhere the compiler rejects `unsafe`, except in the crate of
+/// kernels.
 const MAY_BE_UNSAFE: &[&str] = &[
     "crates/camera/src/v4l2/ioctl.rs",
     "crates/camera/src/v4l2/ioctl/buffers.rs",

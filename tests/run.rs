@@ -1,4 +1,4 @@
-//! `phicam run`, from the files that it plays to what it leaves behind.
+//! `phicam run`: its cameras, its output, its board files and its exit.
 
 mod common;
 
@@ -142,7 +142,7 @@ fn ctrl_c_ends_with_a_summary() {
     let mut first = String::new();
     stdout.read_line(&mut first).unwrap();
     assert!(first.starts_with('{'), "{first}");
-    // `kill` is a part of every shell, but not of every system
+    // Every shell has a built-in `kill`; not every system has the program.
     std::process::Command::new("sh").args(["-c", &format!("kill -INT {}", child.id())]).status().unwrap();
     let mut rest = String::new();
     stdout.read_to_string(&mut rest).unwrap();

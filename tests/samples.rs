@@ -1,4 +1,5 @@
-//! Real photographs through the whole of each variant: the right answers, and those that Pillow and ONNX Runtime give.
+//! Real photographs through preprocessing and inference of each variant: correct predictions, equal to those of Pillow
+//! and ONNX Runtime.
 
 mod common;
 
@@ -8,7 +9,7 @@ use phicam_pipeline::classify::Settings;
 use phicam_pipeline::classify::crop::CropMode;
 use phicam_pipeline::classify::postprocess;
 
-/// File and right classes of each sample.
+/// Returns the file and the correct classes of each sample.
 fn expected() -> Vec<(String, Vec<u32>)> {
     let text = std::fs::read_to_string(root().join("samples/expected.toml")).unwrap();
     let table: toml::Table = toml::from_str(&text).unwrap();
@@ -20,7 +21,8 @@ fn expected() -> Vec<(String, Vec<u32>)> {
     table["photo"].as_array().unwrap().iter().map(photo).collect()
 }
 
-fn alone() -> Settings {
+/// Returns settings without temporal smoothing, because the samples are independent pictures.
+fn test_settings() -> Settings {
     let prediction = postprocess::Settings { smoothing: std::time::Duration::ZERO, ..postprocess::Settings::default() };
     Settings { view: CropMode::Centre, prediction, config: ExecutionConfig::tract(2), cache_packed_weights: false }
 }
@@ -37,7 +39,7 @@ fn variants_name_the_samples_like_the_reference() {
     assert_eq!(photos.len(), 18);
     for variant in &catalog().variants {
         let (mut first, mut among_five, mut as_reference) = (0, 0, 0);
-        let mut classifier = phicam::engines::open_classifier(variant, &alone()).unwrap();
+        let mut classifier = phicam::engines::open_classifier(variant, &test_settings()).unwrap();
         for (file, classes) in &photos {
             let (size, pixels) = decoded(&sample(file));
             let answer = classifier.classify(&frame(size, &pixels)).unwrap();
@@ -80,11 +82,12 @@ fn crop_mode_decides_the_network_input() {
     let catalog = catalog();
     let variant = catalog.variant("lite0@224").unwrap();
     let (size, pixels) = decoded(&sample("dog.jpg"));
-    let right_half = Settings { view: "region:0.5,0,0.5,1".parse().unwrap(), ..alone() };
+    let right_half = Settings { view: "region:0.5,0,0.5,1".parse().unwrap(), ..test_settings() };
     let mut classifier = phicam::engines::open_classifier(variant, &right_half).unwrap();
     let answer = classifier.classify(&frame(size, &pixels)).unwrap();
     assert_eq!(answer.region.left, size.width / 2);
-    let mut whole = phicam::engines::open_classifier(variant, &Settings { view: CropMode::Whole, ..alone() }).unwrap();
+    let mut whole =
+        phicam::engines::open_classifier(variant, &Settings { view: CropMode::Whole, ..test_settings() }).unwrap();
     let answer = whole.classify(&frame(size, &pixels)).unwrap();
     assert_eq!((answer.region.width, answer.region.height), (size.width, size.height));
     assert_eq!(answer.model.labels.label(answer.predictions.best()[0].class), "German shepherd");

@@ -1,4 +1,4 @@
-//! `phicam scale`, as a user types it: the figures it prints are those of the layers and of the paper.
+//! `phicam scale` as a user types it: its figures equal those of the layers and of the EfficientNet paper.
 
 mod common;
 
@@ -10,7 +10,7 @@ use phicam_model::efficientnet::compound_scaling::objective;
 use phicam_model::efficientnet::{Family, Network, RELEASED};
 use serde_json::Value;
 
-/// The object that the program prints with `--json`.
+/// Returns the object that the program prints with `--json`.
 #[track_caller]
 fn json(program: &Program, arguments: &str) -> Value {
     let mut objects = program.run(&format!("scale {arguments} --json")).with(0).json();
@@ -18,7 +18,7 @@ fn json(program: &Program, arguments: &str) -> Value {
     objects.remove(0)
 }
 
-/// Field `name` of each object in the array `list`.
+/// Returns field `name` of each object in the array `list`.
 fn column(object: &Value, list: &str, name: &str) -> Vec<f64> {
     let objects = object[list].as_array().unwrap_or_else(|| panic!("{list} is no list: {object}"));
     objects.iter().map(|object| object[name].as_f64().unwrap_or_else(|| panic!("{name}: {object}"))).collect()
@@ -175,7 +175,7 @@ fn grid_without_scores_asks_for_training() {
 #[test]
 fn scores_are_ranked_by_the_objective() {
     let program = Program::new();
-    // The first is more accurate, but not by what its work costs; columns and lines are in any order.
+    // The first line has the higher accuracy, but not enough for its MACs. Columns and lines are in arbitrary order.
     program.write("scores.csv", "top1,alpha,beta,gamma\n80.00, 1.2,1.15,1.1\n79.60,1.20,1.1,1.15\n\n75,2.0,1,1\n");
     let found = json(&program, "--search --scores scores.csv");
     assert_eq!((&found["best"]["alpha"], &found["best"]["beta"]), (&Value::from(1.2), &Value::from(1.1)));

@@ -1,4 +1,4 @@
-//! `phicam scale --plot`: the picture has every network in it, where its figures put it.
+//! `phicam scale --plot`: the figure contains every network, variant and cached latency.
 #![cfg(feature = "plots")]
 
 mod common;
@@ -6,19 +6,19 @@ mod common;
 use common::program::{Ended, Program};
 use phicam_model::efficientnet::RELEASED;
 
-/// The program with the shipped models, wherever it was built.
+/// Runs the program with the shipped models, independently of its build folder.
 fn run(program: &Program, arguments: &str) -> Ended {
     let mut command = program.command(arguments.split_whitespace());
     command.env("PHICAM_MODELS", common::root().join("models")).output().unwrap().into()
 }
 
-/// What is between the tags `<text …>` and `</text>`.
+/// Returns the contents of the `<text …>` elements.
 fn texts(svg: &str) -> Vec<String> {
     let inside = svg.split("<text ").skip(1).map(|part| part.split_once('>').unwrap().1);
     inside.map(|part| part.split("</text>").next().unwrap().trim().to_string()).collect()
 }
 
-/// Fails where a tag is not closed, or another one is.
+/// Panics if a tag is not closed, or if a closing tag belongs to another tag.
 fn assert_nested(svg: &str) {
     let mut open: Vec<&str> = Vec::new();
     for tag in svg.split('<').skip(1) {

@@ -5,7 +5,7 @@ use common::program::{Ended, Program};
 use common::{catalog, root};
 use phicam_engine::ExecutionConfig;
 
-/// The command that classifies one photograph.
+/// Returns the command that classifies one photograph.
 fn command(program: &Program) -> std::process::Command {
     let photograph = root().join("samples/dog.jpg").to_string_lossy().into_owned();
     program.command(["classify", "--model", "lite0@96", "--json", "-v", &photograph])
@@ -19,7 +19,7 @@ fn predictions(ended: &Ended) -> serde_json::Value {
     ended.json()[0]["predictions"].clone()
 }
 
-/// The only file of the packed weights cache.
+/// Returns the only file of the packed weights cache.
 fn cache_file(program: &Program) -> std::path::PathBuf {
     let files: Vec<_> = std::fs::read_dir(program.path("state/packed-weights")).unwrap().collect();
     assert_eq!(files.len(), 1, "{files:?}");

@@ -1,4 +1,4 @@
-//! `phicam pick`: which model fits, and why.
+//! `phicam pick`: picks the largest model that fits, and explains the pick.
 
 use std::io::Write;
 use std::process::ExitCode;
@@ -21,6 +21,7 @@ mod plot;
 mod soak;
 mod what_if;
 
+/// Measures, picks and prints every candidate with its verdict.
 pub fn pick(args: PickArgs, out: &mut dyn Write) -> anyhow::Result<ExitCode> {
     let board = board(&args.board)?;
     let mut session = Session::new(&board, &args.budget, &args.model_args)?;
@@ -46,7 +47,7 @@ pub fn pick(args: PickArgs, out: &mut dyn Write) -> anyhow::Result<ExitCode> {
         write_json(out, &object)?;
         return Ok(ExitCode::SUCCESS);
     }
-    table(&pick, out)?;
+    print_table(&pick, out)?;
     if args.what_if {
         what_if::table(&beyond, out)?;
     }
@@ -54,19 +55,19 @@ pub fn pick(args: PickArgs, out: &mut dyn Write) -> anyhow::Result<ExitCode> {
     writeln!(out, "{}", explain(&pick))?;
     match best {
         Some(best) => writeln!(out, "{}", what_if::advice(best))?,
-        None if args.what_if => writeln!(out, "nothing more accurate than the pick fits, of what is published")?,
+        None if args.what_if => writeln!(out, "no published network that fits is more accurate than the pick")?,
         None if pick.limiting_factor == LimitingFactor::Catalog => {
-            writeln!(out, "`phicam pick --what-if` times larger networks")?
+            writeln!(out, "`phicam pick --what-if` measures larger networks")?
         }
         None => {}
     }
     Ok(ExitCode::SUCCESS)
 }
 
-fn table(pick: &Pick, out: &mut dyn Write) -> std::io::Result<()> {
-    let several = pick.candidates.iter().any(|candidate| candidate.config != pick.config);
-    let wide = pick.candidates.iter().map(|candidate| candidate.variant.name.len()).max().unwrap_or(0).max(12);
-    writeln!(out, "{:<wide$}     φ   M MACs   top-1 %   objective   p50 ms   p95 ms   MiB", "variant")?;
+fn print_table(pick: &Pick, out: &mut dyn Write) -> std::io::Result<()> {
+    let has_several_configs = pick.candidates.iter().any(|candidate| candidate.config != pick.config);
+    let width = pick.candidates.iter().map(|candidate| candidate.variant.name.len()).max().unwrap_or(0).max(12);
+    writeln!(out, "{:<width$}     φ   M MACs   top-1 %   objective   p50 ms   p95 ms   MiB", "variant")?;
     for candidate in pick.candidates.iter().filter(|candidate| !is_only_fewer_threads(candidate, pick)) {
         let variant = &candidate.variant;
         let measured = |value: fn(&Measurement) -> f64, digits: usize| {
@@ -74,7 +75,7 @@ fn table(pick: &Pick, out: &mut dyn Write) -> std::io::Result<()> {
         };
         writeln!(
             out,
-            "{:<wide$} {:>5}   {:>6.1}   {:>7}   {:>9}   {:>6}   {:>6}   {:>3}   {}{}",
+            "{:<width$} {:>5}   {:>6.1}   {:>7}   {:>9}   {:>6}   {:>6}   {:>3}   {}{}",
             variant.name,
             known(variant.phi, 2),
             variant.million_macs,
@@ -83,26 +84,28 @@ fn table(pick: &Pick, out: &mut dyn Write) -> std::io::Result<()> {
             measured(|m| m.total_ms.p50, 1),
             measured(|m| m.total_ms.p95, 1),
             measured(|m| m.peak_rss_mib, 0),
-            if several { format!("{}: ", candidate.config) } else { String::new() },
-            in_words(candidate, pick),
+            if has_several_configs { format!("{}: ", candidate.config) } else { String::new() },
+            describe_verdict(candidate, pick),
         )?;
     }
     Ok(())
 }
 
-/// Whether nothing is to be said of it but of the same with another number of threads: JSON has it all the same.
+/// Returns whether a candidate was not measured and differs from the pick in threads alone. Such lines are left out of the table, not
+/// of JSON.
 fn is_only_fewer_threads(candidate: &Candidate, pick: &Pick) -> bool {
     candidate.measurement.is_none()
         && candidate.config != pick.config
         && ExecutionConfig { threads: pick.config.threads, ..candidate.config } == pick.config
 }
 
-/// ACC(m) × [FLOPS(m)/T]^w, where the accuracy is known.
+/// Returns ACC(m) × [FLOPS(m)/T]^w (Tan & Le 2019), `None` if the accuracy is unknown.
 fn objective_of(variant: &Variant) -> Option<f64> {
     variant.top1_percent.map(|top1| objective(top1, variant.million_macs, TARGET_MILLION_MACS))
 }
 
-fn in_words(candidate: &Candidate, pick: &Pick) -> String {
+/// Returns the verdict on a candidate for people.
+fn describe_verdict(candidate: &Candidate, pick: &Pick) -> String {
     let budget = &pick.budget;
     let limit =
         |limit: Option<f64>| limit.map_or_else(String::new, |limit| ((limit * 10.0).round() / 10.0).to_string());
@@ -111,31 +114,31 @@ fn in_words(candidate: &Candidate, pick: &Pick) -> String {
         Verdict::Undecided => "not decided".into(),
         Verdict::Picked => "← picked".into(),
         Verdict::Fits => "fits".into(),
-        Verdict::Tied => format!("{} is as good, as far as anyone has measured, for less", pick.variant.name),
-        Verdict::Skipped(SkipReason::LessAccurate) => "a more accurate one fits".into(),
+        Verdict::Tied => format!("ties with {}, which is faster", pick.variant.name),
+        Verdict::Skipped(SkipReason::LessAccurate) => "a more accurate variant fits".into(),
         Verdict::TooSlow { .. } => {
-            format!("over {} ms, with {share} % for the rest of the line", limit(budget.frame_ms))
+            format!("over {} ms, with {share} % headroom for the pipeline", limit(budget.frame_ms))
         }
         Verdict::WithinHysteresis { .. } => {
-            format!("fits by a little; {} was picked before and stays", pick.variant.name)
+            format!("fits within the hysteresis of the previous pick, {}", pick.variant.name)
         }
         Verdict::Skipped(SkipReason::PredictedTooSlow { predicted_p95_ms }) => {
             format!("not measured: about {predicted_p95_ms:.1} ms at p95, over {} ms", limit(budget.frame_ms))
         }
         Verdict::TooMuchMemory { .. } => {
-            format!("over {} MiB, with {PIPELINE_MEMORY_MIB} for the rest of the line", limit(budget.memory_mib))
+            format!("over {} MiB, with {PIPELINE_MEMORY_MIB} MiB for the pipeline", limit(budget.memory_mib))
         }
         Verdict::Skipped(SkipReason::PredictedTooMuchMemory { than }) => {
             format!("not measured: needs more memory than {than}")
         }
         Verdict::TooManyMacs => format!("over {} M MACs", limit(budget.million_macs)),
-        Verdict::Skipped(SkipReason::Dominated { by }) => format!("{by} is at least as good for no more work"),
-        Verdict::Skipped(SkipReason::FewerThreads { than }) => format!("not measured: {than} threads are quicker"),
+        Verdict::Skipped(SkipReason::Dominated { by }) => format!("not measured: dominated by {by}"),
+        Verdict::Skipped(SkipReason::FewerThreads { than }) => format!("not measured: {than} threads are faster"),
         Verdict::Failed(cause) => format!("failed: {cause}"),
     }
 }
 
-/// The object that `pick --json` prints.
+/// Returns the object that `pick --json` prints.
 fn as_json(pick: &Pick) -> Value {
     let candidates: Vec<Value> = pick
         .candidates
@@ -153,7 +156,7 @@ fn as_json(pick: &Pick) -> Value {
                 "objective": objective_of(variant),
                 "total_ms": candidate.measurement.as_ref().map(|m| m.total_ms),
                 "peak_rss_mib": candidate.measurement.as_ref().map(|m| m.peak_rss_mib),
-                "verdict": in_words(candidate, pick),
+                "verdict": describe_verdict(candidate, pick),
             })
         })
         .collect();

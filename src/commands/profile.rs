@@ -18,9 +18,10 @@ use phicam_policy::measurement::Measurement;
 use phicam_policy::picker::initial_samples::{self, Midpoint};
 use phicam_policy::picker::{ComputeCost, LatencyModel, QUICK_SAMPLE, TimeEstimate, scaled_latency_ms};
 
-/// Cells of the bar.
-const BAR: usize = 24;
+/// Width of the progress bar in characters.
+const BAR_WIDTH: usize = 24;
 
+/// Measures three sizes of each engine, or all candidates, and prints the latency models.
 pub fn profile(args: ProfileArgs, out: &mut dyn Write) -> anyhow::Result<ExitCode> {
     let board = board(&args.board)?;
     let mut session = Session::new(&board, &Default::default(), &args.model_args)?;
@@ -29,29 +30,29 @@ pub fn profile(args: ProfileArgs, out: &mut dyn Write) -> anyhow::Result<ExitCod
     }
     let plan = plan(&session, args.all);
     let (stop, started) = (AtomicBool::new(false), Instant::now());
-    let mut cost_told = false;
+    let mut is_estimated = false;
     for (place, (variant, config)) in plan.iter().enumerate() {
         if session.store.get(variant, *config).is_some() && !session.store.is_stale(variant, *config) {
             continue;
         }
-        let activity = format!("{} by {config}", variant.name);
-        bar(place, plan.len(), &activity);
-        let tell = |now: Activity| {
-            if let Activity::BuildingEngine(words) = now {
-                bar(place, plan.len(), &words);
+        let current = format!("{} ({config})", variant.name);
+        show_progress(place, plan.len(), &current);
+        let progress = |activity: Activity| {
+            if let Activity::BuildingEngine(description) = activity {
+                show_progress(place, plan.len(), &description);
             }
         };
-        // What fails is announced, and is no reason not to time the others.
-        let found = session.profiler(&stop, &tell).measure(variant, *config, QUICK_SAMPLE);
-        if let (Ok(found), false) = (&found, cost_told) {
-            cost_told = true;
-            let left = expected(&plan[place + 1..], variant, found);
-            info!("the other {} timings take about {:.0} s", left.measurements, left.seconds);
+        // The profiler logs a failure; the others are measured all the same.
+        let found = session.profiler(&stop, &progress).measure(variant, *config, QUICK_SAMPLE);
+        if let (Ok(found), false) = (&found, is_estimated) {
+            is_estimated = true;
+            let left = estimate_rest(&plan[place + 1..], variant, found);
+            info!("{} more measurements take about {:.0} s", left.measurements, left.seconds);
         }
     }
-    bar(plan.len(), plan.len(), "");
+    show_progress(plan.len(), plan.len(), "");
     let seconds = started.elapsed().as_secs_f64();
-    let latency_models: Vec<ConfigProfile> = session
+    let profiles: Vec<ConfigProfile> = session
         .configs
         .iter()
         .map(|config| {
@@ -63,31 +64,31 @@ pub fn profile(args: ProfileArgs, out: &mut dyn Write) -> anyhow::Result<ExitCod
             ConfigProfile { config: *config, found, latency_model }
         })
         .collect();
-    match args.json {
-        true => write_json(out, &as_json(&latency_models, seconds))?,
-        false => table(&latency_models, seconds, out)?,
+    if args.json {
+        write_json(out, &as_json(&profiles, seconds))?;
+    } else {
+        print_table(&profiles, seconds, out)?;
     }
-    let nothing = latency_models.iter().all(|of| of.found.is_empty());
-    Ok(if nothing { exit::SOME_FAILED.into() } else { ExitCode::SUCCESS })
+    let is_empty = profiles.iter().all(|profile| profile.found.is_empty());
+    Ok(if is_empty { exit::SOME_FAILED.into() } else { ExitCode::SUCCESS })
 }
 
-/// Three sizes in each way, or all of them; of an engine that may have more threads, three do: fewer are rarely quicker.
+/// Returns the measurements to make: three sizes for each execution config, or all candidates. A config with half of the threads
+/// always gets three, because fewer threads are rarely faster.
 fn plan(session: &Session, all: bool) -> Vec<(Variant, ExecutionConfig)> {
     let of_config = |config: &ExecutionConfig| {
-        let more = |other: &ExecutionConfig| {
+        let has_more_threads = |other: &ExecutionConfig| {
             other.threads > config.threads && ExecutionConfig { threads: config.threads, ..*other } == *config
         };
-        let variants = match all && !session.configs.iter().any(more) {
-            true => session.candidates.clone(),
-            false => spread(&session.candidates),
-        };
+        let takes_all = all && !session.configs.iter().any(has_more_threads);
+        let variants = if takes_all { session.candidates.clone() } else { spread(&session.candidates) };
         let config = *config;
         variants.into_iter().map(move |variant| (variant, config))
     };
     session.configs.iter().flat_map(of_config).collect()
 }
 
-/// What is known of one way.
+/// Measurements of one execution config, and the latency model fitted to them.
 struct ConfigProfile<'a> {
     config: ExecutionConfig,
     found: Vec<(&'a Variant, &'a Measurement)>,
@@ -102,7 +103,7 @@ fn spread(candidates: &[Variant]) -> Vec<Variant> {
 }
 
 /// Estimates the time to measure `rest` from the first measurement.
-fn expected(rest: &[(Variant, ExecutionConfig)], first: &Variant, found: &Measurement) -> TimeEstimate {
+fn estimate_rest(rest: &[(Variant, ExecutionConfig)], first: &Variant, found: &Measurement) -> TimeEstimate {
     let mut estimate = TimeEstimate::default();
     for (variant, _) in rest {
         let ms = scaled_latency_ms(found.total_ms.p50, first, variant);
@@ -111,23 +112,24 @@ fn expected(rest: &[(Variant, ExecutionConfig)], first: &Variant, found: &Measur
     estimate
 }
 
-/// `[######          ] 3 of 9: lite2@320 by tract f32, 2 threads`, on terminals alone; it is taken away at the end.
-fn bar(done: usize, all: usize, activity: &str) {
+/// Shows `[######          ] 3 of 9: lite2@320 (tract f32, 2 threads)` if standard error is a terminal; cleared at the end.
+fn show_progress(done: usize, all: usize, current: &str) {
     let mut stderr = std::io::stderr();
     if !stderr.is_terminal() {
         return;
     }
-    let full = BAR * done / all.max(1);
-    let line = match done == all {
-        true => String::new(),
-        false => format!("[{}{}] {} of {all}: {activity}", "#".repeat(full), " ".repeat(BAR - full), done + 1),
+    let full = BAR_WIDTH * done / all.max(1);
+    let line = if done == all {
+        String::new()
+    } else {
+        format!("[{}{}] {} of {all}: {current}", "#".repeat(full), " ".repeat(BAR_WIDTH - full), done + 1)
     };
-    let _ = write!(stderr, "\r\x1b[K{line}"); // a terminal that is gone is no reason to stop
+    let _ = write!(stderr, "\r\x1b[K{line}"); // a closed terminal does not end the profile
     let _ = stderr.flush();
 }
 
-fn table(latency_models: &[ConfigProfile], seconds: f64, out: &mut dyn Write) -> std::io::Result<()> {
-    for ConfigProfile { config, found, latency_model } in latency_models {
+fn print_table(profiles: &[ConfigProfile], seconds: f64, out: &mut dyn Write) -> std::io::Result<()> {
+    for ConfigProfile { config, found, latency_model } in profiles {
         writeln!(out, "{config}, {}", system::processor())?;
         writeln!(out, "variant          φ   M MACs   p50 ms   p95 ms   p99 ms   MiB   frames")?;
         for (variant, found) in found {
@@ -146,18 +148,18 @@ fn table(latency_models: &[ConfigProfile], seconds: f64, out: &mut dyn Write) ->
             )?;
         }
         match latency_model {
-            Some(latency_model) => writeln!(out, "{}\n", in_words(latency_model))?,
-            None => writeln!(out, "nothing runs in this way\n")?,
+            Some(latency_model) => writeln!(out, "{}\n", formula(latency_model))?,
+            None => writeln!(out, "no variant runs with this config\n")?,
         }
     }
     if let Some(power) = system::power().description() {
         writeln!(out, "power: {power}")?;
     }
-    writeln!(out, "measured in {seconds:.1} s; remembered for `phicam pick` and `phicam run`")
+    writeln!(out, "measured in {seconds:.1} s; stored for `phicam pick` and `phicam run`")
 }
 
-/// `t = 1.4 ms + 18.6 ms for each 1000 M MACs, ± 2.1 %; p95 is 1.06 × the median`
-fn in_words(latency_model: &LatencyModel) -> String {
+/// Returns `t = 1.4 ms + 18.6 ms for each 1000 M MACs, ± 2.1 %; p95 is 1.06 × the median`.
+fn formula(latency_model: &LatencyModel) -> String {
     let activations = match latency_model.ms_per_million_activations {
         0.0 => String::new(),
         each => format!(" + {each:.3} ms for each million activations"),
@@ -171,9 +173,9 @@ fn in_words(latency_model: &LatencyModel) -> String {
     )
 }
 
-/// The object that `measure --json` prints.
-fn as_json(latency_models: &[ConfigProfile], seconds: f64) -> Value {
-    let configs: Vec<Value> = latency_models
+/// Returns the object that `profile --json` prints.
+fn as_json(profiles: &[ConfigProfile], seconds: f64) -> Value {
+    let configs: Vec<Value> = profiles
         .iter()
         .map(|ConfigProfile { config, found, latency_model }| {
             let variants: Vec<Value> = found
@@ -188,12 +190,13 @@ fn as_json(latency_models: &[ConfigProfile], seconds: f64) -> Value {
             let latency_model = latency_model.map(|latency_model| {
                 json!({
                     "fixed_ms": latency_model.fixed_ms, "ms_per_million_macs": latency_model.ms_per_million_macs,
-                    "ms_per_million_activations": latency_model.ms_per_million_activations, "p95_ratio": latency_model.p95_ratio,
-                    "residual": latency_model.residual,
+                    "ms_per_million_activations": latency_model.ms_per_million_activations,
+                    "p95_ratio": latency_model.p95_ratio, "residual": latency_model.residual,
                 })
             });
             json!({
-                "engine": config.engine, "precision": config.precision, "threads": config.threads, "variants": variants, "latency_model": latency_model,
+                "engine": config.engine, "precision": config.precision, "threads": config.threads,
+                "variants": variants, "latency_model": latency_model,
             })
         })
         .collect();
@@ -206,12 +209,12 @@ mod tests {
     use phicam_test_fixtures::variant;
 
     #[test]
-    fn the_ends_and_the_middle_of_what_is_admitted_are_timed() {
+    fn smallest_middle_and_largest_are_measured() {
         let all: Vec<Variant> =
             [72.0, 127.0, 385.0, 600.0, 1175.0].map(|macs| variant("lite", macs as u32, macs, 70.0)).into();
-        let work = |variants: &[Variant]| variants.iter().map(|variant| variant.million_macs).collect::<Vec<_>>();
-        assert_eq!(work(&spread(&all)), [72.0, 600.0, 1175.0]);
-        assert_eq!(work(&spread(&all[..2])), [72.0, 127.0]);
+        let macs = |variants: &[Variant]| variants.iter().map(|variant| variant.million_macs).collect::<Vec<_>>();
+        assert_eq!(macs(&spread(&all)), [72.0, 600.0, 1175.0]);
+        assert_eq!(macs(&spread(&all[..2])), [72.0, 127.0]);
         assert!(spread(&[]).is_empty());
     }
 }

@@ -1,4 +1,4 @@
-//! Cameras on the virtual board, by their real drivers: pixels, the newest frame, controls, faults.
+//! Cameras on the virtual board with their real drivers: pixels, the newest frame, controls, faults.
 
 use serde_json::Value;
 
@@ -15,7 +15,7 @@ fn board() -> Board {
     board
 }
 
-/// A shell command of the user without privileges, in a folder of its own.
+/// Runs a shell command as the unprivileged user, in a separate folder.
 fn as_user(board: &Board, command: &str) -> Said {
     board.ssh_with(
         "mkdir -p /tmp/user && chown phicam /tmp/user && cd /tmp/user && su phicam -c \"$(cat)\"",
@@ -27,9 +27,9 @@ fn capture(board: &Board, arguments: &str) -> Said {
     as_user(board, &format!("/opt/phicam/phicam capture {arguments}"))
 }
 
-/// One picture taken: what was told of it, the driver's bytes, the program's pixels.
+/// A captured picture: the JSON that describes it, the driver's bytes, the program's pixels.
 struct Taken {
-    told: Value,
+    metadata: Value,
     raw: Vec<u8>,
     rgb: Vec<u8>,
 }
@@ -38,20 +38,20 @@ struct Taken {
 fn take(board: &Board, uri: &str) -> Taken {
     let said = capture(board, &format!("'{uri}' --skip 2 --raw"));
     assert_eq!(said.code, Some(0), "{uri}: {}", said.stderr);
-    let told = serde_json::from_str(said.text().lines().last().unwrap()).unwrap();
+    let metadata = serde_json::from_str(said.text().lines().last().unwrap()).unwrap();
     let png = board.fetch("/tmp/user/capture-0001.png");
     let rgb = image::load_from_memory(&png).unwrap().into_rgb8().into_raw();
-    Taken { told, raw: board.fetch("/tmp/user/capture-0001.raw"), rgb }
+    Taken { metadata, raw: board.fetch("/tmp/user/capture-0001.raw"), rgb }
 }
 
-/// The pixels as the standards' own formula has them.
-fn by_the_book(told: &Value, raw: &[u8]) -> Vec<f64> {
-    let number = |name: &str| told[name].as_u64().unwrap() as usize;
+/// Returns the pixels by the formula of the standards.
+fn standard_pixels(metadata: &Value, raw: &[u8]) -> Vec<f64> {
+    let number = |name: &str| metadata[name].as_u64().unwrap() as usize;
     let (width, height) = (number("width"), number("height"));
-    let limited = told["range"] == "limited";
+    let limited = metadata["range"] == "limited";
     let white = |level: f64| if limited { (level - 16.0) / 219.0 } else { level / 255.0 };
     let colour = |level: f64| (level - 128.0) / if limited { 224.0 } else { 255.0 };
-    let (kr, kb) = match told["matrix"].as_str().unwrap() {
+    let (kr, kb) = match metadata["matrix"].as_str().unwrap() {
         "bt601" => (0.299, 0.114),
         "bt709" => (0.2126, 0.0722),
         "bt2020" => (0.2627, 0.0593),
@@ -59,11 +59,11 @@ fn by_the_book(told: &Value, raw: &[u8]) -> Vec<f64> {
         other => panic!("{other}"),
     };
     let at = |plane: usize, y: usize, x: usize| {
-        let plane = &told["planes"][plane];
+        let plane = &metadata["planes"][plane];
         let place = plane["offset"].as_u64().unwrap() + plane["stride"].as_u64().unwrap() * y as u64;
         f64::from(raw[place as usize + x])
     };
-    let format = told["format"].as_str().unwrap();
+    let format = metadata["format"].as_str().unwrap();
     let pixel = |(x, y): (usize, usize)| {
         let pair = x / 2 * 4;
         let (luma, u, v) = match format {
@@ -85,17 +85,17 @@ fn by_the_book(told: &Value, raw: &[u8]) -> Vec<f64> {
     places.flat_map(pixel).map(|share| (255.0 * share).clamp(0.0, 255.0)).collect()
 }
 
-/// Says how far the program's pixels are from the formula's; they may be a level in the mean and four at most.
+/// Prints the difference between the program's pixels and the formula's; accepts 1 level on average and 4 at most.
 #[track_caller]
 fn compare(what: &str, taken: &Taken) {
-    let expected = by_the_book(&taken.told, &taken.raw);
+    let expected = standard_pixels(&taken.metadata, &taken.raw);
     assert_eq!(expected.len(), taken.rgb.len(), "{what}");
     let apart = || taken.rgb.iter().zip(&expected).map(|(found, expected)| (f64::from(*found) - expected).abs());
     let (mean, most) = (apart().sum::<f64>() / expected.len() as f64, apart().fold(0.0, f64::max));
-    let Taken { told, .. } = taken;
+    let Taken { metadata, .. } = taken;
     println!(
         "{what}: mean {mean:.3}, largest {most:.2} levels; {} {} {}",
-        told["planes"], told["matrix"], told["range"]
+        metadata["planes"], metadata["matrix"], metadata["range"]
     );
     assert!(mean <= 1.0, "{what}: mean {mean:.3}, largest {most:.2}");
     assert!(most <= 4.0, "{what}: mean {mean:.3}, largest {most:.2}");
@@ -108,7 +108,7 @@ fn compare(what: &str, taken: &Taken) {
 fn played_pixel_formats_decode_by_the_standards() {
     let board = board();
     let picture = photograph("dog.jpg", 640, 480);
-    // This version of v4l2loopback does not know NV21; vivid does.
+    // This version of v4l2loopback has no NV21; vivid has it.
     for fourcc in FORMATS.into_iter().filter(|fourcc| *fourcc != "NV21") {
         let given = frame(&picture, fourcc);
         let player = board.play("/dev/video0", fourcc, (640, 480), 15, std::slice::from_ref(&given));
@@ -117,7 +117,7 @@ fn played_pixel_formats_decode_by_the_standards() {
         compare(&format!("v4l2loopback {fourcc}"), &taken);
         player.end();
     }
-    // Odd sides, where the format has whole pixels.
+    // Odd sides, in formats without subsampled pixels.
     let odd = image::imageops::crop_imm(&picture, 3, 5, 333, 241).to_image();
     for (fourcc, given) in [("RGB3", odd.as_raw().clone()), ("GREY", odd.pixels().map(|pixel| pixel[1]).collect())] {
         let player = board.play("/dev/video0", fourcc, (333, 241), 15, &[given]);
@@ -130,7 +130,7 @@ fn played_pixel_formats_decode_by_the_standards() {
     let mut pixels = Vec::new();
     phicam_frame::decode::decode(&jpeg, &mut pixels).unwrap();
     assert!(taken.raw.starts_with(&jpeg), "other bytes than were played");
-    // The decoder's ARM kernels round as its x86 ones do, or nearly.
+    // The decoder's ARM kernels round almost like its x86 kernels.
     let (most, mean) = levels_apart(&taken.rgb, &pixels);
     println!("v4l2loopback MJPG: mean {mean:.3}, largest {most} levels from this machine's decoding");
     assert!(most <= 4);
@@ -144,13 +144,13 @@ fn vivid_pixel_formats_decode_by_the_standards() {
     let board = board();
     let device = board.load_vivid("multiplanar=1");
     let set = |controls: &str| board.ssh(&format!("v4l2-ctl -d {device} -c {controls}"));
-    set("test_pattern=2"); // bars of many levels
+    set("test_pattern=2"); // bars with many levels
     for fourcc in FORMATS.into_iter().chain(["YV12"]) {
         compare(&format!("vivid {fourcc}"), &take(&board, &format!("v4l2:{device}?format={fourcc}&size=640x360")));
     }
-    // The driver's own numbers for colour space, encoding and range, and what they have to be read as.
+    // The driver's numbers for colour space, encoding and range, with the expected matrix and range.
     for (controls, matrix, range) in [
-        ("colorspace=1", "bt709", "limited"), // Rec. 709, with the rest left open
+        ("colorspace=1", "bt709", "limited"), // Rec. 709, everything else default
         ("quantization=1", "bt601", "full"),
         ("y_cbcr_encoding=2", "bt709", "limited"),
         ("y_cbcr_encoding=2,quantization=1", "bt709", "full"),
@@ -163,7 +163,7 @@ fn vivid_pixel_formats_decode_by_the_standards() {
         for fourcc in ["YUYV", "NV12"] {
             let taken = take(&board, &format!("v4l2:{device}?format={fourcc}&size=640x360"));
             assert_eq!(
-                (taken.told["matrix"].as_str(), taken.told["range"].as_str()),
+                (taken.metadata["matrix"].as_str(), taken.metadata["range"].as_str()),
                 (Some(matrix), Some(range)),
                 "{controls}"
             );
@@ -171,15 +171,15 @@ fn vivid_pixel_formats_decode_by_the_standards() {
         }
     }
     set("colorspace=2,y_cbcr_encoding=0,quantization=0");
-    // Rows with padding behind them.
+    // Rows with padding at their end.
     for (fourcc, stride) in [("YUYV", 1408), ("NV12", 704), ("YU12", 704), ("RGB3", 2048), ("GREY", 704)] {
         let format = format!("width=640,height=360,pixelformat={fourcc},bytesperline={stride}");
         board.ssh(&format!("v4l2-ctl -d {device} --set-fmt-video {format}"));
         let taken = take(&board, &format!("v4l2:{device}?format={fourcc}&size=640x360"));
-        assert_eq!(taken.told["planes"][0]["stride"], stride, "{fourcc}: {}", taken.told);
+        assert_eq!(taken.metadata["planes"][0]["stride"], stride, "{fourcc}: {}", taken.metadata);
         compare(&format!("vivid {fourcc} with rows of {stride} bytes"), &taken);
     }
-    // A driver with several parts a buffer, and data that begin behind the beginning of one.
+    // A driver with several planes for each buffer, and with data that start at an offset in a plane.
     board.ssh("rmmod vivid");
     let device = board.load_vivid("multiplanar=2");
     board.ssh(&format!("v4l2-ctl -d {device} -c test_pattern=2"));
@@ -196,7 +196,7 @@ fn vivid_pixel_formats_decode_by_the_standards() {
 fn slow_consumer_gets_the_newest_frame() {
     let board = board();
     let device = board.load_vivid("");
-    // It is stopped for a second five times: the driver fills every buffer meanwhile, and then has to stop as well.
+    // Five stops of one second each: meanwhile the driver fills every buffer, and then must stop as well.
     let command = format!(
         "RUST_LOG=phicam=trace /opt/phicam/phicam capture 'v4l2:{device}?size=640x360&fps=30' --frames 90 --json &
         for stop in 1 2 3 4 5; do usleep 300000; kill -STOP $!; sleep 1; kill -CONT $!; done; wait $!"
@@ -213,21 +213,21 @@ fn slow_consumer_gets_the_newest_frame() {
             taken.push(number);
         }
     }
-    let told: Vec<Value> = said.text().lines().map(|line| serde_json::from_str(line).unwrap()).collect();
-    let sequences: Vec<u64> = told.iter().map(|told| told["sequence"].as_u64().unwrap()).collect();
+    let metadata: Vec<Value> = said.text().lines().map(|line| serde_json::from_str(line).unwrap()).collect();
+    let sequences: Vec<u64> = metadata.iter().map(|metadata| metadata["sequence"].as_u64().unwrap()).collect();
     assert_eq!(sequences, taken);
     let gaps: Vec<u64> = sequences.windows(2).map(|pair| pair[1] - pair[0]).collect();
     println!(
         "frames taken: {sequences:?}, ages in ms {:?}",
-        told.iter().map(|told| told["age_ms"].as_f64().unwrap() as u64).collect::<Vec<_>>()
+        metadata.iter().map(|metadata| metadata["age_ms"].as_f64().unwrap() as u64).collect::<Vec<_>>()
     );
-    // Nor one that waited in one of the six buffers through a stop.
+    // Nor was a frame taken that waited in one of the six buffers during a stop.
     let long = gaps.iter().filter(|&&gap| gap > 10).count();
     assert!(long >= 3, "{long} of 5 stops led to a newer frame than those that waited: {sequences:?}");
-    let last = told.last().unwrap();
+    let last = metadata.last().unwrap();
     let count = |name: &str| last[name].as_u64().unwrap();
     let missed: u64 = gaps.iter().map(|gap| gap - 1).sum();
-    // What passed before the first is in the counts as well.
+    // The counts include the frames before the first one taken.
     assert!(count("skipped") + count("dropped_by_driver") + count("bad") >= missed, "{last}: {missed} missed");
 }
 
@@ -281,7 +281,7 @@ fn lost_stalled_or_busy_camera_is_named() {
         board.ssh("cat /tmp/e.log")
     };
     let running = || board.until("picture", || board.ssh("cat /tmp/e.log").contains("capture-0002").then_some(()));
-    // Pulled out.
+    // Unplugged.
     let device = board.load_vivid("");
     let process = board.ssh(&endless(&format!("v4l2:{device}?size=320x180")));
     running();
@@ -290,7 +290,7 @@ fn lost_stalled_or_busy_camera_is_named() {
     board.unplug_vivid();
     let log = ended(process.trim());
     assert!(log.contains("is gone"), "{log}");
-    // Hung.
+    // Stalled.
     let picture = photograph("koala.jpg", 320, 240);
     let player = board.play("/dev/video0", "YUYV", (320, 240), 15, &[frame(&picture, "YUYV")]);
     let process = board.ssh(&endless("v4l2:/dev/video0"));
@@ -298,7 +298,7 @@ fn lost_stalled_or_busy_camera_is_named() {
     player.pause();
     let log = ended(process.trim());
     assert!(log.contains("delivered no frame for"), "{log}");
-    // Not allowed.
+    // No permission.
     board.ssh("chmod 600 /dev/video0 && chown root /dev/video0");
     let said = capture(&board, "v4l2:/dev/video0");
     assert!(said.stderr.contains("to the group video"), "{}", said.stderr);

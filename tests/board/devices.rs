@@ -1,17 +1,17 @@
-//! The virtual board's devices are what tests take them for.
+//! Devices of the virtual board: they behave as the other tests assume.
 
 use super::common::board::Board;
 use super::common::board::camera::{frame, photograph};
 
-/// What v4l2-ctl captures, as the user without privileges: `count` frames behind each other.
+/// Returns `count` consecutive frames that v4l2-ctl captures as the unprivileged user.
 fn captured(board: &Board, device: &str, count: usize) -> Vec<u8> {
     let capture = format!("v4l2-ctl -d {device} --stream-mmap --stream-count={count} --stream-to=/tmp/captured");
     board.ssh(&format!("rm -f /tmp/captured; su phicam -c '{capture}'"));
     board.fetch("/tmp/captured")
 }
 
-/// How many frames captured bytes end with, one after the other in turn.
-fn in_turn(captured: &[u8], frames: &[Vec<u8>]) -> usize {
+/// Returns the number of complete frames, in playing order, at the end of the captured bytes.
+fn count_in_order(captured: &[u8], frames: &[Vec<u8>]) -> usize {
     let (mut rest, mut count, mut next) = (captured, 0, None);
     while let Some(index) = (0..frames.len()).find(|&index| rest.ends_with(&frames[index])) {
         if next.is_some_and(|next| next != index) {
@@ -33,8 +33,8 @@ fn played_photograph_is_captured_exactly() {
         let frames = pictures.each_ref().map(|picture| frame(picture, fourcc));
         let player = board.play("/dev/video0", fourcc, (640, 480), 15, &frames);
         let got = captured(&board, "/dev/video0", 5);
-        // The first frame after a change of formats has the old one's length: JPEG, then what was left in the buffer.
-        let count = in_turn(&got, &frames);
+        // After a change of formats the first frame has the old frame's length: a JPEG, then remains of the buffer.
+        let count = count_in_order(&got, &frames);
         assert!(count >= 4, "{fourcc}: the last {count} of 5 frames are as they were given");
         println!("{fourcc}: {} frames given", player.end());
     }
@@ -47,7 +47,7 @@ fn framebuffer_picture_is_on_the_screen_exactly() {
     let picture = photograph("red_panda.jpg", 800, 480);
     let bytes: Vec<u8> = picture.pixels().flat_map(|pixel| [pixel[2], pixel[1], pixel[0], 0]).collect();
     board.put(&bytes, "/tmp/picture");
-    // Without its cursor the terminal stays away from the picture.
+    // Without its cursor the terminal does not draw over the picture.
     board.ssh("printf '\\033[?25l' > /dev/tty1; su phicam -c 'cat /tmp/picture > /dev/fb0'");
     let mut apart = usize::MAX;
     board.until("picture of the frame buffer on the screen", || {

@@ -1,17 +1,17 @@
-//! The program draws on the board's screen: what it would write into a file, pixel by pixel.
+//! Display on the board's screen: equal, pixel by pixel, to the picture that the program writes to a file.
 
 use super::common::board::Board;
 use super::common::board::qmp::Screenshot;
 use super::common::sample;
 use super::program::install;
 
-/// The program while it shows one photograph, on the screen and in a PNG file of the same size.
+/// The running program, which shows a photograph on the screen and in a PNG file of equal size.
 pub struct Showing<'board> {
     board: &'board Board,
     process: u32,
 }
 
-/// Shows dog.jpg for an hour on a display of the board file's kind `kind`, with more lines for it.
+/// Shows dog.jpg for an hour on a display of kind `kind`; `lines` extend the display's table in the board file.
 #[track_caller]
 pub fn show<'board>(board: &'board Board, user: &str, kind: &str, lines: &str, size: (u32, u32)) -> Showing<'board> {
     board.send(&sample("dog.jpg"), "/tmp/dog.jpg");
@@ -19,7 +19,7 @@ pub fn show<'board>(board: &'board Board, user: &str, kind: &str, lines: &str, s
     show_camera(board, user, camera, &format!("kind = '{kind}'\n{lines}"), size)
 }
 
-/// Shows what the camera of the board file's lines `camera` sees on the display of the lines `display`.
+/// Shows a camera's frames on a display; `camera` and `display` are the lines of their tables in the board file.
 #[track_caller]
 pub fn show_camera<'board>(
     board: &'board Board,
@@ -64,27 +64,28 @@ impl Showing<'_> {
         self.process
     }
 
-    /// What the file of this run has.
+    /// Returns the picture in this run's PNG file, if it is complete.
     pub fn png(&self) -> Option<image::RgbImage> {
         let said = self.board.try_ssh("cat /tmp/shown/screen.png");
         image::load_from_memory(&said.stdout).ok().map(|picture| picture.into_rgb8())
     }
 
-    /// Waits until the screen shows what the file has. The line that says how old the frame is may differ: the two are
-    /// not drawn at the same moment.
+    /// Waits until the screen equals the file.
+    ///
+    /// The line with the frame's age may differ, because the two are not drawn at the same moment.
     #[track_caller]
     pub fn is_on_the_screen(&self) {
         self.is_in(|| Some(self.board.screendump()));
     }
 
-    /// The same for another screen, by what is `seen` there.
+    /// Waits until another screen equals the file; `seen` returns its picture.
     #[track_caller]
     pub fn is_in(&self, mut seen: impl FnMut() -> Option<Screenshot>) {
         let mut told = String::new();
         self.board.until("picture of the program on the screen", || {
-            let difference = differs(&seen()?, &self.png()?);
+            let difference = describe_difference(&seen()?, &self.png()?);
             if difference != told {
-                eprintln!("the screen differs from the file: {difference}"); // what a failure ends with
+                eprintln!("the screen differs from the file: {difference}"); // the last line before a failure
                 told.clone_from(&difference);
             }
             difference.is_empty().then_some(())
@@ -92,8 +93,8 @@ impl Showing<'_> {
     }
 }
 
-/// Where two pictures differ by more than one line of small text; nothing where they do not.
-fn differs(screen: &Screenshot, expected: &image::RgbImage) -> String {
+/// Returns the difference of two pictures; empty if they differ by at most one line of small text.
+fn describe_difference(screen: &Screenshot, expected: &image::RgbImage) -> String {
     let (width, height) = expected.dimensions();
     if (screen.width as u32, screen.height as u32) != (width, height) {
         return format!("{}×{} for {width}×{height}", screen.width, screen.height);
@@ -108,14 +109,14 @@ fn differs(screen: &Screenshot, expected: &image::RgbImage) -> String {
     if is_a_line_of_the_column { String::new() } else { format!("{} pixels, rows {top} to {bottom}", places.len()) }
 }
 
-/// The console as it stands, without a cursor that blinks.
+/// Clears the console, hides its blinking cursor and returns a screenshot.
 fn console(board: &Board) -> Screenshot {
     board.ssh("printf '\\033[2J\\033[Hthe console\\033[?25l' > /dev/tty1; sleep 2");
     board.screendump()
 }
 
 #[track_caller]
-fn shows_again(board: &Board, console: &Screenshot) {
+fn wait_for_console(board: &Board, console: &Screenshot) {
     board.until("console as it was", || (board.screendump().pixels == console.pixels).then_some(()));
 }
 
@@ -133,7 +134,7 @@ fn screen_shows_the_picture_then_the_console() {
         assert_eq!(times, usize::from(kind == "drm"), "{}", showing.log());
         showing.signal("TERM");
         if (user, kind) != ("phicam", "fb") {
-            shows_again(&board, &before); // on a framebuffer only who may speak to the terminal can have it redrawn
+            wait_for_console(&board, &before); // fb: only a user of the terminal can redraw it
         } else {
             console(&board);
         }
@@ -152,7 +153,7 @@ fn long_shown_picture_is_replaced() {
     for name in ["dog.jpg", "koala.jpg"] {
         board.send(&sample(name), &format!("/tmp/pictures/{name}"));
     }
-    // Longer than a driver is given to show a picture.
+    // Longer than the time that a driver gets to show a picture.
     let camera = "kind = 'files'\npath = '/tmp/pictures'\npicture_ms = 12000\nrepeat = true";
     let showing = show_camera(&board, "phicam", camera, "kind = 'drm'", (800, 480));
     let first = showing.png().unwrap();

@@ -1,4 +1,4 @@
-//! What goes wrong with screens: the right picture comes back without help.
+//! Faults of screens: the correct picture returns without help.
 
 use super::common::board::Board;
 use super::common::board::camera::photograph;
@@ -19,7 +19,7 @@ fn screen_is_reopened_after_driver_reload() {
             let losses = said("is lost");
             let name = board.unbind_display();
             board.until("word of the loss", || (said("is lost") > losses).then_some(()));
-            // The program lets the old device go, so that its number is free again.
+            // The program closes the lost device, so its number is free again.
             board.bind_display(&name);
             board.until("word of its return", || (said("reconnected") == said("is lost")).then_some(()));
             showing.is_on_the_screen();
@@ -66,7 +66,8 @@ fn refused_plane_moves_the_frame_into_the_picture() {
     let board = Board::boot();
     install(&board);
     let card = board.load_vkms("");
-    // Of one shape and two sizes: the box comes with the answer, as another change of the plane.
+    // The two pictures differ in size but not in aspect ratio. The box appears with the classification, as another
+    // change of the plane.
     for (name, width, height) in [("dog.jpg", 640, 480), ("koala.jpg", 320, 240)] {
         let mut file = std::io::Cursor::new(Vec::new());
         photograph(name, width, height).write_to(&mut file, image::ImageFormat::Png).unwrap();
@@ -88,7 +89,7 @@ fn refused_plane_moves_the_frame_into_the_picture() {
     assert!(showing.runs(), "{}", showing.log());
     assert!(!showing.log().contains("is lost"), "{}", showing.log());
     showing.signal("TERM");
-    // Once it is opened again there is a plane again.
+    // A new start of the program uses the plane again.
     let showing = show_camera(&board, "root", camera, &display, (848, 480));
     board.until("frame on a plane", || board.overlays(&card).pop());
     is_on_the_planes(&board, &card, &showing);

@@ -1,11 +1,11 @@
-//! The faults that can be done to the virtual board do what they say.
+//! The fault injection of the virtual board has the documented effects.
 
 use std::process::Command;
 
 use super::common::board::proxy::Proxy;
 use super::common::board::{Board, LIMIT, camera, finish};
 
-/// A grey picture, 64 × 48, in YUYV.
+/// Returns a grey picture of 64 × 48 in YUYV.
 fn grey(level: u8) -> Vec<u8> {
     camera::frame(&image::RgbImage::from_pixel(64, 48, image::Rgb([level; 3])), "YUYV")
 }

@@ -1,4 +1,6 @@
-//! The virtual board and its program: a real kernel, real drivers, a screen. `just test-board` builds what these need.
+//! Tests on the virtual board: the program with a real kernel, real drivers and a screen.
+//!
+//! `just test-board` builds the requirements of these tests.
 
 #[path = "../common/mod.rs"]
 mod common;

@@ -1,4 +1,5 @@
-//! The whole of it on the virtual board: `just deploy`, a camera that plays photographs, the answer read off the screen.
+//! End-to-end tests on the virtual board: `just deploy`, a camera that plays photographs, the label read off the
+//! screen.
 
 use std::process::Command;
 use std::sync::Arc;
@@ -18,7 +19,7 @@ use super::program::program;
 pub const CAMERA: Size = Size::new(640, 480);
 pub const SCREEN: Size = Size::new(800, 480);
 
-/// The board file of these tests, with more lines in front of its tables.
+/// Returns the board file of these tests, with more `lines` before its tables.
 pub fn board_file(lines: &str) -> String {
     format!(
         "summary = 'the virtual board'\n{lines}\n[camera]\nkind = 'v4l2'\n[[display]]\nkind = 'auto'\n\
@@ -26,7 +27,7 @@ pub fn board_file(lines: &str) -> String {
     )
 }
 
-/// The shipped models without the large networks, which take minutes to prove here.
+/// Copies the shipped models without the large networks, whose output check takes minutes here.
 fn small_models(folder: &std::path::Path) {
     let mut file: toml::Table = std::fs::read_to_string(root().join("models/catalog.toml")).unwrap().parse().unwrap();
     let variants = file["variant"].as_array_mut().unwrap();
@@ -39,7 +40,7 @@ fn small_models(folder: &std::path::Path) {
     }
 }
 
-/// `just deploy root@board FILE`, as the recipe has it.
+/// Deploys like the recipe `just deploy root@board FILE`.
 pub fn deploy(board: &Board, file: &str) -> Ended {
     let folder = tempfile::tempdir().unwrap();
     small_models(folder.path());
@@ -54,7 +55,7 @@ pub fn deploy(board: &Board, file: &str) -> Ended {
     ended.with(0)
 }
 
-/// A photograph as the camera gives it, and as a frame of this machine.
+/// Returns a photograph as the camera delivers it, and as a frame on this machine.
 pub fn photograph(name: &str) -> (Vec<u8>, Frame) {
     let bytes = camera::frame(&camera::photograph(name, CAMERA.width, CAMERA.height), "YUYV");
     let stride = CAMERA.width as usize * 2;
@@ -65,7 +66,7 @@ pub fn photograph(name: &str) -> (Vec<u8>, Frame) {
     (bytes.clone(), Frame::new(Arc::new(bytes), layout, info))
 }
 
-/// The label that `variant` gives on this machine, and the screen that this machine would draw.
+/// Returns the label of `variant` on this machine, and the screen that this machine draws.
 fn expected(frame: &Frame, variant: &str) -> (String, image::RgbImage) {
     let settings = Settings {
         view: Default::default(),
@@ -85,7 +86,7 @@ fn expected(frame: &Frame, variant: &str) -> (String, image::RgbImage) {
     (label, image::RgbImage::from_raw(SCREEN.width, SCREEN.height, rgb).unwrap())
 }
 
-/// Waits until the board's screen has this photograph and its label, as this machine draws them.
+/// Waits until the board's screen shows this photograph and its label as this machine draws them.
 #[track_caller]
 pub fn shows(board: &Board, name: &str, variant: &str) {
     let (label, picture) = expected(&photograph(name).1, variant);
@@ -108,7 +109,7 @@ pub fn shows(board: &Board, name: &str, variant: &str) {
     });
 }
 
-/// What `phicam health` says on the board.
+/// Returns the output of `phicam health` on the board.
 pub fn health(board: &Board) -> serde_json::Value {
     serde_json::from_str(&board.try_ssh("/opt/phicam/current/phicam health --json").text()).unwrap_or_default()
 }
@@ -123,7 +124,7 @@ fn deployed_program_labels_the_camera_on_screen() {
     let said = health(&board);
     assert_eq!((&said["healthy"], &said["model"]), (&true.into(), &"lite0@96".into()), "{said}");
     assert!(said["camera"].as_str().unwrap().contains("YUYV 640×480"), "{said}");
-    // Another photograph, by another program that plays.
+    // Another photograph, played by a new process.
     dog.end();
     let panda = board.play("/dev/video0", "YUYV", (CAMERA.width, CAMERA.height), 15, &[photograph("red_panda.jpg").0]);
     shows(&board, "red_panda.jpg", "lite0@96");

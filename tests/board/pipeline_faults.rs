@@ -1,4 +1,4 @@
-//! What happens to boards in the field, done to a deployed program: each time the right picture comes back without help.
+//! Faults of boards in the field, injected while a deployed program runs: the correct picture returns without help.
 
 use phicam_pipeline::overlay;
 
@@ -7,7 +7,7 @@ use super::pipeline::{CAMERA, SCREEN, board_file, deploy, health, photograph, sh
 
 const MODEL: &str = "lite0@96";
 
-/// A board with the program deployed, and a photograph on its screen.
+/// Deploys the program and waits until the photograph `name` is on the screen.
 fn running<'board>(board: &'board Board, name: &str) -> camera::Player<'board> {
     let player = play(board, "/dev/video0", name);
     deploy(board, &board_file(&format!("model = '{MODEL}'")));
@@ -19,12 +19,12 @@ fn play<'board>(board: &'board Board, device: &str, name: &str) -> camera::Playe
     board.play(device, "YUYV", (CAMERA.width, CAMERA.height), 15, &[photograph(name).0])
 }
 
-/// The colour that faults are written in, and nothing else of a fresh picture.
+/// Colour of the text that reports a fault; nothing else on a fresh picture has it.
 const FAULT: [u8; 3] = [255, 110, 80];
 
-/// Waits until the program says that something is wrong, in its health and in letters on the screen's column.
+/// Waits until the program reports `fault`, in its health report and as text in the screen's column.
 #[track_caller]
-fn says(board: &Board, fault: &str) {
+fn wait_for_fault(board: &Board, fault: &str) {
     board.until(&format!("fault `{fault}` in the health"), || {
         health(board)["faults"].to_string().contains(fault).then_some(())
     });
@@ -40,8 +40,8 @@ fn says(board: &Board, fault: &str) {
 #[ignore = "boots the virtual board: just test-board --faults"]
 fn renumbered_camera_is_found() {
     let board = Board::boot();
-    running(&board, "dog.jpg").end();
-    says(&board, "no camera");
+    start_deployed(&board, "dog.jpg").end();
+    wait_for_fault(&board, "no camera");
     board.unload_camera();
     board.load_camera(3);
     let player = play(&board, "/dev/video3", "red_panda.jpg");
@@ -56,9 +56,9 @@ fn renumbered_camera_is_found() {
 #[ignore = "boots the virtual board: just test-board --faults"]
 fn stalled_camera_is_reported_and_resumes() {
     let board = Board::boot();
-    let player = running(&board, "dog.jpg");
+    let player = start_deployed(&board, "dog.jpg");
     player.pause();
-    says(&board, "no camera");
+    wait_for_fault(&board, "no camera");
     player.go_on();
     shows(&board, "dog.jpg", MODEL);
     player.end();
@@ -73,7 +73,7 @@ fn unplugged_camera_resumes_when_plugged_in() {
     deploy(&board, &board_file(&format!("model = '{MODEL}'")));
     shows(&board, "dog.jpg", MODEL);
     board.unplug_vivid();
-    says(&board, "no camera");
+    wait_for_fault(&board, "no camera");
     board.plug_vivid();
     board.until("camera again", || {
         let said = health(&board);
@@ -85,7 +85,7 @@ fn unplugged_camera_resumes_when_plugged_in() {
 #[ignore = "boots the virtual board: just test-board --faults"]
 fn survives_twenty_kills_and_clock_jumps() {
     let board = Board::boot();
-    let player = running(&board, "dog.jpg");
+    let player = start_deployed(&board, "dog.jpg");
     board.jump_clock(20);
     for _ in 0..20 {
         let before = health(&board)["pid"].as_u64();
@@ -107,9 +107,9 @@ fn survives_twenty_kills_and_clock_jumps() {
 #[ignore = "boots the virtual board: just test-board --faults"]
 fn full_disk_is_shown_and_does_not_stop() {
     let board = Board::boot();
-    let player = running(&board, "dog.jpg");
+    let player = start_deployed(&board, "dog.jpg");
     board.fill_disk(100);
-    says(&board, "disk full");
+    wait_for_fault(&board, "disk full");
     assert_eq!(health(&board)["healthy"], true);
     board.free_disk();
     board.until("end of the fault", || health(&board)["faults"].as_array()?.is_empty().then_some(()));

@@ -1,4 +1,4 @@
-//! The frame on a plane of its own, on a card that has such planes: what they are together is what the file shows.
+//! The frame on an overlay plane: the composed picture of all planes equals the picture in the file.
 
 use phicam_frame::Rect;
 use phicam_frame::Size;
@@ -10,10 +10,10 @@ use super::common::sample;
 use super::display::{Showing, show, show_camera};
 use super::program::install;
 
-/// Pixels, squared, that are compared as one.
+/// Side in pixels of the blocks whose mean levels are compared.
 const BLOCK: u32 = 50;
 
-/// Where a frame of `frame` pixels is on a screen.
+/// Returns the area of a screen that shows a frame of `frame` pixels.
 fn area(screen: (u32, u32), frame: (u32, u32)) -> Rect {
     Layout::new(Size::new(screen.0, screen.1), Size::new(frame.0, frame.1)).frame
 }
@@ -22,14 +22,14 @@ fn size_of_sample() -> (u32, u32) {
     image::image_dimensions(sample("dog.jpg")).unwrap()
 }
 
-/// Waits until what the planes of `card` show together is what the file has.
+/// Waits until the composed picture of the planes of `card` equals the file.
 #[track_caller]
 pub fn is_on_the_planes(board: &Board, card: &str, showing: &Showing) {
     showing.is_in(|| board.planes(card).1);
 }
 
 #[track_caller]
-fn no_overlay_is_left(board: &Board, card: &str) {
+fn wait_for_no_overlay(board: &Board, card: &str) {
     board.until("card without overlays", || board.overlays(card).is_empty().then_some(()));
 }
 
@@ -51,7 +51,7 @@ fn overlay_plane_is_freed_at_any_end() {
         assert_eq!(frame.at, (left, top));
         assert_eq!(showing.log().matches("the frame uses an overlay plane").count(), 1, "{}", showing.log());
         showing.signal(signal);
-        no_overlay_is_left(&board, &card);
+        wait_for_no_overlay(&board, &card);
     }
 }
 
@@ -97,7 +97,8 @@ fn overlay_plane_scales_a_small_frame() {
     board.until("next frame in its other buffer", || {
         (board.overlays(&card).pop()?.buffer != overlay.buffer).then_some(())
     });
-    // Enlarged, it is not pixel by pixel what is drawn as large at once; but its parts are as bright as that one's.
+    // The frame is drawn small and enlarged by the plane, so its pixels differ from those of the file; the mean levels
+    // of blocks agree.
     let mut apart = f64::MAX;
     board.until("frame like the file's", || {
         let (seen, file) = (board.planes(&card).1?, showing.png()?);
@@ -118,6 +119,6 @@ fn overlay_plane_scales_a_small_frame() {
     });
     println!("the scaled frame is {apart:.2} levels from the one drawn large");
     showing.signal("TERM");
-    no_overlay_is_left(&board, &card);
+    wait_for_no_overlay(&board, &card);
     player.end();
 }

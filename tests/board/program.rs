@@ -5,13 +5,13 @@ use std::path::PathBuf;
 use super::common::board::Board;
 use super::common::{root, sample};
 
-/// What `just build aarch64` makes, or another that PHICAM_ARM names.
+/// Returns the program that `just build aarch64` builds, or the one that PHICAM_ARM names.
 pub fn program() -> PathBuf {
     let built = root().join("target/aarch64-unknown-linux-gnu/dist/phicam");
     std::env::var_os("PHICAM_ARM").map_or(built, PathBuf::from)
 }
 
-/// Puts the program and its smallest model into /opt/phicam.
+/// Installs the program and its smallest model in /opt/phicam.
 pub fn install(board: &Board) {
     board.send(&program(), "/opt/phicam/phicam");
     for file in ["catalog.toml", "imagenet/labels.txt", "imagenet/lite0.onnx"] {

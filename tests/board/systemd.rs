@@ -1,4 +1,4 @@
-//! The service on a system with systemd and udev, as Debian, Raspberry Pi OS and JetPack have them.
+//! The service on a system with systemd and udev, such as Debian, Raspberry Pi OS and JetPack.
 
 use super::common::board::Board;
 use super::pipeline::{CAMERA, board_file, deploy, health, photograph, shows};
@@ -24,10 +24,10 @@ fn hardened_service_opens_camera_and_screen_only() {
         |name: &str| status.lines().find_map(|line| line.strip_prefix(name)).unwrap_or_default().trim().to_string();
     assert_ne!(line("Uid:").split_whitespace().next(), Some("0"), "{status}");
     assert_eq!(line("NoNewPrivs:"), "1");
-    // What it was not given it cannot open, whoever it is: the disk, of the same kernel.
+    // Even root cannot open a device outside DeviceAllow, here the disk: this kernel enforces the rule.
     let disk = "systemd-run --quiet --wait --pipe -p DevicePolicy=closed -p 'DeviceAllow=char-video4linux rw' head -c1 /dev/vda";
     assert_ne!(board.try_ssh(disk).code, Some(0), "DeviceAllow has no effect on this kernel: the test proves nothing");
-    // It is started again, and at the next start of the machine.
+    // systemd restarts the service after a kill and starts it at boot.
     board.ssh(&format!("kill -9 {}", said["pid"]));
     board.until("process after a kill", || {
         let now = health(&board);

@@ -1,4 +1,4 @@
-//! `just deploy` onto a folder of this machine that stands for a board: no root, no ssh, no systemd.
+//! Test harness for `just deploy` with a folder of this machine as the board: no root, no ssh, no systemd.
 
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
@@ -7,15 +7,15 @@ use std::time::Duration;
 use super::program::Ended;
 use super::root;
 
-/// A board in a folder, and what is deployed to it.
+/// A folder as the board, with the program and the models to deploy.
 pub struct Board {
     folder: tempfile::TempDir,
-    /// How long a release may take until it is well, in seconds.
+    /// Time limit in seconds until a release is healthy.
     pub health_s: u32,
 }
 
 impl Board {
-    /// An empty board, with an init that runs what is in /etc/init.d; small models to send.
+    /// Creates an empty board with `/etc/init.d`, and small models to send.
     pub fn new() -> Board {
         let board = Board { folder: tempfile::tempdir().unwrap(), health_s: 20 };
         for folder in ["board/etc/init.d", "wire", "tools"] {
@@ -29,7 +29,7 @@ impl Board {
         let files = ["lite0.onnx", "lite1.onnx"].map(|file| format!("file = \"imagenet/{file}\"\n")).concat();
         board.write("models/catalog.toml", format!("{files}labels = \"imagenet/labels.txt\"\n").as_bytes());
         board.program("good", "first");
-        // The board has what busybox has and nothing else, where there is one to try that with.
+        // The board has the commands of busybox only, if busybox is installed here.
         if let Ok(tools) = Command::new("busybox").args(["--install", "-s"]).arg(board.path("tools")).status() {
             assert!(tools.success());
         }
@@ -40,7 +40,7 @@ impl Board {
         self.folder.path().join(name)
     }
 
-    /// A place on the board.
+    /// Returns the path of a file on the board.
     pub fn on_board(&self, name: &str) -> PathBuf {
         self.path("board").join(name)
     }
@@ -50,13 +50,14 @@ impl Board {
         std::fs::write(self.path(name), bytes).unwrap();
     }
 
-    /// Builds a program that behaves as `mode` says (see tests/deploy/phicam); another `name`, another file.
+    /// Writes a program that behaves according to `mode`, which tests/deploy/phicam defines; each `name` gives a
+    /// different file.
     pub fn program(&self, mode: &str, name: &str) {
         let text = std::fs::read_to_string(root().join("tests/deploy/phicam")).unwrap();
         self.write("phicam", format!("{}# {name}\n", text.replace("mode=MODE", &format!("mode={mode}"))).as_bytes());
     }
 
-    /// `deploy.sh` with `words` and a host, not started yet.
+    /// Returns the command `deploy.sh` with `words` and a host; does not start it.
     pub fn command(&self, words: &str) -> Command {
         let mut command = Command::new(root().join("board/deploy/deploy.sh"));
         let mut words = words.split_whitespace();
@@ -80,19 +81,19 @@ impl Board {
         command.output().unwrap().into()
     }
 
-    /// Deploys, with success.
+    /// Deploys; panics unless the deploy succeeds.
     #[track_caller]
     pub fn deploy(&self) -> Ended {
         self.run("deploy").with(0)
     }
 
-    /// The release that a link of the board leads to.
+    /// Returns the release that a link on the board points to.
     pub fn release(&self, link: &str) -> Option<String> {
         let target = std::fs::read_link(self.on_board("opt/phicam").join(link)).ok()?;
         Some(target.file_name().unwrap().to_string_lossy().into_owned())
     }
 
-    /// The process and the release that answer on the board.
+    /// Returns the process and the release of the board's health report, or `None` if the process has ended.
     pub fn answering(&self) -> Option<(u32, String)> {
         let text = std::fs::read(self.on_board("run/phicam/health.json")).ok()?;
         let health: serde_json::Value = serde_json::from_slice(&text).ok()?;
@@ -101,7 +102,7 @@ impl Board {
         Path::new(&format!("/proc/{pid}")).exists().then_some((pid, release))
     }
 
-    /// Bytes that were sent to the board in a step.
+    /// Returns the number of bytes sent to the board in a step.
     pub fn sent(&self, step: &str) -> u64 {
         std::fs::metadata(self.path("wire").join(step)).map_or(0, |file| file.len())
     }
@@ -111,7 +112,7 @@ impl Board {
         std::fs::create_dir(self.path("wire")).unwrap();
     }
 
-    /// What the board's init does, or another user of the supervisor.
+    /// Runs the supervisor as the board's init does; `word` is its command.
     pub fn supervise(&self, word: &str) -> Ended {
         let mut command = Command::new("sh");
         command.arg(self.on_board("opt/phicam/current/deploy/supervise.sh")).arg(word);
@@ -120,13 +121,13 @@ impl Board {
         command.output().unwrap().into()
     }
 
-    /// As after a power cut: nothing runs, /run is empty.
+    /// Imitates a power cut: kills all processes and removes `/run`.
     pub fn cut_power(&self) {
         self.kill_all();
         std::fs::remove_dir_all(self.on_board("run")).unwrap();
     }
 
-    /// Kills every process whose command line names this board's folder, until there is none.
+    /// Kills every process whose command line contains this board's folder, until none is left.
     fn kill_all(&self) {
         let folder = self.path("board").display().to_string();
         loop {
@@ -146,7 +147,7 @@ impl Board {
     }
 }
 
-/// Waits until `there` gives something; a test that would wait for ever ends after some minutes.
+/// Waits until `there` returns a value; panics after two minutes, so that a failing test does not hang.
 #[track_caller]
 pub fn wait_for<T>(what: &str, mut there: impl FnMut() -> Option<T>) -> T {
     for _ in 0..1200 {
@@ -164,7 +165,7 @@ impl Drop for Board {
     }
 }
 
-/// Bytes that a deploy was about to send, as it said.
+/// Returns the number of bytes that a deploy announced to send.
 #[track_caller]
 pub fn to_send(said: &str) -> u64 {
     let line = said.lines().find(|line| line.contains("sending ")).unwrap_or_else(|| panic!("nothing is sent: {said}"));

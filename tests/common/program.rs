@@ -1,4 +1,4 @@
-//! The program as a user starts it.
+//! The program, started as a user starts it.
 
 use std::ffi::OsStr;
 use std::path::PathBuf;
@@ -6,12 +6,12 @@ use std::process::{Command, Output, Stdio};
 
 use super::{root, sample};
 
-/// The program, started in a folder of its own that also holds what it remembers.
+/// The program with a temporary working folder, which also contains its state folder.
 pub struct Program {
     folder: tempfile::TempDir,
 }
 
-/// How a start of the program ended.
+/// Exit code and output of one run of the program.
 #[derive(Debug)]
 pub struct Ended {
     pub code: Option<i32>,
@@ -24,23 +24,23 @@ impl Program {
         Program { folder: tempfile::tempdir().unwrap() }
     }
 
-    /// A place in its folder.
+    /// Returns the path of a file in the working folder.
     pub fn path(&self, name: &str) -> PathBuf {
         self.folder.path().join(name)
     }
 
-    /// Writes a file into its folder, and the folders above it.
+    /// Writes a file in the working folder; creates its parent folders.
     pub fn write(&self, name: &str, bytes: impl AsRef<[u8]>) {
         std::fs::create_dir_all(self.path(name).parent().unwrap()).unwrap();
         std::fs::write(self.path(name), bytes).unwrap();
     }
 
-    /// Copies a sample photograph into its folder.
+    /// Copies a sample photograph to the working folder.
     pub fn take(&self, photograph: &str, name: &str) {
         self.write(name, std::fs::read(sample(photograph)).unwrap());
     }
 
-    /// Puts the shipped models into its folder `models`: catalog and labels to change, networks only to read.
+    /// Adds the shipped models in the folder `models`: writable copies of catalog and labels, links to the networks.
     pub fn take_models(&self) {
         for file in ["catalog.toml", "imagenet/labels.txt"] {
             self.write(&format!("models/{file}"), std::fs::read(root().join("models").join(file)).unwrap());
@@ -51,14 +51,14 @@ impl Program {
         }
     }
 
-    /// Replaces a file under `models`, never the shipped one that a link leads to.
+    /// Replaces a file under `models`, but never the shipped file that a link points to.
     pub fn replace_model(&self, file: &str, bytes: impl AsRef<[u8]>) {
         let path = self.path(&format!("models/{file}"));
         std::fs::remove_file(&path).unwrap();
         std::fs::write(path, bytes).unwrap();
     }
 
-    /// Puts `new` in place of every `old` in the catalog.
+    /// Replaces every `old` with `new` in the catalog; panics if `old` is missing.
     pub fn change_catalog(&self, old: &str, new: &str) {
         let path = self.path("models/catalog.toml");
         let catalog = std::fs::read_to_string(&path).unwrap();
@@ -73,7 +73,7 @@ impl Program {
         self.replace_model(file, bytes);
     }
 
-    /// The program with `arguments`, not started yet.
+    /// Returns the command of the program with `arguments`; does not start it.
     pub fn command(&self, arguments: impl IntoIterator<Item = impl AsRef<OsStr>>) -> Command {
         let mut command = Command::new(env!("CARGO_BIN_EXE_phicam"));
         command.args(arguments).current_dir(self.folder.path()).env("PHICAM_STATE", self.path("state"));
@@ -85,7 +85,7 @@ impl Program {
         command
     }
 
-    /// Starts the program with the words of `arguments` and waits for its end.
+    /// Runs the program with the words of `arguments` and waits until it ends.
     pub fn run(&self, arguments: &str) -> Ended {
         self.command(arguments.split_whitespace()).output().unwrap().into()
     }
@@ -103,14 +103,14 @@ impl From<Output> for Ended {
 }
 
 impl Ended {
-    /// The same, once the exit code is `code`.
+    /// Asserts the exit code `code`.
     #[track_caller]
     pub fn with(self, code: i32) -> Ended {
         assert_eq!(self.code, Some(code), "{self:?}");
         self
     }
 
-    /// The same, once standard error has each of `words`.
+    /// Asserts that standard error contains each of `words`.
     #[track_caller]
     pub fn saying(self, words: &[&str]) -> Ended {
         for word in words {
@@ -119,14 +119,14 @@ impl Ended {
         self
     }
 
-    /// The JSON objects on standard output, one a line.
+    /// Returns the JSON objects on standard output, one for each line.
     pub fn json(&self) -> Vec<serde_json::Value> {
         let parse = |line| serde_json::from_str(line).unwrap_or_else(|error| panic!("{error}: {line}"));
         self.stdout.lines().map(parse).collect()
     }
 }
 
-/// The names of an object's fields, by the alphabet.
+/// Returns the names of an object's fields in alphabetical order.
 pub fn names(object: &serde_json::Value) -> Vec<&str> {
     let mut names: Vec<&str> = object.as_object().expect("an object").keys().map(String::as_str).collect();
     names.sort_unstable();

@@ -1,4 +1,4 @@
-//! Tensors made from their names alone, as tests/reference/seeded.py makes them.
+//! Seeded tensors, computed from their names alone, equal to those of tests/reference/seeded.py.
 
 use std::collections::HashMap;
 
@@ -6,10 +6,11 @@ use phicam_model::efficientnet::{Network, SeededWeights};
 use phicam_model::import::{KeyScheme, expected_tensors};
 use safetensors::tensor::{Dtype, TensorView};
 
-/// Shapes and values by name.
+/// Shapes and values of tensors, by name.
 pub type Tensors = HashMap<String, (Vec<usize>, Vec<f32>)>;
 
-/// The values of tests/reference/seeded.py, by the same rules.
+/// Returns the values of a tensor by the rules of tests/reference/seeded.py; `normalised` marks a tensor of a batch
+/// norm.
 pub fn seeded(name: &str, shape: &[usize], normalised: bool) -> Vec<f32> {
     let numbers = SeededWeights { seed: 0 };
     let fan_in = shape[1.min(shape.len())..].iter().product::<usize>() as f64;
@@ -32,7 +33,7 @@ pub fn seeded(name: &str, shape: &[usize], normalised: bool) -> Vec<f32> {
         .collect()
 }
 
-/// A whole state dict.
+/// Returns the complete state dict of a network, with seeded values.
 pub fn state_dict(naming: KeyScheme, network: &Network) -> Tensors {
     let shapes: HashMap<String, Vec<usize>> = expected_tensors(naming, network).into_iter().collect();
     let of = |(name, shape): (&String, &Vec<usize>)| {
@@ -43,7 +44,7 @@ pub fn state_dict(naming: KeyScheme, network: &Network) -> Tensors {
     shapes.iter().map(of).collect()
 }
 
-/// The state dict as a file of safetensors.
+/// Returns the state dict as a safetensors file.
 pub fn safetensors(tensors: &Tensors) -> Vec<u8> {
     let bytes: Vec<(String, Vec<usize>, Vec<u8>)> = tensors
         .iter()

@@ -1,4 +1,4 @@
-//! Models for the tests to add, and what was added.
+//! Models that tests add, and the list of user models.
 
 use phicam_model::efficientnet::{Network, ReleasedNetwork};
 use phicam_model::import::KeyScheme;
@@ -6,7 +6,7 @@ use phicam_model::import::KeyScheme;
 use super::program::Program;
 use super::random_models::{safetensors, state_dict};
 
-/// A state dict with seeded values, as a file of safetensors.
+/// Returns a state dict with seeded values as a safetensors file.
 pub fn weights(naming: KeyScheme, name: &str, classes: usize) -> Vec<u8> {
     let network = Network { classes, ..ReleasedNetwork::by_name(name).unwrap().network() };
     safetensors(&state_dict(naming, &network))
@@ -16,7 +16,7 @@ pub fn seven_birds() -> String {
     ["wren", "robin", "great tit", "magpie", "heron", "swift", "owl"].join("\n")
 }
 
-/// The names of what was added and what is known of it, by `models list --json`.
+/// Returns the user models that `models list --json` prints, with their properties.
 pub fn added(program: &Program) -> Vec<serde_json::Value> {
     let shipped = |variant: &serde_json::Value| variant["source"].as_str().unwrap().starts_with("package ");
     program.run("models list --json").with(0).json().into_iter().filter(|variant| !shipped(variant)).collect()

@@ -1,9 +1,9 @@
-"""Compares the program with ONNX Runtime: the same files, the same input levels, every variant, every sample.
+"""Compares the program with ONNX Runtime: equal files and equal input levels, for every variant and every sample.
 
     python check.py ../../target/release/phicam
 
-The program is asked to dump what the model saw and what it answered (`classify --dump`); ONNX Runtime gets the dumped
-levels, normalised here. The exit code is 1 where a first guess differs or a score is further apart than `TOLERANCE`.
+`classify --dump` writes the model's input levels and its scores; ONNX Runtime gets the dumped levels, normalised here.
+The exit code is 1 if a first prediction differs, or if a score differs by more than `TOLERANCE`.
 """
 
 import subprocess
@@ -21,14 +21,14 @@ TOLERANCE = 1e-3
 
 
 def normalise(levels: Path, contract: dict) -> np.ndarray:
-    """1 × 3 × side × side."""
+    """Returns the normalised levels as 1 × 3 × side × side."""
     pixels = np.asarray(Image.open(levels).convert("RGB"), np.float32)
     values = (pixels - np.float32(contract["mean"])) / np.float32(contract["scale"])
     return np.ascontiguousarray(values.transpose(2, 0, 1)[None])
 
 
 def compare(program: Path, variant: dict, catalog: dict, photos: list[Path], dumped: Path) -> tuple[int, float]:
-    """How many first predictions agree, and the largest difference of a score."""
+    """Returns the number of equal first predictions and the largest difference of a score."""
     command = [program, "classify", "--model", variant["name"], "--dump", dumped, *photos]
     subprocess.run(command, check=True, stdout=subprocess.DEVNULL)
     file = ROOT / "models" / catalog["network"][variant["network"]]["file"]

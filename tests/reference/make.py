@@ -1,4 +1,4 @@
-"""Makes every reference file here again from samples/, models/ and the published weights. See README.md.
+"""Makes every reference file in this folder from samples/, models/ and the published weights, as README.md describes.
 
     python -m pip install -r requirements.txt
     python make.py [resize] [jpeg] [exif] [scores] [traps] [end_to_end] [--cache FOLDER]
@@ -15,7 +15,7 @@ from pathlib import Path
 HERE = Path(__file__).resolve().parent
 ROOT = HERE.parents[1]
 SAMPLES, MODELS = ROOT / "samples", ROOT / "models"
-# Downloads and the .pth reader are build.py's own; the folding that makes the ONNX files is not used here.
+# Downloads and the .pth reader are shared with build.py; its batch norm folding, which makes the ONNX files, is not.
 sys.path.append(str(MODELS / "imagenet"))
 
 import packages

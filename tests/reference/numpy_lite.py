@@ -1,7 +1,7 @@
-"""EfficientNet-Lite's forward pass from its definition, in numpy and float64: slow, plain, and shared with nothing.
+"""EfficientNet-Lite's forward pass by its definition, in numpy and float64: slow, plain, and without shared code.
 
-It reads the published tensors as they are: batch norm is computed, not folded, and shapes come from the tensors. Only
-what the tensors do not tell is written down here: the stages' repeats and strides, pads, epsilon, ReLU6.
+It reads the published tensors unchanged: batch norm is computed, not folded, and shapes come from the tensors. This
+file adds only the facts that the tensors lack: the stages' repeats and strides, pads, epsilon, ReLU6.
 """
 
 import math
@@ -15,14 +15,14 @@ STAGES = [(1, 1), (2, 2), (2, 2), (3, 2), (3, 1), (4, 2), (1, 1)]
 
 @dataclass(frozen=True)
 class Rules:
-    """What a wrong implementation is most likely to do otherwise."""
+    """The rules that a wrong implementation is most likely to break."""
 
     epsilon: float = 1e-3
     symmetric_pads: bool = False  # PyTorch's: kernel // 2 on every edge
 
 
 def pads(size: int, kernel: int, stride: int, rules: Rules) -> tuple[int, int]:
-    """TensorFlow's SAME: as much as the rounded-up output needs, the odd pixel at the bottom and the right."""
+    """Returns TensorFlow's SAME pads: enough for the rounded-up output, an odd pixel at the bottom or the right."""
     if rules.symmetric_pads:
         return kernel // 2, kernel // 2
     needed = max((math.ceil(size / stride) - 1) * stride + kernel - size, 0)
@@ -30,7 +30,7 @@ def pads(size: int, kernel: int, stride: int, rules: Rules) -> tuple[int, int]:
 
 
 def convolve(x: np.ndarray, weight: np.ndarray, stride: int, rules: Rules) -> np.ndarray:
-    """x is CHW, weight OIHW; a weight of one input channel on an x of many is depthwise."""
+    """Convolves x (CHW) with weight (OIHW); depthwise if the weight has one input channel and x has several."""
     kernel = weight.shape[2]
     x = np.pad(x, [(0, 0), *(pads(size, kernel, stride, rules) for size in x.shape[1:])])
     height, width = ((size - kernel) // stride + 1 for size in x.shape[1:])
@@ -74,7 +74,7 @@ class Forward:
         return x + entry if x.shape == entry.shape else x
 
     def logits(self, image: np.ndarray) -> np.ndarray:
-        """image is NCHW with one picture."""
+        """Returns the logits of image, which is NCHW with one picture."""
         x = relu6(self.convolve_and_norm(image[0].astype(np.float64), "_conv_stem", "_bn0", stride=2))
         for number, stride in enumerate(self.strides):
             x = self.block(x, number, stride)

@@ -1,4 +1,4 @@
-"""Makes resize/, jpeg/ and exif/: pictures and what Pillow makes of them."""
+"""Makes resize/, jpeg/ and exif/: pictures and Pillow's results for them."""
 
 import io
 import json
@@ -21,7 +21,7 @@ RESIZE_SIDES = [96, 224, 260]
 WHOLE_SIDE, WHOLE_SOURCES = 256, ["odd", "portrait"]
 
 TRANSPOSE = Image.Transpose
-# EXIF orientation -> how the upright picture is stored under it: what a viewer does, undone.
+# EXIF orientation -> transposition of the stored picture: the inverse of a viewer's transposition.
 STORED = {
     1: None,
     2: TRANSPOSE.FLIP_LEFT_RIGHT,
@@ -54,16 +54,16 @@ def make_resize(samples: Path, folder: Path) -> None:
 
 
 def hard_edges(size: int, seed: int) -> Image.Image:
-    """Black against white pixel by pixel: here bicubic overshoots, and a wrong rounding or clipping shows most."""
+    """Returns hard black-and-white edges: bicubic overshoots, and wrong rounding or clipping has the largest effect."""
     half, random = size // 2, np.random.Generator(np.random.PCG64(seed))
     rows, columns = np.mgrid[0:half, 0:half]
     checkerboard = (rows + columns) % 2 * 255
     stripes = columns % 3 // 2 * 255
-    # Text-like: random glyphs of 5 x 7 dots, two pixels a dot.
+    # Like text: random glyphs of 5 x 7 dots, two pixels for each dot.
     glyphs = random.integers(0, 2, (half // 2, half // 2)) * 255
     glyphs[::8, :] = glyphs[:, ::6] = 255
     glyphs = np.kron(glyphs, np.ones((2, 2), int))[:half, :half]
-    # Blocks of pure colours, 10 pixels each: every channel jumps between 0 and 255 on its own.
+    # Blocks of pure colours, 10 pixels each: every channel jumps between 0 and 255 independently.
     colours = np.kron(random.integers(0, 2, (half // 10, half // 10, 3)) * 255, np.ones((10, 10, 1), int))
     pixels = np.zeros((size, size, 3), np.uint8)
     pixels[:half, :half] = checkerboard[..., None]
@@ -89,12 +89,12 @@ def make_jpeg(samples: Path, folder: Path) -> None:
     }
     for name, data in variants.items():
         (folder / f"{name}.jpg").write_bytes(data)
-        # As decoded to RGB by libjpeg-turbo: accurate integer DCT, smooth ("fancy") chroma upsampling.
+        # libjpeg-turbo's RGB: accurate integer DCT, smooth ("fancy") chroma upsampling.
         write_png(Image.open(io.BytesIO(data)).convert("RGB"), folder / f"{name}.png")
-    # One of the samples whole: a quality-85 photograph of odd width.
+    # A complete sample: a photograph of quality 85 and odd width.
     write_png(open_rgb(samples / "chelsea.jpg"), folder / "chelsea.png")
-    # Webcams leave the Huffman tables out of their MJPG frames: every decoder is to know the standard ones.
-    # Same picture as 422.jpg, so 422.png is expected of it.
+    # Webcams omit the Huffman tables from their MJPG frames: every decoder must know the standard ones.
+    # The picture is that of 422.jpg, so the expected result is 422.png.
     (folder / "422_without_tables.jpg").write_bytes(without_huffman_tables(variants["422"]))
 
 
@@ -105,7 +105,7 @@ def encode(picture: Image.Image, **options) -> bytes:
 
 
 def without_huffman_tables(data: bytes) -> bytes:
-    """Drops the DHT segments (marker FF C4); Pillow writes the standard tables unless told to optimise."""
+    """Removes the DHT segments (marker FF C4); without `optimize`, Pillow writes the standard tables."""
     kept, position = data[:2], 2
     while data[position + 1] != 0xDA:  # up to the start of the scan
         length = 2 + int.from_bytes(data[position + 2 : position + 4], "big")
@@ -116,7 +116,7 @@ def without_huffman_tables(data: bytes) -> bytes:
 
 
 def make_exif(samples: Path, folder: Path) -> None:
-    """No symmetry in it: a dog in profile, and another colour in three of the corners."""
+    """Makes exif/ from a picture without symmetry: a dog in profile, and three corners of different colours."""
     upright = ImageOps.fit(open_rgb(samples / "dog.jpg"), (120, 80), Image.Resampling.LANCZOS)
     for corner, colour in {(0, 0): "red", (104, 0): "lime", (0, 64): "blue"}.items():
         upright.paste(colour, (*corner, corner[0] + 16, corner[1] + 16))
@@ -124,7 +124,7 @@ def make_exif(samples: Path, folder: Path) -> None:
     for orientation, transpose in STORED.items():
         stored = upright if transpose is None else upright.transpose(transpose)
         exif = Image.Exif()
-        exif.endian = "<" if orientation % 2 else ">"  # both byte orders are found in the wild
+        exif.endian = "<" if orientation % 2 else ">"  # cameras write both byte orders
         exif[ORIENTATION_TAG] = orientation
         path = folder / f"orientation_{orientation}.jpg"
         stored.save(path, quality=98, subsampling="4:4:4", exif=exif)
@@ -134,5 +134,5 @@ def make_exif(samples: Path, folder: Path) -> None:
 
 
 def json_lines(rows: list) -> str:
-    """A list with one row a line, to be read and compared by eye."""
+    """Returns a JSON list with one row on each line, for reading and comparing by eye."""
     return "[\n" + ",\n".join(f"  {json.dumps(row)}" for row in rows) + "\n]\n"

@@ -13,12 +13,12 @@ from contract import TRAINED_CROP, WHOLE, name_of, normalise, open_rgb, square, 
 from numpy_lite import Forward, Rules
 from pictures import json_lines
 
-# Variants that numpy computes too, from the published tensors.
+# Variants that numpy computes as well, from the published tensors.
 NUMPY_CHOICES = ["lite0@96", "lite0@224", "lite1@240", "lite2@260"]
 NUMPY_PHOTOS = ["dog", "panda", "coffee"]
-PHOTO = "dog"  # the one that ONNX Runtime scores with every variant and that traps are measured on
+PHOTO = "dog"  # scored by ONNX Runtime with every variant, and used to measure the traps
 
-# torchvision's, times 255: the likeliest wrong normalisation.
+# torchvision's values, times 255: the most likely wrong normalisation.
 IMAGENET_MEAN = [123.675, 116.28, 103.53]
 IMAGENET_DEVIATION = [58.395, 57.12, 57.375]
 
@@ -78,7 +78,7 @@ def make_scores(samples: Path, catalog: Catalog, state_dicts: dict, folder: Path
 
 
 def make_traps(samples: Path, catalog: Catalog, state_dicts: dict, folder: Path) -> None:
-    """How far the logits move when one rule of the contract is broken: a test's tolerance is to be well below."""
+    """Writes the change of the logits for each broken rule; a test's tolerance must be well below it."""
     photo = open_rgb(samples / f"{PHOTO}.jpg")
     traps = {variant: distances(photo, catalog, variant, state_dicts) for variant in NUMPY_CHOICES}
     print(json.dumps(traps, indent=2))
@@ -119,12 +119,12 @@ def distances(photo: Image.Image, catalog: Catalog, variant: str, state_dicts: d
 
 
 def shifted(photo: Image.Image) -> Image.Image:
-    """One source pixel to the left: what a wrong rounding of the crop's offset does."""
+    """Returns the photograph shifted by one source pixel to the left, like a crop with a wrongly rounded offset."""
     return photo.transform(photo.size, Image.Transform.AFFINE, (1, 0, 1, 0, 1, 0))
 
 
 def make_end_to_end(samples: Path, catalog: Catalog, folder: Path) -> None:
-    """Top five of every variant for every photograph, from Pillow's decode on."""
+    """Writes the five best classes of every variant for every photograph, with Pillow as the decoder."""
     expected = tomllib.loads((samples / "expected.toml").read_text(encoding="utf-8"))["photo"]
     rows = []
     for variant in catalog.variants:

@@ -1,6 +1,6 @@
-"""Tensors made from their names alone, the same to the bit in any language with 64-bit integers and IEEE doubles.
+"""Tensors computed from their names alone, bit-identical in any language with 64-bit integers and IEEE doubles.
 
-Nothing but + - * / and square roots of doubles is used, in the order written here, and one rounding to float32.
+The computation uses only + - * / and square roots of doubles, in the order of this file, and one rounding to float32.
 """
 
 import math
@@ -10,17 +10,17 @@ import numpy as np
 
 FNV_OFFSET, FNV_PRIME = 0xCBF29CE484222325, 0x100000001B3
 GOLDEN = 0x9E3779B97F4A7C15
-MIX = [(30, 0xBF58476D1CE4E5B9), (27, 0x94D049BB133111EB)]  # splitmix64's: shift, then multiply
+MIX = [(30, 0xBF58476D1CE4E5B9), (27, 0x94D049BB133111EB)]  # of splitmix64: shift, then multiply
 WORD = 2**64
 
-# Keeps every network from B0 to B7 in a sane range: batch norm here divides by variances that nothing measured.
+# Keeps every network from B0 to B7 in a usable range: the variances of batch norm are random here, not measured.
 CONVOLUTION_GAIN = 0.65
 LINEAR_GAIN = 9.0  # large against the biases
 INPUT = "input"
 
 
 def key(name: str) -> int:
-    """FNV-1a, 64 bits."""
+    """Returns the 64-bit FNV-1a hash of the name."""
     hashed = FNV_OFFSET
     for byte in name.encode():
         hashed = (hashed ^ byte) * FNV_PRIME % WORD
@@ -28,9 +28,9 @@ def key(name: str) -> int:
 
 
 def uniform(name: str, count: int) -> np.ndarray:
-    """Multiples of 2^-24 in [0, 1)."""
+    """Returns multiples of 2^-24 in [0, 1)."""
     counter = np.arange(1, count + 1, dtype=np.uint64)
-    z = np.uint64(key(name)) + counter * np.uint64(GOLDEN)  # numpy's arrays of integers wrap around
+    z = np.uint64(key(name)) + counter * np.uint64(GOLDEN)  # integer arrays of numpy wrap around
     for shift, factor in MIX:
         z = (z ^ (z >> np.uint64(shift))) * np.uint64(factor)
     z ^= z >> np.uint64(31)
@@ -38,7 +38,7 @@ def uniform(name: str, count: int) -> np.ndarray:
 
 
 def kind(name: str, dimensions: int, names: Iterable[str]) -> str:
-    """What a tensor is, from its name, its dimensions and the names beside it: the same rule for every naming."""
+    """Returns the kind of a tensor from its name, its dimensions and the other names: one rule for every naming."""
     prefix, _, last = name.rpartition(".")
     if dimensions == 4:
         return "convolution"
@@ -73,7 +73,7 @@ def tensor(name: str, shape: tuple[int, ...], kind: str) -> np.ndarray:
 
 
 def state_dict(shapes: dict[str, tuple[int, ...]]) -> dict[str, np.ndarray]:
-    """Every tensor of `shapes`; the count of batches is 0."""
+    """Returns every tensor of `shapes`; the number of batches is 0."""
     return {
         name: np.zeros((), np.int64)
         if name.endswith(".num_batches_tracked")
@@ -83,5 +83,5 @@ def state_dict(shapes: dict[str, tuple[int, ...]]) -> dict[str, np.ndarray]:
 
 
 def picture(side: int) -> np.ndarray:
-    """NCHW, already normalised."""
+    """Returns the normalised input picture in NCHW layout."""
     return tensor(INPUT, (1, 3, side, side), "input")

@@ -1,8 +1,10 @@
-"""Makes ../inspect/*.onnx: small classifiers with the operators that exporters write, and what they cost.
+"""Makes ../inspect/*.onnx: small classifiers with the operators that exporters write, and their MACs.
 
     python small_onnx.py
 
-onnx's own shape inference tells the shapes, so the figures in expected.json do not come from the program under test.
+The shapes come from onnx's own shape inference, so expected.json is independent of the program under test.
+
+main() copies the docstrings of the models to expected.json; after a change to one, run this script again.
 """
 
 import json
@@ -18,7 +20,7 @@ RANDOM = np.random.default_rng(7)
 
 
 class Model:
-    """A graph that grows from its input."""
+    """A graph under construction, from its input to its output."""
 
     def __init__(self, side: int, layout: str = "nchw"):
         shape = [1, 3, side, side] if layout == "nchw" else [1, side, side, 3]
@@ -140,7 +142,7 @@ def exported() -> Model:
 
 
 def cost(model: onnx.ModelProto) -> int:
-    """Multiply-accumulates of convolutions and matrix products, by onnx's own shapes."""
+    """Returns the multiply-accumulates of convolutions and matrix products, from onnx's own shapes."""
     inferred = shape_inference.infer_shapes(model, strict_mode=True, data_prop=True).graph
     shapes = {tensor.name: list(tensor.dims) for tensor in inferred.initializer}
     for value in [*inferred.value_info, *inferred.input, *inferred.output]:

@@ -1,7 +1,7 @@
-"""Writes crates/checkpoint/tests/weights/: tiny files that torch and safetensors really saved, and `expected.json`, what is in them.
+"""Writes crates/checkpoint/tests/weights/: tiny files by torch and safetensors, and their contents in expected.json.
 
-Run by hand with torch and safetensors installed: `python weights_fixtures.py`. Torch names the storages of its older
-form by where they lay in memory, so those files differ from run to run in these names alone.
+Run it by hand with torch and safetensors installed: `python weights_fixtures.py`. In its older format torch names the
+storages by their memory addresses, so those files differ between runs, in these names only.
 """
 
 import argparse
@@ -19,7 +19,7 @@ expected = {}
 
 
 def ramp(*shape, dtype=torch.float32):
-    """No two elements alike, all of them exact in every type."""
+    """Returns a tensor of distinct elements, all of them exact in every type."""
     count = torch.Size(shape).numel()
     return (torch.arange(count) * 0.25 - 1.5).reshape(shape).to(dtype)
 
@@ -33,7 +33,7 @@ def note(name, form, tensors, taken=None):
 
 
 def save(stem, saved, tensors=None, taken=None, forms=FORMS, **options):
-    """In both of torch's forms; `tensors=False` if it is there to be refused."""
+    """Saves in both of torch's formats; `tensors=False` marks a file that readers must reject."""
     for form, ending in forms.items():
         name = f"{stem}.{ending}.pth"
         torch.save(saved, FOLDER / name, _use_new_zipfile_serialization=ending == "zip", **options)
@@ -91,9 +91,9 @@ def main():
     around = {"epoch": 3, "arch": "lite0", "best": 0.75, "seen": 1 << 40, "none": None, "done": True, "loss": ramp(1)}
     save("checkpoint", {**around, "optimizer": optimizer.state_dict(), "state_dict": state}, state, "state_dict")
     save("averaged", {**around, "state_dict_ema": state, "model": {"x": ramp(1)}}, state, "state_dict_ema")
-    # What has to be refused.
+    # Files that readers must reject.
     save("expanded", {"one": ramp(1).expand(3)}, False)
-    save("whole_network", network, False, forms={"torch (zip)": "zip"})  # the other form has torch's own source in it
+    save("whole_network", network, False, forms={"torch (zip)": "zip"})  # the older format contains torch's own source
     save("namespace", {"args": argparse.Namespace(lr=0.1), "state_dict": state}, False)
     save("list", [ramp(2)], False)
     for stem, tensors in (("types", types()), ("views", views())):

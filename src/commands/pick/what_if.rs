@@ -1,4 +1,4 @@
-//! What larger networks would take on this machine: timed with weights from a seed, before anyone fetches real ones.
+//! Published networks beyond the catalog, measured with random weights before anyone downloads real ones.
 
 use std::io::Write;
 use std::path::{Path, PathBuf};
@@ -21,22 +21,22 @@ use phicam_policy::measurement::{MeasureError, Measurement};
 use phicam_policy::picker::{Verdict, judge};
 use phicam_policy::sampling::SamplingPlan;
 
-/// Of the weights; times do not depend on it.
+/// Seed of the random weights; latency does not depend on it.
 const SEED: u64 = 1;
 
-/// A released network that is not in the catalog, at the side of its most accurate published weights.
+/// Published network that is not in the catalog, at the resolution of its most accurate weights.
 pub struct Beyond {
-    /// As it would be there, with seeded weights.
+    /// The variant that it would be, with random weights.
     pub variant: Variant,
     pub family: Family,
     /// The most accurate published weights of that network.
     pub published: PublishedWeights,
     pub measurement: Option<Measurement>,
-    /// Nothing where it was not timed: a smaller one of its family does not fit.
+    /// `None` if it was not measured, because a smaller one of its family does not fit.
     pub fits: Option<Result<(), String>>,
 }
 
-/// All of them by work, with what is remembered of each in `config`.
+/// Returns all of them by MACs, with their cached measurements in `config`.
 pub fn beyond(session: &Session, config: ExecutionConfig) -> Vec<Beyond> {
     let mut all: Vec<Beyond> = RELEASED
         .iter()
@@ -48,7 +48,7 @@ pub fn beyond(session: &Session, config: ExecutionConfig) -> Vec<Beyond> {
             let file = folder().join(format!("{}.onnx", released.name));
             let macs = released.network().cost(side).million_macs();
             let mut variant = Variant::from_file(&file, &[], side, Layout::Nchw, scaled, macs);
-            // The same seed gives the same weights, so the name is as good as a hash; and no file is needed to recall it.
+            // A seed determines the weights, so that the name replaces a hash, and a cached measurement needs no file.
             Arc::make_mut(&mut variant.network).sha256 = format!("seed {SEED} {}", released.name);
             variant.top1_percent = Some(published.top1_percent);
             variant.top1_source = format!("published: {}", published.model);
@@ -61,12 +61,12 @@ pub fn beyond(session: &Session, config: ExecutionConfig) -> Vec<Beyond> {
     all
 }
 
-/// Where networks are written to be timed; of this process alone.
+/// Returns the folder for the networks under test, one for each process.
 fn folder() -> PathBuf {
     paths::state_dir().join(format!("tmp-what-if.{}", std::process::id()))
 }
 
-/// Whether it keeps the budget, as far as it is known.
+/// Returns whether the variant fits the budget, `None` if it was not measured.
 fn verdict(variant: &Variant, measurement: Option<&Measurement>, session: &Session) -> Option<Result<(), String>> {
     if let Some(limit) = session.budget.million_macs.filter(|limit| variant.million_macs > *limit) {
         return Some(Err(format!("over {limit} M MACs")));
@@ -78,7 +78,7 @@ fn verdict(variant: &Variant, measurement: Option<&Measurement>, session: &Sessi
     })
 }
 
-/// Times them in `config`, smallest first, each family until one does not fit.
+/// Measures them in `config`, smallest first, each family until one does not fit.
 pub fn time(session: &mut Session, config: ExecutionConfig) -> anyhow::Result<Vec<Beyond>> {
     let mut all = beyond(session, config);
     let timed =
@@ -98,7 +98,7 @@ fn time_family(
     let mut fitting = true;
     for one in all.iter_mut().filter(|one| one.family == family) {
         if one.fits.is_none() && fitting {
-            info!("timing {} with weights from a seed, by {config}", one.variant.name);
+            info!("measuring {} with random weights ({config})", one.variant.name);
             write(one)?;
             let request = BenchRequest {
                 variant: &one.variant,
@@ -125,7 +125,7 @@ fn time_family(
     Ok(())
 }
 
-/// Seeded weights in the form that `models add` would store real ones in.
+/// Writes random weights in the format in which `models add` would store real ones.
 fn write(one: &Beyond) -> anyhow::Result<()> {
     let network = one.variant.network.scaled.context("a released network without its scale")?.network();
     let path: &Path = &one.variant.network.file;
@@ -135,14 +135,14 @@ fn write(one: &Beyond) -> anyhow::Result<()> {
     written.with_context(|| format!("{} cannot be written", path.display())).map(drop)
 }
 
-/// The most accurate that is known to fit, where it is more accurate than `top1_percent`.
+/// Returns the most accurate one that fits, if it is more accurate than `top1_percent`.
 pub fn best(all: &[Beyond], top1_percent: Option<f64>) -> Option<&Beyond> {
     let better =
         |one: &&Beyond| matches!(one.fits, Some(Ok(()))) && one.published.top1_percent > top1_percent.unwrap_or(0.0);
     all.iter().filter(better).max_by(|a, b| a.published.top1_percent.total_cmp(&b.published.top1_percent))
 }
 
-/// `b3@300 would fit (84.1 %, 96.2 ms at p95): phicam models add tf_efficientnet_b3.ns_jft_in1k.safetensors`
+/// Returns `b3@300 would fit (84.1 %, 96.2 ms at p95): phicam models add tf_efficientnet_b3.ns_jft_in1k.safetensors`.
 pub fn advice(one: &Beyond) -> String {
     let ms = one.measurement.as_ref().map_or(f64::NAN, |measurement| measurement.total_ms.p95);
     let (name, top1, model) = (&one.variant.name, one.published.top1_percent, &one.published.model);
@@ -154,7 +154,7 @@ pub fn advice(one: &Beyond) -> String {
 }
 
 pub fn table(all: &[Beyond], out: &mut dyn Write) -> std::io::Result<()> {
-    writeln!(out, "\nbeyond the catalog, with weights from a seed (top-1 as published for real ones)")?;
+    writeln!(out, "\nbeyond the catalog, with random weights (top-1 as published for trained ones)")?;
     writeln!(out, "network         φ   M MACs   top-1 %   p50 ms   p95 ms   MiB")?;
     for one in all {
         let measured = |value: fn(&Measurement) -> f64, digits: usize| {
@@ -163,7 +163,7 @@ pub fn table(all: &[Beyond], out: &mut dyn Write) -> std::io::Result<()> {
         let fits = match &one.fits {
             Some(Ok(())) => "fits",
             Some(Err(why)) => why,
-            None => "larger than one that does not fit",
+            None => "not measured: a smaller one does not fit",
         };
         writeln!(
             out,
@@ -180,7 +180,7 @@ pub fn table(all: &[Beyond], out: &mut dyn Write) -> std::io::Result<()> {
     Ok(())
 }
 
-/// For `pick --json`.
+/// Returns the object for `pick --json`.
 pub fn as_json(one: &Beyond) -> Value {
     json!({
         "network": one.variant.name,

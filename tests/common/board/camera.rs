@@ -1,4 +1,5 @@
-//! The board's cameras: pictures in the formats that drivers give, played into v4l2loopback, and vivid's own.
+//! Cameras of the virtual board: frames in the pixel formats of drivers, played into v4l2loopback, and the driver
+//! vivid.
 
 use image::RgbImage;
 use image::imageops::{FilterType, crop_imm, resize};
@@ -6,7 +7,7 @@ use image::imageops::{FilterType, crop_imm, resize};
 use super::super::sample;
 use super::Board;
 
-/// A camera that gives the same frames in a circle, until it is ended.
+/// A camera that repeats a list of frames until [`Player::end`].
 pub struct Player<'board> {
     board: &'board Board,
     process: u32,
@@ -14,7 +15,8 @@ pub struct Player<'board> {
 }
 
 impl Board {
-    /// Plays frames, each a whole one in `fourcc`, into a v4l2loopback device; returns once the camera is one for readers.
+    /// Plays frames, each complete in the pixel format `fourcc`, into a v4l2loopback device; returns when readers can
+    /// open the camera.
     #[track_caller]
     pub fn play(&self, device: &str, fourcc: &str, size: (u32, u32), fps: u32, frames: &[Vec<u8>]) -> Player<'_> {
         let folder = format!("/tmp/play{}", device.replace('/', "-"));
@@ -37,7 +39,7 @@ impl Board {
         Player { board: self, process, log }
     }
 
-    /// Loads the driver vivid, a camera with a test picture, and says which device it is.
+    /// Loads the driver vivid, a camera with a test picture, and returns its device.
     pub fn load_vivid(&self, options: &str) -> String {
         self.ssh(&format!("modprobe vivid n_devs=1 {options}"));
         let find = "for d in /sys/class/video4linux/video*; do grep -q vivid-000-vid-cap $d/name && basename $d; done";
@@ -49,9 +51,10 @@ impl Board {
         device
     }
 
-    /// Plays raw frames of 640 × 480 through vivid, from its output into its camera, and says which device that is: 60
-    /// frames a second, byte for byte. This camera can be pulled out ([`Board::unplug_vivid`]); once it is plugged in
-    /// again, it has to be played into again.
+    /// Plays raw frames of 640 × 480 through vivid, from its output into its camera, and returns the camera's device.
+    ///
+    /// The camera delivers 60 frames per second, byte for byte. [`Board::unplug_vivid`] unplugs it; after it is plugged
+    /// in again, the frames must be played again.
     #[track_caller]
     pub fn play_into_vivid(&self, fourcc: &str, frames: &[Vec<u8>], options: &str) -> String {
         let loops = "node_types=0x101 num_inputs=1 input_types=3 num_outputs=1 output_types=1 no_error_inj=1";
@@ -59,7 +62,7 @@ impl Board {
         let find = "for d in /sys/class/video4linux/video*; do grep -q vivid-000-vid-out $d/name && basename $d; done";
         let output = format!("/dev/{}", self.ssh(find).trim());
         self.put(&frames.concat(), "/tmp/vivid.frames");
-        // The first of the timings is 640 × 480; both ends need the same, and the same format. No text over the picture.
+        // Timing 0 is 640 × 480. Both ends need equal timings and an equal format. No text covers the picture.
         for device in [&camera, &output] {
             self.ssh(&format!("v4l2-ctl -d {device} --set-dv-bt-timings index=0"));
         }
@@ -76,7 +79,7 @@ impl Board {
         camera
     }
 
-    /// Waits until a device is there and has been given to its group.
+    /// Waits until a device exists and belongs to its group.
     #[track_caller]
     pub fn wait_for_owner(&self, device: &str) {
         let ready = format!("[ -e {device} ] && [ $(stat -c %a {device}) = 660 ]");
@@ -85,17 +88,17 @@ impl Board {
 }
 
 impl Player<'_> {
-    /// No more frames; the device stays open, as a camera that hangs.
+    /// Stops the frames but keeps the device open, like a camera that hangs.
     pub fn pause(&self) {
         self.board.ssh(&format!("kill -USR1 {}", self.process));
     }
 
-    /// On with the frames.
+    /// Resumes the frames.
     pub fn go_on(&self) {
         self.board.ssh(&format!("kill -USR2 {}", self.process));
     }
 
-    /// Ends the camera, and says how many frames it gave.
+    /// Ends the camera and returns the number of frames that it delivered.
     pub fn end(self) -> u64 {
         let (process, log) = (self.process, &self.log);
         self.board.ssh(&format!("kill {process}; while [ -e /proc/{process} ]; do sleep 0.1; done"));
@@ -104,7 +107,7 @@ impl Player<'_> {
     }
 }
 
-/// A sample photograph, scaled to cover the sides of a camera, and cut to them.
+/// Returns a sample photograph, scaled to cover the camera's size and cropped to it.
 pub fn photograph(name: &str, width: u32, height: u32) -> RgbImage {
     let picture = image::open(sample(name)).unwrap().into_rgb8();
     let (across, down) = (f64::from(picture.width()), f64::from(picture.height()));
@@ -114,13 +117,15 @@ pub fn photograph(name: &str, width: u32, height: u32) -> RgbImage {
     crop_imm(&scaled, (across - width) / 2, (down - height) / 2, width, height).to_image()
 }
 
-/// A picture as a camera gives it: BT.601, limited range, even sides; colour of halved planes is the mean of its pixels.
+/// Returns a picture as a camera delivers it: BT.601, limited range, even sides.
+///
+/// A chroma sample of a subsampled plane is the mean of its pixels.
 pub fn frame(picture: &RgbImage, fourcc: &str) -> Vec<u8> {
     let (width, height) = picture.dimensions();
     assert!(width % 2 == 0, "{width}×{height} has an odd side");
     assert!(height % 2 == 0, "{width}×{height} has an odd side");
     let luma = || picture.pixels().map(|pixel| level(yuv(&[pixel.0])[0]));
-    // Means of blocks of two columns and `rows` rows.
+    // Means of blocks with two columns and `rows` rows.
     let chroma = |rows: u32| {
         let blocks = (0..height).step_by(rows as usize).flat_map(|y| (0..width).step_by(2).map(move |x| (x, y)));
         blocks.map(move |(x, y)| {
@@ -150,7 +155,7 @@ pub fn frame(picture: &RgbImage, fourcc: &str) -> Vec<u8> {
     }
 }
 
-/// Mean Y, U and V of some pixels.
+/// Returns the mean Y, U and V of pixels.
 fn yuv(pixels: &[[u8; 3]]) -> [f32; 3] {
     let mean = |channel: usize| pixels.iter().map(|pixel| f32::from(pixel[channel])).sum::<f32>() / pixels.len() as f32;
     let [red, green, blue] = [0, 1, 2].map(mean);

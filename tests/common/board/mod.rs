@@ -1,7 +1,7 @@
-//! A virtual board: booted by board/virtual/boot.sh in a folder of its own, reached by ssh, its screen seen through QEMU.
+//! A virtual board: booted by board/virtual/boot.sh in a temporary folder, reached by ssh, its screen read through
+//! QEMU.
 //!
-//! Nothing here limits how fast anything is. The limits of waits only end what hangs, with the last lines of the board's
-//! console.
+//! No limit here concerns speed. The limits of waits only end a hang, with the last lines of the board's console.
 
 use std::io::{Read, Write};
 use std::path::{Path, PathBuf};
@@ -19,10 +19,10 @@ pub mod qmp;
 
 use qmp::{Qmp, Screenshot};
 
-/// Enough for anything but a long run of the program, on two cores that are shared with a build.
+/// Time limit of one wait; an estimate, enough on two cores that also run a build, except for long runs of the program.
 pub const LIMIT: Duration = Duration::from_secs(180);
 
-/// A board that is up. It ends with the value, and with the thread that booted it.
+/// A booted board. It ends when the value is dropped, and when the thread that booted it ends.
 pub struct Board {
     folder: tempfile::TempDir,
     qemu: Mutex<Child>,
@@ -30,29 +30,29 @@ pub struct Board {
     port: u16,
 }
 
-/// How a command on the board ended.
+/// Exit code and output of a command on the board.
 #[derive(Debug)]
 pub struct Said {
-    /// None: a signal ended ssh itself. 255: ssh found no board, or lost it.
+    /// `None` if a signal ended ssh itself; 255 if ssh found no board, or lost it.
     pub code: Option<i32>,
     pub stdout: Vec<u8>,
     pub stderr: String,
 }
 
 impl Said {
-    /// Standard output as text.
+    /// Returns standard output as text.
     pub fn text(&self) -> String {
         String::from_utf8_lossy(&self.stdout).into_owned()
     }
 }
 
 impl Board {
-    /// Boots a board with an empty disk and waits for its ssh.
+    /// Boots a board with an empty disk and waits until its ssh responds.
     pub fn boot() -> Board {
         Board::boot_with(&[])
     }
 
-    /// The same, with more options for QEMU.
+    /// Boots a board with an empty disk and with more `options` for QEMU.
     pub fn boot_with(options: &[&str]) -> Board {
         let folder = tempfile::Builder::new().prefix("phicam-board-").tempdir().unwrap();
         let (qemu, qmp, port) = start(folder.path(), options);
@@ -61,13 +61,13 @@ impl Board {
         board
     }
 
-    /// Boots Debian with systemd and udev (board/virtual/systemd.sh) instead.
+    /// Boots a board that runs Debian with systemd and udev (board/virtual/systemd.sh).
     pub fn boot_systemd() -> Board {
         prepared("systemd.img");
         Board::boot_with(&["systemd"])
     }
 
-    /// Takes its power away, at once, and boots it again with the disk as it was left. The ssh port is another then.
+    /// Cuts the power at once, then boots the board again with its disk unchanged. The ssh port changes.
     pub fn cut_power(&mut self) {
         self.stop();
         let (qemu, qmp, port) = start(self.folder.path(), &[]);
@@ -75,12 +75,13 @@ impl Board {
         self.wait_for_ssh();
     }
 
-    /// The port of its ssh on 127.0.0.1.
+    /// Returns the port of the board's ssh on 127.0.0.1.
     pub fn port(&self) -> u16 {
         self.port
     }
 
-    /// Configuration that leads ssh to host `board` at `port`: its own, or that of a [`proxy::Proxy`].
+    /// Writes an ssh configuration with host `board` at `port`, which is the board's own or that of a [`proxy::Proxy`];
+    /// returns its path.
     pub fn ssh_config(&self, port: u16) -> PathBuf {
         let path = self.folder.path().join(format!("ssh_config.{port}"));
         let common = std::fs::read_to_string(prepared("ssh_config")).unwrap();
@@ -88,7 +89,7 @@ impl Board {
         path
     }
 
-    /// What a command of the board's shell prints; the command has to succeed.
+    /// Returns the output of a command in the board's shell; panics if the command fails.
     #[track_caller]
     pub fn ssh(&self, command: &str) -> String {
         let said = self.try_ssh(command);
@@ -96,19 +97,19 @@ impl Board {
         said.text()
     }
 
-    /// How a command of the board's shell ended.
+    /// Runs a command in the board's shell; accepts any exit code.
     #[track_caller]
     pub fn try_ssh(&self, command: &str) -> Said {
         self.ssh_with(command, &[])
     }
 
-    /// The same, with bytes for its standard input.
+    /// Like [`Board::try_ssh`], with `input` on standard input.
     #[track_caller]
     pub fn ssh_with(&self, command: &str, input: &[u8]) -> Said {
         self.ssh_within(LIMIT, command, input)
     }
 
-    /// The same, for a command that may take longer than [`LIMIT`].
+    /// Like [`Board::ssh_with`], with a time limit other than [`LIMIT`].
     #[track_caller]
     pub fn ssh_within(&self, limit: Duration, command: &str, input: &[u8]) -> Said {
         let mut ssh = Command::new("ssh");
@@ -117,14 +118,14 @@ impl Board {
         said.unwrap_or_else(|| panic!("`{command}` on the board: no end in {} s\n{}", limit.as_secs(), self.console()))
     }
 
-    /// Writes a file of the board, and the folders above it.
+    /// Writes a file on the board; creates its parent folders.
     #[track_caller]
     pub fn put(&self, bytes: &[u8], remote: &str) {
         let said = self.ssh_with(&format!("mkdir -p \"$(dirname {remote})\" && cat > {remote}"), bytes);
         assert_eq!(said.code, Some(0), "{remote}: {}", said.stderr);
     }
 
-    /// Sends a file to the board, executable if it is here.
+    /// Sends a file to the board; it is executable there if it is executable here.
     #[track_caller]
     pub fn send(&self, path: &Path, remote: &str) {
         use std::os::unix::fs::PermissionsExt;
@@ -135,7 +136,7 @@ impl Board {
         }
     }
 
-    /// A file of the board.
+    /// Returns the contents of a file on the board.
     #[track_caller]
     pub fn fetch(&self, remote: &str) -> Vec<u8> {
         let said = self.try_ssh(&format!("cat {remote}"));
@@ -143,22 +144,22 @@ impl Board {
         said.stdout
     }
 
-    /// What the screen shows.
+    /// Returns the contents of the screen.
     pub fn screendump(&self) -> Screenshot {
         self.qmp.lock().unwrap().screendump(&self.folder.path().join("screen.ppm"))
     }
 
-    /// A command of QEMU's machine protocol.
+    /// Executes a command of QEMU's machine protocol and returns its result.
     pub fn qmp(&self, command: &str, arguments: serde_json::Value) -> serde_json::Value {
         self.qmp.lock().unwrap().execute(command, arguments)
     }
 
-    /// What came over the serial console since the boot.
+    /// Returns the output of the serial console since the boot.
     pub fn serial_log(&self) -> String {
         serial_log(self.folder.path())
     }
 
-    /// Tries until there is something, at most [`LIMIT`] long; `what` completes "no …".
+    /// Repeats `attempt` until it returns a value; panics after [`LIMIT`]. `what` completes the message "no …".
     #[track_caller]
     pub fn until<T>(&self, what: &str, mut attempt: impl FnMut() -> Option<T>) -> T {
         let start = Instant::now();
@@ -173,7 +174,7 @@ impl Board {
         }
     }
 
-    /// The last lines of the console, for messages.
+    /// Returns the last lines of the console, for messages.
     fn console(&self) -> String {
         last_lines(&self.serial_log())
     }
@@ -186,7 +187,7 @@ impl Board {
     }
 
     fn stop(&mut self) {
-        // It may have ended by itself: a board that was told to power off.
+        // QEMU may have ended already: a board can power itself off.
         let qemu = self.qemu.get_mut().unwrap();
         let _ = qemu.kill();
         let _ = qemu.wait();
@@ -202,7 +203,7 @@ impl Drop for Board {
     }
 }
 
-/// A file that board/virtual/setup.sh made.
+/// Returns the path of a file that board/virtual/setup.sh creates; panics if it is missing.
 fn prepared(name: &str) -> PathBuf {
     let path = root().join("target/board").join(name);
     assert!(path.exists(), "{} is missing: board/virtual/setup.sh makes it", path.display());
@@ -218,10 +219,10 @@ fn last_lines(text: &str) -> String {
     lines[lines.len().saturating_sub(30)..].join("\n")
 }
 
-/// Starts QEMU and talks to it; ssh gets a free port.
+/// Starts QEMU and connects to its machine protocol; returns the free port that ssh got.
 fn start(folder: &Path, options: &[&str]) -> (Child, Qmp, u16) {
     prepared("initrd.img");
-    // A killed test would leave its board behind.
+    // setpriv: without it, a killed test would leave its board running.
     let mut command = Command::new("setpriv");
     command.args(["--pdeathsig", "KILL"]).arg(root().join("board/virtual/boot.sh")).arg(folder).arg("0").args(options);
     let mut qemu = command.stdin(Stdio::null()).spawn().expect("setpriv, of util-linux, starts the board");
@@ -240,13 +241,13 @@ fn start(folder: &Path, options: &[&str]) -> (Child, Qmp, u16) {
     (qemu, qmp, port)
 }
 
-/// Runs a command to its end, or kills it at the limit.
+/// Runs a command until it ends; kills it at the limit and returns `None`.
 pub fn finish(mut command: Command, input: &[u8], limit: Duration) -> Option<Said> {
     let mut child = command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
     let (mut stdin, mut stdout, mut stderr) =
         (child.stdin.take().unwrap(), child.stdout.take().unwrap(), child.stderr.take().unwrap());
     std::thread::scope(|threads| {
-        // A command that reads no input closes it: no fault.
+        // A command that reads no input closes its pipe; this write may fail.
         threads.spawn(move || stdin.write_all(input).is_ok());
         let output = threads.spawn(move || {
             let mut bytes = Vec::new();

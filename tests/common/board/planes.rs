@@ -1,23 +1,23 @@
-//! A screen with overlay planes: the kernel's vkms, a graphics card that shows nowhere what its planes hold.
+//! A screen with overlay planes: the kernel's vkms, a graphics card without a real output.
 
 use super::Board;
 use super::qmp::Screenshot;
 
-/// A plane that shows something.
+/// A plane that shows a buffer.
 #[derive(Debug, PartialEq, Eq)]
 pub struct Plane {
     pub is_overlay: bool,
-    /// Pixels that it has.
+    /// Width and height of the shown part of the buffer, in pixels.
     pub size: (u32, u32),
-    /// Pixels of the screen that it covers.
+    /// Width and height of the covered part of the screen, in pixels.
     pub over: (u32, u32),
     pub at: (u32, u32),
-    /// The number of the buffer in it.
+    /// Number of its buffer.
     pub buffer: u32,
 }
 
 impl Plane {
-    /// One line of board/virtual/planes.c: `plane 33 overlay 533x400 over 533x400 at 0,0 buffer 45`.
+    /// Parses a line by board/virtual/planes.c: `plane 33 overlay 533x400 over 533x400 at 0,0 buffer 45`.
     fn of(line: &str) -> Plane {
         let words: Vec<&str> = line.split(' ').collect();
         let numbers = |word: &str, between: char| {
@@ -35,7 +35,8 @@ impl Plane {
 }
 
 impl Board {
-    /// Plugs in a card with overlay planes, and says which it is. With `enable_scaling=1` they scale.
+    /// Plugs in a card with overlay planes and returns its device; the planes scale if `options` has
+    /// `enable_scaling=1`.
     #[track_caller]
     pub fn load_vkms(&self, options: &str) -> String {
         self.ssh(&format!("modprobe vkms enable_overlay=1 {options}"));
@@ -46,7 +47,7 @@ impl Board {
         card
     }
 
-    /// What the planes of `card` show, the lowest first, and what they are together.
+    /// Returns the planes of `card`, the lowest first, and their composed picture.
     #[track_caller]
     pub fn planes(&self, card: &str) -> (Vec<Plane>, Option<Screenshot>) {
         let said = self.try_ssh(&format!("planes {card}"));
@@ -55,7 +56,7 @@ impl Board {
         (said.stderr.lines().map(Plane::of).collect(), picture)
     }
 
-    /// The overlay planes of `card` that show something.
+    /// Returns the overlay planes of `card` that show a buffer.
     #[track_caller]
     pub fn overlays(&self, card: &str) -> Vec<Plane> {
         self.planes(card).0.into_iter().filter(|plane| plane.is_overlay).collect()

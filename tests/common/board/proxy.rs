@@ -1,4 +1,4 @@
-//! A connection to the board that can be cut: a port on this machine that passes on to the board's ssh, up to a count of
+//! A connection to the board that can be cut: a port of this machine, forwarded to the board's ssh up to a number of
 //! bytes.
 
 use std::io::{Read, Write};
@@ -6,23 +6,23 @@ use std::net::{Shutdown, TcpListener, TcpStream};
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
 
-/// Listens until it is dropped; its connections end with it.
+/// A listening port; dropping it ends its connections.
 pub struct Proxy {
     port: u16,
     shared: Arc<Shared>,
 }
 
 struct Shared {
-    /// Bytes that went to the board, of all connections together.
+    /// Bytes forwarded to the board, summed over all connections.
     passed: AtomicU64,
-    /// What may pass to the board.
+    /// Largest number of bytes to forward to the board.
     limit: AtomicU64,
     closed: AtomicBool,
     open: Mutex<Vec<TcpStream>>,
 }
 
 impl Proxy {
-    /// Passes everything on to a port of this machine.
+    /// Forwards everything to a port of this machine.
     pub fn to(port: u16) -> Proxy {
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         let here = listener.local_addr().unwrap().port();
@@ -44,27 +44,27 @@ impl Proxy {
         proxy
     }
 
-    /// Where it listens, on 127.0.0.1.
+    /// Returns the listening port on 127.0.0.1.
     pub fn port(&self) -> u16 {
         self.port
     }
 
-    /// Bytes that went to the board so far, ssh's own among them.
+    /// Returns the number of bytes forwarded to the board so far, including those of ssh itself.
     pub fn passed(&self) -> u64 {
         self.shared.passed.load(Ordering::SeqCst)
     }
 
-    /// Cuts everything once so many more bytes went to the board; then nothing gets through until [`Proxy::mend`].
+    /// Cuts all connections after `bytes` more bytes to the board; refuses new ones until [`Proxy::mend`].
     pub fn cut_after(&self, bytes: u64) {
         self.shared.limit.store(self.passed().saturating_add(bytes), Ordering::SeqCst);
     }
 
-    /// Whether a limit was reached.
+    /// Returns whether the limit of [`Proxy::cut_after`] was reached.
     pub fn is_cut(&self) -> bool {
         self.passed() >= self.shared.limit.load(Ordering::SeqCst)
     }
 
-    /// New connections get through again.
+    /// Accepts new connections again.
     pub fn mend(&self) {
         self.shared.limit.store(u64::MAX, Ordering::SeqCst);
     }
@@ -74,7 +74,7 @@ impl Drop for Proxy {
     fn drop(&mut self) {
         self.shared.closed.store(true, Ordering::SeqCst);
         self.shared.cut();
-        // Wakes the listener up; should it fail, the thread ends with the process.
+        // Wakes the listener up; if this fails, the thread ends with the process.
         let _ = TcpStream::connect(("127.0.0.1", self.port));
     }
 }
@@ -108,7 +108,7 @@ impl Shared {
                 self.cut();
             }
         }
-        // One side of ssh may be closed while the other still speaks.
+        // One direction of ssh may be closed while the other still carries data.
         let _ = far.shutdown(Shutdown::Write);
     }
 
@@ -120,7 +120,7 @@ impl Shared {
 }
 
 fn from_board(mut far: TcpStream, mut near: TcpStream) {
-    // Either end may go at any time, that is what this is for.
+    // Errors are expected: tests cut either end at any time.
     let _ = std::io::copy(&mut far, &mut near);
     let _ = near.shutdown(Shutdown::Write);
 }

@@ -1,4 +1,4 @@
-//! QEMU's machine protocol over its unix socket: commands, and the picture on the board's screen.
+//! QEMU's machine protocol over its Unix socket: commands, and screenshots of the board's screen.
 
 use std::io::{BufRead, BufReader, Write};
 use std::os::unix::net::UnixStream;
@@ -6,24 +6,24 @@ use std::path::Path;
 
 use serde_json::{Value, json};
 
-/// A connection. QEMU takes one at a time.
+/// A connection to QEMU, which accepts one at a time.
 pub struct Qmp {
     stream: BufReader<UnixStream>,
 }
 
-/// A picture of the screen.
+/// A screenshot of the board's screen.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Screenshot {
     pub width: usize,
     pub height: usize,
-    /// Red, green, blue, line by line.
+    /// Red, green and blue levels, row by row.
     pub pixels: Vec<u8>,
 }
 
 impl Screenshot {
-    /// A picture in a PPM file.
+    /// Parses a PPM file.
     pub fn of_ppm(bytes: &[u8]) -> Screenshot {
-        // P6, width and height, 255, each ended by one white space.
+        // P6, width, height and 255, each followed by one whitespace character.
         let mut fields = bytes.splitn(4, |byte| byte.is_ascii_whitespace());
         let mut field = || fields.next().expect("a PPM picture");
         assert_eq!(field(), b"P6");
@@ -34,7 +34,7 @@ impl Screenshot {
         Screenshot { width, height, pixels }
     }
 
-    /// Red, green, blue at a column and a row.
+    /// Returns red, green and blue at a column and a row.
     pub fn at(&self, x: usize, y: usize) -> [u8; 3] {
         let start = (y * self.width + x) * 3;
         self.pixels[start..start + 3].try_into().unwrap()
@@ -42,7 +42,7 @@ impl Screenshot {
 }
 
 impl Qmp {
-    /// Connects and leaves the mode in which QEMU takes no commands.
+    /// Connects and leaves the initial mode, in which QEMU accepts no commands.
     pub fn connect(socket: &Path) -> std::io::Result<Qmp> {
         let stream = UnixStream::connect(socket)?;
         stream.set_read_timeout(Some(super::LIMIT))?;
@@ -52,7 +52,7 @@ impl Qmp {
         Ok(qmp)
     }
 
-    /// What a command returns.
+    /// Executes a command and returns its result.
     pub fn execute(&mut self, command: &str, arguments: Value) -> Value {
         let request = json!({"execute": command, "arguments": arguments}).to_string() + "\n";
         self.stream.get_mut().write_all(request.as_bytes()).unwrap();
@@ -63,24 +63,24 @@ impl Qmp {
             assert!(read > 0, "QEMU ended during `{command}`");
             let answer: Value = serde_json::from_str(&line).unwrap();
             assert!(answer.get("error").is_none(), "QEMU on {request}{line}");
-            // Other lines tell of events.
+            // Other lines are events.
             if let Some(result) = answer.get("return") {
                 return result.clone();
             }
         }
     }
 
-    /// The port that QEMU chose for the board's ssh.
+    /// Returns the port that QEMU chose for the board's ssh.
     pub fn ssh_port(&mut self) -> u16 {
         let table = self.execute("human-monitor-command", json!({"command-line": "info usernet"}));
         let table = table.as_str().unwrap();
-        // Protocol, descriptor, address here, port here, address there, port there, …
+        // Columns: protocol, descriptor, host address, host port, guest address, guest port, …
         let rows = table.lines().map(|line| line.split_whitespace().collect::<Vec<_>>());
         let port = rows.filter(|row| row.first() == Some(&"TCP[HOST_FORWARD]")).find_map(|row| row[3].parse().ok());
         port.unwrap_or_else(|| panic!("no forwarded port in:\n{table}"))
     }
 
-    /// What the screen shows; `file` is written on the way.
+    /// Returns a screenshot; writes it to `file` first.
     pub fn screendump(&mut self, file: &Path) -> Screenshot {
         self.execute("screendump", json!({"filename": file}));
         Screenshot::of_ppm(&std::fs::read(file).unwrap())
