@@ -1,4 +1,4 @@
-//! Lists `board/*.toml`, so that a new board is one new file and nothing else.
+//! Lists `board/*.toml`: a new board is one new file.
 
 use std::fmt::Write;
 use std::path::PathBuf;
@@ -16,8 +16,8 @@ fn main() {
     paths.sort();
     let mut boards = String::from("&[\n");
     for path in paths {
-        // Not the whole folder: a changed deploy script is no reason to build the program again. A new board is one, and
-        // cargo sees it by the date of the folder's entry itself.
+        // Not the whole folder: a changed deploy script is no reason to build the program again. After a new board,
+        // tests/repo_lints.rs asks for `touch build.rs`.
         println!("cargo::rerun-if-changed=board/{}", path.file_name().expect("it has a name").to_string_lossy());
         let name = path.file_stem().expect("it ends in .toml").to_string_lossy();
         // By the source tree's own place, which a build folder can outlive.

@@ -6,6 +6,7 @@ use std::process::ExitCode;
 use clap::CommandFactory;
 
 use crate::cli::{Cli, Command};
+use crate::old_keys;
 
 mod bench;
 mod build_engines;
@@ -15,7 +16,6 @@ mod doctor;
 mod health;
 mod image_files;
 mod models;
-pub mod old_keys;
 mod pick;
 mod profile;
 mod run;

@@ -9,6 +9,7 @@ pub mod board;
 pub mod cli;
 pub mod commands;
 pub mod engines;
+mod old_keys;
 #[cfg(feature = "plots")]
 pub mod plot;
 pub mod profiler;

@@ -51,9 +51,8 @@ fn errors_of_the_command_line() {
 fn errors_of_models() {
     let program = Program::new();
     program.write("text.onnx", "no model");
-    let stderr = |(arguments, code): (&str, i32)| {
-        format!("$ phicam {arguments}\n{}", program.run(arguments).with(code).stderr)
-    };
+    let stderr =
+        |(arguments, code): (&str, i32)| format!("$ phicam {arguments}\n{}", program.run(arguments).with(code).stderr);
     let lines = [
         ("run --model lite9", 1),
         ("run --model some.onnx", 1),

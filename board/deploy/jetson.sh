@@ -48,7 +48,8 @@ DeviceAllow=
 MemoryDenyWriteExecute=no
 END
 }
-# Builds TensorRT engines before the switch to the release, if asked for. It may take minutes a model.
+# Builds TensorRT engines before the switch to the release, if asked for. It may take minutes a model. `prepare` is the name
+# that releases before 0.2 know as well.
 prepare_jetson() { # RELEASE
     [ "${PHICAM_PREPARE:-}" = yes ] || return 0
     [ -n "$(jetson_linux)" ] || { say "PHICAM_PREPARE=yes: this is no Jetson, there is nothing to prepare"; return 0; }
@@ -56,6 +57,6 @@ prepare_jetson() { # RELEASE
     board=''
     [ ! -e "$1/board.toml" ] || board="--board $1/board.toml"
     # shellcheck disable=SC2086
-    (cd / && PHICAM_STATE=$root/var/lib/phicam sh "$1/deploy/supervise.sh" as-user "$1/phicam" build-engines $board >&2) ||
+    (cd / && PHICAM_STATE=$root/var/lib/phicam sh "$1/deploy/supervise.sh" as-user "$1/phicam" prepare $board >&2) ||
         say "it was not prepared; the program does it when it runs"
 }

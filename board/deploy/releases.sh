@@ -86,7 +86,7 @@ ask() {
         0-*) words="another program answers: $judged" ;;
         124-* | 143-*) words="asking took longer than 20 s" ;;
         *) words=$(printf '%s\n' "$judged" |
-            sed 's/^{.*"why": *\[\(.*\)\], *"version".*/\1/; s/^{.*"why": *\[\([^]]*\)\].*/\1/') ;;
+            sed 's/^{.*"why": *\[\(.*\)\], *"\(version\|written_s\)".*/\1/; s/^{.*"why": *\[\([^]]*\)\].*/\1/') ;;
     esac
 }
 # Whether release `$1` gets well within the limit and the same process stays so; `words` tells of it.

@@ -84,8 +84,8 @@ pub struct AddArgs {
     #[arg(long)]
     pub licence: Option<String>,
     /// Also measure the accuracy on photographs in folders named by label
-    #[arg(long, value_name = "DIR")]
-    pub r#try: Option<PathBuf>,
+    #[arg(long, alias = "try", value_name = "DIR")]
+    pub evaluate: Option<PathBuf>,
     /// Keep weights in single precision: twice the file size, scores closer to the original's by thousandths
     #[arg(long)]
     pub full_precision: bool,

@@ -6,7 +6,7 @@ use std::process::{Command, Stdio};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
-use crate::commands::old_keys;
+use crate::old_keys;
 use phicam_engine::{EngineKind, ExecutionConfig};
 use phicam_model::catalog::Variant;
 use phicam_policy::measurement::{MeasureError, Measurement};

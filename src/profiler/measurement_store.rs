@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 use log::{debug, warn};
 use serde::{Deserialize, Serialize};
 
+use crate::old_keys;
 use phicam_engine::ExecutionConfig;
 use phicam_model::catalog::Variant;
 use phicam_platform::paths::atomic_write;
@@ -53,7 +54,7 @@ impl MeasurementStore {
                 warn!("{} cannot be read: {error}; measuring again", path.display());
                 BTreeMap::new()
             }
-            Ok(bytes) => serde_json::from_slice(&bytes).unwrap_or_else(|error| {
+            Ok(bytes) => parse(&bytes).unwrap_or_else(|error| {
                 let aside = path.with_extension("json.bad");
                 let renamed = std::fs::rename(&path, &aside);
                 let place = renamed.map_or("it stays there".into(), |()| format!("it is now {}", aside.display()));
@@ -165,7 +166,13 @@ impl MeasurementStore {
 
     fn write(&self) {
         let folder = self.path.parent().unwrap_or(Path::new("."));
-        let written = serde_json::to_vec_pretty(&self.by_key)
+        // With the old names as well: a release that is rolled back reads this file.
+        let with_old_keys = serde_json::to_value(&self.by_key).map(|mut value| {
+            old_keys::add(&mut value);
+            value
+        });
+        let written = with_old_keys
+            .and_then(|value| serde_json::to_vec_pretty(&value))
             .map_err(std::io::Error::other)
             .and_then(|bytes| std::fs::create_dir_all(folder).and_then(|()| atomic_write(&self.path, &bytes)));
         if let Err(error) = written {
@@ -175,6 +182,12 @@ impl MeasurementStore {
             );
         }
     }
+}
+
+fn parse(bytes: &[u8]) -> serde_json::Result<BTreeMap<String, Entry>> {
+    let mut value = serde_json::from_slice(bytes)?;
+    old_keys::remove(&mut value);
+    serde_json::from_value(value)
 }
 
 fn key(variant: &Variant, config: ExecutionConfig) -> String {
@@ -250,6 +263,26 @@ mod tests {
         assert!(MeasurementStore::read(state.path()).get(&noisy, config).is_some(), "it counts until it is repeated");
         store.invalidate_noisy();
         assert_eq!(stale(&store), [false, true]);
+    }
+
+    #[test]
+    fn store_is_read_by_the_release_before_and_from_it() {
+        let state = tempfile::tempdir().unwrap();
+        let variant = variant("lite0", 224, 385.0, 74.85);
+        MeasurementStore::read(state.path()).put(&variant, measurement(&variant, 25.0, 70.0));
+        let path = state.path().join("measurements.json");
+        let both: serde_json::Value = serde_json::from_slice(&std::fs::read(&path).unwrap()).unwrap();
+        let entry = both.as_object().unwrap().values().next().unwrap();
+        assert_eq!(entry["rss_mib"], 70.0);
+        assert_eq!(entry["peak_rss_mib"], 70.0);
+        let text = serde_json::to_string(&both).unwrap();
+        let old = text.replace("peak_rss_mib", "x").replace("requested_frames", "y").replace("engine_description", "z");
+        std::fs::write(&path, old).unwrap();
+        let config = ExecutionConfig::tract(2);
+        assert_eq!(
+            MeasurementStore::read(state.path()).get(&variant, config),
+            Some(&measurement(&variant, 25.0, 70.0))
+        );
     }
 
     #[test]

@@ -8,7 +8,7 @@ use super::pipeline::{CAMERA, SCREEN, board_file, deploy, health, photograph, sh
 const MODEL: &str = "lite0@96";
 
 /// Deploys the program and waits until the photograph `name` is on the screen.
-fn running<'board>(board: &'board Board, name: &str) -> camera::Player<'board> {
+fn start_deployed<'board>(board: &'board Board, name: &str) -> camera::Player<'board> {
     let player = play(board, "/dev/video0", name);
     deploy(board, &board_file(&format!("model = '{MODEL}'")));
     shows(board, name, MODEL);

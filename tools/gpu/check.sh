@@ -44,7 +44,7 @@ for line in open(sys.argv[1]):
         continue
     infer = found["infer_ms"]
     print(f'{found["model"]:12} {found["engine"]:9} {found["precision"]:4} {infer["p50"]:7.3f} ms p50 {infer["p95"]:7.3f} p95, '
-          f'first {found["first_ms"]:.1f}, load {found["load_ms"]:.0f} ms, {found["rss_mib"]:.0f} MiB')
+          f'first {found["first_ms"]:.1f}, load {found["load_ms"]:.0f} ms, {found["peak_rss_mib"]:.0f} MiB')
 PYTHON
 "$phicam" pick --fps 60 --json >"$out/pick.json" 2>"$out/pick.log"
 "$phicam" pick --fps 60 >"$out/pick.txt" 2>&1

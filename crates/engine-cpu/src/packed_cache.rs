@@ -170,11 +170,17 @@ fn damaged(error: io::Error) -> ReadError {
     })
 }
 
-/// Renames the folder of earlier releases, unless there is one with the present name. Without it weights are packed
-/// again.
+/// Renames the folder of earlier releases, or removes it if there is one with the present name.
 fn migrate_folder(state: &Path) {
     let (former, folder) = (state.join(FORMER_FOLDER), state.join(FOLDER));
-    if !former.is_dir() || folder.exists() {
+    if !former.is_dir() {
+        return;
+    }
+    if folder.exists() {
+        // A release before this one, rolled back to, has packed there again.
+        if let Err(error) = std::fs::remove_dir_all(&former) {
+            debug!("cannot remove {}: {error}", former.display());
+        }
         return;
     }
     match std::fs::rename(&former, &folder) {

@@ -155,6 +155,7 @@ impl Catalog {
     }
 
     fn assemble(file: CatalogFile, folder: &Path) -> Result<Catalog, String> {
+        let file = file.merged();
         let inputs: BTreeMap<_, _> =
             file.input.into_iter().map(|(name, input_spec)| (name, Arc::new(input_spec))).collect();
         for (name, input_spec) in &inputs {

@@ -49,7 +49,7 @@ pub struct Health {
     /// Number of times that the camera was lost.
     pub camera_lost: u64,
     /// The camera's own counters of frames that are not in `frames`.
-    #[serde(alias = "by_camera")]
+    #[serde(rename = "by_camera", alias = "camera_stats")]
     pub camera_stats: CameraCounts,
     /// Description of the camera; `None` while it is lost.
     pub camera: Option<String>,

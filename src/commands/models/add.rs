@@ -32,7 +32,7 @@ pub fn add(args: AddArgs, out: &mut dyn Write) -> anyhow::Result<ExitCode> {
         None => writeln!(out, "no published weights have this name")?,
     }
     let plan = ImportPlan::new(&args, &name, &file, &published, &shipped)?;
-    if let Some(dir) = &args.r#try {
+    if let Some(dir) = &args.evaluate {
         let labels = Labels::parse(&plan.labels, dir)?;
         evaluate::pictures(dir, &labels)?; // a wrong folder is an error before anything is written
     }
@@ -68,7 +68,7 @@ pub fn add(args: AddArgs, out: &mut dyn Write) -> anyhow::Result<ExitCode> {
         measurement.peak_rss_mib,
         lock.folder().display()
     )?;
-    if let Some(dir) = &args.r#try {
+    if let Some(dir) = &args.evaluate {
         return evaluate_variants(&lock, &variants, dir, out);
     }
     Ok(ExitCode::SUCCESS)

@@ -125,9 +125,11 @@ fn node_info(path: PathBuf) -> NodeInfo {
     let modes = mode_lines(&mode_enumeration::modes(&node, &ModeRequest::default()));
     let readable = node.formats().iter().any(|format| format.readable().is_some());
     let (description, usable, remedy) = match kind {
-        Kind::Camera { .. } if !readable => {
-            ("a camera without a readable pixel format", false, Some("the README lists the readable formats".into()))
-        }
+        Kind::Camera { .. } if !readable => (
+            "a camera without a readable pixel format",
+            false,
+            Some("docs/cameras.md lists the readable formats".into()),
+        ),
         Kind::Camera { .. } => ("a camera", true, None),
         Kind::RawSensor => ("a CSI receiver with raw sensor data", false, Some(RAW_REMEDY.into())),
         Kind::Other(description) => (description, false, None),

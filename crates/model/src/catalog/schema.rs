@@ -16,12 +16,22 @@ pub struct CatalogFile {
     pub input: BTreeMap<String, InputSpec>,
     #[serde(default)]
     pub network: BTreeMap<String, NetworkEntry>,
-    /// `choice` is the name of releases before 0.2, which catalogs of user models may still have.
-    #[serde(default, alias = "choice")]
+    #[serde(default)]
     pub variant: Vec<VariantEntry>,
+    /// Name of [`CatalogFile::variant`] before 0.2. Catalogs may have both.
+    #[serde(default, skip_serializing)]
+    choice: Vec<VariantEntry>,
 }
 
 /// Table `[network.NAME]`; paths are relative to the catalog's folder.
+impl CatalogFile {
+    /// Returns the catalog with the variants under their old name among the others.
+    pub fn merged(mut self) -> CatalogFile {
+        self.variant.append(&mut self.choice);
+        self
+    }
+}
+
 #[derive(Clone, Debug, Deserialize, Serialize)]
 #[serde(deny_unknown_fields)]
 pub struct NetworkEntry {

@@ -23,34 +23,46 @@ pub struct UserModel {
 /// Name of the folder of user models in releases before 0.2.
 const OLD_FOLDER: &str = "models";
 
+/// First words of a catalog that `phicam models add` wrote.
+const HEAD: &str = "# Written by `phicam models add`";
+
 /// Returns the folder of the user models. It may not exist yet.
 ///
-/// A folder with the name of earlier releases is renamed once, if the current one does not exist. If that fails, or if
-/// another process is changing the old folder, the old path is returned, so that its models stay available.
+/// Until a model is added or removed, this is the folder of an earlier release if there is one: reading alone renames nothing,
+/// so that a release that is rolled back finds its models.
 pub fn folder(state: &Path) -> PathBuf {
     let folder = state.join(USER_MODELS_FOLDER);
     let old = state.join(OLD_FOLDER);
-    if folder.exists() || !old.join("catalog.toml").exists() {
-        return folder;
+    if folder.exists() || !is_written_by_add(&old) { folder } else { old }
+}
+
+/// Returns whether the catalog in `folder` was written by `phicam models add`. The shipped models have one of another kind.
+fn is_written_by_add(folder: &Path) -> bool {
+    std::fs::read(folder.join("catalog.toml")).is_ok_and(|bytes| bytes.starts_with(HEAD.as_bytes()))
+}
+
+/// Renames the folder of an earlier release. A link stays in its place, for a release that is rolled back. If renaming fails,
+/// or another process is changing the old folder, the old folder stays in use.
+fn migrate(state: &Path) {
+    let (folder, old) = (state.join(USER_MODELS_FOLDER), state.join(OLD_FOLDER));
+    if folder.exists() || !is_written_by_add(&old) {
+        return;
     }
     // Locked while it is renamed, as `StateLock` does: a process that adds a model to it must not lose its files.
     let lock = File::open(old.join(".lock"));
     if lock.as_ref().is_ok_and(|lock| lock.try_lock().is_err()) {
-        return old;
+        return;
     }
     match std::fs::rename(&old, &folder) {
         Ok(()) => {
             info!("user models: renamed {} to {}", old.display(), folder.display());
-            folder
+            if let Err(cause) = std::os::unix::fs::symlink(USER_MODELS_FOLDER, &old) {
+                warn!("user models: {} cannot be linked: {cause}; releases before 0.2 do not find them", old.display());
+            }
         }
-        Err(_) if folder.exists() => folder, // another process was quicker
+        Err(_) if folder.exists() => {} // another process was quicker
         Err(cause) => {
-            warn!(
-                "user models: cannot rename {} to {}: {cause}; using the old folder",
-                old.display(),
-                folder.display()
-            );
-            old
+            warn!("user models: cannot rename {} to {}: {cause}; using the old folder", old.display(), folder.display())
         }
     }
 }
@@ -85,6 +97,7 @@ pub struct StateLock {
 impl StateLock {
     /// Acquires the lock. Logs a message if it must wait for another process.
     pub fn acquire(state: &Path) -> Result<StateLock, CatalogError> {
+        migrate(state);
         let folder = folder(state);
         let path = folder.join(".lock");
         let unwritable = |cause| CatalogError::Unwritable { path: path.clone(), cause };
@@ -155,7 +168,7 @@ impl StateLock {
         let path = self.folder.join("catalog.toml");
         match path.try_exists() {
             Ok(false) => Ok(CatalogFile::default()),
-            _ => Ok(phicam_platform::config_file::read(&path)?),
+            _ => Ok(phicam_platform::config_file::read::<CatalogFile>(&path)?.merged()),
         }
     }
 
@@ -188,7 +201,8 @@ fn remove_entries(catalog: &mut CatalogFile, name: &str) -> bool {
 mod tests {
     use super::*;
 
-    const CATALOG: &str = r#"
+    const CATALOG: &str = r#"# Written by `phicam models add`; `phicam models remove` takes a network out again.
+
 [input.raw]
 colour = "rgb"
 layout = "nchw"
@@ -227,16 +241,34 @@ top1_source = "test"
     }
 
     #[test]
-    fn old_folder_is_renamed_once_with_its_files() {
+    fn reading_does_not_rename_the_old_folder() {
+        let state = tempfile::tempdir().unwrap();
+        let old = state.path().join(OLD_FOLDER);
+        write_catalog(&old);
+        assert_eq!(user_models(state.path()), ["birds@96"]);
+        assert!(!state.path().join(USER_MODELS_FOLDER).exists());
+    }
+
+    #[test]
+    fn old_folder_is_renamed_by_the_first_change() {
         let state = tempfile::tempdir().unwrap();
         let (old, new) = (state.path().join(OLD_FOLDER), state.path().join(USER_MODELS_FOLDER));
         write_catalog(&old);
-        assert_eq!(user_models(state.path()), ["birds@96"]);
-        assert!(!old.exists());
-        assert_eq!(std::fs::read(new.join("birds.onnx")).unwrap(), b"weights");
-        assert_eq!(std::fs::read_to_string(new.join("catalog.toml")).unwrap(), CATALOG);
-        assert_eq!(user_models(state.path()), ["birds@96"]);
         assert_eq!(StateLock::acquire(state.path()).unwrap().folder(), new);
+        assert_eq!(std::fs::read(new.join("birds.onnx")).unwrap(), b"weights");
+        assert_eq!(user_models(state.path()), ["birds@96"]);
+        assert_eq!(std::fs::read_to_string(old.join("catalog.toml")).unwrap(), CATALOG, "for a release rolled back");
+    }
+
+    #[test]
+    fn shipped_models_in_the_state_folder_are_not_renamed() {
+        let state = tempfile::tempdir().unwrap();
+        let old = state.path().join(OLD_FOLDER);
+        std::fs::create_dir(&old).unwrap();
+        std::fs::write(old.join("catalog.toml"), "# The catalog of the picker.\n").unwrap();
+        let lock = StateLock::acquire(state.path()).unwrap();
+        assert_eq!(lock.folder(), state.path().join(USER_MODELS_FOLDER));
+        assert!(old.join("catalog.toml").exists());
     }
 
     #[test]

@@ -1,19 +1,26 @@
-//! JSON keys that were renamed after 0.1: output has both names for one release, so that scripts keep working.
+//! JSON keys that were renamed after 0.1: output and state files have both names for one release, so that scripts keep working and
+//! a release that is rolled back reads its files.
 
 use serde_json::Value;
 
 /// New and old names.
-const RENAMED: [(&str, &str); 7] = [
-    ("variant", "choice"),
-    ("predictions", "guesses"),
-    ("peak_rss_mib", "rss_mib"),
+const RENAMED: [(&str, &str); 13] = [
+    ("camera_stats", "by_camera"),
+    ("configs", "ways"),
     ("engine_description", "engine_detail"),
     ("healthy", "well"),
+    ("latency_model", "law"),
+    ("p95_ratio", "tail"),
+    ("peak_rss_mib", "rss_mib"),
+    ("postprocess", "guess"),
+    ("predictions", "guesses"),
     ("reasons", "why"),
-    ("camera_stats", "by_camera"),
+    ("requested_frames", "asked_frames"),
+    ("variant", "choice"),
+    ("variants", "choices"),
 ];
 
-/// Adds the old name of every renamed key in `value`.
+/// Adds the other name of every renamed key in `value`.
 pub fn add(value: &mut Value) {
     match value {
         Value::Object(fields) => {
@@ -21,6 +28,8 @@ pub fn add(value: &mut Value) {
             for (new, old) in RENAMED {
                 if let Some(value) = fields.get(new).cloned() {
                     fields.entry(old).or_insert(value);
+                } else if let Some(value) = fields.get(old).cloned() {
+                    fields.insert(new.into(), value);
                 }
             }
         }
@@ -29,7 +38,7 @@ pub fn add(value: &mut Value) {
     }
 }
 
-/// Takes the old names out again, so that output of this program can be read with aliases for files of earlier releases.
+/// Removes the old names again, if the new ones are there.
 pub fn remove(value: &mut Value) {
     match value {
         Value::Object(fields) => {
