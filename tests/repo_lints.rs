@@ -76,6 +76,35 @@ fn files_begin_with_their_purpose() {
     }
 }
 
+/// Characters of the longest test name.
+const MAX_TEST_NAME: usize = 60;
+
+#[test]
+fn test_names_are_short() {
+    for path in sources() {
+        let text = read(&path);
+        for after in text.split("#[test]").skip(1) {
+            let Some((_, name)) = after.split_once("fn ") else { continue };
+            let name = name.split('(').next().unwrap_or_default();
+            assert!(name.len() <= MAX_TEST_NAME, "{}: {name} has {} characters", path.display(), name.len());
+        }
+    }
+}
+
+/// Openings of a doc line that say nothing by themselves: rustdoc shows each item alone.
+const EMPTY_OPENINGS: [&str; 4] = ["The same", "As there", "As above", "See the module"];
+
+#[test]
+fn doc_lines_stand_alone() {
+    for path in sources().into_iter().filter(|path| !path.ends_with("repo_lints.rs")) {
+        for line in read(&path).lines() {
+            let doc = line.trim_start().strip_prefix("///").or(line.strip_prefix("//!")).unwrap_or_default().trim();
+            let opening = EMPTY_OPENINGS.into_iter().find(|opening| doc.starts_with(opening));
+            assert!(opening.is_none(), "{}: {line}", path.display());
+        }
+    }
+}
+
 #[test]
 fn every_board_file_is_built_in() {
     for path in files("board", "toml").into_iter().filter(|path| path.parent() == Some(&root().join("board"))) {
