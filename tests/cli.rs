@@ -39,7 +39,7 @@ fn classify_continues_after_a_bad_file() {
         assert_eq!(names(bad), ["error", "file"]);
     }
     assert!(answers[2]["error"].as_str().unwrap().matches("No such file").count() == 1, "{}", answers[2]);
-    assert_eq!(names(&answers[0]), ["file", "predictions", "model"]);
+    assert_eq!(names(&answers[0]), ["file", "model", "predictions"]);
     assert_eq!(answers[0]["model"], "lite0@224");
     let predictions = answers[0]["predictions"].as_array().unwrap();
     assert_eq!(predictions.len(), 3);
@@ -127,10 +127,10 @@ fn bench_names_every_stage() {
         "infer_ms",
         "load_ms",
         "model",
+        "peak_rss_mib",
         "phi",
         "precision",
         "preempted_frames",
-        "peak_rss_mib",
         "stages_ms",
         "threads",
         "total_ms",
@@ -155,7 +155,6 @@ fn models_are_listed_and_verified() {
     let listed = program.run("models list --json").with(0).json();
     assert_eq!(listed.len(), common::catalog().variants.len());
     let expected = [
-        "variant",
         "file",
         "licence",
         "million_macs",
@@ -166,6 +165,7 @@ fn models_are_listed_and_verified() {
         "source",
         "top1_percent",
         "top1_source",
+        "variant",
     ];
     assert!(listed.iter().all(|variant| names(variant) == expected), "{listed:?}");
     let verified = program.run("models verify").with(0).stdout;

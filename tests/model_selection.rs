@@ -33,7 +33,7 @@ fn profile_fits_a_latency_model_to_three_sizes() {
 fn pick_is_plotted_and_soak_tested() {
     let program = Program::new();
     let said = program.run("pick --flops 130M --frame-ms 1000 --explain pick.png --soak 0.5").with(0);
-    said.saying(&["lite0@128 held"]);
+    said.saying(&["lite0@128 holds"]);
     let (size, pixels) = common::png(&program.path("pick.png"));
     assert_eq!((size.width, size.height), (1600, 1000));
     assert!(
@@ -71,13 +71,13 @@ fn failed_soak_test_steps_down() {
         for percentile in entry["total_ms"].as_object_mut().unwrap().values_mut() {
             *percentile = (percentile.as_f64().unwrap() / 40.0).into();
         }
-        entry["asked_frames"] = 1000.into();
+        entry["requested_frames"] = 1000.into();
     }
     std::fs::write(&path, memory.to_string()).unwrap();
     let budget_ms = real_ms * 2.0;
     let camera = "run --camera pattern:64x48@60 --display none --threads 1";
     let arguments = format!("{camera} --json --frame-ms {budget_ms} --frames 400");
-    let ended = program.run(&arguments).with(0).saying(&["down to", "times as long"]);
+    let ended = program.run(&arguments).with(0).saying(&["down to", "× the usual"]);
     let answers = ended.json();
     let macs = |answer: &serde_json::Value| {
         let name = answer["model"].as_str().unwrap();
@@ -127,7 +127,7 @@ fn noisy_misfit_is_rechecked_after_reboot() {
     let mut memory: serde_json::Value = serde_json::from_slice(&std::fs::read(&path).unwrap()).unwrap();
     for entry in memory.as_object_mut().unwrap().values_mut() {
         entry["total_ms"] = serde_json::json!({"min": 5e3, "p50": 5e3, "p95": 5e3, "p99": 5e3});
-        (entry["preempted_frames"], entry["asked_frames"]) = (1000.into(), 1000.into());
+        (entry["preempted_frames"], entry["requested_frames"]) = (1000.into(), 1000.into());
         entry["boot"] = "another".into();
     }
     std::fs::write(&path, memory.to_string()).unwrap();
@@ -149,7 +149,7 @@ fn previous_pick_survives_5_percent_drift_only() {
         let entries = memory.as_object_mut().unwrap().values_mut();
         for entry in entries.filter(|entry| entry["model"] == "lite0@128") {
             entry["total_ms"]["p95"] = p95_ms.into();
-            entry["asked_frames"] = 1000.into();
+            entry["requested_frames"] = 1000.into();
         }
         std::fs::write(&path, memory.to_string()).unwrap();
     };

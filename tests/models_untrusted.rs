@@ -34,7 +34,7 @@ fn damaged_user_models_spare_shipped_models() {
     let program = Program::new();
     program.take("dog.jpg", "dog.jpg");
     program.write("state/user-models/catalog.toml", "[network.x]\nfile = 3\n");
-    program.run("classify dog.jpg --model lite0@96").with(0).saying(&["what was added is left out"]);
+    program.run("classify dog.jpg --model lite0@96").with(0).saying(&["user models are left out"]);
     program.run("models list").with(1).saying(&["catalog.toml"]);
 }
 

@@ -61,7 +61,10 @@ fn each_library_defect_has_an_error_with_remedy() {
     foreign[18] ^= 62 ^ 183; // x86_64 and aarch64
     program.write("foreign.so", foreign);
     let other = if cfg!(target_arch = "x86_64") { "is for aarch64" } else { "is for x86_64" };
-    assert_refused(&program.path("foreign.so"), &[other, std::env::consts::ARCH, "install the package for this one"]);
+    assert_refused(
+        &program.path("foreign.so"),
+        &[other, std::env::consts::ARCH, "install the package for this machine"],
+    );
 
     assert_refused(
         &library_without_api(&program, "1.11.0"),
@@ -106,7 +109,7 @@ fn crashing_library_is_excluded_from_the_pick() {
     program.write("libonnxruntime_providers_cuda.so", "");
     let ended = run_with(&program, &library, "pick --flops 100M --json").with(0);
     assert_eq!(ended.json()[0]["engine"], "tract");
-    ended.saying(&["offers cuda", "going on without cuda", "signal 6", "another build"]);
+    ended.saying(&["offers cuda", "not using cuda", "signal 6", "another build"]);
 }
 
 #[test]
@@ -197,7 +200,7 @@ fn unusable_gpu_engine_is_excluded_from_the_pick() {
     }
     let ended = run_with(&program, &copy, "pick --flops 130M --json").with(0);
     assert_eq!(ended.json()[0]["engine"], "tract");
-    let warnings = |engine: &str| ended.stderr.matches(&format!("going on without {engine}")).count();
+    let warnings = |engine: &str| ended.stderr.matches(&format!("not using {engine}")).count();
     assert_eq!((warnings("cuda"), warnings("tensorrt")), (1, 1), "{}", ended.stderr);
     run_with(&program, &copy, "build-engines --model lite0@96").with(4);
     program.run("build-engines").with(1).saying(&["no engine to build", "phicam doctor"]);

@@ -17,10 +17,10 @@ fn json_output_is_one_object_a_classification() {
         "dropped",
         "engine",
         "frame",
-        "predictions",
         "infer_ms",
         "model",
         "phi",
+        "predictions",
         "source",
         "total_ms",
         "unsure",
@@ -47,7 +47,7 @@ fn folder_is_played_once_at_the_requested_size() {
     program.take("panda.jpg", "holiday/walk/2.jpg");
     let ended = program.run("run --camera files:holiday --display png:out/see.png@320x240 --model lite0@96").with(0);
     assert_eq!(common::png(&program.path("out/see.png")).0, phicam_frame::Size::new(320, 240));
-    assert!(ended.stdout.contains("3 frames, "), "{ended:?}");
+    assert!(ended.stdout.contains("3 frames: "), "{ended:?}");
     assert_eq!(std::fs::read_dir(program.path("out")).unwrap().count(), 1, "nothing is left beside the picture");
 }
 
@@ -148,5 +148,5 @@ fn ctrl_c_ends_with_a_summary() {
     stdout.read_to_string(&mut rest).unwrap();
     let ended = Ended::from(child.wait_with_output().unwrap()).with(0).saying(&[" frames: ", " classified, "]);
     let answered = 1 + rest.lines().count();
-    assert!(ended.stderr.contains(&format!(" {answered} answered")), "{ended:?}");
+    assert!(ended.stderr.contains(&format!(" {answered} classified")), "{ended:?}");
 }

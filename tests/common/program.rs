@@ -126,9 +126,13 @@ impl Ended {
     }
 }
 
-/// Returns the names of an object's fields in alphabetical order.
+/// Old names of renamed keys, which this release writes beside the new ones.
+const OLD_NAMES: [&str; 7] = ["by_camera", "choice", "engine_detail", "guesses", "rss_mib", "well", "why"];
+
+/// Returns the names of an object's fields in alphabetical order, without the old names of renamed ones.
 pub fn names(object: &serde_json::Value) -> Vec<&str> {
-    let mut names: Vec<&str> = object.as_object().expect("an object").keys().map(String::as_str).collect();
+    let keys = object.as_object().expect("an object").keys().map(String::as_str);
+    let mut names: Vec<&str> = keys.filter(|key| !OLD_NAMES.contains(key)).collect();
     names.sort_unstable();
     names
 }

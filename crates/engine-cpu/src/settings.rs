@@ -122,7 +122,7 @@ mod tests {
         assert_eq!(parse_kernels(Some("portable".into())).unwrap().map(|kernels| kernels.name), Some("portable"));
         let error = parse_kernels(Some("mmx".into())).unwrap_err().to_string();
         assert!(error.contains("PHICAM_KERNELS is `mmx`"), "{error}");
-        assert!(error.contains("portable, or none"), "{error}");
+        assert!(error.contains("expected none or a kernel that this CPU supports"), "{error}");
     }
 
     #[test]

@@ -227,14 +227,14 @@ fn former_folder_is_renamed_and_its_files_are_used() {
 }
 
 #[test]
-fn former_folder_stays_if_the_new_folder_exists() {
+fn former_folder_is_removed_beside_the_new_one() {
     let folder = tempfile::tempdir().unwrap();
     let (variant, cache, expected) = cached_variant(folder.path());
     let former = folder.path().join(FORMER_FOLDER);
     std::fs::create_dir(&former).unwrap();
     std::fs::write(former.join("a.packed"), "an older file").unwrap();
     assert_eq!(scores(&variant, Some(folder.path()), Kernels::best()), expected);
-    assert!(former.join("a.packed").exists());
+    assert!(!former.exists(), "a release that was rolled back to has packed there");
     assert!(cache.read().is_some());
 }
 
