@@ -36,7 +36,7 @@ fn json_output_is_one_object_a_classification() {
     }
     let frames: Vec<u64> = answers.iter().map(|answer| answer["frame"].as_u64().unwrap()).collect();
     assert!(frames.is_sorted_by(|a, b| a < b), "{frames:?}");
-    ended.saying(&["3 answered", "stage "]);
+    ended.saying(&["3 classified", "stage "]);
 }
 
 #[test]

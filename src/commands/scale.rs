@@ -75,7 +75,7 @@ impl NetworkAtSize {
 
     /// Returns an object: `family`, `phi` (from d·w²·r²), `depth`, `width`, `side` (pixels), `million_parameters` (with
     /// batch norm, like published figures), `million_macs` and `million_activations` (of one inference).
-    fn to_json(&self) -> Value {
+    fn to_json(self) -> Value {
         json!({
             "family": self.network.family,
             "phi": self.phi(),
