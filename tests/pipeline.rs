@@ -11,7 +11,8 @@ use phicam_display::{Display, FramePlacement};
 use phicam_frame::Size;
 use phicam_frame::mailbox::{Mailbox, TakeResult};
 use phicam_pipeline::Pipeline;
-use phicam_pipeline::display_state::{DisplayRenderer, Screen};
+use phicam_pipeline::display_state::{DisplayRenderer, Screen, Surface};
+use phicam_pipeline::screen_words::Readings;
 
 #[test]
 fn capture_does_not_wait_for_a_slow_model() {
@@ -102,7 +103,6 @@ fn assert_steady(has_layer: bool) {
     let mut camera = TestPattern::new(Size::new(640, 480), 1000.0);
     let mut classifier = classifier("lite0@224", Duration::ZERO, u64::MAX);
     let (mailbox, screen, mut renderer) = (Mailbox::default(), Screen::default(), DisplayRenderer::default());
-    let size = Size::new(1280, 720);
     let mut first_frame = None;
     for round in 0..60 {
         let mut frame = None;
@@ -131,11 +131,12 @@ fn assert_steady(has_layer: bool) {
         let set = allocations(|| screen.set_classification(classification.take().unwrap()));
         let draw = allocations(|| {
             let view = screen.wait(Duration::ZERO).expect("the screen has changed");
-            let area = renderer.frame_area(&view, size).filter(|_| has_layer);
+            let surface = Surface::screen(Size::new(1280, 720));
+            let area = renderer.compose(&view, &Readings::default(), surface).filter(|_| has_layer);
             let placement = area.map_or(FramePlacement::Canvas, |area| {
                 FramePlacement::Layer(Size::new(area.width / 2, area.height / 2))
             });
-            renderer.draw(&view, size, placement);
+            renderer.draw(&view, surface, placement);
         });
         // The first rounds allocate the buffers, and the glyphs of all digits and labels.
         if round >= 50 {

@@ -1,9 +1,10 @@
 /* Says what is on a graphics card's planes, and gives what they are together: planes CARD > PICTURE, as root.
- * A line for each plane that shows something goes to standard error, the picture (PPM) to standard output: the lowest
+ * Transparent pixels show the planes below. A line for each plane that shows something goes to standard error, the picture (PPM) to standard output: the lowest
  * plane first, each scaled to the nearest pixel. `planes CARD remove PROCESS` instead takes the buffers of overlay planes
  * away from the program that shows them, as if by itself: what it shows next in one of them is refused. */
 #define _GNU_SOURCE
 #include <drm/drm.h>
+#include <drm/drm_fourcc.h>
 #include <drm/drm_mode.h>
 #include <errno.h>
 #include <fcntl.h>
@@ -113,8 +114,13 @@ int main(int count, char **word)
                 for (uint32_t x = 0; x < w; x++) {
                     uint32_t row = (at[SRC_Y] >> 16) + (uint64_t)y * sh / h, column = (at[SRC_X] >> 16) + (uint64_t)x * sw / w;
                     uint32_t to_y = y + at[Y], to_x = x + at[X];
-                    if (to_y < height && to_x < width && row < buffer.height && column < buffer.width)
-                        memcpy(&screen[to_y * width + to_x], from + row * buffer.pitches[0] + column * 4, 4);
+                    uint32_t pixel;
+
+                    if (to_y >= height || to_x >= width || row >= buffer.height || column >= buffer.width)
+                        continue;
+                    memcpy(&pixel, from + row * buffer.pitches[0] + column * 4, 4);
+                    if (buffer.pixel_format != DRM_FORMAT_ARGB8888 || pixel >> 24)
+                        screen[to_y * width + to_x] = pixel;
                 }
             munmap(from, length);
         }

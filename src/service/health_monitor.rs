@@ -7,6 +7,7 @@ use std::time::{Duration, Instant};
 use log::warn;
 
 use phicam_pipeline::Pipeline;
+use phicam_pipeline::display_state::BoardReadings;
 use phicam_pipeline::health::Health;
 use phicam_pipeline::status::Fault;
 use phicam_platform::system::Power;
@@ -69,7 +70,9 @@ fn check_machine(pipeline: &Pipeline, limit_ms: Option<f64>, supply_events: &mut
     let power = system::power();
     pipeline.screen.set_fault(Fault::Power, throttling(&power, *supply_events));
     *supply_events = power.supply_events;
-    let hot = power.hottest.map(|zone| zone.celsius).filter(|celsius| *celsius >= HOT_CELSIUS);
+    let hot = power.hottest.as_ref().map(|zone| zone.celsius).filter(|celsius| *celsius >= HOT_CELSIUS);
+    let celsius = power.hottest.as_ref().map(|zone| zone.celsius);
+    pipeline.screen.set_board(BoardReadings { celsius, watts: None, limit_ms });
     pipeline.screen.set_fault(Fault::Hot, hot.map(|celsius| format!("hot: {celsius:.0} °C")));
     let free = system::free_disk_mib(&paths::state_dir()).ok().filter(|free| *free < MIN_DISK_MIB);
     pipeline.screen.set_fault(Fault::Disk, free.map(|free| format!("disk full: {free:.0} MiB free")));

@@ -186,7 +186,6 @@ impl<'p> ModelController<'p> {
         match open(self.rungs[to], self.settings) {
             Ok(classifier) => {
                 info!("{reason}");
-                self.pipeline.screen.show_toast(reason);
                 self.pipeline.next_model.put(classifier);
                 self.governor.on_switched(now_s, to);
             }

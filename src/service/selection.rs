@@ -26,7 +26,9 @@ impl Service<'_, '_> {
         let first = (is_on_cpu && !cpu.is_empty() && cpu.len() < configs.len()).then_some(cpu);
         for configs in first.into_iter().chain([configs.to_vec()]) {
             let pipeline = self.pipeline;
+            pipeline.screen.set_measuring(true);
             let picked = self.session.pick(&configs, self.stop, &|activity| show_activity(pipeline, activity));
+            pipeline.screen.set_measuring(false);
             pipeline.measuring.store(false, Ordering::Relaxed); // also if nothing had to be measured
             match picked {
                 Ok(pick) => {

@@ -72,7 +72,7 @@ impl Showing<'_> {
 
     /// Waits until the screen equals the file.
     ///
-    /// The line with the frame's age may differ, because the two are not drawn at the same moment.
+    /// The line with the duration of the answer may differ, because the two are not drawn at the same moment.
     #[track_caller]
     pub fn is_on_the_screen(&self) {
         self.is_in(|| Some(self.board.screendump()));
@@ -105,8 +105,7 @@ fn describe_difference(screen: &Screenshot, expected: &image::RgbImage) -> Strin
     let (Some(top), Some(bottom)) = (places.iter().map(|at| at.1).min(), places.iter().map(|at| at.1).max()) else {
         return String::new();
     };
-    let is_a_line_of_the_column = bottom - top < height / 24 && places.iter().all(|at| at.0 > width / 2);
-    if is_a_line_of_the_column { String::new() } else { format!("{} pixels, rows {top} to {bottom}", places.len()) }
+    if bottom - top < height / 24 { String::new() } else { format!("{} pixels, rows {top} to {bottom}", places.len()) }
 }
 
 /// Clears the console, hides its blinking cursor and returns a screenshot.

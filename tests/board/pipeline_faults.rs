@@ -1,7 +1,5 @@
 //! Faults of boards in the field, injected while a deployed program runs: the correct picture returns without help.
 
-use phicam_pipeline::overlay;
-
 use super::common::board::{Board, camera};
 use super::pipeline::{CAMERA, SCREEN, board_file, deploy, health, photograph, shows};
 
@@ -19,20 +17,25 @@ fn play<'board>(board: &'board Board, device: &str, name: &str) -> camera::Playe
     board.play(device, "YUYV", (CAMERA.width, CAMERA.height), 15, &[photograph(name).0])
 }
 
-/// Colour of the text that reports a fault; nothing else on a fresh picture has it.
-const FAULT: [u8; 3] = [255, 110, 80];
+/// Colours of the words of a fault, and of other words.
+const FAULT: [u8; 3] = [0xff, 0x9a, 0x7a];
+const INK: [u8; 3] = [0xf4, 0xf1, 0xea];
 
-/// Waits until the program reports `fault`, in its health report and as text in the screen's column.
+/// Waits until the program reports `fault`, in its health report and on the screen: a missing camera in its middle, any
+/// other fault at its top.
 #[track_caller]
 fn wait_for_fault(board: &Board, fault: &str) {
     board.until(&format!("fault `{fault}` in the health"), || {
         health(board)["faults"].to_string().contains(fault).then_some(())
     });
     board.until("letters of the fault on the screen", || {
-        let (dump, column) = (board.screendump(), overlay::Layout::new(SCREEN, CAMERA).column);
-        let rows = column.top..column.top + column.height;
-        let pixels = rows.flat_map(|y| (column.left..column.left + column.width).map(move |x| (x, y)));
-        (pixels.filter(|&(x, y)| dump.at(x as usize, y as usize) == FAULT).count() > 20).then_some(())
+        let dump = board.screendump();
+        let (rows, colour) = match fault {
+            "no camera" => (SCREEN.height / 3..SCREEN.height * 2 / 3, INK),
+            _ => (0..SCREEN.height / 8, FAULT),
+        };
+        let pixels = rows.flat_map(|y| (0..SCREEN.width).map(move |x| (x, y)));
+        (pixels.filter(|&(x, y)| dump.at(x as usize, y as usize) == colour).count() > 20).then_some(())
     });
 }
 

@@ -2,11 +2,12 @@
 
 use phicam_frame::Rect;
 use phicam_frame::Size;
-use phicam_pipeline::overlay::Layout;
+use phicam_pipeline::classify::crop::CropMode;
+use phicam_pipeline::overlay::{PicturePlacement, ScreenClass};
 
 use super::common::board::Board;
 use super::common::board::camera::{frame, photograph};
-use super::common::sample;
+use super::common::{catalog, sample};
 use super::display::{Showing, show, show_camera};
 use super::program::install;
 
@@ -15,7 +16,12 @@ const BLOCK: u32 = 50;
 
 /// Returns the area of a screen that shows a frame of `frame` pixels.
 fn area(screen: (u32, u32), frame: (u32, u32)) -> Rect {
-    Layout::new(Size::new(screen.0, screen.1), Size::new(frame.0, frame.1)).frame
+    let frame = Size::new(frame.0, frame.1);
+    let catalog = catalog();
+    let variant = catalog.variant("lite0@96").unwrap();
+    let region = CropMode::default().area(frame, variant.input.crop, variant.side);
+    let class = ScreenClass::new(Size::new(screen.0, screen.1), false);
+    PicturePlacement::new(&class, frame, region).unwrap().shown
 }
 
 fn size_of_sample() -> (u32, u32) {
@@ -39,10 +45,10 @@ fn overlay_plane_is_freed_at_any_end() {
     let board = Board::boot();
     install(&board);
     let card = board.load_vkms("");
-    let screen = (848, 480);
+    let screen = (640, 350); // no more pixels than a plane gets, so that it shows a still image too
     let Rect { left, top, width, height } = area(screen, size_of_sample());
     for (user, signal) in [("root", "TERM"), ("phicam", "KILL"), ("root", "KILL"), ("phicam", "TERM")] {
-        let showing = show(&board, user, "drm", &format!("device = '{card}'\nmode = '848x480'"), screen);
+        let showing = show(&board, user, "drm", &format!("device = '{card}'\nmode = '640x350'"), screen);
         is_on_the_planes(&board, &card, &showing);
         let (planes, _) = board.planes(&card);
         let [picture, frame] = &planes[..] else { panic!("two planes, and not {planes:?}: {}", showing.log()) };

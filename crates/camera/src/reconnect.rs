@@ -74,6 +74,11 @@ impl<'a> ReconnectingCamera<'a> {
         ReconnectingCamera::with(None, Some(policy))
     }
 
+    /// Returns whether the settings name an image sensor on a ribbon cable.
+    pub fn is_ribbon(&self) -> bool {
+        self.policy.as_ref().is_some_and(|policy| matches!(policy.settings, Settings::Csi(_)))
+    }
+
     fn with(camera: Option<Box<dyn Camera>>, policy: Option<ReopenPolicy<'a>>) -> ReconnectingCamera<'a> {
         let now = Instant::now();
         ReconnectingCamera {

@@ -247,7 +247,7 @@ impl Device for Output {
         self.check()?;
         self.frame_missing = false;
         self.buffers.mark_damaged(update.damage);
-        let primary = (!self.buffers.is_up_to_date()).then(|| self.buffers.draw_back(update.canvas));
+        let primary = (!self.buffers.is_up_to_date()).then(|| self.buffers.draw_back(update.canvas, &[]));
         match self.overlay_plane.as_mut().map(|plane| plane.show(&self.card, update.layer, primary)) {
             Some(Ok(true)) => {
                 self.pending_flip = Some(Instant::now());

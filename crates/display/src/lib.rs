@@ -20,10 +20,11 @@ mod png;
 mod reconnect;
 mod terminal;
 mod vt;
+pub mod words;
 pub use drm::{Drm, Mode, OutputRequest};
 pub use error::DisplayError;
 pub use fbdev::Fb;
-pub use output::{Display, FrameLayer, FramePlacement, ScreenUpdate};
+pub use output::{CanvasContent, Display, FrameLayer, FramePlacement, ScreenUpdate};
 pub use png::Png;
 pub use terminal::{LogWriter, Terminal};
 

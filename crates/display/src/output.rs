@@ -4,8 +4,9 @@ use phicam_frame::canvas::Canvas;
 use phicam_frame::{Rect, Size};
 
 use crate::DisplayError;
+use crate::words::ScreenWords;
 
-/// Canvas, frame layer and caption for one display.
+/// Canvas, frame layer and words for one display.
 #[derive(Clone, Copy)]
 pub struct ScreenUpdate<'a> {
     pub canvas: &'a Canvas,
@@ -14,9 +15,9 @@ pub struct ScreenUpdate<'a> {
     pub damage: &'a [Rect],
     /// The frame, if [`Display::place_frame`] returned [`FramePlacement::Layer`].
     pub layer: Option<FrameLayer<'a>>,
-    /// Description of the classification in one line of text.
-    pub caption: &'a str,
-    /// Whether the caption describes a classification that was not shown before.
+    /// Words of the screen, for a display that sets its own text.
+    pub words: &'a ScreenWords,
+    /// Whether the words describe a classification that was not shown before.
     pub new_answer: bool,
     /// Whether faults have changed since the last update; a stale frame is one.
     pub new_fault: bool,
@@ -26,8 +27,10 @@ pub struct ScreenUpdate<'a> {
 #[derive(Clone, Copy)]
 pub struct FrameLayer<'a> {
     pub canvas: &'a Canvas,
-    /// Area of the screen that the layer covers completely. The main canvas shows only background there.
+    /// Area of the screen that the layer covers, but for its holes. The main canvas has no frame there.
     pub area: Rect,
+    /// Parts of the layer, in its own pixels, through which the main canvas is seen.
+    pub holes: &'a [Rect],
     /// Whether the layer differs from the previous one given to this display.
     pub is_new: bool,
 }
@@ -42,12 +45,30 @@ pub enum FramePlacement {
     Layer(Size),
 }
 
+/// Content of the canvas of a display.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum CanvasContent {
+    /// The whole screen: frame and words.
+    #[default]
+    Screen,
+    /// The frame alone, for a display that sets the words itself.
+    Picture,
+}
+
 /// Screen, terminal or file that shows updates.
 pub trait Display: Send {
     /// Returns the name of the display for messages.
     fn name(&self) -> String;
     /// Returns the size in pixels of the canvases to give to this display.
     fn size(&self) -> Size;
+    /// Returns whether the screen is a circle, whose corners are not seen.
+    fn is_round(&self) -> bool {
+        false
+    }
+    /// Returns the content that belongs on the canvas.
+    fn canvas_content(&self) -> CanvasContent {
+        CanvasContent::Screen
+    }
     /// Returns where to draw a frame that is shown at `area`. It is called before each update that has a frame.
     fn place_frame(&mut self, area: Rect) -> FramePlacement {
         let _ = area;

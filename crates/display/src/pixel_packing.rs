@@ -11,11 +11,15 @@ pub struct PixelLayout {
     red: BitField,
     green: BitField,
     blue: BitField,
+    /// Bits that are set in every pixel: those of an opaque alpha channel.
+    opaque: u32,
 }
 
 impl PixelLayout {
     /// Four bytes: blue, green, red, unused.
     pub const XRGB8888: PixelLayout = PixelLayout::new(4, [(16, 8), (8, 8), (0, 8)]);
+    /// Four bytes: blue, green, red, alpha. A pixel of zeros is transparent.
+    pub const ARGB8888: PixelLayout = PixelLayout { opaque: 0xff00_0000, ..PixelLayout::XRGB8888 };
     /// Two bytes: five bits of red, six of green, five of blue.
     pub const RGB565: PixelLayout = PixelLayout::new(2, [(11, 5), (5, 6), (0, 5)]);
 
@@ -24,7 +28,7 @@ impl PixelLayout {
         const fn field((offset, length): (u32, u32)) -> BitField {
             BitField { offset, length, msb_right: 0 }
         }
-        PixelLayout { bytes, red: field(red), green: field(green), blue: field(blue) }
+        PixelLayout { bytes, red: field(red), green: field(green), blue: field(blue), opaque: 0 }
     }
 
     /// Converts the bit fields of a framebuffer; returns `None` if this program cannot write them.
@@ -39,7 +43,7 @@ impl PixelLayout {
             32 => 4,
             _ => return None,
         };
-        [red, green, blue].iter().all(is_valid).then_some(PixelLayout { bytes, red, green, blue })
+        [red, green, blue].iter().all(is_valid).then_some(PixelLayout { bytes, red, green, blue, opaque: 0 })
     }
 
     /// Returns the bytes of a pixel: 2, 3 or 4.
@@ -54,7 +58,7 @@ impl PixelLayout {
 
     fn word(&self, pixel: u32) -> u32 {
         let shift = |level: u32, BitField { offset, length, .. }: BitField| (level & 0xff) >> (8 - length) << offset;
-        shift(pixel >> 16, self.red) | shift(pixel >> 8, self.green) | shift(pixel, self.blue)
+        self.opaque | shift(pixel >> 16, self.red) | shift(pixel >> 8, self.green) | shift(pixel, self.blue)
     }
 
     fn pack(&self, pixels: &[u32], bytes: &mut [u8]) {
@@ -70,6 +74,19 @@ impl PixelLayout {
             size => {
                 let words = bytes.chunks_exact_mut(size);
                 words.zip(pixels).for_each(|(to, pixel)| to.copy_from_slice(&self.word(pixel).to_le_bytes()[..size]));
+            }
+        }
+    }
+
+    /// Makes `areas` of the `memory` of a screen transparent, whose rows are `stride` bytes apart.
+    pub fn clear(&self, areas: &[Rect], memory: &mut [u8], stride: usize) {
+        for &Rect { left, top, width, height } in areas {
+            for y in top..top.saturating_add(height) {
+                let start = y as usize * stride + left as usize * self.bytes;
+                let end = (start + width as usize * self.bytes).min((y as usize + 1) * stride);
+                if let Some(bytes) = memory.get_mut(start..end) {
+                    bytes.fill(0);
+                }
             }
         }
     }
@@ -100,6 +117,19 @@ mod tests {
         let mut bytes = vec![0; layout.bytes];
         layout.pack(&[pixel], &mut bytes);
         bytes
+    }
+
+    #[test]
+    fn opaque_layer_has_transparent_holes() {
+        let mut canvas = Canvas::new(Size::new(3, 2));
+        canvas.row_mut(0, 0, 3).fill(0x123456);
+        let mut memory = vec![9; 2 * 16];
+        let layout = PixelLayout::ARGB8888;
+        layout.copy(&canvas, &[canvas.area()], &mut memory, 16);
+        layout.clear(&[Rect { left: 1, top: 0, width: 9, height: 1 }], &mut memory, 16);
+        assert_eq!(memory[..4], [0x56, 0x34, 0x12, 0xff]);
+        assert_eq!(memory[4..16], [0; 12], "clipped at the end of the row");
+        assert_eq!(memory[16..20], [0, 0, 0, 0xff]);
     }
 
     #[test]

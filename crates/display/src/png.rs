@@ -105,14 +105,16 @@ impl Display for Png {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::words::ScreenWords;
 
-    fn update(canvas: &Canvas, new_answer: bool) -> ScreenUpdate<'_> {
-        ScreenUpdate { canvas, damage: &[], layer: None, caption: "", new_answer, new_fault: false }
+    fn show_canvas(display: &mut Png, canvas: &Canvas, new_answer: bool) {
+        let words = &ScreenWords::default();
+        let update = ScreenUpdate { canvas, damage: &[], layer: None, words, new_answer, new_fault: false };
+        display.show(&update).unwrap();
     }
 
     fn show(display: &mut Png, new_answer: bool) {
-        let canvas = Canvas::new(display.size());
-        display.show(&update(&canvas, new_answer)).unwrap();
+        show_canvas(display, &Canvas::new(display.size()), new_answer);
     }
 
     #[test]
@@ -125,7 +127,7 @@ mod tests {
         show(&mut display, true);
         let mut last = Canvas::new(display.size());
         last.blend(0, 0, embedded_graphics::pixelcolor::Rgb888::new(255, 0, 0), 255);
-        display.show(&update(&last, true)).unwrap();
+        show_canvas(&mut display, &last, true);
         display.close().unwrap();
         assert_eq!(image::open(&path).unwrap().into_rgb8().get_pixel(0, 0).0, [255, 0, 0]);
     }

@@ -51,7 +51,7 @@ impl Display for Terminal {
             return Ok(());
         }
         let mut out = std::io::stdout().lock();
-        let written = writeln!(out, "{}", update.caption).and_then(|()| out.flush());
+        let written = writeln!(out, "{}", update.words.title.as_str()).and_then(|()| out.flush());
         written.map_err(|error| match error.kind() {
             ErrorKind::BrokenPipe => DisplayError::Closed,
             _ => DisplayError::Terminal(error.to_string()),

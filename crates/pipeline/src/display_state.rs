@@ -1,30 +1,42 @@
-//! Screen content: the newest frame, the newest classification, faults and toasts.
+//! Screen content: the newest frame, the answer, faults and notices.
 
-use std::fmt::Write;
 use std::time::{Duration, Instant};
 
 use parking_lot::{Condvar, Mutex};
 
 use crate::classify::Classification;
-use crate::overlay::{LayerCanvas, Overlay, Scene, StaleFrame};
-use crate::status::{Fault, Faults};
-use phicam_display::{FrameLayer, FramePlacement, ScreenUpdate};
+use crate::overlay::{LayerCanvas, Overlay, Page, Scene};
+use crate::screen_words::{Readings, write_words};
+use crate::status::{CameraState, Fault, Faults, Notice};
+use phicam_display::words::ScreenWords;
+use phicam_display::{CanvasContent, Display, FrameLayer, FramePlacement, ScreenUpdate};
 use phicam_frame::canvas::Canvas;
 use phicam_frame::{Frame, FramePool, Rect, Size};
 
+mod answer_tracker;
 mod staleness;
+pub use answer_tracker::{AnswerTracker, ShownAnswer};
+pub use staleness::StaleFrame;
 use staleness::StalenessMonitor;
 
-/// Duration of a toast: an estimate of the time to read one line twice.
-const TOAST_DURATION: Duration = Duration::from_secs(4);
+/// Duration of a notice: an estimate of the time to see it and to read it twice.
+const NOTICE_DURATION: Duration = Duration::from_secs(8);
+/// Interval of redrawing while nothing changes but durations such as "for 3 min".
+const CLOCK_INTERVAL: Duration = Duration::from_secs(1);
 
 /// Snapshot of the content: leases, no pixels.
 #[derive(Clone, Default)]
 pub struct ViewState {
     frame: Option<Frame>,
-    classification: Option<Classification>,
-    toast: Option<(Instant, std::sync::Arc<str>)>,
+    answers: AnswerTracker,
+    /// What the model saw of the last classified frame, and the size of that frame.
+    region: Option<(Rect, Size)>,
+    notice: Option<(Instant, Notice)>,
+    camera: CameraState,
     faults: Faults,
+    /// Whether models are measured.
+    is_measuring: bool,
+    page: Page,
     /// Set if the frame is older than the staleness limit.
     stale: Option<StaleFrame>,
     /// Whether no snapshot had this classification before.
@@ -40,12 +52,56 @@ impl ViewState {
     pub fn is_new(&self) -> bool {
         self.has_changed
     }
+
+    pub fn camera(&self) -> CameraState {
+        self.camera
+    }
+
+    pub fn stale(&self) -> Option<StaleFrame> {
+        self.stale
+    }
+
+    /// Returns the answer to show; `None` before the first one.
+    pub fn answer(&self) -> Option<&ShownAnswer> {
+        self.answers.shown()
+    }
+
+    pub fn faults(&self) -> &Faults {
+        &self.faults
+    }
+
+    pub fn notice(&self) -> Option<Notice> {
+        self.notice.map(|(_, notice)| notice)
+    }
+
+    pub fn is_measuring(&self) -> bool {
+        self.is_measuring
+    }
+
+    /// Returns the time since the capture of the newest frame, if it is from a camera.
+    pub fn frame_age(&self) -> Option<Duration> {
+        self.frame.as_ref().filter(|frame| frame.source.is_none()).map(|frame| frame.captured.elapsed())
+    }
+}
+
+/// Readings of the board for the screen; `None` for what it does not report.
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
+pub struct BoardReadings {
+    /// Temperature of the hottest zone, in °C.
+    pub celsius: Option<f64>,
+    /// Power of the board, in watts.
+    pub watts: Option<f64>,
+    /// Latency budget, in milliseconds.
+    pub limit_ms: Option<f64>,
 }
 
 #[derive(Default)]
 struct State {
     view: ViewState,
     staleness: StalenessMonitor,
+    board: BoardReadings,
+    /// Time of the last snapshot with changes.
+    last_change: Option<Instant>,
     /// Whether [`Screen::wait`] has to return at once.
     has_changed: bool,
     is_closed: bool,
@@ -74,14 +130,44 @@ impl Screen {
 
     pub fn set_classification(&self, classification: Classification) {
         self.change(|view| {
-            view.classification = Some(classification);
+            view.answers.record(&classification);
+            view.region = Some((classification.region, classification.frame_size));
             view.new_answer = true;
         });
     }
 
-    /// Shows `text` for four seconds.
-    pub fn show_toast(&self, text: String) {
-        self.change(|view| view.toast = Some((Instant::now(), text.into())));
+    /// Shows `notice` for eight seconds.
+    pub fn show_notice(&self, notice: Notice) {
+        self.change(|view| view.notice = Some((Instant::now(), notice)));
+    }
+
+    /// Shows that there is no camera, or no longer that.
+    pub fn set_camera(&self, camera: CameraState) {
+        if self.state.lock().view.camera != camera {
+            self.change(|view| view.camera = camera);
+        }
+    }
+
+    /// Shows, or no longer, that models are measured.
+    pub fn set_measuring(&self, is_measuring: bool) {
+        if self.state.lock().view.is_measuring != is_measuring {
+            self.change(|view| view.is_measuring = is_measuring);
+        }
+    }
+
+    /// Takes new readings of the board, which the screen shows with its next change.
+    pub fn set_board(&self, board: BoardReadings) {
+        self.state.lock().board = board;
+    }
+
+    /// Copies the readings of the board.
+    pub fn read_board(&self, readings: &mut Readings) {
+        let BoardReadings { celsius, watts, limit_ms } = self.state.lock().board;
+        (readings.celsius, readings.watts, readings.limit_ms) = (celsius, watts, limit_ms);
+    }
+
+    pub fn set_page(&self, page: Page) {
+        self.change(|view| view.page = page);
     }
 
     /// Shows the message of a fault until it is cleared with `None`.
@@ -111,10 +197,12 @@ impl Screen {
             return None;
         }
         state.has_changed = false;
-        if state.view.toast.as_ref().is_some_and(|(since, _)| since.elapsed() >= TOAST_DURATION) {
-            state.view.toast = None;
+        if state.view.notice.is_some_and(|(since, _)| since.elapsed() >= NOTICE_DURATION) {
+            state.view.notice = None;
             state.view.has_changed = true;
         }
+        // Durations and ages on the screen go on although nothing else changes.
+        state.view.has_changed |= state.last_change.is_some_and(|last| last.elapsed() >= CLOCK_INTERVAL);
         // Only a camera frame, which has no source, becomes stale; the age of an image from a file has no meaning.
         let camera_frame = state.view.frame.as_ref().filter(|frame| frame.source.is_none());
         let stale = camera_frame.and_then(|frame| state.staleness.evaluate(frame.captured.elapsed()));
@@ -123,6 +211,9 @@ impl Screen {
             state.view.stale = stale;
             state.view.new_fault = true;
             state.view.has_changed = true;
+        }
+        if state.view.has_changed {
+            state.last_change = Some(Instant::now());
         }
         let view = state.view.clone();
         state.view.new_answer = false;
@@ -141,6 +232,27 @@ impl Screen {
     }
 }
 
+/// Properties of a display that decide how its canvas is drawn.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Surface {
+    pub size: Size,
+    pub content: CanvasContent,
+    /// Whether the screen is a circle.
+    pub is_round: bool,
+}
+
+impl Surface {
+    /// Returns the surface of a rectangular screen with frame and words.
+    pub fn screen(size: Size) -> Surface {
+        Surface { size, content: CanvasContent::Screen, is_round: false }
+    }
+
+    /// Returns the surface of `display` now.
+    pub fn of(display: &dyn Display) -> Surface {
+        Surface { size: display.size(), content: display.canvas_content(), is_round: display.is_round() }
+    }
+}
+
 /// Renderer of view states for one display.
 pub struct DisplayRenderer {
     overlay: Overlay,
@@ -149,7 +261,7 @@ pub struct DisplayRenderer {
     damage: Vec<Rect>,
     /// Whether the display refused the last update, so that the next one is complete.
     was_refused: bool,
-    caption: String,
+    words: ScreenWords,
 }
 
 impl Default for DisplayRenderer {
@@ -160,46 +272,37 @@ impl Default for DisplayRenderer {
             layer: LayerCanvas::default(),
             damage: Vec::new(),
             was_refused: false,
-            caption: String::new(),
+            words: ScreenWords::default(),
         }
     }
 }
 
 impl DisplayRenderer {
-    /// Returns the area of the frame of `view` on a display of `size`; `None` if there is nothing to show of a frame.
-    pub fn frame_area(&mut self, view: &ViewState, size: Size) -> Option<Rect> {
-        self.overlay.frame_area(view.frame.as_ref()?, size)
+    /// Composes the words of `view`, and returns the area of its frame on `surface`; `None` if no live frame is shown.
+    pub fn compose(&mut self, view: &ViewState, readings: &Readings, surface: Surface) -> Option<Rect> {
+        write_words(&mut self.words, view, readings, Instant::now());
+        let DisplayRenderer { overlay, words, .. } = self;
+        overlay.frame_area(&scene(view, words, surface), surface.size)
     }
 
-    /// Draws `view` for a display of `size`, with the frame at `placement`.
-    pub fn draw(&mut self, view: &ViewState, size: Size, placement: FramePlacement) -> ScreenUpdate<'_> {
-        if self.canvas.size() != size {
-            self.canvas = Canvas::new(size);
+    /// Draws `view`, whose words were composed before, with the frame at `placement`.
+    pub fn draw(&mut self, view: &ViewState, surface: Surface, placement: FramePlacement) -> ScreenUpdate<'_> {
+        if self.canvas.size() != surface.size {
+            self.canvas = Canvas::new(surface.size);
         }
-        let scene = Scene {
-            frame: view.frame.as_ref(),
-            stale: view.stale,
-            classification: view.classification.as_ref(),
-            faults: &view.faults,
-            toast: view.toast.as_ref().map(|(_, text)| &**text),
-            now: Instant::now(),
-        };
-        self.overlay.redraw_layered(&mut self.canvas, &mut self.layer, &scene, &mut self.damage, placement);
+        let DisplayRenderer { overlay, canvas, layer, damage, words, .. } = self;
+        overlay.redraw_layered(canvas, layer, &scene(view, words, surface), damage, placement);
         if std::mem::take(&mut self.was_refused) {
             self.damage.clear();
             self.damage.push(self.canvas.area());
             self.layer.is_new = true;
         }
-        self.caption.clear();
-        if let Some(classification) = scene.classification {
-            write_caption(&mut self.caption, classification);
-        }
-        let LayerCanvas { canvas: ref layer_canvas, area, is_new } = self.layer;
+        let LayerCanvas { canvas: ref layer_canvas, area, ref holes, is_new, .. } = self.layer;
         ScreenUpdate {
             canvas: &self.canvas,
             damage: &self.damage,
-            layer: area.map(|area| FrameLayer { canvas: layer_canvas, area, is_new }),
-            caption: &self.caption,
+            layer: area.map(|area| FrameLayer { canvas: layer_canvas, area, holes, is_new }),
+            words: &self.words,
             new_answer: view.new_answer,
             new_fault: view.new_fault,
         }
@@ -211,23 +314,17 @@ impl DisplayRenderer {
     }
 }
 
-/// Writes a caption such as `dog.jpg: German shepherd 87 %, malinois 5 % · lite2@320 φ 1.66, 71.0 ms`.
-fn write_caption(caption: &mut String, classification: &Classification) {
-    let model = &classification.model;
-    // Writing to a string cannot fail.
-    if let Some(source) = &classification.source {
-        let _ = write!(caption, "{source}: ");
+fn scene<'a>(view: &'a ViewState, words: &'a ScreenWords, surface: Surface) -> Scene<'a> {
+    let frame = view.frame.as_ref();
+    let region = view.region.filter(|(_, size)| frame.is_some_and(|frame| frame.size() == *size));
+    Scene {
+        frame,
+        region: region.map(|(region, _)| region),
+        words,
+        page: view.page,
+        is_round: surface.is_round,
+        is_picture_only: surface.content == CanvasContent::Picture,
     }
-    if classification.predictions.unsure {
-        caption.push_str("unsure, perhaps ");
-    }
-    for (index, prediction) in classification.predictions.best().iter().take(2).enumerate() {
-        let separator = if index > 0 { ", " } else { "" };
-        let label = model.labels.label(prediction.class);
-        let _ = write!(caption, "{separator}{label} {:.0} %", prediction.probability * 100.0);
-    }
-    let (variant, total_ms) = (&model.variant, classification.times.total_ms());
-    let _ = write!(caption, " · {} {}, {total_ms:.1} ms", variant.name, variant.phi_display());
 }
 
 #[cfg(test)]
@@ -238,11 +335,11 @@ mod tests {
     fn last_change_is_returned_after_close() {
         let screen = Screen::default();
         assert!(!screen.wait(Duration::ZERO).unwrap().is_new(), "nothing has changed");
-        screen.show_toast("no camera".into());
+        screen.show_notice(Notice::CameraBack);
         screen.close();
         let view = screen.wait(Duration::from_secs(600)).unwrap();
         assert!(view.is_new());
-        assert!(view.toast.is_some());
+        assert_eq!(view.notice(), Some(Notice::CameraBack));
         assert!(screen.wait(Duration::from_secs(600)).is_none());
     }
 }

@@ -6,7 +6,8 @@ use std::time::{Duration, Instant};
 use log::error;
 
 use super::{MEASURING_PAUSE, POLL_INTERVAL, Pipeline};
-use crate::display_state::DisplayRenderer;
+use crate::display_state::{DisplayRenderer, Surface};
+use crate::screen_words::Readings;
 use phicam_display::{Display, DisplayError, FramePlacement};
 
 /// Interval between messages about a display that keeps failing: an estimate, because the log may be on the disk that
@@ -21,11 +22,45 @@ struct Output {
     last_message: Option<Instant>,
 }
 
+/// Meter of the rate of answers, over intervals of about a second.
+#[derive(Default)]
+struct RateMeter {
+    last: Option<(Instant, u64)>,
+    answers_per_s: Option<f64>,
+}
+
+/// Interval of new numbers on the screen: an estimate of a legible rate.
+const READINGS_INTERVAL: Duration = Duration::from_secs(1);
+
+impl RateMeter {
+    /// Returns whether the numbers are due, and measures the rate if they are. The first answer is shown at once.
+    fn is_due(&mut self, answers: u64) -> bool {
+        let now = Instant::now();
+        let Some((then, before)) = self.last else {
+            self.last = Some((now, answers));
+            return true;
+        };
+        let elapsed = now - then;
+        if elapsed < READINGS_INTERVAL && (before > 0 || answers == 0) {
+            return false;
+        }
+        if elapsed >= READINGS_INTERVAL && answers > before {
+            self.answers_per_s = Some((answers - before) as f64 / elapsed.as_secs_f64());
+        }
+        self.last = Some((now, answers));
+        true
+    }
+}
+
 impl Pipeline<'_> {
     /// Shows the newest frame with the newest classification whenever either changes, until the screen is closed.
     pub(super) fn show(&self, displays: &mut [Box<dyn Display>]) {
         let mut outputs: Vec<Output> = displays.iter().map(|_| Output::default()).collect();
+        let mut readings = Readings::default();
+        let mut rate = RateMeter::default();
         while let Some(view) = self.screen.wait(POLL_INTERVAL) {
+            self.update_readings(&mut readings, &mut rate);
+            readings.frame_age = view.frame_age();
             for (display, output) in displays.iter_mut().zip(&mut outputs) {
                 if !view.is_new() && !display.needs_redraw() {
                     let result = display.idle();
@@ -33,10 +68,10 @@ impl Pipeline<'_> {
                     continue;
                 }
                 let start = Instant::now();
-                let size = display.size();
-                let area = output.renderer.frame_area(&view, size);
+                let surface = Surface::of(&**display);
+                let area = output.renderer.compose(&view, &readings, surface);
                 let placement = area.map_or(FramePlacement::Canvas, |area| display.place_frame(area));
-                let update = output.renderer.draw(&view, size, placement);
+                let update = output.renderer.draw(&view, surface, placement);
                 let drawn = Instant::now();
                 let result = display.show(&update);
                 let mut metrics = self.metrics();
@@ -56,6 +91,24 @@ impl Pipeline<'_> {
             let result = display.close();
             self.record_result(&display.name(), result, &mut output.last_message);
         }
+    }
+
+    /// Reads the numbers for the screen, once a second so that they stay legible.
+    fn update_readings(&self, readings: &mut Readings, rate: &mut RateMeter) {
+        let metrics = self.metrics();
+        if !rate.is_due(metrics.answers) {
+            return;
+        }
+        readings.answers_per_s = rate.answers_per_s;
+        readings.model.clear();
+        if let Some(model) = &metrics.model {
+            readings.model.push_str(&model.variant.name);
+            readings.phi = model.variant.phi;
+        }
+        readings.recent_ms = metrics.recent_ms;
+        (readings.frames, readings.dropped) = (metrics.frames, metrics.dropped);
+        drop(metrics);
+        self.screen.read_board(readings);
     }
 
     /// Counts a failure of a display, and logs it at intervals.

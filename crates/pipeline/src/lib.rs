@@ -11,7 +11,7 @@ use parking_lot::{Mutex, MutexGuard};
 
 use crate::classify::{Classification, Classifier, ClassifyError, Model};
 use crate::display_state::Screen;
-use crate::status::Fault;
+use crate::status::{CameraState, Fault, Notice};
 use phicam_camera::reconnect::{Event, ReconnectingCamera};
 use phicam_camera::{CameraError, Next};
 use phicam_display::Display;
@@ -26,6 +26,7 @@ pub mod health;
 mod metrics;
 pub mod overlay;
 mod recent_latencies;
+pub mod screen_words;
 pub mod status;
 pub use metrics::Metrics;
 pub use recent_latencies::{LatencySample, RecentLatencies};
@@ -169,7 +170,7 @@ impl<'a> Pipeline<'a> {
                 Event::Next(Next::Nothing) => {}
                 Event::Next(Next::Finished) => break Ok(()),
                 Event::Skipped(error) => self.skip_frame(format!("skipped an unreadable frame: {error}")),
-                Event::Lost(reason) => self.handle_camera_loss(reason),
+                Event::Lost(reason) => self.handle_camera_loss(reason, camera.is_ribbon()),
                 Event::Reconnected(name) => self.handle_camera_return(name),
                 Event::Ended(error) => break Err(error.into()),
             }
@@ -179,28 +180,33 @@ impl<'a> Pipeline<'a> {
     }
 
     /// Releases the buffers of the lost camera, because its driver may not allow to open it again before.
-    fn handle_camera_loss(&self, reason: String) {
+    fn handle_camera_loss(&self, reason: String, is_ribbon: bool) {
         let mut metrics = self.metrics();
+        let had_frames = metrics.frames > 0;
         metrics.camera_lost += u64::from(metrics.camera.is_some());
         metrics.camera = None;
         drop(metrics);
         warn!("no camera: {reason}");
         drop(self.frames.take(Duration::ZERO));
         self.screen.detach_frame();
+        let missing = CameraState::Missing { is_ribbon };
+        self.screen.set_camera(if had_frames { CameraState::Lost } else { missing });
         self.screen.set_fault(Fault::Camera, Some(format!("no camera: {reason}")));
     }
 
     fn handle_camera_return(&self, name: String) {
         info!("camera connected: {name}");
         self.metrics().camera = Some(name);
+        self.screen.set_camera(CameraState::Present);
         self.screen.set_fault(Fault::Camera, None);
+        self.screen.show_notice(Notice::CameraBack);
     }
 
     /// Counts, logs and shows that a frame was not classified.
     fn skip_frame(&self, message: String) {
         self.metrics().bad_pictures += 1;
         warn!("{message}");
-        self.screen.show_toast(message);
+        self.screen.show_notice(Notice::UnreadablePicture);
     }
 
     /// Returns the replacement of a failed engine, if there is one, and reports the change.
@@ -209,7 +215,7 @@ impl<'a> Pipeline<'a> {
         self.metrics().engine_failures += 1;
         let (engine, next) = (failed.config.engine, replacement.model().config.engine);
         warn!("{error}; falling back from {engine} to {next}");
-        self.screen.show_toast(format!("{engine} failed, now {next}"));
+        self.screen.show_notice(Notice::OtherEngine);
         Some(replacement)
     }
 
@@ -228,11 +234,11 @@ impl<'a> Pipeline<'a> {
                 TakeResult::Closed => break,
             };
             if let TakeResult::Newest(next) = self.next_model.take(Duration::ZERO) {
+                self.screen.show_notice(size_notice(classifier.model(), next.model()));
                 classifier = next;
                 let variant = &classifier.model().variant;
                 let config = classifier.model().config;
                 info!("switched to {} ({}), {config}", variant.name, variant.phi_display());
-                self.screen.show_toast(format!("now {}, {}", variant.name, config.engine));
                 self.metrics().switches += 1;
             }
             let waited = frame.captured.elapsed();
@@ -278,5 +284,14 @@ impl<'a> Pipeline<'a> {
         metrics.postprocess.record_ms(times.postprocess_ms);
         let model = classification.model.clone();
         self.recent_latencies.put(LatencySample { at: now, total_ms: times.total_ms(), model });
+    }
+}
+
+/// Returns the notice of a switch between two models.
+fn size_notice(before: &Model, now: &Model) -> Notice {
+    match now.variant.million_macs.total_cmp(&before.variant.million_macs) {
+        std::cmp::Ordering::Greater => Notice::LargerModel,
+        std::cmp::Ordering::Less => Notice::FasterModel,
+        std::cmp::Ordering::Equal => Notice::OtherModel,
     }
 }

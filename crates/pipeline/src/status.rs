@@ -17,6 +17,30 @@ pub enum Fault {
     BuildingEngine,
 }
 
+/// Message that is shown for a few seconds.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Notice {
+    LargerModel,
+    FasterModel,
+    /// Another model of equal size, or of another kind.
+    OtherModel,
+    /// An engine has failed, and another took its place.
+    OtherEngine,
+    CameraBack,
+    UnreadablePicture,
+}
+
+/// State of the camera, for the person in front of the screen.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum CameraState {
+    #[default]
+    Present,
+    /// No camera was found since the start. A ribbon camera must not be plugged in while the board has power.
+    Missing { is_ribbon: bool },
+    /// The camera has delivered frames before.
+    Lost,
+}
+
 /// Number of kinds of fault.
 const KINDS: usize = Fault::BuildingEngine as usize + 1;
 
@@ -33,6 +57,13 @@ impl Faults {
             *current = message.map(Arc::from);
         }
         has_changed
+    }
+
+    /// Returns the most severe kind of fault that the screen has a notice for.
+    pub fn most_severe(&self) -> Option<Fault> {
+        use Fault::{BuildingEngine, Camera, Disk, Hot, OverBudget, Power};
+        let kinds = [Camera, Power, Hot, Disk, OverBudget, BuildingEngine];
+        kinds.into_iter().find(|kind| self.0[*kind as usize].is_some())
     }
 
     /// Returns the messages of the current faults, the most severe first.

@@ -53,10 +53,10 @@ impl DoubleBuffer {
         self.buffers[1 - self.back].is_up_to_date()
     }
 
-    /// Draws the damaged areas of the back buffer from `canvas`, and returns that buffer.
-    pub fn draw_back(&mut self, canvas: &Canvas) -> framebuffer::Handle {
+    /// Draws the damaged areas of the back buffer from `canvas`, makes `holes` transparent, and returns that buffer.
+    pub fn draw_back(&mut self, canvas: &Canvas, holes: &[Rect]) -> framebuffer::Handle {
         let back = &mut self.buffers[self.back];
-        back.draw(canvas);
+        back.draw(canvas, holes);
         back.framebuffer()
     }
 

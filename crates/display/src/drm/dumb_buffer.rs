@@ -32,6 +32,7 @@ impl DumbBuffer {
     pub fn new(card: &Card, size: Size, layout: PixelLayout) -> io::Result<DumbBuffer> {
         let (format, depth) = match layout {
             PixelLayout::RGB565 => (DrmFourcc::Rgb565, 16),
+            PixelLayout::ARGB8888 => (DrmFourcc::Argb8888, 32),
             _ => (DrmFourcc::Xrgb8888, 24),
         };
         let bits = layout.bits_per_pixel();
@@ -75,12 +76,13 @@ impl DumbBuffer {
         self.damage.as_ref().is_some_and(Vec::is_empty)
     }
 
-    /// Draws the damaged areas from `canvas`.
-    pub fn draw(&mut self, canvas: &Canvas) {
+    /// Draws the damaged areas from `canvas`, and makes `holes` transparent.
+    pub fn draw(&mut self, canvas: &Canvas, holes: &[Rect]) {
         let stride = self.dumb.pitch() as usize;
         let whole = [canvas.area()];
         let areas = self.damage.as_deref().unwrap_or(&whole);
         self.layout.copy(canvas, areas, self.memory.bytes(), stride);
+        self.layout.clear(holes, self.memory.bytes(), stride);
         self.damage.get_or_insert_default().clear();
     }
 

@@ -1,4 +1,6 @@
 //! Overlay plane with the frame: drawn small, scaled by the card during scan-out.
+//!
+//! It lies above the primary plane, and has transparent holes through which the label of the primary plane is seen.
 
 use std::io;
 
@@ -85,7 +87,7 @@ impl OverlayPlane {
                 Some(reservation) if reservation.buffers.size() == size => Ok(reservation.buffers),
                 other => {
                     self.retired.extend(other.map(|reservation| reservation.buffers));
-                    DoubleBuffer::new(card, size, PixelLayout::XRGB8888)
+                    DoubleBuffer::new(card, size, PixelLayout::ARGB8888)
                 }
             };
             match buffers.and_then(|buffers| self.find_plane(card, buffers, area)) {
@@ -162,7 +164,7 @@ impl OverlayPlane {
                 buffers.mark_damaged(&[layer.canvas.area()]);
             }
             is_drawn = !buffers.is_up_to_date();
-            let framebuffer = if is_drawn { buffers.draw_back(layer.canvas) } else { buffers.front() };
+            let framebuffer = if is_drawn { buffers.draw_back(layer.canvas, layer.holes) } else { buffers.front() };
             PlaneState { plane: *plane, framebuffer, size: buffers.size(), area: *area }
         });
         if state == self.committed {

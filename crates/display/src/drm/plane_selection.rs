@@ -27,7 +27,7 @@ pub struct PlaneTraits {
     is_overlay: bool,
     /// Whether it can be assigned to the CRTC of the screen.
     supports_crtc: bool,
-    supports_xrgb8888: bool,
+    supports_argb8888: bool,
     /// Whether another screen or another program uses it.
     in_use: bool,
     /// Planes with a higher value cover those with a lower one. Without values, overlay planes cover the primary plane.
@@ -42,7 +42,7 @@ pub fn select_planes(planes: &[PlaneTraits], primary_zpos: Option<u64>) -> Resul
     let rules: [Rule; 5] = [
         (&|plane| plane.is_overlay, "the driver has no overlay plane"),
         (&|plane| plane.supports_crtc, "no overlay plane supports the CRTC of this screen"),
-        (&|plane| plane.supports_xrgb8888, "no overlay plane supports XRGB8888"),
+        (&|plane| plane.supports_argb8888, "no overlay plane supports ARGB8888"),
         (&|plane| !plane.in_use, "every overlay plane is in use"),
         (&is_above, "no overlay plane is above the primary plane"),
     ];
@@ -77,7 +77,7 @@ pub fn find_planes(card: &Card, crtc: crtc::Handle) -> Result<(Plane, Vec<Plane>
         traits.push(PlaneTraits {
             is_overlay: kind == Some(PlaneType::Overlay as u64),
             supports_crtc: resources.filter_crtcs(info.possible_crtcs()).contains(&crtc),
-            supports_xrgb8888: info.formats().contains(&(DrmFourcc::Xrgb8888 as u32)),
+            supports_argb8888: info.formats().contains(&(DrmFourcc::Argb8888 as u32)),
             in_use: info.crtc().is_some() || info.framebuffer().is_some(),
             zpos: plane.value("zpos"),
         });
@@ -160,7 +160,7 @@ mod tests {
         let suitable = PlaneTraits {
             is_overlay: true,
             supports_crtc: true,
-            supports_xrgb8888: true,
+            supports_argb8888: true,
             in_use: false,
             zpos: Some(3),
         };
@@ -169,7 +169,7 @@ mod tests {
         for (unsuitable, lack) in [
             (primary, "no overlay plane"),
             (PlaneTraits { supports_crtc: false, ..suitable }, "of this screen"),
-            (PlaneTraits { supports_xrgb8888: false, ..suitable }, "XRGB8888"),
+            (PlaneTraits { supports_argb8888: false, ..suitable }, "ARGB8888"),
             (PlaneTraits { in_use: true, ..suitable }, "in use"),
             (PlaneTraits { zpos: Some(1), ..suitable }, "above"),
         ] {
@@ -183,7 +183,7 @@ mod tests {
     #[test]
     fn overlay_plane_without_zpos_is_above_the_primary() {
         let unordered =
-            PlaneTraits { is_overlay: true, supports_crtc: true, supports_xrgb8888: true, in_use: false, zpos: None };
+            PlaneTraits { is_overlay: true, supports_crtc: true, supports_argb8888: true, in_use: false, zpos: None };
         assert_eq!(select_planes(&[unordered], None), Ok(vec![0]));
         assert_eq!(select_planes(&[unordered], Some(7)), Ok(vec![0]));
         assert_eq!(select_planes(&[PlaneTraits { zpos: Some(0), ..unordered }], None), Ok(vec![0]));

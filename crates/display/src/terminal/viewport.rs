@@ -60,7 +60,7 @@ impl Viewport {
             let Rect { x, y, width, height } = frame.area();
             let caption = Rect::new(x, y + height.saturating_sub(1), width, 1);
             frame.render_widget(Image::new(&encoded), Rect::new(x, y, room.width.min(width), room.height));
-            frame.render_widget(Line::from(update.caption), caption);
+            frame.render_widget(Line::from(update.words.title.as_str()), caption);
             // Whenever the program ends, later output then begins below the viewport.
             frame.set_cursor_position(Position::new(0, caption.y));
         };

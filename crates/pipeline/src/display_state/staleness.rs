@@ -2,7 +2,14 @@
 
 use std::time::{Duration, Instant};
 
-use crate::overlay::StaleFrame;
+/// Age of a frame that is older than the staleness limit.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct StaleFrame {
+    /// Age in whole seconds.
+    pub age_s: u64,
+    /// Whether the frame is so old that it is dimmed, so that nobody takes it for a live image.
+    pub is_dimmed: bool,
+}
 
 /// Smallest age of a stale frame: an estimate of the delay that a person notices in a live image.
 const MIN_AGE: Duration = Duration::from_secs(1);

@@ -19,6 +19,11 @@ pub struct Text {
     glyphs: HashMap<(char, u32), Glyph>,
 }
 
+/// Smallest width of a space in letters without grey, in pixels: narrower ones vanish.
+const ONE_BIT_SPACE: f32 = 4.0;
+/// Coverage from which a pixel without grey is on: 0.42, the project's design; strokes keep their width.
+const ONE_BIT_COVERAGE: u8 = 107;
+
 /// Size, colour and clipping area of text.
 #[derive(Clone, Copy)]
 pub struct TextStyle {
@@ -27,6 +32,8 @@ pub struct TextStyle {
     pub colour: Rgb888,
     /// Pixels outside this area are not drawn.
     pub clip: Rect,
+    /// Whether pixels are on or off, without grey between.
+    pub is_one_bit: bool,
 }
 
 /// Coverage of the pixels around the origin of a glyph.
@@ -59,9 +66,18 @@ impl Text {
         text.chars().map(|character| self.glyph(character, cap_height).advance).sum::<f32>().ceil() as u32
     }
 
+    /// Returns the width of `text` like [`Text::width`], in letters with or without grey.
+    pub fn styled_width(&mut self, text: &str, cap_height: u32, is_one_bit: bool) -> u32 {
+        let advance = |character| {
+            let advance = self.glyph(character, cap_height).advance;
+            if is_one_bit && character == ' ' { advance.max(ONE_BIT_SPACE) } else { advance }
+        };
+        text.chars().map(advance).sum::<f32>().ceil() as u32
+    }
+
     /// Draws `text` from `x` on a baseline.
     pub fn draw(&mut self, canvas: &mut Canvas, (x, baseline): (u32, u32), text: &str, style: TextStyle) {
-        let TextStyle { cap_height, colour, clip } = style;
+        let TextStyle { cap_height, colour, clip, is_one_bit } = style;
         let columns = clip.left as i32..(clip.left + clip.width) as i32;
         let rows = clip.top as i32..(clip.top + clip.height) as i32;
         let mut pen = x as f32;
@@ -70,13 +86,36 @@ impl Text {
             let (left, top) = (pen.round() as i32 + glyph.left, baseline as i32 + glyph.top);
             for (row, y) in glyph.coverage.chunks(glyph.width.max(1) as usize).zip(top..) {
                 for (&coverage, x) in row.iter().zip(left..) {
+                    let coverage = match is_one_bit {
+                        true if coverage >= ONE_BIT_COVERAGE => 255,
+                        true => 0,
+                        false => coverage,
+                    };
                     if coverage > 0 && columns.contains(&x) && rows.contains(&y) {
                         canvas.blend(x, y, colour, coverage);
                     }
                 }
             }
-            pen += glyph.advance;
+            let is_narrow_space = is_one_bit && character == ' ';
+            pen += if is_narrow_space { glyph.advance.max(ONE_BIT_SPACE) } else { glyph.advance };
         }
+    }
+
+    /// Returns the start of `text` that fits into `width` pixels, and an ellipsis if that is not all of it.
+    pub fn cut<'a>(&mut self, text: &'a str, cap_height: u32, width: u32) -> (&'a str, &'static str) {
+        if self.width(text, cap_height) <= width {
+            return (text, "");
+        }
+        let room = width.saturating_sub(self.width("…", cap_height)) as f32;
+        let (mut used, mut end) = (0.0, 0);
+        for (start, character) in text.char_indices() {
+            used += self.glyph(character, cap_height).advance;
+            if used > room {
+                break;
+            }
+            end = start + character.len_utf8();
+        }
+        (text[..end].trim_end(), "…")
     }
 
     /// Returns the longest start of `text` that fits into `width` pixels; it ends at a space if there is one.
@@ -131,7 +170,7 @@ mod tests {
     /// Returns the number of rows from the first to the last that `text` touches.
     fn drawn_height(text: &str, cap_height: u32) -> u32 {
         let mut canvas = Canvas::new(Size::new(400, 200));
-        let style = TextStyle { cap_height, colour: Rgb888::WHITE, clip: canvas.area() };
+        let style = TextStyle { cap_height, colour: Rgb888::WHITE, clip: canvas.area(), is_one_bit: false };
         Text::default().draw(&mut canvas, (10, 150), text, style);
         let rows = canvas.pixels().chunks(400).enumerate();
         let inked: Vec<_> = rows.filter(|(_, row)| row.iter().any(|&pixel| pixel > 0x808080)).map(|(y, _)| y).collect();
