@@ -144,7 +144,7 @@ fn unhealthy_first_release_is_stopped() {
     assert_eq!((board.release("current"), board.answering()), (None, None));
     board.run("status").with(3);
     board.program("good", "second");
-    board.health_s = 20;
+    board.health_s = 120;
     board.deploy();
 }
 
@@ -203,7 +203,7 @@ fn board_finishes_a_deploy_without_connection() {
     let mut cut = board.command("deploy");
     board.ended(cut.env("CUT_SAYING", "switched to")).with(1);
     // The next deploy waits until the board has finished this one.
-    board.health_s = 20;
+    board.health_s = 120;
     board.program("good", "fourth");
     board.deploy().saying(&["is at work here (finish), waiting for its end"]);
     assert_eq!(board.release("previous").unwrap(), second, "the third was rolled back");
@@ -232,7 +232,7 @@ fn power_cut_after_the_switch_is_resolved_at_boot() {
         let runs = if stays { &switched } else { &before };
         assert_eq!(board.release("current").as_ref(), Some(runs), "{mode}");
         wait_for("it answers", || (board.answering()?.1 == *runs).then_some(()));
-        board.health_s = 20;
+        board.health_s = 120;
     }
     assert_eq!(board.release("previous").unwrap(), first);
 }

@@ -123,7 +123,12 @@ fn argus_failure_with_exit_status_0_is_restarted() {
     let ended = run_with_stub(&program, "3", fails).with(0);
     assert_eq!(ended.json().len(), 3, "{ended:?}");
     let gone = "csi:0 (nvarguscamerasrc), 64×48 GREY at 30 fps is gone: exit status: 0: Error generated";
-    ended.saying(&[gone, "No cameras available", " 2 bad"]);
+    // Each run has one whole frame, and then one that is too short. A busy machine may replace frames before they are
+    // classified, so that it takes more than three runs.
+    let counts = ended.stderr.lines().find(|line| line.contains(" bad")).unwrap_or_default();
+    let bad = counts.split_once(" bad").and_then(|(before, _)| before.rsplit(' ').next()?.parse::<u32>().ok());
+    assert!(bad.is_some_and(|bad| bad >= 2), "{ended:?}");
+    ended.saying(&[gone, "No cameras available"]);
 }
 
 #[test]

@@ -4,6 +4,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::time::Duration;
 
+use super::patience::Patience;
 use super::program::Ended;
 use super::root;
 
@@ -17,7 +18,7 @@ pub struct Board {
 impl Board {
     /// Creates an empty board with `/etc/init.d`, and small models to send.
     pub fn new() -> Board {
-        let board = Board { folder: tempfile::tempdir().unwrap(), health_s: 20 };
+        let board = Board { folder: tempfile::tempdir().unwrap(), health_s: 120 };
         for folder in ["board/etc/init.d", "wire", "tools"] {
             std::fs::create_dir_all(board.path(folder)).unwrap();
         }
@@ -147,10 +148,11 @@ impl Board {
     }
 }
 
-/// Waits until `there` returns a value; panics after two minutes, so that a failing test does not hang.
+/// Waits until `there` returns a value; panics after two minutes of [`Patience`], so that a failing test does not hang.
 #[track_caller]
 pub fn wait_for<T>(what: &str, mut there: impl FnMut() -> Option<T>) -> T {
-    for _ in 0..1200 {
+    let patience = Patience::start();
+    while !patience.is_over(Duration::from_secs(120)) {
         if let Some(found) = there() {
             return found;
         }

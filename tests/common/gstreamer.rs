@@ -2,8 +2,9 @@
 
 use std::io::Write;
 use std::process::{Command, Stdio};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
+use super::patience::Patience;
 use rustix::process::{Pid, Signal, kill_process};
 
 /// Returns whether GStreamer is installed; otherwise reports the test as skipped on the real standard error.
@@ -39,16 +40,19 @@ pub fn processes(mark: &str) -> Vec<u32> {
     pids.filter(has_mark).collect()
 }
 
-/// Waits until exactly `count` processes have `mark`. The limit only keeps a failing test from hanging.
+/// Limit of a wait by [`Patience`], which only ends a hang.
+const LIMIT: Duration = Duration::from_secs(120);
+
+/// Waits until exactly `count` processes have `mark`.
 #[track_caller]
 pub fn wait_for_processes(mark: &str, count: usize) -> Vec<u32> {
-    let started = Instant::now();
+    let patience = Patience::start();
     loop {
         let found = processes(mark);
         if found.len() == count {
             return found;
         }
-        assert!(started.elapsed() < Duration::from_secs(120), "{mark}: {found:?}, expected {count} processes");
+        assert!(!patience.is_over(LIMIT), "{mark}: {found:?}, expected {count} processes");
         std::thread::sleep(Duration::from_millis(10));
     }
 }

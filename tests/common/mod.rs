@@ -9,6 +9,7 @@ use phicam_frame::{Frame, FrameInfo, FramePool, Size};
 pub mod board;
 pub mod deploy_harness;
 pub mod gstreamer;
+pub mod patience;
 pub mod pipeline;
 pub mod program;
 pub mod random_models;

@@ -29,6 +29,9 @@ const SHEET: u8 = 0x2a;
 /// Largest width of a sheet, in pixels: two screens of 1280 × 720 beside each other.
 const SHEET_WIDTH: u32 = 2600;
 
+/// Quality of the JPEG files, at which small letters have no visible seams.
+const QUALITY: u8 = 90;
+
 struct State {
     photograph: &'static str,
     words: ScreenWords,
@@ -164,7 +167,18 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
             image::imageops::replace(&mut sheet, &screen, left.into(), top.into());
         }
         let round = if is_round { "-round" } else { "" };
-        sheet.save(Path::new(&folder).join(format!("screens-{width}x{height}{round}.png")))?;
+        let file = Path::new(&folder).join(format!("screens-{width}x{height}{round}"));
+        if width.min(height) <= 128 {
+            sheet.save(file.with_extension("png"))?; // letters of whole pixels
+            continue;
+        }
+        // Photographs are a tenth as large in a JPEG, and large sheets are looked at in half their size.
+        if width * height > 320 * 240 {
+            let (width, height) = (sheet.width() / 2, sheet.height() / 2);
+            sheet = image::imageops::resize(&sheet, width, height, image::imageops::FilterType::Triangle);
+        }
+        let out = std::io::BufWriter::new(std::fs::File::create(file.with_extension("jpg"))?);
+        image::codecs::jpeg::JpegEncoder::new_with_quality(out, QUALITY).encode_image(&sheet)?;
     }
     Ok(())
 }

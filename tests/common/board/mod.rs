@@ -9,6 +9,7 @@ use std::process::{Child, Command, Stdio};
 use std::sync::Mutex;
 use std::time::{Duration, Instant};
 
+use super::patience::Patience;
 use super::root;
 
 pub mod camera;
@@ -19,7 +20,7 @@ pub mod qmp;
 
 use qmp::{Qmp, Screenshot};
 
-/// Time limit of one wait; an estimate, enough on two cores that also run a build, except for long runs of the program.
+/// Limit of one wait by [`Patience`]; an estimate, enough on two cores, except for long runs of the program.
 pub const LIMIT: Duration = Duration::from_secs(180);
 
 /// A booted board. It ends when the value is dropped, and when the thread that booted it ends.
@@ -162,14 +163,14 @@ impl Board {
     /// Repeats `attempt` until it returns a value; panics after [`LIMIT`]. `what` completes the message "no …".
     #[track_caller]
     pub fn until<T>(&self, what: &str, mut attempt: impl FnMut() -> Option<T>) -> T {
-        let start = Instant::now();
+        let patience = Patience::start();
         loop {
             if let Some(found) = attempt() {
                 return found;
             }
             let ended = self.qemu.lock().unwrap().try_wait().unwrap();
             assert!(ended.is_none(), "no {what}: QEMU ended, {}\n{}", ended.unwrap(), self.console());
-            assert!(start.elapsed() < LIMIT, "no {what} in {} s\n{}", LIMIT.as_secs(), self.console());
+            assert!(!patience.is_over(LIMIT), "no {what} in {} s\n{}", LIMIT.as_secs(), self.console());
             std::thread::sleep(Duration::from_millis(100));
         }
     }
@@ -226,7 +227,7 @@ fn start(folder: &Path, options: &[&str]) -> (Child, Qmp, u16) {
     let mut command = Command::new("setpriv");
     command.args(["--pdeathsig", "KILL"]).arg(root().join("board/virtual/boot.sh")).arg(folder).arg("0").args(options);
     let mut qemu = command.stdin(Stdio::null()).spawn().expect("setpriv, of util-linux, starts the board");
-    let start = Instant::now();
+    let patience = Patience::start();
     let mut qmp = loop {
         if let Ok(qmp) = Qmp::connect(&folder.join("qmp.sock")) {
             break qmp;
@@ -234,7 +235,7 @@ fn start(folder: &Path, options: &[&str]) -> (Child, Qmp, u16) {
         if let Some(status) = qemu.try_wait().unwrap() {
             panic!("QEMU ended at once, {status}; what it says is above");
         }
-        assert!(start.elapsed() < LIMIT, "QEMU does not answer at qmp.sock in {} s", LIMIT.as_secs());
+        assert!(!patience.is_over(LIMIT), "QEMU does not answer at qmp.sock in {} s", LIMIT.as_secs());
         std::thread::sleep(Duration::from_millis(20));
     };
     let port = qmp.ssh_port();
@@ -257,12 +258,12 @@ pub fn finish(mut command: Command, input: &[u8], limit: Duration) -> Option<Sai
             let mut bytes = Vec::new();
             stderr.read_to_end(&mut bytes).map(|_| String::from_utf8_lossy(&bytes).into_owned()).unwrap()
         });
-        let start = Instant::now();
+        let patience = Patience::start();
         let status = loop {
             if let Some(status) = child.try_wait().unwrap() {
                 break Some(status);
             }
-            if start.elapsed() > limit {
+            if patience.is_over(limit) {
                 child.kill().unwrap();
                 child.wait().unwrap();
                 break None;

@@ -45,7 +45,7 @@ impl Qmp {
     /// Connects and leaves the initial mode, in which QEMU accepts no commands.
     pub fn connect(socket: &Path) -> std::io::Result<Qmp> {
         let stream = UnixStream::connect(socket)?;
-        stream.set_read_timeout(Some(super::LIMIT))?;
+        // A busy host answers late. QEMU itself answers, or ends and closes the socket.
         let mut qmp = Qmp { stream: BufReader::new(stream) };
         qmp.stream.read_line(&mut String::new())?;
         qmp.execute("qmp_capabilities", json!({}));
