@@ -24,11 +24,12 @@ pub mod words;
 pub use drm::{Drm, Mode, OutputRequest};
 pub use error::DisplayError;
 pub use fbdev::Fb;
-pub use output::{CanvasContent, Display, FrameLayer, FramePlacement, ScreenUpdate};
+pub use output::{CanvasContent, Display, FrameLayer, FramePlacement, Key, ScreenUpdate};
 pub use png::Png;
 pub use terminal::{LogWriter, Terminal};
 
-/// Kind of display and its device. In a board file: `kind = "auto"`, `"drm"`, `"fb"`, `"png"`, `"terminal"`, `"none"`.
+/// Kind of display and its device. In a board file: `kind = "auto"`, `"drm"`, `"fb"`, `"png"`, `"terminal"`, `"text"`,
+/// `"none"`.
 #[derive(Clone, Debug, PartialEq, serde::Deserialize)]
 #[serde(tag = "kind", rename_all = "lowercase", deny_unknown_fields)]
 pub enum Settings {
@@ -56,8 +57,10 @@ pub enum Settings {
         #[serde(default = "default_height")]
         height: u32,
     },
-    /// The terminal: an image, or one line of text for each classification if standard output is not a terminal.
+    /// The terminal: picture and words, or lines of text if standard output is not a terminal.
     Terminal {},
+    /// Lines of text on standard output, one for each new answer, such as for a screen reader.
+    Text {},
     /// No output.
     None {},
 }
@@ -71,7 +74,7 @@ fn default_height() -> u32 {
 }
 
 /// `auto`, `drm`, `drm:HDMI-A-1@1280x720`, `drm:/dev/dri/card1`, `fb`, `fb:/dev/fb1`, `png:FILE`, `png:FILE@800x480`,
-/// `terminal`, `none`.
+/// `terminal`, `text`, `none`.
 impl std::str::FromStr for Settings {
     type Err = String;
 
@@ -100,6 +103,7 @@ impl std::str::FromStr for Settings {
                 Ok(Settings::Png { path: path.into(), width, height })
             }
             ("terminal", None) => Ok(Settings::Terminal {}),
+            ("text", None) => Ok(Settings::Text {}),
             ("none", None) => Ok(Settings::None {}),
             ("spi" | "i2c", _) => Err(format!(
                 "display `{uri}` is not supported: this version has no SPI or I2C drivers; with the kernel's driver, \
@@ -107,8 +111,11 @@ impl std::str::FromStr for Settings {
             )),
             _ => Err(format!(
                 "display is `{uri}`, expected auto, drm, drm:CONNECTOR@WIDTHxHEIGHT, fb, png:FILE, \
-                 png:FILE@WIDTHxHEIGHT, terminal or none{}",
-                phicam_platform::config_file::did_you_mean(kind, ["auto", "drm", "fb", "png", "terminal", "none"])
+                 png:FILE@WIDTHxHEIGHT, terminal, text or none{}",
+                phicam_platform::config_file::did_you_mean(
+                    kind,
+                    ["auto", "drm", "fb", "png", "terminal", "text", "none"]
+                )
             )),
         }
     }
@@ -140,6 +147,7 @@ pub fn open(settings: &Settings) -> Result<Option<Box<dyn Display>>, DisplayErro
         Settings::Fb { device } => Some(Box::new(Fb::open(device.clone())?)),
         Settings::Png { path, width, height } => Some(Box::new(Png::open(path.clone(), Size::new(*width, *height))?)),
         Settings::Terminal {} => Some(Box::new(Terminal::open())),
+        Settings::Text {} => Some(Box::new(Terminal::text())),
         Settings::None {} => None,
     })
 }
@@ -183,6 +191,7 @@ mod tests {
         for invalid in ["png:a.png@0x64", "png:a.png@128", "png:a.png@128x"] {
             assert!(invalid.parse::<Settings>().unwrap_err().contains("size is"), "{invalid}");
         }
+        assert_eq!("text".parse(), Ok(Settings::Text {}));
         assert_eq!("none".parse(), Ok(Settings::None {}));
         assert!("termnal".parse::<Settings>().unwrap_err().contains("did you mean `terminal`?"));
         assert!("spi".parse::<Settings>().unwrap_err().contains("not supported"));

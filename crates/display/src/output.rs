@@ -55,6 +55,15 @@ pub enum CanvasContent {
     Picture,
 }
 
+/// Key that a person pressed at a display.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Key {
+    /// End the program.
+    Quit,
+    /// Show or hide the details.
+    Details,
+}
+
 /// Screen, terminal or file that shows updates.
 pub trait Display: Send {
     /// Returns the name of the display for messages.
@@ -83,6 +92,10 @@ pub trait Display: Send {
     /// Shows a kept update when it is due. It is called a few times per second while nothing changes.
     fn idle(&mut self) -> Result<(), DisplayError> {
         Ok(())
+    }
+    /// Returns a key that was pressed, without waiting. A display with keys says so on its screen once this is called.
+    fn pressed(&mut self) -> Option<Key> {
+        None
     }
     /// Shows a kept update, and restores the device's state from before it was opened.
     fn close(&mut self) -> Result<(), DisplayError> {

@@ -8,8 +8,7 @@ use embedded_graphics::pixelcolor::Rgb888;
 use phicam_frame::Rect;
 use phicam_frame::canvas::Canvas;
 
-/// Font file: Noto Sans, regular.
-pub static NOTO_SANS: &[u8] = include_bytes!("NotoSans-Regular.ttf");
+pub use phicam_frame::NOTO_SANS;
 
 /// Text renderer with a cache of glyphs, so that text with known glyphs needs no allocation.
 pub struct Text {
