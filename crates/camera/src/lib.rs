@@ -6,6 +6,7 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
+mod auto;
 mod files;
 pub mod gst;
 pub mod reconnect;
@@ -13,12 +14,14 @@ mod settings;
 mod source;
 mod test_pattern;
 pub mod v4l2;
+mod words;
 pub use files::{ImageFiles, is_image_file};
 pub use gst::Gst;
 pub use settings::Settings;
 pub use source::{Camera, CameraCounts, CameraError, Next};
 pub use test_pattern::TestPattern;
 pub use v4l2::V4l2;
+pub use words::is_film_file;
 
 use settings::check_fps;
 
@@ -28,6 +31,7 @@ pub fn open<E>(
     samples: impl FnOnce() -> Result<PathBuf, E>,
 ) -> Result<Box<dyn Camera>, OpenError<E>> {
     Ok(match settings {
+        Settings::Auto {} => Box::new(auto::open().map_err(OpenError::Camera)?),
         Settings::Files { path, picture_ms, film_fps, repeat } => {
             let path = match path {
                 Some(path) => path.clone(),
