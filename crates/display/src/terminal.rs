@@ -32,6 +32,11 @@ impl Terminal {
         });
         Terminal { viewport }
     }
+
+    /// Opens standard output for one line of text for each answer.
+    pub fn lines() -> Terminal {
+        Terminal { viewport: None }
+    }
 }
 
 impl Display for Terminal {
