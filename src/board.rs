@@ -154,6 +154,16 @@ mod tests {
     }
 
     #[test]
+    fn boards_with_a_sensor_connector_take_any_camera() {
+        let has_connector = |name: &&str| name.starts_with("raspberry-pi") || name.starts_with("jetson");
+        let boards: Vec<&str> = Board::names().filter(has_connector).collect();
+        assert!(boards.len() >= 12, "{boards:?}");
+        for name in boards {
+            assert_eq!(Board::named(name).unwrap().camera, phicam_camera::Settings::Auto {}, "{name}");
+        }
+    }
+
+    #[test]
     fn device_tree_identifies_the_board() {
         let compatible = ["raspberrypi,4-model-b".to_string(), "brcm,bcm2711".to_string()];
         assert_eq!(Board::detect(&compatible).unwrap().name, "raspberry-pi-4");

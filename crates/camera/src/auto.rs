@@ -60,6 +60,10 @@ fn open_first(
     open: &mut dyn FnMut(&Settings) -> Result<Box<dyn Camera>, CameraError>,
 ) -> Result<AutoCamera, CameraError> {
     let mut attempts = Vec::new();
+    if let [only] = order {
+        let reason = "auto: only USB cameras are looked for on this machine".into();
+        return Ok(AutoCamera { camera: open(only)?, reason });
+    }
     for settings in order {
         match open(settings) {
             Ok(camera) => {
@@ -152,7 +156,9 @@ mod tests {
         let message = error.to_string();
         assert!(message.contains("usb is gone"), "{message}");
         assert!(message.contains("libcamera is gone"), "{message}");
-        assert_eq!(opened(Maker::Other, &[]).0, ["usb"]);
+        let (tried, camera) = opened(Maker::Other, &[]);
+        assert_eq!(tried, ["usb"]);
+        assert!(camera.err().unwrap().to_string().starts_with("usb is gone"));
     }
 
     #[test]
