@@ -103,6 +103,30 @@ fn missing_library_of_a_named_engine_is_said_once() {
 }
 
 #[test]
+fn cause_of_many_failures_is_said_once() {
+    let program = Program::new();
+    program.take_models();
+    program.replace_model("imagenet/lite0.onnx", "no network");
+    for start in ["the first start", "a later start"] {
+        let ended = program.run("pick --models models --model lite0 --threads 1").with(1);
+        let warnings: Vec<&str> = ended.stderr.lines().filter(|line| line.starts_with("warn: ")).collect();
+        assert_eq!(warnings.len(), 1, "{start}: {}", ended.stderr);
+        assert!(warnings[0].contains("lite0.onnx: SHA-256 is"), "{start}: {}", warnings[0]);
+    }
+}
+
+#[test]
+fn run_says_camera_display_and_model_in_a_line_each() {
+    let program = Program::new();
+    let arguments = "run --camera pattern --display text --frames 1 --model lite0@96";
+    let lines = program.run(arguments).with(0).stderr;
+    let starts: Vec<&str> = lines.lines().map(|line| line.split_whitespace().nth(1).unwrap_or_default()).collect();
+    assert_eq!(starts, ["camera", "display", "model"], "{lines}");
+    let more = program.run(&format!("{arguments} -v")).with(0);
+    more.saying(&["debug: board generic"]);
+}
+
+#[test]
 fn film_plays_through_gstreamer() {
     if !common::gstreamer::has_gstreamer("film_plays_through_gstreamer") {
         return;

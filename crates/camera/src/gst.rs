@@ -65,6 +65,11 @@ pub struct Gst {
 impl Gst {
     /// Starts a user's pipeline.
     pub fn open(settings: &Settings) -> Result<Gst, CameraError> {
+        if let Some(Title::Film(film)) = settings.title.as_ref().filter(|_| !settings.is_reopening)
+            && !film.is_file()
+        {
+            return Err(CameraError::NoFilm { path: film.clone() });
+        }
         let masked = match &settings.title {
             Some(title) => title.to_string(),
             None => format!("gst {}", settings::mask_secrets(&settings.pipeline)),

@@ -22,6 +22,8 @@ pub enum Next {
 pub enum CameraError {
     #[error("no picture at {path}; name a folder, a pattern such as 'holiday/*.jpg', or files separated by commas")]
     NoPictures { path: String },
+    #[error("no film at {}; check the path, or name a folder of pictures", path.display())]
+    NoFilm { path: PathBuf },
     #[error("cannot read folder {}: {cause}", path.display())]
     Unreadable { path: PathBuf, cause: std::io::Error },
     #[error("{pattern} is not a file name pattern: {cause}; use * and ?, or name a folder")]
