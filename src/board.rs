@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 use serde::Deserialize;
 
 use phicam_pipeline::classify::crop::CropMode;
+use phicam_pipeline::overlay::Page;
 use phicam_platform::config_file;
 use phicam_platform::config_file::{StrictError, did_you_mean};
 use phicam_policy::budget::Budget;
@@ -49,6 +50,12 @@ pub struct Board {
     /// Default: the terminal.
     #[serde(default)]
     pub display: Vec<phicam_display::Settings>,
+    /// Page of the screens; `--screen` overrides it.
+    #[serde(default)]
+    pub screen: Page,
+    /// Whether the screens are circles, whose corners are not seen.
+    #[serde(default)]
+    pub round_screen: bool,
     #[serde(default)]
     pub view: CropMode,
     /// ONNX Runtime, for boards with a GPU. Default: the folders where packages install it.
@@ -151,6 +158,16 @@ mod tests {
             assert_eq!(board.name, name);
         }
         assert!(Board::names().count() >= 8);
+    }
+
+    #[test]
+    fn boards_with_a_sensor_connector_take_any_camera() {
+        let has_connector = |name: &&str| name.starts_with("raspberry-pi") || name.starts_with("jetson");
+        let boards: Vec<&str> = Board::names().filter(has_connector).collect();
+        assert!(boards.len() >= 12, "{boards:?}");
+        for name in boards {
+            assert_eq!(Board::named(name).unwrap().camera, phicam_camera::Settings::Auto {}, "{name}");
+        }
     }
 
     #[test]

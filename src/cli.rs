@@ -11,6 +11,8 @@ mod model_args;
 mod models;
 mod profile;
 mod scale;
+mod shorthand;
+mod values;
 pub use build_engines::BuildEnginesArgs;
 pub use capture::CaptureArgs;
 pub use model_args::ModelArgs;
@@ -20,11 +22,13 @@ pub use scale::{PHIS, ScaleArgs, Which};
 
 use phicam_pipeline::classify::crop::CropMode;
 use phicam_pipeline::classify::postprocess;
-use phicam_policy::budget::{Budget, parse_macs, parse_positive};
+use phicam_pipeline::overlay::Page;
+use phicam_policy::budget::{Budget, parse_macs};
 
 /// Classifies what a camera sees, with the largest EfficientNet that this machine affords.
 ///
 /// Without a command it runs a demo: the sample photographs are the camera, the terminal and phicam-screen.png the displays.
+/// `phicam photo.jpg` and `phicam folder` classify pictures; `phicam film.mp4` and `phicam webcam` run a camera.
 #[derive(Debug, Parser)]
 #[command(name = "phicam", version, args_conflicts_with_subcommands = true)]
 pub struct Cli {
@@ -74,12 +78,12 @@ pub enum Command {
 pub struct RunArgs {
     #[command(flatten)]
     pub board: BoardArgs,
-    /// v4l2:, v4l2:/dev/video0?size=1280x720&fps=30, csi:0, csi:1?size=1280x720&fps=30, gst:'GSTREAMER PIPELINE',
-    /// files:DIR, files:'a/*.jpg', pattern, pattern:640x480@60 [default: the board's]
+    /// usb, /dev/video0, csi:0, rtsp://HOST/PATH, a folder, a film, auto; or v4l2:/dev/video0?size=1280x720&fps=30,
+    /// csi:1?size=1280x720&fps=30, gst:'GSTREAMER PIPELINE', files:'a/*.jpg', pattern:640x480@60 [default: the board's]
     #[arg(long, value_name = "URI")]
     pub camera: Option<phicam_camera::Settings>,
-    /// auto, drm, drm:HDMI-A-1@1280x720, fb:/dev/fb1, png:FILE, png:FILE@800x480, terminal, none; can be given several
-    /// times [default: the board's]
+    /// screen, hdmi, terminal, text (a line for each answer), none; or drm:HDMI-A-1@1280x720, /dev/fb1, png:FILE,
+    /// png:FILE@800x480; can be given several times [default: the board's]
     #[arg(long, value_name = "URI")]
     pub display: Vec<phicam_display::Settings>,
     #[command(flatten)]
@@ -88,6 +92,9 @@ pub struct RunArgs {
     pub model_args: ModelArgs,
     #[command(flatten)]
     pub prediction: PredictionArgs,
+    /// Page of the screens: the picture with the answer, or numbers of the model and the board [default: as the board file]
+    #[arg(long, value_name = "PAGE", value_parser = enum_values::page())]
+    pub screen: Option<Page>,
     /// Time constant of temporal smoothing in milliseconds; 0 turns smoothing off
     #[arg(long, value_name = "MS", default_value_t = 300)]
     pub smoothing_ms: u64,
@@ -104,8 +111,8 @@ pub struct RunArgs {
 
 #[derive(Debug, Args)]
 pub struct ClassifyArgs {
-    /// JPEG, PNG or WebP files; - reads one from standard input
-    #[arg(required = true, value_name = "FILE")]
+    /// JPEG, PNG or WebP files, or folders of them; - reads one from standard input
+    #[arg(required = true, value_name = "FILE|DIR")]
     pub files: Vec<PathBuf>,
     #[command(flatten)]
     pub board: BoardArgs,
@@ -141,7 +148,7 @@ pub struct PickArgs {
     #[arg(long, value_name = "FILE")]
     pub explain: Option<PathBuf>,
     /// Run the pick for this many seconds at the budget's frame rate, and step down if it misses the budget
-    #[arg(long, value_name = "SECONDS", value_parser = parse_positive)]
+    #[arg(long, value_name = "SECONDS", value_parser = values::seconds, allow_negative_numbers = true)]
     pub soak: Option<f64>,
     /// Print one JSON object on standard output
     #[arg(long)]
@@ -162,17 +169,20 @@ pub struct BenchArgs {
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..))]
     pub frames: Option<u64>,
     /// Minimum benchmark time in milliseconds; times more frames if needed [default: 0 with --frames, else 1500]
-    #[arg(long, alias = "least-ms", value_name = "MS", value_parser = parse_milliseconds)]
+    #[arg(long, alias = "least-ms", value_name = "MS", value_parser = values::milliseconds, allow_negative_numbers = true)]
     pub min_time_ms: Option<f64>,
     /// Maximum benchmark time in milliseconds; times fewer frames if needed, five at least [default: no limit]
-    #[arg(long, alias = "most-ms", value_name = "MS", value_parser = parse_milliseconds)]
+    #[arg(long, alias = "most-ms", value_name = "MS", value_parser = values::milliseconds, allow_negative_numbers = true)]
     pub max_time_ms: Option<f64>,
     /// Minimum milliseconds from one frame to the next, as in service [default: no pause]
-    #[arg(long, alias = "pace-ms", value_name = "MS", value_parser = parse_milliseconds)]
+    #[arg(long, alias = "pace-ms", value_name = "MS", value_parser = values::milliseconds, allow_negative_numbers = true)]
     pub interval_ms: Option<f64>,
     /// Print one JSON object on standard output
     #[arg(long)]
     pub json: bool,
+    /// Print every digit, for the measurement store
+    #[arg(long, hide = true)]
+    pub exact: bool,
 }
 
 #[derive(Debug, Args)]
@@ -187,7 +197,8 @@ pub struct DoctorArgs {
 #[derive(Debug, Args)]
 pub struct HealthArgs {
     /// Healthy if a frame was classified within this many seconds
-    #[arg(long, value_name = "S", default_value_t = phicam_pipeline::health::DEFAULT_MAX_ANSWER_AGE_S, value_parser = parse_positive)]
+    #[arg(long, value_name = "S", default_value_t = phicam_pipeline::health::DEFAULT_MAX_ANSWER_AGE_S,
+          value_parser = values::seconds, allow_negative_numbers = true)]
     pub within: f64,
     /// Folder that holds health.json [default: PHICAM_RUNTIME, RUNTIME_DIRECTORY, /run/phicam, or XDG_RUNTIME_DIR/phicam]
     #[arg(long, value_name = "DIR")]
@@ -215,22 +226,25 @@ pub struct BoardArgs {
 #[derive(Clone, Copy, Debug, Default, Args)]
 pub struct BudgetArgs {
     /// MACs (multiply-accumulates) of one inference, such as 800M; the paper's FLOPS count MACs too
-    #[arg(long, visible_alias = "macs", value_name = "N", value_parser = parse_macs)]
+    #[arg(long, visible_alias = "macs", value_name = "N", value_parser = parse_macs, allow_negative_numbers = true)]
     pub flops: Option<f64>,
     /// Latency in milliseconds from a decoded frame to its predictions, at the 95th percentile
-    #[arg(long, value_name = "MS", value_parser = parse_positive)]
+    #[arg(long, value_name = "MS", value_parser = values::frame_ms, allow_negative_numbers = true)]
     pub frame_ms: Option<f64>,
     /// Frame rate that the latency must keep up with: --fps 15 is --frame-ms 66.7
-    #[arg(long, value_name = "N", value_parser = parse_positive, conflicts_with = "frame_ms")]
+    #[arg(long, value_name = "N", value_parser = values::fps, allow_negative_numbers = true,
+          conflicts_with = "frame_ms")]
     pub fps: Option<f64>,
     /// Peak resident memory in MiB
-    #[arg(long, value_name = "MIB", value_parser = parse_positive)]
+    #[arg(long, value_name = "MIB", value_parser = values::memory_mib, allow_negative_numbers = true)]
     pub memory: Option<f64>,
     /// Share of the CPU in percent, rounded down to whole cores, one at least
-    #[arg(long, alias = "cpu", value_name = "PERCENT", value_parser = parse_positive, conflicts_with = "threads")]
+    #[arg(long, alias = "cpu", value_name = "PERCENT", value_parser = values::cpu_percent,
+          allow_negative_numbers = true, conflicts_with = "threads")]
     pub cpu_percent: Option<f64>,
     /// Temperature limit in °C: a smaller model runs while the board is hotter
-    #[arg(long, alias = "celsius", value_name = "DEGREES", value_parser = parse_positive)]
+    #[arg(long, alias = "celsius", value_name = "DEGREES", value_parser = values::celsius,
+          allow_negative_numbers = true)]
     pub max_celsius: Option<f64>,
 }
 
@@ -259,22 +273,9 @@ pub struct PredictionArgs {
           value_parser = clap::value_parser!(u8).range(1..=postprocess::MAX_PREDICTIONS as i64))]
     pub top_k: u8,
     /// Probability (0 to 1) below which a classification is shown as unsure
-    #[arg(long, alias = "unsure-below", value_name = "P", default_value_t = 0.10, value_parser = parse_probability)]
+    #[arg(long, alias = "unsure-below", value_name = "P", default_value_t = 0.10, value_parser = values::probability,
+          allow_negative_numbers = true)]
     pub min_confidence: f32,
-}
-
-fn parse_milliseconds(text: &str) -> Result<f64, String> {
-    match text.parse::<f64>() {
-        Ok(ms) if ms >= 0.0 && ms.is_finite() => Ok(ms),
-        _ => Err(format!("it is `{text}`, expected milliseconds, 0 or more")),
-    }
-}
-
-fn parse_probability(text: &str) -> Result<f32, String> {
-    match text.parse::<f32>() {
-        Ok(share) if (0.0..=1.0).contains(&share) => Ok(share),
-        _ => Err(format!("it is `{text}`, expected 0 to 1")),
-    }
 }
 
 #[cfg(test)]

@@ -6,7 +6,7 @@ use std::process::ExitCode;
 use clap::CommandFactory;
 
 use crate::cli::{Cli, Command};
-use crate::old_keys;
+use crate::{json_numbers, old_keys};
 
 mod bench;
 mod build_engines;
@@ -75,9 +75,15 @@ fn known(value: Option<f64>, digits: usize) -> String {
     value.map_or("–".into(), |value| format!("{value:.digits$}"))
 }
 
-/// Writes one JSON object on a line of its own, renamed keys by their old names as well.
+/// Writes one JSON object on a line of its own, with rounded numbers, and renamed keys by their old names as well.
 fn write_json(out: &mut dyn Write, object: &impl serde::Serialize) -> anyhow::Result<()> {
     let mut object = serde_json::to_value(object)?;
+    json_numbers::round(&mut object);
+    write_exact_json(out, object)
+}
+
+/// Writes one JSON object like [`write_json`], with every digit.
+fn write_exact_json(out: &mut dyn Write, mut object: serde_json::Value) -> anyhow::Result<()> {
     old_keys::add(&mut object);
     let mut line = serde_json::to_vec(&object)?;
     line.push(b'\n');

@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use log::{info, warn};
+use log::{debug, warn};
 
 use phicam_engine::{Engine, EngineError, EngineKind, ExecutionConfig, Precision};
 use phicam_engine_cpu::Tract;
@@ -77,7 +77,22 @@ fn precisions(engine: EngineKind) -> &'static [Precision] {
 
 fn precision_error(engine: EngineKind, precision: Precision) -> EngineError {
     let known = precisions(engine).iter().map(|known| known.as_str()).collect::<Vec<_>>().join(", ");
-    EngineError::Precision { engine, precision, known }
+    let others = EngineKind::ALL.into_iter().filter(|other| precisions(*other).contains(&precision));
+    let others = others.map(|other| format!("--engine {other}")).collect::<Vec<_>>().join(" or ");
+    let default = precisions(engine)[0];
+    let remedy =
+        format!("type --precision {default}, or on a machine with ONNX Runtime {others} --precision {precision}");
+    EngineError::Precision { engine, precision, known, remedy }
+}
+
+/// Returns an error if the engine that the user named needs ONNX Runtime, and its library cannot be used.
+///
+/// Checked once, before each candidate would fail for this one cause.
+pub fn check_named(engine: Option<EngineKind>) -> Result<(), EngineError> {
+    match engine {
+        None | Some(EngineKind::Tract) => Ok(()),
+        Some(EngineKind::OnnxRuntime | EngineKind::Cuda | EngineKind::TensorRt) => Ok(find_library().map(drop)?),
+    }
 }
 
 /// Returns the GPU engines that ONNX Runtime offers. A faulty library is logged.
@@ -87,7 +102,7 @@ fn gpu_engines() -> Vec<EngineKind> {
             let names = gpu_engines_in(&library);
             let list = names.iter().map(|name| name.as_str()).collect::<Vec<_>>().join(" and ");
             if !names.is_empty() {
-                info!("{} offers {list}", library.display());
+                debug!("{} offers {list}", library.display());
             }
             names
         }
@@ -176,7 +191,7 @@ mod tests {
     #[test]
     fn unknown_precision_is_refused_with_the_known_ones() {
         let refused = configs(Some(EngineKind::Tract), Some(Precision::F16), Threads::Just(1)).unwrap_err().to_string();
-        for word in ["f16", "tract", "f32"] {
+        for word in ["f16", "tract", "f32", "type --precision f32", "--engine tensorrt --precision f16"] {
             assert!(refused.contains(word), "{word} in {refused}");
         }
     }

@@ -9,6 +9,7 @@ pub mod board;
 pub mod cli;
 pub mod commands;
 pub mod engines;
+mod json_numbers;
 mod old_keys;
 #[cfg(feature = "plots")]
 pub mod plot;

@@ -1,9 +1,9 @@
 //! Entry point: parses the command line, starts the log, executes the command, prints its error.
 
+use std::ffi::OsString;
 use std::io::{self, Write};
 use std::process::ExitCode;
 
-use clap::Parser;
 use phicam::cli::Cli;
 use phicam::commands;
 use phicam::commands::{Unaffordable, exit};
@@ -13,7 +13,8 @@ use phicam_pipeline::classify::LoadError;
 use phicam_policy::picker::PickError;
 
 fn main() -> ExitCode {
-    let cli = Cli::parse();
+    let arguments: Vec<OsString> = std::env::args_os().collect();
+    let cli = Cli::from_arguments(&arguments).unwrap_or_else(|error| error.exit());
     start_log(cli.verbose);
     let mut out = io::stdout(); // not locked: a display thread draws on it
     match commands::execute(cli, &mut out) {

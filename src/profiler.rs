@@ -1,12 +1,12 @@
 //! Measures variants one at a time: builds their engine first if that takes minutes, and skips engines that cannot be used here.
 
 use std::cell::RefCell;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 use std::sync::atomic::AtomicBool;
 use std::time::Duration;
 
-use log::{info, warn};
+use log::{Level, info, log, warn};
 
 use phicam_engine::{EngineKind, ExecutionConfig};
 use phicam_model::catalog::Variant;
@@ -40,6 +40,8 @@ pub struct Profiler<'a> {
     store: RefCell<&'a mut MeasurementStore>,
     /// Engines that cannot be used on this machine, with the cause.
     unusable: RefCell<BTreeMap<EngineKind, String>>,
+    /// Causes of failures that were logged as a warning: one file or library fails for every variant.
+    logged_causes: RefCell<BTreeSet<String>>,
 }
 
 impl<'a> Profiler<'a> {
@@ -50,8 +52,8 @@ impl<'a> Profiler<'a> {
         stop: &'a AtomicBool,
         progress: ProgressFn<'a>,
     ) -> Profiler<'a> {
-        let unusable = RefCell::default();
-        Profiler { models, stop, progress, store: RefCell::new(store), unusable }
+        let (unusable, logged_causes) = (RefCell::default(), RefCell::default());
+        Profiler { models, stop, progress, store: RefCell::new(store), unusable, logged_causes }
     }
 
     /// Returns the cached measurement or failure, unless it is stale.
@@ -89,7 +91,9 @@ impl<'a> Profiler<'a> {
                 return Err(MeasureError::Failed { variant: variant.name.clone(), cause, is_permanent: false });
             }
             Err(MeasureError::Failed { cause, is_permanent, .. }) => {
-                warn!("{} ({config}) failed: {cause}", variant.name);
+                let is_new = self.logged_causes.borrow_mut().insert(cause.clone());
+                let level = if is_new { Level::Warn } else { Level::Debug };
+                log!(level, "{} ({config}) failed: {cause}", variant.name);
                 if *is_permanent {
                     self.store.borrow_mut().put_failure(variant, config, cause);
                 }

@@ -1,10 +1,12 @@
 //! Board, catalog, budget and candidates of one command, and the pick among them.
 
+use std::cell::RefCell;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 use std::sync::atomic::AtomicBool;
 
 use anyhow::{Context, bail};
-use log::{info, warn};
+use log::{debug, info, warn};
 
 use crate::board::Board;
 use crate::cli::{BoardArgs, BudgetArgs, ModelArgs, PredictionArgs};
@@ -64,6 +66,8 @@ pub struct Session {
     /// The network or variant that the user named.
     requested: Option<String>,
     pub store: MeasurementStore,
+    /// Causes that [`Session::log_failures`] has logged.
+    logged_failures: RefCell<BTreeSet<String>>,
 }
 
 impl Session {
@@ -72,7 +76,9 @@ impl Session {
         let models = paths::models_dir(model_args.folder.models.as_deref())?;
         let catalog = catalog(&models)?;
         let model = model_args.model.as_ref().or(board.model.as_ref());
-        let named = match model {
+        let spelling = |name: &String| catalog.spelling(name).map_or(name.clone(), String::from);
+        let model = model.map(spelling);
+        let named = match &model {
             Some(name) if is_file_name(name) => bail!(
                 "{name} is a file without an input specification: `phicam models add {name}` adds it as a user model, \
                  `phicam bench --model {name}` benchmarks it as it is"
@@ -91,13 +97,14 @@ impl Session {
         let budget = budget.budget().or(board.budget);
         let up_to = Threads::UpTo(budget.threads(system::cores()));
         let threads = model_args.threads.map_or(up_to, |threads| Threads::Just(threads.into()));
+        crate::engines::check_named(model_args.named_engine())?;
         let mut configs = crate::engines::configs(model_args.named_engine(), model_args.precision, threads)?;
         let catalog_networks = catalog.variants.iter().filter_map(|variant| variant.network.scaled).collect();
         let mut candidates: Vec<Variant> = named.into_iter().cloned().collect();
         candidates.sort_by(|a, b| a.million_macs.total_cmp(&b.million_macs));
         // The name of a network with one resolution pins its only variant.
         let is_only = model.is_some() && candidates.len() == 1;
-        let is_named = |variant: &&Variant| is_only || model == Some(&variant.name);
+        let is_named = |variant: &&Variant| is_only || model.as_ref() == Some(&variant.name);
         let pinned = candidates.iter().find(is_named).cloned();
         if pinned.is_some() {
             let threads = configs[0].threads;
@@ -110,8 +117,9 @@ impl Session {
             pinned,
             candidates,
             catalog_networks,
-            requested: model.cloned(),
+            requested: model,
             store: MeasurementStore::read(&paths::state_dir()),
+            logged_failures: RefCell::default(),
         })
     }
 
@@ -218,13 +226,20 @@ impl Session {
         Profiler::new(&mut self.store, &self.models, stop, progress)
     }
 
-    /// Logs the candidates that failed at an earlier start and are skipped.
+    /// Logs the candidates that failed at an earlier start and are skipped, each cause once in a session.
     fn log_failures(&self) {
+        let mut failed: BTreeMap<&str, Vec<String>> = BTreeMap::new();
         for (variant, config) in
             self.candidates.iter().flat_map(|variant| self.configs.iter().map(move |config| (variant, *config)))
         {
             if let Some(cause) = self.store.failure(variant, config) {
-                warn!("skipping {} ({config}), which failed before: {cause}; --remeasure tries it again", variant.name);
+                failed.entry(cause).or_default().push(format!("{} ({config})", variant.name));
+            }
+        }
+        for (cause, names) in failed {
+            if self.logged_failures.borrow_mut().insert(cause.into()) {
+                let names = names.join(", ");
+                warn!("skipping {names}, which failed before: {cause}; --remeasure tries again");
             }
         }
     }
@@ -240,9 +255,16 @@ impl Session {
             return Ok((pinned.clone(), self.default_config()));
         }
         let pick = self.pick(&self.configs.clone(), &AtomicBool::new(false), &|_| {})?;
-        info!("{}", explain(&pick));
+        log_pick(&pick);
         Ok((pick.variant, pick.config))
     }
+}
+
+/// Logs the picked model in one short line, and its reason at debug level; `phicam pick` prints the reason.
+pub fn log_pick(pick: &Pick) {
+    let (variant, p95_ms) = (&pick.variant, pick.measurement.total_ms.p95);
+    info!("model {} ({}), {}: {p95_ms:.1} ms at p95", variant.name, variant.phi_display(), pick.config);
+    debug!("{}", explain(pick));
 }
 
 /// Variant name and execution config of a previous pick.

@@ -39,8 +39,15 @@ fn errors_of_the_command_line() {
         "run --view left",
         "run --min-confidence 2",
         "run --engine tensort",
-        "run --precision fp16",
+        "run --engine gpu",
+        "run --precision bf16",
         "run --cpu-percent 0",
+        "run --unsure-below 50",
+        "run --memory 10",
+        "run --fps -1",
+        "run --display png:out.png@big",
+        "run --display window",
+        "run --camera /dev/media0",
         "scale 99",
         "clasify x.jpg",
     ];
@@ -55,6 +62,8 @@ fn errors_of_models() {
         |(arguments, code): (&str, i32)| format!("$ phicam {arguments}\n{}", program.run(arguments).with(code).stderr);
     let lines = [
         ("run --model lite9", 1),
+        ("run --model EfficientNet-B0", 1),
+        ("run --precision fp16 --model lite0@96", 1),
         ("run --model some.onnx", 1),
         ("bench --model lite0@96 --side 96", 1),
         ("models add gone.safetensors", 1),

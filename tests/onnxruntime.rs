@@ -107,7 +107,7 @@ fn crashing_library_is_excluded_from_the_pick() {
     let crashing = "#include <stdlib.h>\n__attribute__((constructor)) static void on_load(void) { abort(); }\n";
     let library = build_library(&program, "libonnxruntime.so", crashing, &[]);
     program.write("libonnxruntime_providers_cuda.so", "");
-    let ended = run_with(&program, &library, "pick --flops 100M --json").with(0);
+    let ended = run_with(&program, &library, "pick --flops 100M --json -v").with(0);
     assert_eq!(ended.json()[0]["engine"], "tract");
     ended.saying(&["offers cuda", "not using cuda", "signal 6", "another build"]);
 }

@@ -4,7 +4,6 @@ mod common;
 
 use std::path::{Path, PathBuf};
 
-use clap::Parser;
 use common::root;
 
 /// Source folders of the workspace.
@@ -141,8 +140,8 @@ fn documented_commands_parse() {
                 continue;
             }
             let line = line.split([';', '|', '>']).next().unwrap_or_default();
-            let words = line.split_whitespace().map(|word| word.trim_matches('\''));
-            let parsed = phicam::cli::Cli::try_parse_from(words);
+            let words: Vec<_> = line.split_whitespace().map(|word| word.trim_matches('\'').into()).collect();
+            let parsed = phicam::cli::Cli::from_arguments(&words);
             assert!(parsed.is_ok(), "{}: {line}: {}", document.display(), parsed.unwrap_err());
             count += 1;
         }

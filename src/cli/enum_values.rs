@@ -3,6 +3,7 @@
 use clap::builder::{PossibleValue, PossibleValuesParser, TypedValueParser};
 use phicam_model::catalog::Filter;
 use phicam_model::efficientnet::{Family, Padding};
+use phicam_pipeline::overlay::Page;
 
 /// Returns a parser of `values`, each with its name on the command line and its help.
 fn parser<T: Copy + Send + Sync + 'static>(
@@ -20,6 +21,14 @@ fn parser<T: Copy + Send + Sync + 'static>(
 #[derive(Debug, thiserror::Error)]
 #[error("not one of the possible values")]
 struct Unknown;
+
+/// Returns the parser of `--screen`.
+pub fn page() -> impl TypedValueParser<Value = Page> {
+    parser(&[
+        ("answer", Page::Answer, "The picture with the answer"),
+        ("details", Page::Details, "Numbers of the model and the board"),
+    ])
+}
 
 /// Returns the parser of `--family`.
 pub fn family() -> impl TypedValueParser<Value = Family> {

@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 use anyhow::{Context, bail};
 
 use super::models::model_file::ModelFile;
-use super::write_json;
+use super::{write_exact_json, write_json};
 use crate::cli::{BenchArgs, BoardArgs, BudgetArgs};
 use crate::session::{Session, board, is_file_name};
 use phicam_camera::{Camera, Next, TestPattern};
@@ -61,7 +61,7 @@ pub fn bench(args: BenchArgs, out: &mut dyn Write) -> anyhow::Result<ExitCode> {
         measurement.peak_rss_mib = measurement.peak_rss_mib.max(baseline.used_mib());
     }
     if args.json {
-        write_json(out, &measurement)?;
+        write_measurement(&measurement, args.exact, out)?;
         return Ok(ExitCode::SUCCESS);
     }
     write_table(&measurement, out)?;
@@ -148,7 +148,7 @@ fn bench_file(path: &Path, args: &BenchArgs, out: &mut dyn Write) -> anyhow::Res
     drop(file);
     let measurement = measure(&mut classifier, load_ms, sampling(args), args.interval_ms)?;
     if args.json {
-        write_json(out, &measurement)?;
+        write_measurement(&measurement, args.exact, out)?;
     } else {
         write_table(&measurement, out)?;
     }
@@ -295,6 +295,11 @@ fn next_frame(camera: &mut TestPattern) -> anyhow::Result<Frame> {
             Next::Finished => anyhow::bail!("the test pattern ended"),
         }
     }
+}
+
+/// Writes a measurement as JSON; `exact` keeps every digit for the measurement store.
+fn write_measurement(measurement: &Measurement, exact: bool, out: &mut dyn Write) -> anyhow::Result<()> {
+    if exact { write_exact_json(out, serde_json::to_value(measurement)?) } else { write_json(out, measurement) }
 }
 
 fn write_table(measurement: &Measurement, out: &mut dyn Write) -> std::io::Result<()> {

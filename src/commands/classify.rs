@@ -9,7 +9,7 @@ use anyhow::{Context, bail};
 use log::warn;
 use serde_json::json;
 
-use super::image_files::read_image;
+use super::image_files::{expand, read_image};
 use super::{exit, write_json};
 use crate::cli::ClassifyArgs;
 use crate::session::{Session, board, classifier_settings, make_folder};
@@ -19,9 +19,10 @@ use phicam_pipeline::classify::{Classification, Classifier};
 
 /// Classifies each file in the order given. A file that fails does not stop the others.
 pub fn classify(args: ClassifyArgs, out: &mut dyn Write) -> anyhow::Result<ExitCode> {
+    let files = expand(&args.files)?;
     if let Some(folder) = &args.dump {
         make_folder(folder)?;
-        check_dump(&args.files, folder)?;
+        check_dump(&files, folder)?;
     }
     let board = board(&args.board)?;
     let mut session = Session::new(&board, &args.budget, &args.model_args)?;
@@ -30,7 +31,7 @@ pub fn classify(args: ClassifyArgs, out: &mut dyn Write) -> anyhow::Result<ExitC
     let mut classifier = crate::engines::open_classifier(&variant, &settings)?;
     let mut pool = FramePool::default();
     let mut failed = 0;
-    for file in &args.files {
+    for file in &files {
         let answer =
             read_image(file, &mut pool).map_err(anyhow::Error::from).and_then(|frame| Ok(classifier.classify(&frame)?));
         match answer {
@@ -50,7 +51,7 @@ pub fn classify(args: ClassifyArgs, out: &mut dyn Write) -> anyhow::Result<ExitC
         }
     }
     if failed > 0 {
-        warn!("{failed} of {} pictures could not be classified", args.files.len());
+        warn!("{failed} of {} pictures could not be classified", files.len());
         return Ok(exit::SOME_FAILED.into());
     }
     Ok(ExitCode::SUCCESS)

@@ -2,7 +2,7 @@
 
 use std::borrow::Cow;
 use std::io::{IsTerminal, Write};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use serde::Serialize;
@@ -34,6 +34,8 @@ struct Finding {
 #[serde(rename_all = "lowercase")]
 enum State {
     Good,
+    /// The check could not be made, or its result is neither good nor bad.
+    Unknown,
     /// Phicam works, without this part.
     Missing,
     /// Phicam does not work.
@@ -64,6 +66,7 @@ pub fn doctor(args: DoctorArgs, out: &mut dyn Write) -> anyhow::Result<ExitCode>
         }
         let mark = match finding.state {
             State::Good => "good   ",
+            State::Unknown => "unknown",
             State::Missing => "missing",
             State::Wrong => "WRONG  ",
         };
@@ -79,6 +82,10 @@ pub fn doctor(args: DoctorArgs, out: &mut dyn Write) -> anyhow::Result<ExitCode>
 impl Finding {
     fn good(subject: &'static str, value: String) -> Finding {
         Finding { subject, state: State::Good, value, remedy: None }
+    }
+
+    fn unknown(subject: &'static str, value: String, remedy: Option<&'static str>) -> Finding {
+        Finding { subject, state: State::Unknown, value, remedy: remedy.map(Cow::from) }
     }
 
     fn missing(subject: &'static str, value: String, remedy: impl Into<Cow<'static, str>>) -> Finding {
@@ -97,7 +104,8 @@ const MIN_FREE_MEMORY_MIB: f64 = 96.0;
 fn check_machine() -> Vec<Finding> {
     let board = match Board::detect(&system::device_tree_compatible()) {
         Ok(board) if board.name == GENERIC => {
-            Finding::good("board", "not detected, so generic; name one with --board".into())
+            let value = "not recognised, so generic".into();
+            Finding::unknown("board", value, Some("name one with --board if this is a Raspberry Pi or a Jetson"))
         }
         Ok(board) => Finding::good("board", format!("{}: {}", board.name, board.description())),
         Err(error) => Finding::wrong("board", error.to_string(), "name one with --board"),
@@ -113,7 +121,10 @@ fn check_machine() -> Vec<Finding> {
             Finding::wrong("memory", value, "end other programs: the smallest model needs about 60 MiB")
         }
         Some((all, free)) => Finding::good("memory", format!("{all:.0} MiB, {free:.0} free")),
-        None => Finding::missing("memory", "unknown".into(), "mount /proc, from which memory is read"),
+        None => {
+            let value = "/proc/meminfo cannot be read".into();
+            Finding::unknown("memory", value, Some("mount /proc, from which memory is read"))
+        }
     };
     vec![board, processor, memory]
 }
@@ -131,10 +142,12 @@ fn check_models(folder: Option<&Path>) -> Vec<Finding> {
         .map(|(variant, error)| Finding::wrong("model", format!("{}: {error}", variant.name), REMEDY))
         .collect();
     let loaded = catalog.variants.len() - load_errors.len();
-    let mut findings = vec![Finding::good(
-        "models",
-        format!("{loaded} of {} variants load and agree with the catalog", catalog.variants.len()),
-    )];
+    let value = format!("{loaded} of {} variants load and agree with the catalog", catalog.variants.len());
+    let mut findings = Vec::new();
+    findings.push(match load_errors.is_empty() {
+        true => Finding::good("models", value),
+        false => Finding::wrong("models", value, REMEDY),
+    });
     findings.extend(load_errors);
     findings
 }
@@ -156,6 +169,9 @@ fn check_samples() -> Finding {
             }
             count += 1;
         }
+    }
+    if count == 0 {
+        return Finding::missing("samples", format!("no photograph in {}", folder.display()), REMEDY);
     }
     Finding::good("samples", format!("{count} photographs in {}", folder.display()))
 }
@@ -189,7 +205,9 @@ fn check_disk() -> Finding {
             "delete files: without space no measurement is stored and no release can be deployed",
         ),
         Ok(free) => Finding::good("disk", format!("{free:.0} MiB free at {}", folder.display())),
-        Err(error) => Finding::good("disk", format!("unknown at {}: {error}", folder.display())),
+        Err(error) => {
+            Finding::unknown("disk", format!("free space at {} cannot be read: {error}", folder.display()), None)
+        }
     }
 }
 
@@ -235,7 +253,7 @@ fn check_running() -> Finding {
                 format!("process {pid} runs {model}, {} classifications in the last 10 s", health.answers_in_10_s),
             )
         }
-        (_, None) => Finding::good("running", "nothing".into()),
+        (_, None) => Finding::unknown("running", "no pipeline has run".into(), Some("start one with `phicam run`")),
         _ => {
             Finding::missing("running", report.reasons.join("; "), "see `phicam health`, and `just logs` for the cause")
         }
@@ -252,7 +270,9 @@ fn check_cameras() -> Vec<Finding> {
         let modes = if camera.modes.is_empty() { String::new() } else { format!(": {}", camera.modes.join("; ")) };
         let value = format!("{} ({}), {}{modes}", camera.path.display(), camera.name, camera.description);
         match (camera.usable, camera.remedy) {
-            (true, _) | (false, None) => Finding::good("camera", value),
+            (true, _) => Finding::good("camera", value),
+            // A codec, or a node whose opening failed without a known cause.
+            (false, None) => Finding::unknown("video node", value, None),
             (false, Some(remedy)) => Finding::missing("camera", value, remedy),
         }
     };
@@ -260,17 +280,24 @@ fn check_cameras() -> Vec<Finding> {
 }
 
 fn check_displays() -> Finding {
-    let displays = system::displays();
+    judge_displays(&system::displays())
+}
+
+/// Returns the finding for connectors with their states, and framebuffers.
+fn judge_displays(displays: &[(PathBuf, String)]) -> Finding {
     if displays.is_empty() {
         let value = "no screen".into();
         return Finding::missing("screens", value, "connect one; without one, use the terminal or --display png:FILE");
     }
     let names: Vec<String> = displays.iter().map(|(node, state)| format!("{} ({state})", node.display())).collect();
     let value = names.join(", ");
-    if displays.iter().any(|(_, state)| state != "disconnected") {
+    let any = |states: &[&str]| displays.iter().any(|(_, state)| states.contains(&state.as_str()));
+    if any(&["connected", "framebuffer"]) {
         Finding::good("screens", value)
+    } else if any(&["unknown"]) {
+        Finding::unknown("screens", value, Some("try it with --display screen: its driver does not report its state"))
     } else {
-        Finding::missing("screens", value, "connect one, and use it with --display drm")
+        Finding::missing("screens", value, "connect one, and use it with --display screen")
     }
 }
 
@@ -280,6 +307,25 @@ fn check_terminal() -> Finding {
     }
     match ratatui::crossterm::terminal::size() {
         Ok((columns, rows)) => Finding::good("terminal", format!("{columns} × {rows} characters, usable as display")),
-        Err(error) => Finding::good("terminal", format!("usable as display, size unknown: {error}")),
+        Err(error) => Finding::unknown("terminal", format!("its size cannot be read: {error}"), None),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn screen_in_an_unknown_state_is_not_good() {
+        let judged = |states: &[&str]| {
+            let displays: Vec<_> =
+                states.iter().map(|state| (PathBuf::from("card0-DSI-1"), state.to_string())).collect();
+            judge_displays(&displays).state
+        };
+        assert_eq!(judged(&["disconnected", "connected"]), State::Good);
+        assert_eq!(judged(&["framebuffer"]), State::Good);
+        assert_eq!(judged(&["disconnected", "unknown"]), State::Unknown);
+        assert_eq!(judged(&["disconnected"]), State::Missing);
+        assert_eq!(judged(&[]), State::Missing);
     }
 }

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use anyhow::{Context, bail};
-use log::{info, warn};
+use log::{debug, info, warn};
 use signal_hook::consts::{SIGINT, SIGTERM};
 use signal_hook::flag;
 
@@ -40,11 +40,12 @@ pub fn run(args: RunArgs, out: &mut dyn Write) -> anyhow::Result<ExitCode> {
     let settings = classifier_settings(&args.prediction, board.view, args.smoothing_ms, session.default_config());
     let mut camera = open_camera(&args, &board)?;
     let mut displays = open_displays(&args, &board)?;
-    info!("board {}: {}", board.name, board.summary);
+    debug!("board {}: {}", board.name, board.summary);
     let FirstModel { classifier, pick, undecided } = first_model(&session, &settings)?;
     let limit_ms = session.budget.frame_ms;
     let names: Vec<String> = displays.iter().map(|display| display.name()).collect();
     let mut pipeline = Pipeline::new(&stop);
+    pipeline.screen.set_layout(args.screen.unwrap_or(board.screen), board.round_screen);
     pipeline.engine_fallback = Some(Box::new(|failed| cpu_fallback(failed, &settings)));
     pipeline.measuring.store(undecided, Ordering::Relaxed);
     let active = ActiveModel::from(&**classifier.model());
@@ -97,7 +98,8 @@ fn open_camera(args: &RunArgs, board: &Board) -> anyhow::Result<ReconnectingCame
     let policy = |settings| ReopenPolicy { settings, open };
     match phicam_camera::open(&settings, paths::samples_dir) {
         Ok(camera) => {
-            info!("camera {}", camera.describe());
+            let reason = camera.choice_reason().map_or(String::new(), |reason| format!(" ({reason})"));
+            info!("camera {}{reason}", camera.describe());
             Ok(ReconnectingCamera::new(camera, Some(policy(settings))))
         }
         Err(phicam_camera::OpenError::Camera(error)) if args.camera.is_none() && error.is_lost() => {
@@ -110,16 +112,18 @@ fn open_camera(args: &RunArgs, board: &Board) -> anyhow::Result<ReconnectingCame
 
 /// Opens the displays. A display that the user named must open; one of the board file may be missing, with a warning.
 fn open_displays(args: &RunArgs, board: &Board) -> anyhow::Result<Vec<Box<dyn Display>>> {
-    let is_terminal = |settings: &&phicam_display::Settings| matches!(settings, phicam_display::Settings::Terminal {});
-    if args.json && args.display.iter().any(|settings| is_terminal(&settings)) {
-        bail!("--json and --display terminal both write to standard output; leave one of them out");
+    use phicam_display::Settings::{Terminal, Text};
+    let is_terminal = |settings: &&phicam_display::Settings| matches!(settings, Terminal {} | Text {});
+    if let Some(named) = args.display.iter().find(|settings| args.json && is_terminal(settings)) {
+        let name = if matches!(named, Text {}) { "text" } else { "terminal" };
+        bail!("--json and --display {name} both write to standard output; leave one of them out");
     }
     let mut displays = Vec::new();
     for settings in &args.display {
         displays.extend(phicam_display::open(settings).context("display")?);
     }
     if args.display.is_empty() {
-        let terminal = [phicam_display::Settings::Terminal {}];
+        let terminal = [Terminal {}];
         let boards = if board.display.is_empty() { &terminal[..] } else { &board.display[..] };
         for settings in boards.iter().filter(|settings| !(args.json && is_terminal(settings))) {
             match phicam_display::open(settings) {

@@ -65,6 +65,7 @@ impl BenchRequest<'_> {
             .args([
                 "bench",
                 "--json",
+                "--exact",
                 "--engine",
                 self.config.engine.as_str(),
                 "--precision",

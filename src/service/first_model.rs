@@ -2,13 +2,13 @@
 
 use anyhow::bail;
 use log::{error, info, warn};
-use phicam_engine::{EngineKind, ExecutionConfig};
-use phicam_pipeline::classify::{self, Classifier, Model};
-use phicam_policy::picker::{Pick, explain};
+use phicam_engine::{EngineError, EngineKind, ExecutionConfig};
+use phicam_pipeline::classify::{self, Classifier, LoadError, Model};
+use phicam_policy::picker::Pick;
 
 use super::selection::{cpu_configs, open_best};
 use crate::engines::open_classifier;
-use crate::session::Session;
+use crate::session::{Session, log_pick};
 
 /// First classifier of a run.
 pub struct FirstModel {
@@ -22,7 +22,7 @@ pub struct FirstModel {
 /// Opens the pinned variant, else the pick of cached measurements, else the smallest variant that loads.
 pub fn first_model(session: &Session, settings: &classify::Settings) -> anyhow::Result<FirstModel> {
     if let Some(pinned) = &session.pinned {
-        info!("{} ({}) is pinned: its budget is not checked", pinned.name, pinned.phi_display());
+        info!("model {} ({}), as named: its budget is not checked", pinned.name, pinned.phi_display());
         let classifier = open_classifier(pinned, settings)?;
         // If there is a GPU engine as well, it is tried beside the pipeline.
         return Ok(FirstModel { classifier, pick: None, undecided: session.configs.len() > 1 });
@@ -30,7 +30,7 @@ pub fn first_model(session: &Session, settings: &classify::Settings) -> anyhow::
     let [all, cpu] = [session.configs.clone(), cpu_configs(&session.configs)];
     for configs in [&all, &cpu].into_iter().filter(|configs| !configs.is_empty()) {
         let Some(pick) = session.pick_from_store(configs)? else { continue };
-        info!("{}", explain(&pick));
+        log_pick(&pick);
         match open_best(&pick, settings) {
             Some(classifier) => {
                 let undecided =
@@ -45,6 +45,10 @@ pub fn first_model(session: &Session, settings: &classify::Settings) -> anyhow::
             Ok(classifier) => {
                 info!("{} ({}) classifies until this machine is measured", variant.name, variant.phi_display());
                 return Ok(FirstModel { classifier, pick: None, undecided: true });
+            }
+            // The engine fails for every variant, for one cause.
+            Err(LoadError::Engine(error @ (EngineError::Library(_) | EngineError::Unusable { .. }))) => {
+                return Err(error.into());
             }
             Err(error) => warn!("skipping {}: {error}", variant.name),
         }

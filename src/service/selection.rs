@@ -7,13 +7,13 @@ use log::{error, info, warn};
 use super::Service;
 use super::active_model::ActiveModel;
 use crate::engines::open_classifier;
-use crate::session::Activity;
+use crate::session::{Activity, log_pick};
 use phicam_engine::{EngineKind, ExecutionConfig};
 use phicam_pipeline::Pipeline;
 use phicam_pipeline::classify;
 use phicam_pipeline::classify::Classifier;
 use phicam_pipeline::status::Fault;
-use phicam_policy::picker::{Pick, PickError, explain};
+use phicam_policy::picker::{Pick, PickError};
 
 impl Service<'_, '_> {
     /// Measures, picks among `configs`, loads the pick beside the running pipeline and hands it over. Returns the last pick,
@@ -32,7 +32,7 @@ impl Service<'_, '_> {
             pipeline.measuring.store(false, Ordering::Relaxed); // also if nothing had to be measured
             match picked {
                 Ok(pick) => {
-                    info!("{}", explain(&pick));
+                    log_pick(&pick);
                     self.hand_over(&pick);
                     last = Some(pick);
                 }

@@ -29,7 +29,7 @@ mod tests;
 pub use csi::sensors;
 pub use error::GstError;
 pub use probe::{Presence, probe};
-pub use settings::{CsiSettings, Settings, Source};
+pub use settings::{CsiSettings, Settings, Source, Title};
 
 use frame_reader::{Ending, FrameReader, Shared};
 use output_parser::{CAPS_NAME, COUNTER_NAME, ErrorLog, FORMATS};
@@ -42,8 +42,8 @@ const STALL_FRAMES: u32 = 10;
 const FIRST_FRAME_LIMIT: Duration = Duration::from_secs(30);
 /// Time that opening waits for a frame, an estimate: long enough to report an invalid pipeline as an error of opening.
 const OPEN_LIMIT: Duration = Duration::from_secs(3);
-/// Characters of the pipeline in the camera's name.
-const NAME_CHARS: usize = 60;
+/// Characters of the camera's name.
+const NAME_CHARS: usize = 64;
 
 /// Camera that reads frames from a GStreamer pipeline in a child process.
 pub struct Gst {
@@ -65,19 +65,31 @@ pub struct Gst {
 impl Gst {
     /// Starts a user's pipeline.
     pub fn open(settings: &Settings) -> Result<Gst, CameraError> {
-        let masked = settings::mask_secrets(&settings.pipeline);
-        let mut name = format!("gst {}", masked.chars().take(NAME_CHARS).collect::<String>());
+        if let Some(Title::Film(film)) = settings.title.as_ref().filter(|_| !settings.is_reopening)
+            && !film.is_file()
+        {
+            return Err(CameraError::NoFilm { path: film.clone() });
+        }
+        let masked = match &settings.title {
+            Some(title) => title.to_string(),
+            None => format!("gst {}", settings::mask_secrets(&settings.pipeline)),
+        };
+        let mut name: String = masked.chars().take(NAME_CHARS).collect();
         if masked.chars().count() > NAME_CHARS {
             name.push('…');
         }
         let reopen_settings = super::Settings::Gst(Box::new(Settings { is_reopening: true, ..settings.clone() }));
-        Gst::start(Start {
+        let opened = Gst::start(Start {
             pipeline: settings.pipeline.clone(),
             name,
             reopen_settings,
             can_finish: true,
             is_reopening: settings.is_reopening,
-        })
+        });
+        match (&settings.title, opened) {
+            (Some(Title::Film(film)), Err(CameraError::Gst(error))) => Err(film_error(film, error).into()),
+            (_, opened) => opened,
+        }
     }
 
     /// Starts the pipeline for a sensor on the CSI connector.
@@ -182,6 +194,18 @@ impl Gst {
         }
         let interval = self.shared.format().and_then(|format| format.interval).unwrap_or_default();
         MIN_STALL.max(interval * STALL_FRAMES)
+    }
+}
+
+/// Returns the error of a film in the words of its file, not of its pipeline.
+fn film_error(film: &Path, error: GstError) -> GstError {
+    let film = film.to_path_buf();
+    match error {
+        GstError::Missing { .. } => GstError::Film { film, cause: "gst-launch-1.0 is not installed".into() },
+        GstError::Pipeline { output, .. } | GstError::NoPicture { output, .. } => {
+            GstError::Film { film, cause: format!("GStreamer says: {output}") }
+        }
+        other => other,
     }
 }
 

@@ -6,8 +6,10 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
+mod auto;
 mod files;
 pub mod gst;
+mod natural_names;
 pub mod reconnect;
 mod settings;
 mod source;
@@ -15,6 +17,7 @@ mod test_pattern;
 pub mod v4l2;
 pub use files::{ImageFiles, is_image_file};
 pub use gst::Gst;
+pub use natural_names::is_film_file;
 pub use settings::Settings;
 pub use source::{Camera, CameraCounts, CameraError, Next};
 pub use test_pattern::TestPattern;
@@ -28,6 +31,7 @@ pub fn open<E>(
     samples: impl FnOnce() -> Result<PathBuf, E>,
 ) -> Result<Box<dyn Camera>, OpenError<E>> {
     Ok(match settings {
+        Settings::Auto {} => Box::new(auto::open().map_err(OpenError::Camera)?),
         Settings::Files { path, picture_ms, film_fps, repeat } => {
             let path = match path {
                 Some(path) => path.clone(),

@@ -1,11 +1,13 @@
 //! Camera settings from a board file or a URI.
 
-use super::{gst, v4l2};
+use super::{gst, natural_names, v4l2};
 
-/// Kind and settings of a camera. In a board file, `kind` is `files`, `pattern`, `v4l2`, `gst` or `csi`.
+/// Kind and settings of a camera. In a board file, `kind` is `auto`, `files`, `pattern`, `v4l2`, `gst` or `csi`.
 #[derive(Clone, Debug, PartialEq, serde::Deserialize)]
 #[serde(tag = "kind", rename_all = "lowercase", deny_unknown_fields)]
 pub enum Settings {
+    /// The first camera that delivers frames: USB, then the image sensor of a Raspberry Pi or Jetson.
+    Auto {},
     /// Image files: each is shown for a time, and folders inside a folder play as films.
     Files {
         /// A folder, a file name pattern, or files separated by commas; `None` for the sample photographs.
@@ -60,19 +62,19 @@ impl Default for Settings {
     }
 }
 
-/// Parses a URI, such as `files`, `files:DIR`, `pattern`, `pattern:640x480`, `v4l2:`,
-/// `v4l2:/dev/video0?size=1280x720`, `csi:0?fps=30` or `gst:videotestsrc is-live=true`.
+/// Parses a URI, such as `auto`, `files`, `files:DIR`, `pattern`, `pattern:640x480`, `v4l2:`,
+/// `v4l2:/dev/video0?size=1280x720`, `csi:0?fps=30` or `gst:videotestsrc is-live=true`; else a natural name, such as
+/// `usb`, `/dev/video0`, `rtsp://HOST/PATH`, a folder or a film.
 impl std::str::FromStr for Settings {
     type Err = String;
 
     fn from_str(uri: &str) -> Result<Settings, String> {
         let (kind, rest) = uri.split_once(':').map_or((uri, None), |(kind, rest)| (kind, Some(rest)));
-        let (picture_ms, film_fps) = (default_picture_ms(), default_film_fps());
-        match (kind, rest) {
+        let kind = kind.to_ascii_lowercase();
+        match (kind.as_str(), rest) {
+            ("auto", None) => Ok(Settings::Auto {}),
             ("files", None) => Ok(Settings::default()),
-            ("files", Some(path)) if !path.is_empty() => {
-                Ok(Settings::Files { path: Some(path.into()), picture_ms, film_fps, repeat: false })
-            }
+            ("files", Some(path)) if !path.is_empty() => Ok(Settings::files(path)),
             ("pattern", None) => {
                 Ok(Settings::Pattern { width: default_width(), height: default_height(), fps: default_fps() })
             }
@@ -90,19 +92,29 @@ impl std::str::FromStr for Settings {
             ("v4l2", rest) => Ok(Settings::V4l2(Box::new(v4l2::Settings::parse(rest.unwrap_or(""))?))),
             ("gst", rest) => Ok(Settings::Gst(Box::new(gst::Settings::parse(rest.unwrap_or(""))?))),
             ("csi", rest) => Ok(Settings::Csi(Box::new(gst::CsiSettings::parse(rest.unwrap_or(""))?))),
-            _ => Err(format!(
-                "camera is `{uri}`, expected files:DIR, files:'a/*.jpg', pattern, \
-                 pattern:WIDTHxHEIGHT@FPS, v4l2:, v4l2:/dev/videoN, csi:0 or gst:PIPELINE{}",
-                phicam_platform::config_file::did_you_mean(kind, ["files", "pattern", "v4l2", "csi", "gst"])
-            )),
+            _ => natural_names::parse(uri).unwrap_or_else(|| {
+                let known = ["auto", "usb", "webcam", "files", "pattern", "v4l2", "csi", "gst"];
+                Err(format!(
+                    "camera is `{uri}`, expected usb, /dev/video0, csi:0, rtsp://HOST/PATH, a folder, a picture or a \
+                     film; or files:'a/*.jpg', pattern:WIDTHxHEIGHT@FPS, v4l2:/dev/videoN?fps=30, gst:'PIPELINE'{}",
+                    phicam_platform::config_file::did_you_mean(&kind, known)
+                ))
+            }),
         }
     }
 }
 
 impl Settings {
+    /// Returns a camera of image files: a folder, a file name pattern, or files separated by commas.
+    pub(crate) fn files(path: &str) -> Settings {
+        let (picture_ms, film_fps) = (default_picture_ms(), default_film_fps());
+        Settings::Files { path: Some(path.into()), picture_ms, film_fps, repeat: false }
+    }
+
     /// Rejects values out of range; the error states setting, value and limit.
     pub fn check(&self) -> Result<(), String> {
         match *self {
+            Settings::Auto {} => Ok(()),
             Settings::V4l2(ref settings) => settings.check(),
             Settings::Gst(ref settings) => settings.check(),
             Settings::Csi(ref settings) => settings.check(),

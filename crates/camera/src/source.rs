@@ -22,6 +22,8 @@ pub enum Next {
 pub enum CameraError {
     #[error("no picture at {path}; name a folder, a pattern such as 'holiday/*.jpg', or files separated by commas")]
     NoPictures { path: String },
+    #[error("no film at {}; check the path, or name a folder of pictures", path.display())]
+    NoFilm { path: PathBuf },
     #[error("cannot read folder {}: {cause}", path.display())]
     Unreadable { path: PathBuf, cause: std::io::Error },
     #[error("{pattern} is not a file name pattern: {cause}; use * and ?, or name a folder")]
@@ -30,6 +32,9 @@ pub enum CameraError {
     BadPicture { path: PathBuf, cause: phicam_frame::decode::ReadError },
     #[error("{} is no regular file; name image files only", path.display())]
     NotAFile { path: PathBuf },
+    /// No camera of `auto` could be opened; the attempts name cameras with their reasons.
+    #[error("no camera was found; {}", attempts.join("; "))]
+    NoneFound { attempts: Vec<String> },
     #[error(transparent)]
     V4l2(#[from] v4l2::V4l2Error),
     #[error(transparent)]
@@ -54,6 +59,7 @@ impl CameraError {
     /// result says whether a later attempt can succeed.
     pub fn is_lost(&self) -> bool {
         match self {
+            CameraError::NoneFound { .. } => true,
             CameraError::Gone { .. } | CameraError::Stalled { .. } | CameraError::Changed { .. } => true,
             CameraError::V4l2(error) => error.is_transient(),
             CameraError::Gst(error) => error.is_transient(),
@@ -69,6 +75,11 @@ pub trait Camera: Send {
 
     /// Returns the name and the mode of the camera, for logs and the screen.
     fn describe(&self) -> String;
+
+    /// Returns the reason why this camera was chosen; `None` if the user named it.
+    fn choice_reason(&self) -> Option<String> {
+        None
+    }
 
     /// Returns the counters of frames that were lost or copied.
     fn counts(&self) -> CameraCounts {

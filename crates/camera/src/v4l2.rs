@@ -77,16 +77,21 @@ impl V4l2 {
                 },
                 // A wrong control is an error of the settings, not of this camera.
                 Err(error @ V4l2Error::Control(_)) => return Err(error.into()),
+                // A Raspberry Pi has more than ten nodes of codecs and scalers.
+                Err(error @ V4l2Error::NotCamera { .. }) => {
+                    debug!("skipping a node: {error}");
+                    continue;
+                }
+                Err(V4l2Error::RawSensor { path, .. }) => {
+                    format!("{} delivers unprocessed sensor data, which csi:0 reads", path.display())
+                }
                 Err(error) => error.to_string(),
             };
             debug!("skipping a camera: {failure}");
             failures.push(failure);
         }
-        let attempts = if failures.is_empty() {
-            ": there is no /dev/video node".into()
-        } else {
-            format!(": {}", failures.join("; "))
-        };
+        let attempts =
+            if failures.is_empty() { ": none is connected".into() } else { format!(": {}", failures.join("; ")) };
         Err(V4l2Error::NoCamera { attempts }.into())
     }
 
@@ -186,7 +191,7 @@ fn negotiate(node: &Node, settings: &Settings) -> Result<(Format, SelectedMode),
         return Err(V4l2Error::NoMode { path: node.path.clone(), requested, offers: describe_offers(&modes) });
     };
     match runner_up {
-        Some(runner_up) => info!("{path}: selected {selected} over {runner_up}"),
+        Some(runner_up) => debug!("{path}: selected {selected} over {runner_up}"),
         None => debug!("{path}: selected {selected}, its only format"),
     }
     // A matching format is not set again: the strides that another program requested stay.

@@ -6,7 +6,7 @@
 use std::io::IsTerminal;
 use std::path::PathBuf;
 
-use log::info;
+use log::debug;
 
 use phicam_frame::Size;
 
@@ -14,6 +14,7 @@ mod drm;
 mod error;
 mod fbdev;
 mod mmap;
+mod natural_names;
 mod output;
 mod pixel_packing;
 mod png;
@@ -39,7 +40,7 @@ pub enum Settings {
     Drm {
         /// Node in /dev/dri. Default: the first card with a screen.
         device: Option<PathBuf>,
-        /// Connector such as `HDMI-A-1`. Default: the first connected one.
+        /// Connector such as `HDMI-A-1`, or a kind of connector such as `HDMI`. Default: the first connected one.
         connector: Option<String>,
         /// Mode such as `1280x720@60`. Default: the screen's preferred mode.
         mode: Option<Mode>,
@@ -74,13 +75,14 @@ fn default_height() -> u32 {
 }
 
 /// `auto`, `drm`, `drm:HDMI-A-1@1280x720`, `drm:/dev/dri/card1`, `fb`, `fb:/dev/fb1`, `png:FILE`, `png:FILE@800x480`,
-/// `terminal`, `text`, `none`.
+/// `terminal`, `text`, `none`; else a natural name, such as `hdmi`, `screen` or `/dev/fb1`.
 impl std::str::FromStr for Settings {
     type Err = String;
 
     fn from_str(uri: &str) -> Result<Settings, String> {
         let (kind, rest) = uri.split_once(':').map_or((uri, None), |(kind, rest)| (kind, Some(rest)));
-        match (kind, rest) {
+        let kind = kind.to_ascii_lowercase();
+        match (kind.as_str(), rest) {
             ("auto", None) => Ok(Settings::Auto {}),
             ("drm", rest) => {
                 let (screen, mode) = rest.map_or((None, None), |rest| match rest.split_once('@') {
@@ -97,7 +99,9 @@ impl std::str::FromStr for Settings {
             ("fb", rest) => Ok(Settings::Fb { device: rest.filter(|path| !path.is_empty()).map(PathBuf::from) }),
             ("png", Some(file)) if !file.is_empty() => {
                 let (path, (width, height)) = match file.rsplit_once('@') {
-                    Some((file, size)) if is_size(size) => (file, phicam_frame::parse_size(size)?),
+                    Some((file, size)) if is_size(size) || natural_names::is_png(file) => {
+                        (file, phicam_frame::parse_size(size)?)
+                    }
                     _ => (file, (default_width(), default_height())),
                 };
                 Ok(Settings::Png { path: path.into(), width, height })
@@ -109,14 +113,14 @@ impl std::str::FromStr for Settings {
                 "display `{uri}` is not supported: this version has no SPI or I2C drivers; with the kernel's driver, \
                  use drm:SPI-1 or fb:/dev/fb1"
             )),
-            _ => Err(format!(
-                "display is `{uri}`, expected auto, drm, drm:CONNECTOR@WIDTHxHEIGHT, fb, png:FILE, \
-                 png:FILE@WIDTHxHEIGHT, terminal, text or none{}",
-                phicam_platform::config_file::did_you_mean(
-                    kind,
-                    ["auto", "drm", "fb", "png", "terminal", "text", "none"]
-                )
-            )),
+            _ => natural_names::parse(uri).unwrap_or_else(|| {
+                let known = ["auto", "screen", "hdmi", "drm", "fb", "png", "terminal", "text", "none"];
+                Err(format!(
+                    "display is `{uri}`, expected screen, hdmi, terminal, text, none, /dev/fb1, png:FILE, \
+                     png:FILE@WIDTHxHEIGHT, fb or drm:CONNECTOR@WIDTHxHEIGHT{}",
+                    phicam_platform::config_file::did_you_mean(&kind, known)
+                ))
+            }),
         }
     }
 }
@@ -156,7 +160,7 @@ pub fn open(settings: &Settings) -> Result<Option<Box<dyn Display>>, DisplayErro
 fn open_any() -> Result<Box<dyn Display>, DisplayError> {
     let mut reasons = Vec::new();
     let mut record_failure = |name: &str, error: DisplayError| {
-        info!("display {name} is not available: {error}");
+        debug!("display {name} is not available: {error}");
         reasons.push(format!("{name}: {error}"));
     };
     match Drm::open(OutputRequest::default()) {

@@ -70,10 +70,6 @@ pub trait Display: Send {
     fn name(&self) -> String;
     /// Returns the size in pixels of the canvases to give to this display.
     fn size(&self) -> Size;
-    /// Returns whether the screen is a circle, whose corners are not seen.
-    fn is_round(&self) -> bool {
-        false
-    }
     /// Returns the content that belongs on the canvas.
     fn canvas_content(&self) -> CanvasContent {
         CanvasContent::Screen

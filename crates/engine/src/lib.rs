@@ -26,8 +26,8 @@ pub enum EngineError {
     Shape { model: String, what: &'static str, found: String, expected: String },
     #[error("inference failed for {model}: {cause}")]
     Run { model: String, cause: String },
-    #[error("{engine} cannot run in {precision}: it supports {known}; change --precision or --engine")]
-    Precision { engine: EngineKind, precision: Precision, known: String },
+    #[error("{engine} cannot run in {precision}: it supports {known}; {remedy}")]
+    Precision { engine: EngineKind, precision: Precision, known: String, remedy: String },
     #[error("PHICAM_KERNELS is `{value}`, expected none or a kernel that this CPU supports: {known}")]
     Kernels { value: String, known: String },
     #[error("{variable} is `{value}`, expected {expected}")]

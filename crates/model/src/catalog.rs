@@ -10,6 +10,7 @@ use crate::efficientnet::ScaledNetwork;
 use phicam_platform::config_file::{StrictError, did_you_mean};
 
 mod input_spec;
+mod names;
 mod schema;
 #[cfg(test)]
 mod tests;
@@ -213,19 +214,6 @@ impl Catalog {
         let is_comparable =
             |variant: &&Variant| variant.top1_percent.is_some() && Some(&variant.network.labels_sha256) == labels;
         self.variants.iter().partition(is_comparable)
-    }
-
-    /// Returns the variants that a name selects: one (`lite0@192`), or all of a network (`lite0`).
-    pub fn matching(&self, name: &str) -> Result<Vec<&Variant>, CatalogError> {
-        let matches_name = |variant: &&Variant| variant.name == name || variant.network.name == name;
-        let variants: Vec<_> = self.variants.iter().filter(matches_name).collect();
-        if variants.is_empty() { Err(self.unknown_model(name)) } else { Ok(variants) }
-    }
-
-    fn unknown_model(&self, name: &str) -> CatalogError {
-        let names = || self.variants.iter().map(|variant| variant.name.as_str());
-        let known = names().collect::<Vec<_>>().join(", ");
-        CatalogError::Unknown { name: name.into(), hint: did_you_mean(name, names()), known }
     }
 }
 

@@ -37,6 +37,7 @@ pub struct ViewState {
     /// Whether models are measured.
     is_measuring: bool,
     page: Page,
+    is_round: bool,
     /// Set if the frame is older than the staleness limit.
     stale: Option<StaleFrame>,
     /// Whether no snapshot had this classification before.
@@ -166,8 +167,9 @@ impl Screen {
         (readings.celsius, readings.watts, readings.limit_ms) = (celsius, watts, limit_ms);
     }
 
-    pub fn set_page(&self, page: Page) {
-        self.change(|view| view.page = page);
+    /// Sets the page of all screens, and whether they are circles.
+    pub fn set_layout(&self, page: Page, is_round: bool) {
+        self.change(|view| (view.page, view.is_round) = (page, is_round));
     }
 
     /// Shows the message of a fault until it is cleared with `None`.
@@ -247,9 +249,9 @@ impl Surface {
         Surface { size, content: CanvasContent::Screen, is_round: false }
     }
 
-    /// Returns the surface of `display` now.
-    pub fn of(display: &dyn Display) -> Surface {
-        Surface { size: display.size(), content: display.canvas_content(), is_round: display.is_round() }
+    /// Returns the surface of `display` now; `view` knows whether screens are round.
+    pub fn new(display: &dyn Display, view: &ViewState) -> Surface {
+        Surface { size: display.size(), content: display.canvas_content(), is_round: view.is_round }
     }
 }
 

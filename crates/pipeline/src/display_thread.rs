@@ -68,7 +68,7 @@ impl Pipeline<'_> {
                     continue;
                 }
                 let start = Instant::now();
-                let surface = Surface::of(&**display);
+                let surface = Surface::new(&**display, &view);
                 let area = output.renderer.compose(&view, &readings, surface);
                 let placement = area.map_or(FramePlacement::Canvas, |area| display.place_frame(area));
                 let update = output.renderer.draw(&view, surface, placement);

@@ -2,7 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Serialize, Serializer};
 
 use phicam_camera::CameraCounts;
 use phicam_platform::paths;
@@ -30,11 +30,15 @@ pub struct Health {
     pub pid: u32,
     /// Identity of this boot, from which all times count.
     pub boot_id: String,
+    #[serde(serialize_with = "rounded")]
     pub started_s: f64,
+    #[serde(serialize_with = "rounded")]
     pub written_s: f64,
     /// Time of the last frame.
+    #[serde(serialize_with = "rounded_option")]
     pub last_frame_s: Option<f64>,
     /// Time of the last answer.
+    #[serde(serialize_with = "rounded_option")]
     pub last_answer_s: Option<f64>,
     pub frames: u64,
     pub answers: u64,
@@ -59,6 +63,19 @@ pub struct Health {
     pub phi: Option<f64>,
     /// Messages of the current faults.
     pub faults: Vec<String>,
+}
+
+/// Rounds seconds to milliseconds.
+fn rounded_s(seconds: f64) -> f64 {
+    (seconds * 1e3).round() / 1e3
+}
+
+fn rounded<S: Serializer>(seconds: &f64, serializer: S) -> Result<S::Ok, S::Error> {
+    serializer.serialize_f64(rounded_s(*seconds))
+}
+
+fn rounded_option<S: Serializer>(seconds: &Option<f64>, serializer: S) -> Result<S::Ok, S::Error> {
+    seconds.map(rounded_s).serialize(serializer)
 }
 
 /// Result of `phicam health`.
@@ -210,6 +227,13 @@ mod tests {
         let gone = "process 7 (/opt/phicam/phicam) is not running";
         assert_eq!(reasons(health(), FakeSystem { alive: false, ..NOW }), gone);
         assert_eq!(reasons(health(), FakeSystem { boot: "b", ..NOW }), gone, "after a reboot");
+    }
+
+    #[test]
+    fn times_are_written_in_milliseconds() {
+        let health = Health { written_s: 100.123_456_7, last_answer_s: Some(99.999_96), ..health() };
+        let written = serde_json::to_value(&health).unwrap();
+        assert_eq!((&written["written_s"], &written["last_answer_s"]), (&100.123.into(), &100.0.into()));
     }
 
     #[test]

@@ -4,14 +4,14 @@ use std::path::Path;
 
 use super::Finding;
 use crate::service::health_monitor::HOT_CELSIUS;
-use phicam_camera::gst::{Presence, probe, sensors};
+use phicam_camera::gst::{Presence, Source, probe, sensors};
 use phicam_platform::system;
 use phicam_platform::system::{Maker, Power};
 
 /// Checks clocks, power mode and supply, and names the main throttle reason.
 pub fn check_power(power: &Power) -> Finding {
     let Some(description) = power.description() else {
-        return Finding::good("power", "unknown: the kernel reports neither clocks nor supply".into());
+        return Finding::unknown("power", "the kernel reports neither clocks nor supply".into(), None);
     };
     match power.throttle_reason() {
         Some(reason) => {
@@ -27,7 +27,9 @@ pub fn check_power(power: &Power) -> Finding {
 
 /// Checks the hottest sensor, and names its next trip point.
 pub fn check_heat(power: &Power) -> Finding {
-    let Some(zone) = &power.hottest else { return Finding::good("heat", "no sensor".into()) };
+    let Some(zone) = &power.hottest else {
+        return Finding::unknown("heat", "no sensor".into(), None);
+    };
     let trip = zone.next_trip.as_ref();
     let trip = trip.map_or(String::new(), |trip| format!(", {} at {:.0} °C", trip.kind, trip.celsius));
     let value = format!("{:.0} °C at the hottest sensor ({}){trip}", zone.celsius, zone.name);
@@ -38,25 +40,38 @@ pub fn check_heat(power: &Power) -> Finding {
     Finding::wrong("heat", value, "give the board more air or a heat sink")
 }
 
-/// Checks the GStreamer elements for CSI sensors. Returns `None` on boards without such sensors.
+/// Checks the board's own camera: its sensors, and the GStreamer elements that read them. Returns `None` on other boards.
 pub fn check_csi() -> Option<Finding> {
     let maker = system::maker(&system::device_tree_compatible());
-    let sensors = sensors(Path::new("/"));
-    let elements: &[&str] = match maker {
-        Maker::Nvidia => &["nvarguscamerasrc", "nvvidconv"],
-        Maker::RaspberryPi if !sensors.is_empty() => &["libcamerasrc"],
-        _ => return None,
+    csi_finding(maker, &sensors(Path::new("/")), probe)
+}
+
+/// Returns the finding for a board of `maker` with these `sensors` in its device tree.
+fn csi_finding(maker: Maker, sensors: &[String], probe: impl Fn(&[&str]) -> Presence) -> Option<Finding> {
+    let source = match maker {
+        Maker::Nvidia => Source::Argus,
+        Maker::RaspberryPi => Source::Libcamera,
+        Maker::Other => return None,
     };
-    let sensors = match sensors.len() {
+    let elements = source.elements();
+    if maker == Maker::RaspberryPi && sensors.is_empty() {
+        let remedy = "to use one, check its ribbon cable, and camera_auto_detect=1 in config.txt";
+        return Some(Finding::missing("csi", "no image sensor in the device tree".into(), remedy));
+    }
+    let found = match sensors.len() {
         0 => "sensors unknown".into(),
         count => format!("{count} sensors in the device tree: {}", sensors.join(", ")),
     };
     Some(match probe(elements) {
+        Presence::Available if sensors.is_empty() => {
+            let value = format!("{found}, as Argus alone knows them; {} is installed", elements[0]);
+            Finding::unknown("csi", value, Some("try one with `phicam capture csi:0`"))
+        }
         Presence::Available => {
-            Finding::good("csi", format!("{sensors}; --camera csi:0 reads the first with {}", elements[0]))
+            Finding::good("csi", format!("{found}; --camera csi:0 reads the first with {}", elements[0]))
         }
         Presence::Missing { what, remedy } => {
-            Finding::missing("csi", format!("{sensors}; {what} is missing, which reads them"), remedy)
+            Finding::missing("csi", format!("{found}; {what} is missing, which reads them"), remedy)
         }
     })
 }
@@ -83,7 +98,26 @@ mod tests {
         let finding = check_power(&Power { power_mode: Some(best), ..jetson() });
         assert_eq!(finding.state, State::Good);
         assert!(finding.value.contains("jetson_clocks"), "{}", finding.value);
-        assert_eq!(check_power(&Power::default()).state, State::Good);
+    }
+
+    #[test]
+    fn unreported_power_and_heat_are_unknown() {
+        assert_eq!(check_power(&Power::default()).state, State::Unknown);
+        assert_eq!(check_heat(&Power::default()).state, State::Unknown);
+    }
+
+    #[test]
+    fn own_camera_of_a_board_is_checked() {
+        let available = |_: &[&str]| Presence::Available;
+        let absent = |_: &[&str]| Presence::Missing { what: "the element x".into(), remedy: "install x".into() };
+        let sensor = ["/base/soc/i2c0mux/i2c@1/imx708@1a".to_string()];
+        let state = |finding: Option<Finding>| finding.map(|finding| finding.state);
+        assert_eq!(state(csi_finding(Maker::RaspberryPi, &sensor, available)), Some(State::Good));
+        assert_eq!(state(csi_finding(Maker::RaspberryPi, &[], available)), Some(State::Missing));
+        assert_eq!(state(csi_finding(Maker::Nvidia, &[], available)), Some(State::Unknown));
+        assert_eq!(state(csi_finding(Maker::Other, &[], available)), None);
+        let finding = csi_finding(Maker::RaspberryPi, &sensor, absent).unwrap();
+        assert_eq!(finding.remedy.as_deref(), Some("install x"));
     }
 
     #[test]

@@ -30,9 +30,10 @@ pub fn check_onnxruntime(jetpack: Option<&JetPack>) -> Vec<Finding> {
         // CUDA alone is tried: TensorRT needs it as well, and would build its engine for minutes.
         findings.extend(gpu_engines.contains(&EngineKind::Cuda).then(|| check_engine("the GPU", EngineKind::Cuda)));
         if gpu_engines.contains(&EngineKind::TensorRt) {
-            findings.push(Finding::good(
+            findings.push(Finding::unknown(
                 "tensorrt",
-                "offered; build its engines ahead of time with `phicam build-engines`".into(),
+                "offered, not tried: building an engine takes minutes".into(),
+                Some("build its engines ahead of time with `phicam build-engines`"),
             ));
         }
         if gpu_engines.is_empty() && l4t.is_some() {
@@ -99,7 +100,8 @@ fn check_engine(component: &str, engine: EngineKind) -> Finding {
     let output = match output {
         Ok(output) => output,
         Err(error) => {
-            return Finding::missing(name, format!("cannot try {component}: {error}"), "run `phicam doctor` again");
+            let value = format!("cannot try {component}: {error}");
+            return Finding::unknown(name, value, Some("run `phicam doctor` again"));
         }
     };
     if !output.status.success() {

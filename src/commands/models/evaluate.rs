@@ -62,14 +62,15 @@ pub fn evaluate(dir: &Path, args: &ModelArgs, as_json: bool, out: &mut dyn Write
     let (variant, config) = session.choose()?;
     let score = score(&variant, dir, config)?;
     if as_json {
+        let (lower, upper) = score.interval_percent();
         write_json(
             out,
             &json!({
                 "model": variant.name,
                 "pictures": score.pictures,
-                "top1_percent": score.top1_percent(),
-                "top5_percent": score.top5_percent(),
-                "interval_percent": score.interval_percent(),
+                "top1_percent": tenths(score.top1_percent()),
+                "top5_percent": tenths(score.top5_percent()),
+                "interval_percent": [tenths(lower), tenths(upper)],
                 "unreadable": score.unreadable,
             }),
         )?;
@@ -130,6 +131,11 @@ pub fn score(variant: &Variant, dir: &Path, config: ExecutionConfig) -> anyhow::
         0 => bail!("cannot evaluate on {}: none of its {} pictures could be read", dir.display(), score.unreadable),
         _ => Ok(score),
     }
+}
+
+/// Returns a percentage rounded to 0.1: one of 1,000 pictures.
+fn tenths(percent: f64) -> f64 {
+    (percent * 10.0).round() / 10.0
 }
 
 /// Returns every picture in the folders of `dir` with the class of its folder. Fails if there is none.

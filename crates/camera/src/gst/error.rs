@@ -1,6 +1,7 @@
 //! Errors of GStreamer pipelines, with their remedies.
 
 use std::io;
+use std::path::{Path, PathBuf};
 
 /// Reason why a pipeline delivers no frames.
 #[derive(Debug, thiserror::Error)]
@@ -10,6 +11,10 @@ pub enum GstError {
              gstreamer1.0-plugins-base`"
     )]
     Missing { pipeline: String },
+    #[error("csi:{sensor}: {what} is not installed, which reads the image sensor; {remedy}")]
+    MissingPart { sensor: u32, what: String, remedy: String },
+    #[error("cannot play {}: {cause}; {FILM_REMEDY}, or convert it to pictures: {}", film.display(), conversion(film))]
+    Film { film: PathBuf, cause: String },
     #[error("gst-launch-1.0 failed to start: {cause}; end other processes, or run `phicam doctor`")]
     Start { cause: io::Error },
     #[error("GStreamer rejects `{pipeline}`: {output}; {remedy}")]
@@ -42,12 +47,24 @@ fn describe_count(count: usize) -> String {
     }
 }
 
+/// Command that installs GStreamer with the decoders of common films.
+const FILM_REMEDY: &str = "`sudo apt-get install gstreamer1.0-tools gstreamer1.0-plugins-base \
+     gstreamer1.0-plugins-good gstreamer1.0-libav`";
+
+/// Returns the command that converts a film to a folder of pictures, and the camera that plays it.
+fn conversion(film: &Path) -> String {
+    let name = film.file_stem().unwrap_or_default().to_string_lossy();
+    format!("`mkdir -p films/{name} && ffmpeg -i {} -r 8 films/{name}/%05d.jpg`, then --camera films", film.display())
+}
+
 impl GstError {
     /// Returns whether a later attempt can succeed, because a sensor or its service was not ready.
     pub fn is_transient(&self) -> bool {
         match self {
             GstError::NoPicture { .. } | GstError::NoSensor { .. } | GstError::Start { .. } => true,
             GstError::Missing { .. }
+            | GstError::MissingPart { .. }
+            | GstError::Film { .. }
             | GstError::Pipeline { .. }
             | GstError::Padded { .. }
             | GstError::UnknownMachine { .. } => false,
@@ -68,11 +85,27 @@ const PACKAGES: &[(&str, &str)] = &[
     ("nvidia-l4t-gstreamer", "nvarguscamerasrc nvvidconv nvv4l2decoder nvv4l2camerasrc nvjpegdec"),
 ];
 
+/// Returns the Debian package with this element, if it is known.
+fn package(element: &str) -> Option<&'static str> {
+    let has_element = |elements: &str| elements.split(' ').any(|known| known == element);
+    PACKAGES.iter().find(|(_, elements)| has_element(elements)).map(|(package, _)| *package)
+}
+
+/// Returns the one command that installs gst-launch-1.0, unless `has_program`, and the missing elements of a sensor.
+pub fn missing_parts_remedy(elements: &[&str], has_program: bool) -> String {
+    let mut packages = if has_program { Vec::new() } else { vec!["gstreamer1.0-tools"] };
+    for package in elements.iter().filter_map(|element| package(element)) {
+        if !packages.contains(&package) {
+            packages.push(package);
+        }
+    }
+    format!("`sudo apt-get install {}`", packages.join(" "))
+}
+
 /// Returns the remedy for a missing element.
-pub fn missing_element_remedy(element: &str) -> String {
-    let package = PACKAGES.iter().find(|(_, elements)| elements.split(' ').any(|known| known == element));
-    match package {
-        Some((package, _)) => format!("`sudo apt-get install {package}`"),
+fn missing_element_remedy(element: &str) -> String {
+    match package(element) {
+        Some(package) => format!("`sudo apt-get install {package}`"),
         None => format!(
             "check the spelling of {element} (`gst-inspect-1.0` lists the installed elements), or install the package \
              that its documentation names"

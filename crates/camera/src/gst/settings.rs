@@ -1,5 +1,7 @@
 //! Settings of a GStreamer pipeline or a CSI sensor, from a board file or a URI.
 
+use std::path::PathBuf;
+
 use crate::check_fps;
 use phicam_frame::{check_size, parse_size};
 use phicam_platform::config_file::did_you_mean;
@@ -10,15 +12,35 @@ use phicam_platform::config_file::did_you_mean;
 pub struct Settings {
     /// Pipeline in the syntax of gst-launch-1.0, without a sink.
     pub pipeline: String,
+    /// Film or network address that the user named instead of a pipeline.
+    #[serde(skip)]
+    pub title: Option<Title>,
     /// Whether the camera was open before: then opening does not wait for a frame.
     #[serde(skip)]
     pub is_reopening: bool,
 }
 
+/// Film or network address for which a pipeline was made.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Title {
+    Film(PathBuf),
+    Url(String),
+}
+
+/// `film birds.mp4`, or the address without its password.
+impl std::fmt::Display for Title {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Title::Film(path) => write!(f, "film {}", path.display()),
+            Title::Url(url) => f.write_str(&mask_secrets(url)),
+        }
+    }
+}
+
 impl Settings {
     /// Parses the part after `gst:`.
     pub fn parse(pipeline: &str) -> Result<Settings, String> {
-        let settings = Settings { pipeline: pipeline.trim().into(), is_reopening: false };
+        let settings = Settings { pipeline: pipeline.trim().into(), title: None, is_reopening: false };
         settings.check()?;
         Ok(settings)
     }
@@ -77,6 +99,17 @@ pub enum Source {
     Argus,
     /// libcamera's libcamerasrc.
     Libcamera,
+}
+
+impl Source {
+    /// Returns the GStreamer elements that read a sensor; none for `auto`, which depends on the board.
+    pub fn elements(self) -> &'static [&'static str] {
+        match self {
+            Source::Auto => &[],
+            Source::Argus => &["nvarguscamerasrc", "nvvidconv"],
+            Source::Libcamera => &["libcamerasrc"],
+        }
+    }
 }
 
 const SOURCES: &[(&str, Source)] =

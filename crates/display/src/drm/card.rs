@@ -107,7 +107,8 @@ impl Card {
         format!("{screen} of {}", self.path.display())
     }
 
-    /// Returns the connector with the name `requested`, or the first with a screen, and the mode to set there.
+    /// Returns the connector with the name or of the kind `requested`, or the first with a screen, and the mode to set
+    /// there.
     pub fn find_connector(&self, requested: Option<&str>, mode: Option<Mode>) -> Result<Connector, DisplayError> {
         let ioctl_error = |ioctl| move |cause| self.ioctl_error("the screen", ioctl, cause);
         let resources = self.resource_handles().map_err(ioctl_error("DRM_IOCTL_MODE_GETRESOURCES"))?;
@@ -120,7 +121,7 @@ impl Card {
                 continue; // It writes to memory, not to a screen.
             }
             connectors.push(format!("{name} ({})", describe_state(&info)));
-            let matches = requested.is_none_or(|requested| requested.eq_ignore_ascii_case(&name));
+            let matches = requested.is_none_or(|requested| is_connector(&name, requested));
             // Some panels do not report their state; a screen that is certainly connected comes before them.
             let is_better = match info.state() {
                 connector::State::Connected => {
@@ -183,10 +184,34 @@ fn screen_mode(mode: &drm::control::Mode) -> ScreenMode {
     }
 }
 
+/// Returns whether the connector `name`, such as `HDMI-A-1`, has the name or is of the kind `requested`, such as `hdmi`.
+fn is_connector(name: &str, requested: &str) -> bool {
+    let start = name.get(..requested.len()).unwrap_or_default();
+    let is_end = matches!(name.as_bytes().get(requested.len()), None | Some(b'-'));
+    is_end && start.eq_ignore_ascii_case(requested)
+}
+
 fn describe_state(info: &connector::Info) -> &'static str {
     match info.state() {
         connector::State::Connected => "connected",
         connector::State::Disconnected => "not connected",
         connector::State::Unknown => "unknown",
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn connector_is_named_or_given_by_kind() {
+        for (requested, expected) in
+            [("HDMI-A-1", true), ("hdmi-a-1", true), ("HDMI", true), ("hdmi-a", true), ("HDMI-A-11", false)]
+        {
+            assert_eq!(is_connector("HDMI-A-1", requested), expected, "{requested}");
+        }
+        for requested in ["HDMI-A-1", "DP", "eDP", ""] {
+            assert!(!is_connector("HDMI-A-12", requested), "{requested}");
+        }
     }
 }

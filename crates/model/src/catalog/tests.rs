@@ -89,6 +89,42 @@ fn unknown_model_suggests_the_nearest_name() {
 }
 
 #[test]
+fn natural_names_select_variants() {
+    let catalog = read(&[INPUT, NETWORK, VARIANT].concat()).unwrap();
+    for (name, spelling) in [
+        ("lite0", "lite0"),
+        ("Lite0", "lite0"),
+        ("EfficientNet-Lite0", "lite0"),
+        ("tf_efficientnet_lite0", "lite0"),
+        ("lite0@192", "lite0@192"),
+        ("LITE0@192", "lite0@192"),
+        ("EfficientNet-Lite0@192", "lite0@192"),
+    ] {
+        assert_eq!(catalog.matching(name).unwrap().len(), 1, "{name}");
+        assert_eq!(catalog.spelling(name).unwrap(), spelling, "{name}");
+    }
+}
+
+#[test]
+fn network_without_weights_is_answered_with_commands() {
+    let catalog = read(&[INPUT, NETWORK, VARIANT].concat()).unwrap();
+    for name in ["b0", "B0", "EfficientNet-B0", "b0@224"] {
+        let message = catalog.matching(name).unwrap_err().to_string();
+        assert!(message.contains("`phicam models add FILE --name b0`"), "{message}");
+        assert!(message.ends_with("--model lite0@192"), "{message}");
+    }
+}
+
+#[test]
+fn names_that_two_networks_share_are_ambiguous() {
+    let twin = |text: &str| text.replace("lite0", "Lite-0");
+    let catalog = read(&[INPUT, NETWORK, VARIANT, &twin(NETWORK), &twin(VARIANT)].concat()).unwrap();
+    assert_eq!(catalog.matching("lite0").unwrap()[0].name, "lite0@192");
+    assert_eq!(catalog.matching("Lite-0").unwrap()[0].name, "Lite-0@192");
+    assert!(catalog.matching("LITE0").is_err());
+}
+
+#[test]
 fn wrong_hash_is_refused_with_remedy() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("m.onnx");

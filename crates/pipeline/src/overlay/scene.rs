@@ -4,7 +4,8 @@ use phicam_display::words::ScreenWords;
 use phicam_frame::{Frame, Rect};
 
 /// Page of the screen.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, serde::Deserialize)]
+#[serde(rename_all = "lowercase")]
 pub enum Page {
     /// The picture with the answer.
     #[default]
