@@ -6,6 +6,7 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
+mod demo;
 mod files;
 pub mod gst;
 pub mod reconnect;
@@ -13,6 +14,7 @@ mod settings;
 mod source;
 mod test_pattern;
 pub mod v4l2;
+pub use demo::open_demo;
 pub use files::{ImageFiles, is_image_file};
 pub use gst::Gst;
 pub use settings::Settings;

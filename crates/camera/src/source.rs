@@ -30,6 +30,8 @@ pub enum CameraError {
     BadPicture { path: PathBuf, cause: phicam_frame::decode::ReadError },
     #[error("{} is no regular file; name image files only", path.display())]
     NotAFile { path: PathBuf },
+    #[error("{0}; copy the samples folder again, or name another with --camera files:DIR")]
+    Demo(phicam_platform::config_file::StrictError),
     #[error(transparent)]
     V4l2(#[from] v4l2::V4l2Error),
     #[error(transparent)]
