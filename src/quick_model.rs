@@ -8,17 +8,17 @@ use log::warn;
 use crate::engines::open_classifier;
 use crate::session::Session;
 use phicam_camera::{Camera, Next, TestPattern};
-use phicam_engine::{EngineKind, ExecutionConfig, Precision};
+use phicam_engine::{EngineError, EngineKind, ExecutionConfig, Precision};
 use phicam_frame::Size;
 use phicam_model::catalog::Variant;
 use phicam_model::efficientnet::ReleasedNetwork;
-use phicam_pipeline::classify::{self, Classifier};
+use phicam_pipeline::classify::{self, Classifier, LoadError};
 use phicam_policy::picker::initial_samples::{Midpoint, closest_to_midpoint};
 use phicam_policy::picker::{KnownLatency, PickError, quick_pick};
 
 /// Frames of a quick timing: the median of five withstands two disturbed ones.
 const FRAMES: usize = 5;
-/// Time after which two frames suffice: an estimate, so that a slow board also answers soon.
+/// Time after which two frames suffice: a fifth of a second, for a first answer within a second. A slower first frame is enough.
 const ENOUGH: Duration = Duration::from_millis(200);
 
 /// Model of the quick pick.
@@ -48,7 +48,7 @@ pub fn quick_model(session: &Session, settings: &classify::Settings) -> anyhow::
         };
         match open_classifier(&variant, &classify::Settings { config, ..*settings }) {
             Ok(classifier) => return Ok(Some(QuickModel { classifier, basis })),
-            Err(error) => skip(&mut candidates, &variant, &error),
+            Err(error) => skip(&mut candidates, &variant, error)?,
         }
     }
     bail!(NOTHING_LOADS)
@@ -58,10 +58,14 @@ pub fn quick_model(session: &Session, settings: &classify::Settings) -> anyhow::
 pub const NOTHING_LOADS: &str =
     "no model can be loaded: every candidate failed, see above; `phicam models verify` checks all files";
 
-/// Logs a failure, and removes all variants of the file that failed.
-fn skip(candidates: &mut Vec<&Variant>, failed: &Variant, error: &dyn std::fmt::Display) {
-    warn!("skipping {}: {error}", failed.network.name);
+/// Logs a failure, and removes all variants of the file that failed. Fails if no file can be run by the engine.
+fn skip(candidates: &mut Vec<&Variant>, failed: &Variant, error: LoadError) -> Result<(), LoadError> {
+    if matches!(error, LoadError::Engine(EngineError::Library(_) | EngineError::Unusable { .. })) {
+        return Err(error);
+    }
+    warn!("skipping {}: {error}", failed.name);
     candidates.retain(|other| other.network.name != failed.network.name);
+    Ok(())
 }
 
 /// Returns the latency of EfficientNet-B0 that the board file states for the CPU engine, and its source.
@@ -85,7 +89,7 @@ fn time_one(candidates: &mut Vec<&Variant>, settings: &classify::Settings) -> an
                 let basis = format!("a quick timing of {}, {p50_ms:.1} ms", variant.name);
                 return Ok((KnownLatency { million_macs: variant.million_macs, p50_ms }, basis));
             }
-            Err(error) => skip(candidates, variant, &error),
+            Err(error) => skip(candidates, variant, error)?,
         }
     }
     bail!(NOTHING_LOADS)
@@ -99,7 +103,7 @@ fn middle<'a>(candidates: &[&'a Variant]) -> Option<&'a Variant> {
     Some(candidates[index])
 }
 
-/// Returns the median latency of a few frames of the test pattern, after one to warm up.
+/// Returns the median latency of a few frames of the test pattern, after one to warm up. If that one is slow, returns its latency.
 fn median_ms(classifier: &mut Classifier) -> anyhow::Result<f64> {
     let mut camera = TestPattern::new(Size::new(640, 480), 1000.0);
     let frame = loop {
@@ -109,7 +113,10 @@ fn median_ms(classifier: &mut Classifier) -> anyhow::Result<f64> {
             Next::Finished => bail!("the test pattern ended"),
         }
     };
-    classifier.classify(&frame)?;
+    let first_ms = classifier.classify(&frame)?.times.total_ms();
+    if first_ms > ENOUGH.as_secs_f64() * 1e3 {
+        return Ok(first_ms); // more frames would delay the first answer of a slow board
+    }
     let start = Instant::now();
     let mut times_ms = Vec::new();
     while times_ms.len() < FRAMES && (times_ms.len() < 2 || start.elapsed() < ENOUGH) {

@@ -55,6 +55,7 @@ impl Service<'_, '_> {
             OpenQuestion::Nothing => None,
         };
         let has_measured = selected.is_some();
+        self.pipeline.measuring.store(false, Ordering::Relaxed); // also if nothing had to be measured
         self.has_picked.store(true, Ordering::Release);
         let pick = match (selected.unwrap_or(Ok(None)), pick) {
             (Ok(Some(selected)), _) => Some(selected),

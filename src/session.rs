@@ -129,7 +129,7 @@ impl Session {
     }
 
     /// Returns the pick among `configs` from cached measurements alone. Returns `None` if they do not suffice for `effort`, or if
-    /// nothing fits and some of them are stale.
+    /// nothing fits and they are coarse or some are stale.
     pub fn pick_from_store(&self, configs: &[ExecutionConfig], effort: Effort) -> anyhow::Result<Option<Pick>> {
         let never =
             |variant: &Variant, _: ExecutionConfig, _: SamplingPlan| Err(MeasureError::NotYet(variant.name.clone()));
@@ -145,7 +145,9 @@ impl Session {
                 Ok(Some(self.with_source(pick)))
             }
             Err(PickError::Measure(_)) => Ok(None),
-            Err(PickError::NothingFits(_)) if self.has_stale_measurements(configs) => Ok(None),
+            Err(PickError::NothingFits(_)) if effort == Effort::Coarse || self.has_stale_measurements(configs) => {
+                Ok(None)
+            }
             Err(error) => Err(error.into()),
         }
     }
