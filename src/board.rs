@@ -92,6 +92,15 @@ pub struct ByThreads {
     pub six_threads: Option<f64>,
 }
 
+impl ByThreads {
+    /// Returns the milliseconds with the largest listed thread count up to `threads`.
+    pub fn with_threads(&self, threads: usize) -> f64 {
+        let listed = [(6, self.six_threads), (4, self.four_threads)];
+        let best = listed.iter().find_map(|(count, ms)| ms.filter(|_| *count <= threads));
+        best.unwrap_or(self.one_thread)
+    }
+}
+
 impl Board {
     /// Returns the names of the built-in boards.
     pub fn names() -> impl Iterator<Item = &'static str> {
@@ -183,6 +192,14 @@ mod tests {
         let text = Board::named("raspberry-pi-4").unwrap().description();
         assert!(text.contains("B0 takes 129.4 ms on one thread, 73.9 ms on 4 (ncnn benchmark README"), "{text}");
         assert_eq!(Board::named(GENERIC).unwrap().description(), "Any machine with Linux");
+    }
+
+    #[test]
+    fn expected_speed_follows_the_thread_count() {
+        let nano = ByThreads { one_thread: 36.7, four_threads: Some(12.0), six_threads: Some(10.1) };
+        assert_eq!([1, 2, 4, 5, 6, 8].map(|threads| nano.with_threads(threads)), [36.7, 36.7, 12.0, 12.0, 10.1, 10.1]);
+        let pi = ByThreads { one_thread: 129.4, four_threads: None, six_threads: None };
+        assert_eq!(pi.with_threads(4), 129.4);
     }
 
     #[test]

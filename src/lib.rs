@@ -14,5 +14,6 @@ mod old_keys;
 #[cfg(feature = "plots")]
 pub mod plot;
 pub mod profiler;
+pub mod quick_model;
 pub mod service;
 pub mod session;

@@ -12,6 +12,7 @@ use phicam_engine::{EngineKind, ExecutionConfig};
 use phicam_model::catalog::Variant;
 use phicam_platform::paths;
 use phicam_policy::measurement::{MeasureError, Measurement};
+use phicam_policy::picker::Effort;
 use phicam_policy::sampling::SamplingPlan;
 
 pub mod child_bench;
@@ -56,10 +57,15 @@ impl<'a> Profiler<'a> {
         Profiler { models, stop, progress, store: RefCell::new(store), unusable, logged_causes }
     }
 
-    /// Returns the cached measurement or failure, unless it is stale.
-    pub fn known(&self, variant: &Variant, config: ExecutionConfig) -> Option<Result<Measurement, String>> {
+    /// Returns the cached measurement or failure, unless it is stale or too coarse for `effort`.
+    pub fn known(
+        &self,
+        variant: &Variant,
+        config: ExecutionConfig,
+        effort: Effort,
+    ) -> Option<Result<Measurement, String>> {
         let store = self.store.borrow();
-        lookup(&store, variant, config).filter(|_| !store.is_stale(variant, config))
+        lookup(&store, variant, config, effort).filter(|_| !store.is_stale(variant, config))
     }
 
     /// Measures a variant, logs it and stores the result.
@@ -143,12 +149,14 @@ fn build_progress(variant: &Variant, config: ExecutionConfig, estimate: &str, el
     format!("building the {engine} engine of {}, {estimate}: {}:{:02}", variant.name, seconds / 60, seconds % 60)
 }
 
-/// Returns the cached measurement, else the cached failure.
+/// Returns the cached measurement, else the cached failure. Leaves out a measurement that is too coarse for `effort`.
 pub fn lookup(
     store: &MeasurementStore,
     variant: &Variant,
     config: ExecutionConfig,
+    effort: Effort,
 ) -> Option<Result<Measurement, String>> {
     let failure = || store.failure(variant, config).map(|cause| Err(cause.to_string()));
-    store.get(variant, config).map(|known| Ok(known.clone())).or_else(failure)
+    let measured = store.get(variant, config).filter(|known| effort.accepts(known));
+    measured.map(|known| Ok(known.clone())).or_else(failure)
 }

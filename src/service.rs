@@ -6,6 +6,7 @@
 //!                                   └── engine failed, other load gone ──────┘
 //! ```
 
+use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
@@ -23,6 +24,7 @@ pub mod supervisor;
 
 use crate::session::Session;
 use active_model::ActiveModel;
+use first_model::OpenQuestion;
 use model_controller::Limits;
 use selection::cpu_configs;
 use supervisor::{Stop, Supervisor};
@@ -36,17 +38,28 @@ pub struct Service<'a, 'p> {
     pub active: ActiveModel,
     /// Ends the service when it is set.
     pub stop: &'a AtomicBool,
+    /// Whether the sample photographs play, for less than a minute.
+    pub is_demo: bool,
+    /// Set once the active model is the picked one, as far as this run measures.
+    pub has_picked: Arc<AtomicBool>,
 }
 
 impl Service<'_, '_> {
-    /// Runs until the pipeline ends. `pick` is the pick of an earlier start; if it is `undecided`, a better model may be found
-    /// beside the pipeline. Fails, and stops the pipeline, if nothing fits and nothing was picked before.
-    pub fn run(mut self, pick: Option<Pick>, undecided: bool) -> anyhow::Result<()> {
-        let configs = self.session.configs.clone();
-        let selected = if undecided { self.select(&configs) } else { Ok(None) };
-        let pick = match (selected, pick) {
+    /// Runs until the pipeline ends. `pick` is the pick of an earlier start; as far as there is an `open_question`, a better model
+    /// may be found beside the pipeline. Fails, and stops the pipeline, if nothing fits and nothing was picked before.
+    pub fn run(mut self, pick: Option<Pick>, open_question: OpenQuestion) -> anyhow::Result<()> {
+        let selected = match open_question {
+            OpenQuestion::Everything if self.session.pinned.is_none() => Some(self.select_first()),
+            OpenQuestion::Precision if self.is_demo => None, // it is too short for full measurements
+            OpenQuestion::Everything | OpenQuestion::Precision => Some(self.select(&self.session.configs.clone())),
+            OpenQuestion::Nothing => None,
+        };
+        let has_measured = selected.is_some();
+        self.pipeline.measuring.store(false, Ordering::Relaxed); // also if nothing had to be measured
+        self.has_picked.store(true, Ordering::Release);
+        let pick = match (selected.unwrap_or(Ok(None)), pick) {
             (Ok(Some(selected)), _) => Some(selected),
-            (Ok(None), pick) => pick.filter(|_| !undecided),
+            (Ok(None), pick) => pick.filter(|_| !has_measured),
             (Err(error), Some(pick)) => {
                 warn!("keeping {}: {error}", pick.variant.name);
                 Some(pick)

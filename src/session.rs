@@ -8,7 +8,7 @@ use std::sync::atomic::AtomicBool;
 use anyhow::{Context, bail};
 use log::{debug, info, warn};
 
-use crate::board::Board;
+use crate::board::{Board, Expect};
 use crate::cli::{BoardArgs, BudgetArgs, ModelArgs, PredictionArgs};
 use crate::engines::Threads;
 use crate::profiler::MeasurementStore;
@@ -22,7 +22,7 @@ use phicam_pipeline::classify::postprocess;
 use phicam_platform::{paths, system};
 use phicam_policy::budget::Budget;
 use phicam_policy::measurement::MeasureError;
-use phicam_policy::picker::{Pick, PickError, PickRequest, estimate_time, explain, pick, scaled_latency_ms};
+use phicam_policy::picker::{Effort, Pick, PickError, PickRequest, estimate_time, explain, pick, scaled_latency_ms};
 use phicam_policy::sampling::SamplingPlan;
 
 pub use crate::profiler::{Activity, ProgressFn};
@@ -68,6 +68,8 @@ pub struct Session {
     pub store: MeasurementStore,
     /// Causes that [`Session::log_failures`] has logged.
     logged_failures: RefCell<BTreeSet<String>>,
+    /// Speed of the board, as its board file states it.
+    pub expected: Option<Expect>,
 }
 
 impl Session {
@@ -120,6 +122,7 @@ impl Session {
             requested: model,
             store: MeasurementStore::read(&paths::state_dir()),
             logged_failures: RefCell::default(),
+            expected: board.expect.clone(),
         })
     }
 
@@ -128,23 +131,31 @@ impl Session {
         self.configs[0]
     }
 
-    /// Returns the pick among `configs` from cached measurements alone. Returns `None` if they do not suffice, or if nothing fits
-    /// and some of them are stale.
-    pub fn pick_from_store(&self, configs: &[ExecutionConfig]) -> anyhow::Result<Option<Pick>> {
+    /// Returns the execution configs of a coarse search: the default, because others only decide how fast the pick is.
+    pub fn coarse_configs(&self) -> Vec<ExecutionConfig> {
+        vec![self.default_config()]
+    }
+
+    /// Returns the pick among `configs` from cached measurements alone. Returns `None` if they do not suffice for `effort`, or if
+    /// nothing fits and they are coarse or some are stale.
+    pub fn pick_from_store(&self, configs: &[ExecutionConfig], effort: Effort) -> anyhow::Result<Option<Pick>> {
         let never =
             |variant: &Variant, _: ExecutionConfig, _: SamplingPlan| Err(MeasureError::NotYet(variant.name.clone()));
-        let known = |variant: &Variant, config: ExecutionConfig| lookup(&self.store, variant, config);
+        let known = |variant: &Variant, config: ExecutionConfig| lookup(&self.store, variant, config, effort);
         let candidates: Vec<&Variant> = self.candidates.iter().collect();
         let again = |before: Option<(&str, ExecutionConfig)>| {
-            pick(PickRequest::new(&candidates, configs, self.budget).with_previous(before), known, never)
+            let request = PickRequest::new(&candidates, configs, self.budget).with_effort(effort);
+            pick(request.with_previous(before), known, never)
         };
-        match pick_with_previous(&self.previous_picks(configs), again) {
+        match pick_with_previous(&self.previous_picks(configs, effort), again) {
             Ok(pick) => {
                 self.log_failures();
                 Ok(Some(self.with_source(pick)))
             }
             Err(PickError::Measure(_)) => Ok(None),
-            Err(PickError::NothingFits(_)) if self.has_stale_measurements(configs) => Ok(None),
+            Err(PickError::NothingFits(_)) if effort == Effort::Coarse || self.has_stale_measurements(configs) => {
+                Ok(None)
+            }
             Err(error) => Err(error.into()),
         }
     }
@@ -156,10 +167,11 @@ impl Session {
         configs.iter().any(is_stale)
     }
 
-    /// Picks among `configs`, and measures what is not cached. `stop` ends it early, with [`PickError::Measure`].
+    /// Picks among `configs` with `effort`, and measures what is not cached. `stop` ends it early, with [`PickError::Measure`].
     pub fn pick(
         &mut self,
         configs: &[ExecutionConfig],
+        effort: Effort,
         stop: &AtomicBool,
         progress: ProgressFn,
     ) -> Result<Pick, PickError> {
@@ -168,11 +180,13 @@ impl Session {
             Some(pinned) => vec![pinned],
             None => candidates.iter().collect(),
         };
-        self.log_failures();
-        let before = self.previous_picks(configs);
+        if effort == Effort::Full {
+            self.log_failures();
+        }
+        let before = self.previous_picks(configs, effort);
         let profiler = Profiler::new(&mut self.store, &self.models, stop, progress);
-        let known = |variant: &Variant, config: ExecutionConfig| profiler.known(variant, config);
-        let request = PickRequest::new(&variants, configs, budget);
+        let known = |variant: &Variant, config: ExecutionConfig| profiler.known(variant, config, effort);
+        let request = PickRequest::new(&variants, configs, budget).with_effort(effort);
         let mut measured = 0;
         let mut time = |variant: &Variant, config: ExecutionConfig, sampling: SamplingPlan| {
             let found = profiler.measure(variant, config, sampling);
@@ -194,31 +208,33 @@ impl Session {
         let picked = pick_with_previous(&before, |before| pick(request.with_previous(before), known, &mut time));
         let pick = self.with_source(picked?);
         if self.pinned.is_none() {
-            let request = self.request_key(configs, pick.is_noisy());
+            let request = self.request_key(configs, effort, pick.is_noisy());
             self.store.put_pick(&request, &pick.variant.name, pick.config);
         }
         Ok(pick)
     }
 
-    /// Returns the key of a request, under which the store keeps its pick. A noisy machine has picks of its own.
-    fn request_key(&self, configs: &[ExecutionConfig], is_noisy: bool) -> String {
+    /// Returns the key of a request, under which the store keeps its pick. A noisy machine and a coarse search have picks of
+    /// their own.
+    fn request_key(&self, configs: &[ExecutionConfig], effort: Effort, is_noisy: bool) -> String {
         let configs: Vec<String> = configs.iter().map(ExecutionConfig::to_string).collect();
         let source = self.requested.as_deref().unwrap_or("the catalog");
         let beside = if is_noisy { " beside other programs" } else { "" };
-        format!("of {source} by {} within {:?}{beside}", configs.join(" or "), self.budget)
+        let coarsely = if effort == Effort::Coarse { " coarsely" } else { "" };
+        format!("of {source} by {} within {:?}{beside}{coarsely}", configs.join(" or "), self.budget)
     }
 
     /// Returns the previous picks among `configs`: on a quiet machine, and under other load.
-    fn previous_picks(&self, configs: &[ExecutionConfig]) -> [Option<PreviousPick>; 2] {
+    fn previous_picks(&self, configs: &[ExecutionConfig], effort: Effort) -> [Option<PreviousPick>; 2] {
         [false, true].map(|is_noisy| {
-            let previous = self.store.previous_pick(&self.request_key(configs, is_noisy));
+            let previous = self.store.previous_pick(&self.request_key(configs, effort, is_noisy));
             previous.map(|(name, config)| (name.to_string(), config))
         })
     }
 
     /// Picks again, after the store has changed.
     pub fn repick(&mut self) -> anyhow::Result<Pick> {
-        Ok(self.pick(&self.configs.clone(), &AtomicBool::new(false), &|_| {})?)
+        Ok(self.pick(&self.configs.clone(), Effort::Full, &AtomicBool::new(false), &|_| {})?)
     }
 
     /// Returns a profiler over this session's store.
@@ -247,16 +263,6 @@ impl Session {
     /// Returns `pick` with the name of what it was picked from.
     fn with_source(&self, pick: Pick) -> Pick {
         Pick { offer: self.requested.clone().unwrap_or(pick.offer), ..pick }
-    }
-
-    /// Returns the pinned variant, else the pick, and its execution config.
-    pub fn choose(&mut self) -> anyhow::Result<(Variant, ExecutionConfig)> {
-        if let Some(pinned) = &self.pinned {
-            return Ok((pinned.clone(), self.default_config()));
-        }
-        let pick = self.pick(&self.configs.clone(), &AtomicBool::new(false), &|_| {})?;
-        log_pick(&pick);
-        Ok((pick.variant, pick.config))
     }
 }
 
@@ -310,6 +316,13 @@ pub fn classifier_settings(
 /// Creates a folder that the user named, if need be.
 pub fn make_folder(folder: &Path) -> anyhow::Result<()> {
     std::fs::create_dir_all(folder).with_context(|| format!("{} cannot be created", folder.display()))
+}
+
+/// Fails if the folder of a file that the user named does not exist.
+pub fn check_parent(file: &Path) -> anyhow::Result<()> {
+    let parent = file.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or(Path::new("."));
+    std::fs::metadata(parent).with_context(|| format!("{} cannot be written", file.display()))?;
+    Ok(())
 }
 
 #[cfg(test)]

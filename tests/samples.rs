@@ -61,6 +61,24 @@ fn variants_name_the_samples_like_the_reference() {
 }
 
 #[test]
+fn last_pictures_of_the_demo_are_easy_for_every_variant() {
+    let text = std::fs::read_to_string(root().join("samples/demo.toml")).unwrap();
+    let demo: toml::Table = toml::from_str(&text).unwrap();
+    let last: Vec<&str> = demo["last"].as_array().unwrap().iter().map(|name| name.as_str().unwrap()).collect();
+    let reference = json("scores/end_to_end.json");
+    for file in &last {
+        let (_, classes) = expected().into_iter().find(|(photo, _)| photo == file).expect("a sample");
+        for case in reference.as_array().unwrap().iter().filter(|case| case["photo"] == *file) {
+            let class = case["top5"][0][0].as_u64().unwrap() as u32;
+            assert!(classes.contains(&class), "{file} by {}", case["variant"]);
+            let score = |place: usize| case["top5"][place][1].as_f64().unwrap();
+            assert!(score(0) - score(1) >= 2.9, "{file} by {}: as demo.toml states", case["variant"]);
+        }
+    }
+    assert_eq!(last.len(), 5);
+}
+
+#[test]
 fn samples_have_credits_and_labels() {
     let credits = std::fs::read_to_string(root().join("samples/CREDITS.md")).unwrap();
     for (file, _) in expected() {

@@ -11,6 +11,7 @@ use anyhow::{Context, bail};
 use super::models::model_file::ModelFile;
 use super::{write_exact_json, write_json};
 use crate::cli::{BenchArgs, BoardArgs, BudgetArgs};
+use crate::service::first_model::one_shot_model;
 use crate::session::{Session, board, is_file_name};
 use phicam_camera::{Camera, Next, TestPattern};
 use phicam_engine::latency::{Percentiles, Stage};
@@ -45,7 +46,14 @@ pub fn bench(args: BenchArgs, out: &mut dyn Write) -> anyhow::Result<ExitCode> {
     }
     let board = board(&BoardArgs::default())?;
     let mut session = Session::new(&board, &BudgetArgs::default(), &args.model_args)?;
-    let (variant, config) = session.choose()?;
+    let (variant, config) = match &session.pinned {
+        Some(pinned) => (pinned.clone(), session.default_config()),
+        None => {
+            let quick = settings(session.default_config());
+            let model = one_shot_model(&mut session, &quick)?.model().clone();
+            (model.variant.clone(), model.config)
+        }
+    };
     let settings = classify::Settings { cache_packed_weights: args.packed, ..settings(config) };
     let frame = next_frame(&mut test_pattern())?;
     let expected = verify_output::expected(&variant, &settings, &frame)?;

@@ -12,7 +12,7 @@ use crate::cli::BuildEnginesArgs;
 use crate::session::{Activity, Session, board};
 use phicam_engine::EngineKind;
 use phicam_platform::paths;
-use phicam_policy::picker::explain;
+use phicam_policy::picker::{Effort, explain};
 use phicam_policy::sampling::SamplingPlan;
 
 pub fn build_engines(args: BuildEnginesArgs, out: &mut dyn Write) -> anyhow::Result<ExitCode> {
@@ -43,7 +43,7 @@ pub fn build_engines(args: BuildEnginesArgs, out: &mut dyn Write) -> anyhow::Res
         }
     };
     if !args.all && session.pinned.is_none() {
-        let pick = session.pick(&session.configs.clone(), &stop, &progress)?;
+        let pick = session.pick(&session.configs.clone(), Effort::Full, &stop, &progress)?;
         writeln!(out, "{}", explain(&pick))?;
         return Ok(ExitCode::SUCCESS);
     }

@@ -12,8 +12,10 @@ use serde_json::json;
 use super::image_files::{expand, read_image};
 use super::{exit, write_json};
 use crate::cli::ClassifyArgs;
+use crate::service::first_model::one_shot_model;
 use crate::session::{Session, board, classifier_settings, make_folder};
 use phicam_frame::FramePool;
+use phicam_frame::decode::probe_file;
 use phicam_pipeline::answer_json::predictions;
 use phicam_pipeline::classify::{Classification, Classifier};
 
@@ -26,26 +28,35 @@ pub fn classify(args: ClassifyArgs, out: &mut dyn Write) -> anyhow::Result<ExitC
     }
     let board = board(&args.board)?;
     let mut session = Session::new(&board, &args.budget, &args.model_args)?;
-    let (variant, config) = session.choose()?;
-    let settings = classifier_settings(&args.prediction, board.view, 0, config);
-    let mut classifier = crate::engines::open_classifier(&variant, &settings)?;
+    // Before a model is timed and loaded: a wrong file name is reported at once.
+    let refusals: Vec<Option<String>> = files.iter().map(|file| refusal(file)).collect();
+    let mut classifier = match refusals.iter().any(Option::is_none) {
+        true => {
+            let settings = classifier_settings(&args.prediction, board.view, 0, session.default_config());
+            Some(one_shot_model(&mut session, &settings)?)
+        }
+        false => None,
+    };
     let mut pool = FramePool::default();
     let mut failed = 0;
-    for file in &files {
-        let answer =
-            read_image(file, &mut pool).map_err(anyhow::Error::from).and_then(|frame| Ok(classifier.classify(&frame)?));
+    for (file, refusal) in files.iter().zip(refusals) {
+        let answer = match (refusal, &mut classifier) {
+            (None, Some(classifier)) => {
+                classify_file(file, classifier, &mut pool).inspect_err(|error| log(file, error))
+            }
+            (refusal, _) => Err(refusal.unwrap_or_default()),
+        };
         match answer {
             Ok(answer) => {
                 write_answer(&answer, file, args.json, out)?;
-                if let Some(folder) = &args.dump {
-                    dump(&mut classifier, file, folder)?;
+                if let (Some(folder), Some(classifier)) = (&args.dump, &mut classifier) {
+                    dump(classifier, file, folder)?;
                 }
             }
             Err(error) => {
                 failed += 1;
-                warn!("{}: {error}", file.display());
                 if args.json {
-                    write_json(out, &json!({ "file": file.display().to_string(), "error": error.to_string() }))?;
+                    write_json(out, &json!({ "file": file.display().to_string(), "error": error }))?;
                 }
             }
         }
@@ -55,6 +66,25 @@ pub fn classify(args: ClassifyArgs, out: &mut dyn Write) -> anyhow::Result<ExitC
         return Ok(exit::SOME_FAILED.into());
     }
     Ok(ExitCode::SUCCESS)
+}
+
+/// Returns why a file cannot be a picture, and logs it. Returns `None` if it can, or is standard input.
+fn refusal(file: &Path) -> Option<String> {
+    if file.as_os_str() == "-" {
+        return None;
+    }
+    let error = probe_file(file).err()?.to_string();
+    log(file, &error);
+    Some(error)
+}
+
+fn classify_file(file: &Path, classifier: &mut Classifier, pool: &mut FramePool) -> Result<Classification, String> {
+    let frame = read_image(file, pool).map_err(|error| error.to_string())?;
+    classifier.classify(&frame).map_err(|error| error.to_string())
+}
+
+fn log(file: &Path, error: &str) {
+    warn!("{}: {error}", file.display());
 }
 
 fn write_answer(answer: &Classification, file: &Path, as_json: bool, out: &mut dyn Write) -> anyhow::Result<()> {

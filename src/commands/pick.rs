@@ -8,13 +8,13 @@ use serde_json::{Value, json};
 
 use super::{known, write_json};
 use crate::cli::PickArgs;
-use crate::session::{Session, board};
+use crate::session::{Session, board, check_parent};
 use phicam_engine::ExecutionConfig;
 use phicam_model::catalog::Variant;
 use phicam_model::efficientnet::compound_scaling::{TARGET_MILLION_MACS, objective, phi_of_macs};
 use phicam_policy::measurement::Measurement;
 use phicam_policy::picker::{
-    Candidate, LimitingFactor, PIPELINE_HEADROOM, PIPELINE_MEMORY_MIB, Pick, SkipReason, Verdict, explain,
+    Candidate, Effort, LimitingFactor, PIPELINE_HEADROOM, PIPELINE_MEMORY_MIB, Pick, SkipReason, Verdict, explain,
 };
 
 mod plot;
@@ -23,12 +23,15 @@ mod what_if;
 
 /// Measures, picks and prints every candidate with its verdict.
 pub fn pick(args: PickArgs, out: &mut dyn Write) -> anyhow::Result<ExitCode> {
+    if let Some(path) = &args.explain {
+        check_parent(path)?; // before the measurements, which may take minutes
+    }
     let board = board(&args.board)?;
     let mut session = Session::new(&board, &args.budget, &args.model_args)?;
     if args.remeasure {
         session.store.forget();
     }
-    let mut pick = session.pick(&session.configs.clone(), &AtomicBool::new(false), &|_| {})?;
+    let mut pick = session.pick(&session.configs.clone(), Effort::Full, &AtomicBool::new(false), &|_| {})?;
     if let Some(seconds) = args.soak {
         pick = soak::soak(&mut session, pick, seconds)?;
     }

@@ -16,7 +16,7 @@ use phicam_model::catalog::Variant;
 use phicam_platform::system;
 use phicam_policy::measurement::Measurement;
 use phicam_policy::picker::initial_samples::{self, Midpoint};
-use phicam_policy::picker::{ComputeCost, LatencyModel, QUICK_SAMPLE, TimeEstimate, scaled_latency_ms};
+use phicam_policy::picker::{ComputeCost, Effort, LatencyModel, QUICK_SAMPLE, TimeEstimate, scaled_latency_ms};
 
 /// Width of the progress bar in characters.
 const BAR_WIDTH: usize = 24;
@@ -32,7 +32,8 @@ pub fn profile(args: ProfileArgs, out: &mut dyn Write) -> anyhow::Result<ExitCod
     let (stop, started) = (AtomicBool::new(false), Instant::now());
     let mut is_estimated = false;
     for (place, (variant, config)) in plan.iter().enumerate() {
-        if session.store.get(variant, *config).is_some() && !session.store.is_stale(variant, *config) {
+        let known = session.store.get(variant, *config).filter(|known| Effort::Full.accepts(known));
+        if known.is_some() && !session.store.is_stale(variant, *config) {
             continue;
         }
         let current = format!("{} ({config})", variant.name);

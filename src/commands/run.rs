@@ -4,6 +4,7 @@ use std::io::Write;
 use std::process::ExitCode;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
 
 use anyhow::{Context, bail};
 use log::{debug, info, warn};
@@ -15,7 +16,7 @@ use crate::board::Board;
 use crate::cli::RunArgs;
 use crate::service::Service;
 use crate::service::active_model::ActiveModel;
-use crate::service::first_model::{FirstModel, cpu_fallback, first_model};
+use crate::service::first_model::{FirstModel, OpenQuestion, cpu_fallback, first_model};
 use crate::service::health_monitor::monitor;
 use crate::session::{Session, board, classifier_settings};
 use phicam_camera::CameraCounts;
@@ -38,21 +39,37 @@ pub fn run(args: RunArgs, out: &mut dyn Write) -> anyhow::Result<ExitCode> {
         session.budget = Budget::default(); // a pinned variant runs whatever it takes
     }
     let settings = classifier_settings(&args.prediction, board.view, args.smoothing_ms, session.default_config());
-    let mut camera = open_camera(&args, &board)?;
+    let has_picked = Arc::new(AtomicBool::new(false));
+    let camera_settings = args.camera.as_ref().unwrap_or(&board.camera);
+    let demo = demo(camera_settings, has_picked.clone())?;
+    let is_demo = demo.is_some();
+    let mut camera = match demo {
+        Some(demo) => demo,
+        None => open_camera(&args, &board)?,
+    };
     let mut displays = open_displays(&args, &board)?;
     debug!("board {}: {}", board.name, board.summary);
-    let FirstModel { classifier, pick, undecided } = first_model(&session, &settings)?;
+    let FirstModel { classifier, pick, open_question } = first_model(&session, &settings)?;
     let limit_ms = session.budget.frame_ms;
     let names: Vec<String> = displays.iter().map(|display| display.name()).collect();
     let mut pipeline = Pipeline::new(&stop);
     pipeline.screen.set_layout(args.screen.unwrap_or(board.screen), board.round_screen);
     pipeline.engine_fallback = Some(Box::new(|failed| cpu_fallback(failed, &settings)));
-    pipeline.measuring.store(undecided, Ordering::Relaxed);
+    let is_open = open_question != OpenQuestion::Nothing;
+    pipeline.measuring.store(is_open, Ordering::Relaxed);
     let active = ActiveModel::from(&**classifier.model());
-    let service = Service { pipeline: &pipeline, session: &mut session, settings: &settings, active, stop: &stop };
+    let service = Service {
+        pipeline: &pipeline,
+        session: &mut session,
+        settings: &settings,
+        active,
+        stop: &stop,
+        is_demo,
+        has_picked,
+    };
     let mut write_error = None;
     let (ended, served) = std::thread::scope(|scope| {
-        let service = scope.spawn(|| service.run(pick, undecided));
+        let service = scope.spawn(|| service.run(pick, open_question));
         scope.spawn(|| monitor(&pipeline, &names, limit_ms, &stop));
         let ended = pipeline.run(&mut camera, classifier, &mut displays, args.frames, &mut |event| {
             if args.json {
@@ -87,6 +104,21 @@ fn stop_on_signals() -> anyhow::Result<Arc<AtomicBool>> {
         flag::register(signal, stop.clone()).context("signals")?;
     }
     Ok(stop)
+}
+
+/// Opens the demo if the camera is the sample photographs: it ends once `may_end` is set and each was shown.
+fn demo(
+    settings: &phicam_camera::Settings,
+    may_end: Arc<AtomicBool>,
+) -> anyhow::Result<Option<ReconnectingCamera<'static>>> {
+    let &phicam_camera::Settings::Files { path: None, picture_ms, film_fps, repeat: false } = settings else {
+        return Ok(None);
+    };
+    let samples = paths::samples_dir().context("camera")?;
+    let picture = Duration::from_millis(picture_ms);
+    let camera = phicam_camera::open_demo(&samples, picture, film_fps, may_end).context("camera")?;
+    info!("camera {}", camera.describe());
+    Ok(Some(ReconnectingCamera::new(camera, None)))
 }
 
 /// Opens the camera. A camera that the user named must open; a camera of the board file may be connected later.

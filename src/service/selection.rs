@@ -2,7 +2,7 @@
 
 use std::sync::atomic::Ordering;
 
-use log::{error, info, warn};
+use log::{debug, error, info, warn};
 
 use super::Service;
 use super::active_model::ActiveModel;
@@ -13,21 +13,43 @@ use phicam_pipeline::Pipeline;
 use phicam_pipeline::classify;
 use phicam_pipeline::classify::Classifier;
 use phicam_pipeline::status::Fault;
-use phicam_policy::picker::{Pick, PickError};
+use phicam_policy::picker::{Effort, Pick, PickError};
 
 impl Service<'_, '_> {
-    /// Measures, picks among `configs`, loads the pick beside the running pipeline and hands it over. Returns the last pick,
-    /// `None` if the pipeline ended before.
+    /// Measures and picks on a machine that was not measured: first coarsely, then, unless this is the demo, fully.
+    pub(super) fn select_first(&mut self) -> Result<Option<Pick>, PickError> {
+        let coarse = vec![(self.session.coarse_configs(), Effort::Coarse)];
+        match self.select_in_stages(coarse) {
+            Ok(Some(pick)) if self.is_demo => return Ok(Some(pick)),
+            Ok(Some(_)) => {}
+            Ok(None) => return Ok(None),
+            Err(error) => debug!("the coarse measurements gave no pick: {error}"), // full ones decide
+        }
+        self.select(&self.session.configs.clone())
+    }
+
+    /// Measures fully and picks among `configs`.
     pub(super) fn select(&mut self, configs: &[ExecutionConfig]) -> Result<Option<Pick>, PickError> {
-        let mut last = None;
+        self.select_in_stages(self.full_stages(configs))
+    }
+
+    fn full_stages(&self, configs: &[ExecutionConfig]) -> Vec<(Vec<ExecutionConfig>, Effort)> {
         let cpu = cpu_configs(configs);
         // A GPU engine may take minutes to build. Until then the CPU should run its best model, if it classifies at all.
         let is_on_cpu = self.active.config.engine == EngineKind::Tract;
         let first = (is_on_cpu && !cpu.is_empty() && cpu.len() < configs.len()).then_some(cpu);
-        for configs in first.into_iter().chain([configs.to_vec()]) {
+        first.into_iter().chain([configs.to_vec()]).map(|configs| (configs, Effort::Full)).collect()
+    }
+
+    /// In each stage, measures, picks, loads the pick beside the running pipeline and hands it over. Returns the last pick, `None`
+    /// if the pipeline ended before.
+    fn select_in_stages(&mut self, stages: Vec<(Vec<ExecutionConfig>, Effort)>) -> Result<Option<Pick>, PickError> {
+        let mut last = None;
+        for (configs, effort) in stages {
             let pipeline = self.pipeline;
+            let progress = |activity| show_activity(pipeline, activity);
             pipeline.screen.set_measuring(true);
-            let picked = self.session.pick(&configs, self.stop, &|activity| show_activity(pipeline, activity));
+            let picked = self.session.pick(&configs, effort, self.stop, &progress);
             pipeline.screen.set_measuring(false);
             pipeline.measuring.store(false, Ordering::Relaxed); // also if nothing had to be measured
             match picked {

@@ -3,6 +3,7 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 use log::warn;
@@ -34,9 +35,20 @@ pub struct ImageFiles {
     /// Whether this round had an image that could be decoded.
     round_has_frame: bool,
     next_due: Option<Instant>,
+    ending: Option<Ending>,
     /// Bytes of the current file.
     file_bytes: Vec<u8>,
     pool: FramePool,
+}
+
+/// Way in which a demo ends.
+struct Ending {
+    /// Images after the last round.
+    images: Vec<ImageFile>,
+    /// Whether the demo may end; until then the rounds repeat.
+    may_end: Arc<AtomicBool>,
+    /// Whether every image was played once.
+    has_played_all: bool,
 }
 
 struct ImageFile {
@@ -93,9 +105,42 @@ impl ImageFiles {
             last_film: None,
             round_has_frame: false,
             next_due: None,
+            ending: None,
             file_bytes: Vec::new(),
             pool: FramePool::default(),
         })
+    }
+}
+
+impl ImageFiles {
+    /// Repeats the images until `may_end` is set and each was played once; then plays `last` and ends.
+    pub fn with_ending(self, last: Vec<PathBuf>, may_end: Arc<AtomicBool>) -> Result<ImageFiles, CameraError> {
+        if let Some(missing) = last.iter().find(|path| !path.exists()) {
+            return Err(CameraError::NoPictures { path: missing.display().to_string() });
+        }
+        let images = last.into_iter().map(ImageFile::new).collect();
+        Ok(ImageFiles { ending: Some(Ending { images, may_end, has_played_all: false }), ..self })
+    }
+
+    /// Starts another round, or the ending, if one is due.
+    fn begin_round(&mut self) {
+        let is_at_end = self.next_index == self.images.len();
+        // A round without a valid image ends playback: another round would end at once too, and spin.
+        let can_repeat = is_at_end && std::mem::take(&mut self.round_has_frame);
+        if let Some(ending) = &mut self.ending {
+            ending.has_played_all |= is_at_end;
+            let may_end = ending.may_end.load(Ordering::Acquire);
+            if ending.has_played_all && (may_end || (is_at_end && !can_repeat)) {
+                self.images = std::mem::take(&mut ending.images);
+                self.ending = None;
+                self.pace.repeat = false;
+                self.next_index = 0;
+                return;
+            }
+        }
+        if can_repeat && (self.pace.repeat || self.ending.is_some()) {
+            self.next_index = 0;
+        }
     }
 }
 
@@ -134,10 +179,7 @@ impl Camera for ImageFiles {
         if wait > limit {
             return Ok(Next::Nothing);
         }
-        // A round without a valid image ends playback: another round would end at once too, and spin.
-        if self.next_index == self.images.len() && self.pace.repeat && std::mem::take(&mut self.round_has_frame) {
-            self.next_index = 0;
-        }
+        self.begin_round();
         let Some(image) = self.images.get(self.next_index) else { return Ok(Next::Finished) };
         self.next_index += 1;
         if image.path.metadata().is_ok_and(|metadata| !metadata.is_file()) {
@@ -258,6 +300,38 @@ mod tests {
         assert_eq!(play(&mut camera, 1), ["a.png"]);
         fs::remove_file(good.path().join("a.png")).unwrap();
         assert_eq!(play(&mut camera, 9).len(), 1, "the only image was removed after the first round");
+    }
+
+    #[test]
+    fn demo_repeats_until_it_may_end_then_plays_its_ending() {
+        let folder = folder(&["a.png", "b.png"]);
+        let open = |may_end: &Arc<AtomicBool>| {
+            let camera = ImageFiles::open(folder.path().to_str().unwrap(), FAST).unwrap();
+            camera.with_ending(vec![folder.path().join("a.png")], may_end.clone()).unwrap()
+        };
+        let may_end = Arc::new(AtomicBool::new(false));
+        let mut camera = open(&may_end);
+        assert_eq!(play(&mut camera, 5), ["a.png", "b.png", "a.png", "b.png", "a.png"]);
+        may_end.store(true, Ordering::Release);
+        assert_eq!(play(&mut camera, 99), ["a.png"], "the ending begins at once");
+        assert_eq!(play(&mut open(&may_end), 99), ["a.png", "b.png", "a.png"], "each image plays once all the same");
+    }
+
+    #[test]
+    fn demo_ends_after_a_round_without_valid_images() {
+        let (bad, good) = (folder(&["a.jpg"]), folder(&["z.png"]));
+        let camera = ImageFiles::open(bad.path().to_str().unwrap(), FAST).unwrap();
+        let may_end = Arc::new(AtomicBool::new(false));
+        let mut camera = camera.with_ending(vec![good.path().join("z.png")], may_end).unwrap();
+        assert_eq!(play(&mut camera, 99).len(), 2, "an error, then the ending");
+    }
+
+    #[test]
+    fn missing_file_of_the_ending_is_an_error() {
+        let folder = folder(&["a.png"]);
+        let camera = ImageFiles::open(folder.path().to_str().unwrap(), FAST).unwrap();
+        let error = camera.with_ending(vec!["/nowhere/z.png".into()], Arc::default()).err().expect("an error");
+        assert!(error.to_string().contains("/nowhere/z.png"), "{error}");
     }
 
     #[test]

@@ -7,6 +7,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 mod auto;
+mod demo;
 mod files;
 pub mod gst;
 mod natural_names;
@@ -15,6 +16,7 @@ mod settings;
 mod source;
 mod test_pattern;
 pub mod v4l2;
+pub use demo::open_demo;
 pub use files::{ImageFiles, is_image_file};
 pub use gst::Gst;
 pub use natural_names::is_film_file;

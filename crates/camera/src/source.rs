@@ -35,6 +35,8 @@ pub enum CameraError {
     /// No camera of `auto` could be opened; the attempts name cameras with their reasons.
     #[error("no camera was found; {}", attempts.join("; "))]
     NoneFound { attempts: Vec<String> },
+    #[error("{0}; copy the samples folder again, or name another with --camera files:DIR")]
+    Demo(phicam_platform::config_file::StrictError),
     #[error(transparent)]
     V4l2(#[from] v4l2::V4l2Error),
     #[error(transparent)]

@@ -53,6 +53,20 @@ pub fn read(reader: impl Read, bytes: &mut Vec<u8>) -> Result<(), ReadError> {
     Ok(())
 }
 
+/// Checks that a file exists and begins like a picture, without reading the rest. A pipe or a device is not opened.
+pub fn probe_file(path: &std::path::Path) -> Result<(), ReadError> {
+    let metadata = std::fs::metadata(path)?;
+    if !metadata.is_file() && !metadata.is_dir() {
+        return Ok(());
+    }
+    let mut start = Vec::new();
+    std::fs::File::open(path)?.take(LONGEST_SIGNATURE).read_to_end(&mut start)?; // a folder's error is here
+    format(&start).map(|_| ()).map_err(ReadError::Decode)
+}
+
+/// Bytes that identify the format of a picture: WebP needs most.
+const LONGEST_SIGNATURE: u64 = 16;
+
 /// Reason why an image file could not be read or decoded. The message continues the name of the file.
 #[derive(Debug, thiserror::Error)]
 pub enum ReadError {
@@ -116,17 +130,33 @@ fn decode_catching_panics(bytes: &[u8], pixels: &mut Vec<u8>, strict: bool) -> R
 }
 
 fn decode_by_format(bytes: &[u8], pixels: &mut Vec<u8>, strict: bool) -> Result<Size, DecodeError> {
-    match image::guess_format(bytes) {
-        Ok(ImageFormat::Jpeg) => decode_jpeg(bytes, pixels, strict),
-        Ok(ImageFormat::Png) => {
+    match format(bytes)? {
+        Format::Jpeg => decode_jpeg(bytes, pixels, strict),
+        Format::Png => {
             let limits = png_limits();
             let decoder = image::codecs::png::PngDecoder::with_limits(Cursor::new(bytes), limits).map_err(damaged)?;
             decode_with(decoder, pixels)
         }
-        Ok(ImageFormat::WebP) => {
+        Format::WebP => {
             let decoder = image::codecs::webp::WebPDecoder::new(Cursor::new(bytes)).map_err(damaged)?;
             decode_with(decoder, pixels)
         }
+    }
+}
+
+/// Format that this program decodes.
+enum Format {
+    Jpeg,
+    Png,
+    WebP,
+}
+
+/// Returns the format of a picture by its first bytes.
+fn format(bytes: &[u8]) -> Result<Format, DecodeError> {
+    match image::guess_format(bytes) {
+        Ok(ImageFormat::Jpeg) => Ok(Format::Jpeg),
+        Ok(ImageFormat::Png) => Ok(Format::Png),
+        Ok(ImageFormat::WebP) => Ok(Format::WebP),
         _ if bytes.is_empty() => Err(DecodeError::Empty),
         _ => Err(DecodeError::UnknownFormat { start: bytes[..bytes.len().min(8)].to_vec() }),
     }

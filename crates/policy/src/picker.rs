@@ -9,11 +9,13 @@ use phicam_engine::ExecutionConfig;
 use phicam_model::catalog::Variant;
 
 mod accuracy;
+mod effort;
 mod explain;
 mod headroom;
 mod hysteresis;
 pub mod initial_samples;
 mod latency_model;
+mod quick_pick;
 mod remeasure;
 mod search;
 #[cfg(test)]
@@ -21,10 +23,12 @@ pub(crate) mod tests;
 mod time_estimate;
 mod verdicts;
 pub use accuracy::{AccuracyRank, ESTIMATE_POINTS, PUBLISHED_POINTS, precision_loss_points, uncertainty_points};
+pub use effort::{COARSE_SAMPLE, Effort, is_coarse};
 pub use explain::explain;
 pub use headroom::{PIPELINE_HEADROOM, PIPELINE_MEMORY_MIB, judge, required_mib, required_ms};
 pub use hysteresis::{HYSTERESIS, previous_pick_fits};
 pub use latency_model::{ComputeCost, LatencyModel};
+pub use quick_pick::{KnownLatency, quick_pick};
 pub use remeasure::{MAX_FRAMES, QUICK_SAMPLE};
 use search::Search;
 pub use search::{LATENCY_TIE_RATIO, Selection};
@@ -175,17 +179,23 @@ pub struct PickRequest<'a> {
     pub budget: Budget,
     /// Name and execution config of the result of the last equal request, subject to [`HYSTERESIS`].
     pub previous: Option<(&'a str, ExecutionConfig)>,
+    pub effort: Effort,
 }
 
 impl<'a> PickRequest<'a> {
-    /// Returns a request without a previous pick.
+    /// Returns a request without a previous pick, for a full search.
     pub fn new(variants: &'a [&'a Variant], configs: &'a [ExecutionConfig], budget: Budget) -> PickRequest<'a> {
-        PickRequest { variants, configs, budget, previous: None }
+        PickRequest { variants, configs, budget, previous: None, effort: Effort::Full }
     }
 
     /// Sets the previous pick.
     pub fn with_previous(self, previous: Option<(&'a str, ExecutionConfig)>) -> PickRequest<'a> {
         PickRequest { previous, ..self }
+    }
+
+    /// Sets the effort.
+    pub fn with_effort(self, effort: Effort) -> PickRequest<'a> {
+        PickRequest { effort, ..self }
     }
 }
 
@@ -197,7 +207,7 @@ impl<'a> PickRequest<'a> {
 ///
 /// The search measures, for each execution config, the smallest variant, the largest plausible one and one between.
 /// Then it measures every candidate that could change the pick, unless the latency model predicts more than twice the
-/// limit. Inconclusive measurements are repeated with more frames. The result does not depend on the order of variants
+/// limit. Inconclusive measurements are repeated with more frames, unless the effort is coarse. The result does not depend on the order of variants
 /// or configs, and the picked candidate was always measured.
 ///
 /// The previous pick stays while it needs at most [`HYSTERESIS`] times the limit, and a more accurate rival must need

@@ -148,7 +148,9 @@ fn evaluate_variants(
 ) -> anyhow::Result<ExitCode> {
     let mut code = ExitCode::SUCCESS;
     for variant in variants {
-        let score = evaluate::score(variant, dir, ExecutionConfig::tract(system::cores()))?;
+        let settings = evaluate::settings(ExecutionConfig::tract(system::cores()));
+        let mut classifier = crate::engines::open_classifier(variant, &settings)?;
+        let score = evaluate::score(&mut classifier, dir)?;
         writeln!(out, "{} on {}: {}", variant.name, dir.display(), score)?;
         if variant.top1_percent.is_none() {
             let (top1, pictures) = (score.top1_percent(), score.pictures);

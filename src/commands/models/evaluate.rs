@@ -4,22 +4,23 @@ use std::fmt;
 use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
+use std::time::{Duration, Instant};
 
 use anyhow::{Context, bail};
-use log::warn;
+use log::{info, warn};
 use serde_json::json;
 
 use super::super::image_files::read_image;
 use super::super::{exit, write_json};
 use crate::cli::{BoardArgs, BudgetArgs, ModelArgs};
+use crate::service::first_model::one_shot_model;
 use crate::session::{Session, board};
 use phicam_camera::is_image_file;
 use phicam_engine::ExecutionConfig;
 use phicam_frame::FramePool;
-use phicam_model::catalog::Variant;
 use phicam_model::labels::Labels;
-use phicam_pipeline::classify;
 use phicam_pipeline::classify::postprocess;
+use phicam_pipeline::classify::{self, Classifier};
 use phicam_platform::config_file::did_you_mean;
 
 /// Numbers of right predictions.
@@ -59,8 +60,13 @@ impl Score {
 pub fn evaluate(dir: &Path, args: &ModelArgs, as_json: bool, out: &mut dyn Write) -> anyhow::Result<ExitCode> {
     let board = board(&BoardArgs::default())?;
     let mut session = Session::new(&board, &BudgetArgs::default(), args)?;
-    let (variant, config) = session.choose()?;
-    let score = score(&variant, dir, config)?;
+    let candidate = session.candidates.first().context("the catalog has no model; `phicam models list` shows it")?;
+    let labels = Labels::parse(&candidate.network.read_labels()?, &candidate.network.labels)?;
+    pictures(dir, &labels)?; // a wrong folder is an error before a model is timed
+    let settings = settings(session.default_config());
+    let mut classifier = one_shot_model(&mut session, &settings)?;
+    let variant = classifier.model().variant.clone();
+    let score = score(&mut classifier, dir)?;
     if as_json {
         let (lower, upper) = score.interval_percent();
         write_json(
@@ -100,17 +106,29 @@ impl fmt::Display for Score {
     }
 }
 
-/// Classifies every picture in the folders of `dir`; the folders' names are labels.
-pub fn score(variant: &Variant, dir: &Path, config: ExecutionConfig) -> anyhow::Result<Score> {
-    let prediction = postprocess::Settings { smoothing: std::time::Duration::ZERO, ..postprocess::Settings::default() };
-    let mut classifier = crate::engines::open_classifier(
-        variant,
-        &classify::Settings { view: Default::default(), prediction, config, cache_packed_weights: false },
-    )?;
+/// Returns the settings of a classifier of independent pictures.
+pub fn settings(config: ExecutionConfig) -> classify::Settings {
+    let prediction = postprocess::Settings { smoothing: Duration::ZERO, ..postprocess::Settings::default() };
+    classify::Settings { view: Default::default(), prediction, config, cache_packed_weights: false }
+}
+
+/// Time to the first report of progress, and between two further ones.
+const REPORTS: [Duration; 2] = [Duration::from_millis(500), Duration::from_secs(5)];
+
+/// Classifies every picture in the folders of `dir`; the folders' names are labels. Logs progress.
+pub fn score(classifier: &mut Classifier, dir: &Path) -> anyhow::Result<Score> {
     let pictures = pictures(dir, &classifier.model().labels)?;
+    let (name, count) = (classifier.model().variant.name.clone(), pictures.len());
+    info!("evaluating {name} on {count} pictures in {}", dir.display());
+    let mut next_report = Instant::now() + REPORTS[0];
     let mut pool = FramePool::default();
     let mut score = Score::default();
     for (class, file) in pictures {
+        if Instant::now() >= next_report {
+            next_report = Instant::now() + REPORTS[1];
+            let done = score.pictures + score.unreadable;
+            info!("{done} of {count} pictures: {} of {} right", score.top1, score.pictures);
+        }
         let answer = read_image(&file, &mut pool)
             .map_err(anyhow::Error::from)
             .and_then(|frame| Ok(classifier.classify(&frame)?));

@@ -8,8 +8,8 @@ use super::headroom::{judge_scaled, required_ms};
 use super::hysteresis::Role;
 use super::initial_samples::{INITIAL_SAMPLES, MAX_EXTRAPOLATION, Midpoint, closest_to_midpoint};
 use super::latency_model::{ComputeCost, LatencyModel};
-use super::remeasure::{QUICK_SAMPLE, Recheck, noise_ratio};
-use super::{Candidate, PickRequest, StoredResult, Verdict};
+use super::remeasure::{Recheck, noise_ratio};
+use super::{Candidate, Effort, PickRequest, StoredResult, Verdict};
 use crate::budget::Budget;
 use crate::measurement::Measurement;
 use crate::sampling::SamplingPlan;
@@ -30,6 +30,7 @@ pub struct Search {
     /// By MACs, then by execution config.
     pub candidates: Vec<Candidate>,
     pub budget: Budget,
+    effort: Effort,
     /// The previous pick, if it is a candidate.
     previous: Option<usize>,
     ranks: Vec<AccuracyRank>,
@@ -58,6 +59,7 @@ impl Search {
         let mut search = Search {
             candidates: Vec::new(),
             budget: request.budget,
+            effort: request.effort,
             previous: None,
             ranks: Vec::new(),
             costs: Vec::new(),
@@ -210,9 +212,11 @@ impl Search {
     /// Returns the candidate to measure next, and how. Returns `None` once no measurement can change the selection.
     pub fn next_sample(&self) -> Option<(usize, SamplingPlan)> {
         let selection = self.selection();
-        self.next_unmeasured(selection)
-            .map(|index| (index, QUICK_SAMPLE))
-            .or_else(|| self.next_remeasurement(selection))
+        let first = self.next_unmeasured(selection).map(|index| (index, self.effort.first_sample()));
+        match self.effort {
+            Effort::Coarse => first,
+            Effort::Full => first.or_else(|| self.next_remeasurement(selection)),
+        }
     }
 
     /// Returns whether a candidate with this p95 that fits would be picked, or would decide the pick.

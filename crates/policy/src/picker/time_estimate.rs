@@ -24,9 +24,9 @@ impl TimeEstimate {
 }
 
 /// Ratio of p95 to the median before any measurement: e^(1.645 · 0.05), for 5 % of scatter.
-const ASSUMED_P95_RATIO: f64 = 1.086;
+pub(super) const ASSUMED_P95_RATIO: f64 = 1.086;
 /// Share of the first measured latency that does not depend on the MACs. Estimate, before a latency model exists.
-const ASSUMED_FIXED_SHARE: f64 = 0.5;
+pub(super) const ASSUMED_FIXED_SHARE: f64 = 0.5;
 
 /// Returns the latency of `other` in ms, estimated from one measured latency of `measured`.
 ///
