@@ -58,6 +58,10 @@ impl ViewState {
         self.camera
     }
 
+    pub fn page(&self) -> Page {
+        self.page
+    }
+
     pub fn stale(&self) -> Option<StaleFrame> {
         self.stale
     }
@@ -165,6 +169,16 @@ impl Screen {
     pub fn read_board(&self, readings: &mut Readings) {
         let BoardReadings { celsius, watts, limit_ms } = self.state.lock().board;
         (readings.celsius, readings.watts, readings.limit_ms) = (celsius, watts, limit_ms);
+    }
+
+    /// Shows the other page on all screens.
+    pub fn toggle_page(&self) {
+        self.change(|view| {
+            view.page = match view.page {
+                Page::Answer => Page::Details,
+                Page::Details => Page::Answer,
+            };
+        });
     }
 
     /// Sets the page of all screens, and whether they are circles.

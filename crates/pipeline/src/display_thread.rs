@@ -8,7 +8,7 @@ use log::error;
 use super::{MEASURING_PAUSE, POLL_INTERVAL, Pipeline};
 use crate::display_state::{DisplayRenderer, Surface};
 use crate::screen_words::Readings;
-use phicam_display::{Display, DisplayError, FramePlacement};
+use phicam_display::{Display, DisplayError, FramePlacement, Key};
 
 /// Interval between messages about a display that keeps failing: an estimate, because the log may be on the disk that
 /// is full.
@@ -62,6 +62,11 @@ impl Pipeline<'_> {
             self.update_readings(&mut readings, &mut rate);
             readings.frame_age = view.frame_age();
             for (display, output) in displays.iter_mut().zip(&mut outputs) {
+                match display.pressed() {
+                    Some(Key::Quit) => self.stop.store(true, Ordering::Relaxed),
+                    Some(Key::Details) => self.screen.toggle_page(),
+                    None => {}
+                }
                 if !view.is_new() && !display.needs_redraw() {
                     let result = display.idle();
                     self.record_result(&display.name(), result, &mut output.last_message);

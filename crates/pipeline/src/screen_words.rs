@@ -6,6 +6,7 @@ use std::time::{Duration, Instant};
 use phicam_display::words::{Certainty, Detail, MessageKind, NoticeWords, ScreenWords};
 
 use crate::display_state::ViewState;
+use crate::overlay::Page;
 use crate::status::CameraState;
 
 mod details;
@@ -37,7 +38,10 @@ pub fn write_words(words: &mut ScreenWords, view: &ViewState, readings: &Reading
     }
     notices::write(&mut words.notice, view, readings);
     details::write_status(&mut words.status, readings);
-    details::write(&mut words.details, readings);
+    match view.page() {
+        Page::Details => details::write(&mut words.details, readings),
+        Page::Answer => words.details.clear(),
+    }
 }
 
 fn kind(view: &ViewState) -> MessageKind {

@@ -136,6 +136,7 @@ fn gravest_fault_is_said_first() {
 #[test]
 fn unknown_readings_have_no_row() {
     let screen = screen_with_answer(None, SURE);
+    screen.set_layout(Page::Details, false);
     let readings =
         Readings { model: "lite2@260".into(), recent_ms: Some(82.4), answers_per_s: Some(12.0), ..Readings::default() };
     let words = words(&screen, &readings, Duration::ZERO);
