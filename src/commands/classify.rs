@@ -18,6 +18,11 @@ use phicam_frame::FramePool;
 use phicam_frame::decode::probe_file;
 use phicam_pipeline::answer_json::predictions;
 use phicam_pipeline::classify::{Classification, Classifier};
+use phicam_pipeline::screen_words::answer_words;
+
+/// Least and largest width of the column with file names, in characters: estimates. A longer name moves its answer.
+const MIN_NAME_COLUMNS: usize = 20;
+const MAX_NAME_COLUMNS: usize = 60;
 
 /// Classifies each file in the order given. A file that fails does not stop the others.
 pub fn classify(args: ClassifyArgs, out: &mut dyn Write) -> anyhow::Result<ExitCode> {
@@ -37,6 +42,8 @@ pub fn classify(args: ClassifyArgs, out: &mut dyn Write) -> anyhow::Result<ExitC
         }
         false => None,
     };
+    let columns = files.iter().map(|file| file.display().to_string().chars().count()).max().unwrap_or(0);
+    let columns = columns.clamp(MIN_NAME_COLUMNS, MAX_NAME_COLUMNS);
     let mut pool = FramePool::default();
     let mut failed = 0;
     for (file, refusal) in files.iter().zip(refusals) {
@@ -48,7 +55,7 @@ pub fn classify(args: ClassifyArgs, out: &mut dyn Write) -> anyhow::Result<ExitC
         };
         match answer {
             Ok(answer) => {
-                write_answer(&answer, file, args.json, out)?;
+                write_answer(&answer, file, args.json, columns, out)?;
                 if let (Some(folder), Some(classifier)) = (&args.dump, &mut classifier) {
                     dump(classifier, file, folder)?;
                 }
@@ -87,19 +94,22 @@ fn log(file: &Path, error: &str) {
     warn!("{}: {error}", file.display());
 }
 
-fn write_answer(answer: &Classification, file: &Path, as_json: bool, out: &mut dyn Write) -> anyhow::Result<()> {
+/// Writes an answer as JSON, or as a line that begins with the file name, padded to `columns` characters.
+fn write_answer(
+    answer: &Classification,
+    file: &Path,
+    as_json: bool,
+    columns: usize,
+    out: &mut dyn Write,
+) -> anyhow::Result<()> {
     let model = &answer.model;
     if as_json {
         let file = file.display().to_string();
         let object = json!({ "file": file, "model": model.variant.name, "predictions": predictions(answer) });
         return write_json(out, &object);
     }
-    let format_prediction = |prediction: &phicam_pipeline::classify::postprocess::Prediction| {
-        format!("{} {:.0} %", model.labels.label(prediction.class), prediction.probability * 100.0)
-    };
-    let best: Vec<String> = answer.predictions.best().iter().map(format_prediction).collect();
-    let unsure = if answer.predictions.unsure { "unsure, perhaps " } else { "" };
-    writeln!(out, "{}: {unsure}{}", file.display(), best.join(", "))?;
+    let line = phicam_display::describe(&answer_words(answer)).unwrap_or_default();
+    writeln!(out, "{:columns$}  {line}", file.display().to_string())?;
     Ok(())
 }
 

@@ -27,7 +27,7 @@ pub use error::DisplayError;
 pub use fbdev::Fb;
 pub use output::{CanvasContent, Display, FrameLayer, FramePlacement, Key, ScreenUpdate};
 pub use png::Png;
-pub use terminal::{LogWriter, Terminal};
+pub use terminal::{LogWriter, Terminal, describe};
 
 /// Kind of display and its device. In a board file: `kind = "auto"`, `"drm"`, `"fb"`, `"png"`, `"terminal"`, `"text"`,
 /// `"none"`.

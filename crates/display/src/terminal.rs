@@ -19,6 +19,7 @@ mod picture;
 mod tests;
 mod text;
 mod text_lines;
+pub use text_lines::describe;
 mod window;
 pub use log_writer::LogWriter;
 use text_lines::TextLines;

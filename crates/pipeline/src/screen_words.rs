@@ -5,7 +5,8 @@ use std::time::{Duration, Instant};
 
 use phicam_display::words::{Certainty, Detail, MessageKind, NoticeWords, ScreenWords};
 
-use crate::display_state::ViewState;
+use crate::classify::Classification;
+use crate::display_state::{AnswerTracker, ShownAnswer, ViewState};
 use crate::overlay::Page;
 use crate::status::CameraState;
 
@@ -32,7 +33,7 @@ pub fn write_words(words: &mut ScreenWords, view: &ViewState, readings: &Reading
     words.kind = kind(view);
     match words.kind {
         MessageKind::Waiting => {}
-        MessageKind::Answer(certainty) => write_answer(words, view, certainty, now),
+        MessageKind::Answer(_) => write_answer(words, view, now),
         MessageKind::Stale => write_stale(words, view),
         MessageKind::NoCamera => write_no_camera(words, view),
     }
@@ -44,6 +45,18 @@ pub fn write_words(words: &mut ScreenWords, view: &ViewState, readings: &Reading
     }
 }
 
+/// Returns the words of one answer alone, for output that shows no picture.
+pub fn answer_words(classification: &Classification) -> ScreenWords {
+    let mut tracker = AnswerTracker::default();
+    tracker.record(classification);
+    let mut words = ScreenWords::default();
+    if let Some(answer) = tracker.shown() {
+        words.kind = MessageKind::Answer(answer.certainty);
+        write_label(&mut words, answer);
+    }
+    words
+}
+
 fn kind(view: &ViewState) -> MessageKind {
     match (view.camera(), view.stale(), view.answer()) {
         (CameraState::Missing { .. } | CameraState::Lost, ..) => MessageKind::NoCamera,
@@ -53,13 +66,9 @@ fn kind(view: &ViewState) -> MessageKind {
     }
 }
 
-fn write_answer(words: &mut ScreenWords, view: &ViewState, certainty: Certainty, now: Instant) {
+fn write_answer(words: &mut ScreenWords, view: &ViewState, now: Instant) {
     let Some(answer) = view.answer() else { return };
-    words.title.push_str(if certainty == Certainty::Unsure { "unsure" } else { answer.label() });
-    words.percent = answer.percent;
-    for (label, percent) in answer.candidates() {
-        words.add_candidate(label, percent);
-    }
+    write_label(words, answer);
     if let Some(source) = &answer.source {
         words.source.push_str(source);
         return; // the age of a still image has no meaning
@@ -69,6 +78,14 @@ fn write_answer(words: &mut ScreenWords, view: &ViewState, certainty: Certainty,
         append(&mut words.time, format_args!("{} s old", age.as_secs().max(1)));
     } else {
         write_duration(&mut words.time, now.saturating_duration_since(answer.since));
+    }
+}
+
+fn write_label(words: &mut ScreenWords, answer: &ShownAnswer) {
+    words.title.push_str(if answer.certainty == Certainty::Unsure { "unsure" } else { answer.label() });
+    words.percent = answer.percent;
+    for (label, percent) in answer.candidates() {
+        words.add_candidate(label, percent);
     }
 }
 
