@@ -96,7 +96,7 @@ pub struct RunArgs {
     #[arg(long, value_name = "PAGE", value_parser = enum_values::page())]
     pub screen: Option<Page>,
     /// Time constant of temporal smoothing in milliseconds; 0 turns smoothing off
-    #[arg(long, value_name = "MS", default_value_t = 300)]
+    #[arg(long, value_name = "MS", default_value_t = postprocess::SMOOTHING_MS)]
     pub smoothing_ms: u64,
     /// Stop after this many classifications
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..))]
@@ -268,12 +268,12 @@ pub struct PredictionArgs {
     /// [default: the board's]
     #[arg(long)]
     pub view: Option<CropMode>,
-    /// Number of predictions to show
+    /// Number of predictions in --json
     #[arg(long, alias = "top", value_name = "K", default_value_t = 5,
           value_parser = clap::value_parser!(u8).range(1..=postprocess::MAX_PREDICTIONS as i64))]
     pub top_k: u8,
     /// Probability (0 to 1) below which a classification is shown as unsure
-    #[arg(long, alias = "unsure-below", value_name = "P", default_value_t = 0.10, value_parser = values::probability,
+    #[arg(long, alias = "unsure-below", value_name = "P", default_value_t = postprocess::MIN_CONFIDENCE, value_parser = values::probability,
           allow_negative_numbers = true)]
     pub min_confidence: f32,
 }

@@ -5,7 +5,7 @@
 pub enum Certainty {
     #[default]
     Sure,
-    /// Other classes are nearly as probable.
+    /// It may be another class.
     NotClear,
     /// No class reaches the confidence limit.
     Unsure,

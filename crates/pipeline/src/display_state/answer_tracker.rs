@@ -16,10 +16,9 @@ const PERCENT_INTERVAL: Duration = Duration::from_millis(500);
 const CANDIDATES_INTERVAL: Duration = Duration::from_secs(1);
 /// Age from which the shown answer does not delay a new one, because the scene may be another: an estimate.
 const EXPIRY: Duration = Duration::from_secs(3);
-/// Probability from which an answer can be sure.
-const SURE_PROBABILITY: f32 = 0.5;
-/// Factor by which the probability of a sure answer exceeds that of the second class.
-const SURE_RATIO: f32 = 2.0;
+/// Probability from which an answer is sure. Measured like the confidence limit: 0.38 sure labels a minute on scenes without any
+/// class, instead of 2.1 from 0.50 on, and 1.2 from 0.65 on. Scenes with a class are not sure in 10 % of the time, instead of 1 %.
+const SURE_PROBABILITY: f32 = 0.7;
 /// Largest number of candidates of an answer that is not clear, and their smallest probability.
 const NOT_CLEAR: (usize, f32) = (2, 0.05);
 /// Largest number of candidates of an unsure answer, and their smallest probability.
@@ -161,10 +160,9 @@ impl AnswerTracker {
 pub fn certainty(predictions: &Predictions) -> Certainty {
     let best = predictions.best();
     let first = best.first().map_or(0.0, |prediction| prediction.probability);
-    let second = best.get(1).map_or(0.0, |prediction| prediction.probability);
     if predictions.unsure {
         Certainty::Unsure
-    } else if first >= SURE_PROBABILITY && first >= SURE_RATIO * second {
+    } else if first >= SURE_PROBABILITY {
         Certainty::Sure
     } else {
         Certainty::NotClear

@@ -55,11 +55,13 @@ impl<'a> Card<'a> {
         };
         let candidate_count = words.candidates().len().min(max_candidates);
         let time = if class.is_small || is_unsure { "" } else { words.time.as_str() };
-        let is_smaller = class.is_inline && candidate_count > 0;
+        // What is not clear is said in smaller letters.
+        let is_certain = words.kind == MessageKind::Answer(Certainty::Sure);
+        let is_smaller = class.is_inline && !is_certain;
         let percent_cap = scaled(class.percent_cap, if is_smaller { NOT_CLEAR_RATIO } else { 1.0 });
         let percent_width = text.width("99 %", percent_cap);
         let tail = if class.is_inline && !is_unsure { percent_width + scaled(unit, 0.7) } else { 0 };
-        let first_step = if candidate_count > 0 { NOT_CLEAR_STEP } else { 0 };
+        let first_step = if is_certain { 0 } else { NOT_CLEAR_STEP };
         let room = NameRoom {
             cap_height: class.name_cap,
             width: class.label_width,
