@@ -71,7 +71,7 @@ mod tests {
     fn numbers_are_rounded_by_their_unit() {
         let mut object = json!({
             "age_ms": 21.412345, "total_ms": { "p50": 9.87654, "min": 0.123456 }, "stages_ms": { "mailbox": { "p50": 0.0012345 } },
-            "predictions": [{ "index": 235, "probability": 0.970_000_03_f32 }],
+            "predictions": [{ "index": 235, "probability": 0.970_012_f32 }],
             "peak_rss_mib": 54.33984375, "written_s": 1234.5678901, "phi": 0.123456, "infer_ms": null, "frame_ms": 100,
         });
         round(&mut object);
