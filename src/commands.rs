@@ -7,6 +7,7 @@ use clap::CommandFactory;
 
 use crate::cli::{Cli, Command};
 use crate::old_keys;
+use phicam_engine::latency::Percentiles;
 
 mod bench;
 mod build_engines;
@@ -75,6 +76,30 @@ fn known(value: Option<f64>, digits: usize) -> String {
     value.map_or("–".into(), |value| format!("{value:.digits$}"))
 }
 
+/// Returns a number for JSON with at most `digits` decimals.
+fn rounded(value: f64, digits: i32) -> f64 {
+    let steps = 10f64.powi(digits);
+    (value * steps).round() / steps
+}
+
+/// Returns a number for JSON with three significant digits: more than a measurement is worth.
+fn significant(value: f64) -> f64 {
+    if value == 0.0 || !value.is_finite() {
+        return value;
+    }
+    rounded(value, (2 - value.abs().log10().floor() as i32).clamp(0, 12))
+}
+
+/// Returns milliseconds for JSON: with 0.1 ms or with three significant digits, whichever is finer.
+fn rounded_ms(ms: f64) -> f64 {
+    if ms.abs() >= 10.0 { rounded(ms, 1) } else { significant(ms) }
+}
+
+/// Like [`rounded_ms`], for all percentiles.
+fn rounded_percentiles(Percentiles { p50, p95, p99, min }: Percentiles) -> Percentiles {
+    Percentiles { p50: rounded_ms(p50), p95: rounded_ms(p95), p99: rounded_ms(p99), min: rounded_ms(min) }
+}
+
 /// Writes one JSON object on a line of its own, renamed keys by their old names as well.
 fn write_json(out: &mut dyn Write, object: &impl serde::Serialize) -> anyhow::Result<()> {
     let mut object = serde_json::to_value(object)?;
@@ -84,4 +109,19 @@ fn write_json(out: &mut dyn Write, object: &impl serde::Serialize) -> anyhow::Re
     out.write_all(&line)?;
     out.flush()?;
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn milliseconds_keep_a_tenth_or_three_digits() {
+        assert_eq!([123.456, 12.345, 5.6789, 0.123456, 0.0].map(rounded_ms), [123.5, 12.3, 5.68, 0.123, 0.0]);
+    }
+
+    #[test]
+    fn significant_digits_are_three_for_small_numbers() {
+        assert_eq!([0.0123456, 0.5, 14.678, 1234.5].map(significant), [0.0123, 0.5, 14.7, 1235.0]);
+    }
 }

@@ -6,16 +6,16 @@ use std::sync::atomic::AtomicBool;
 
 use serde_json::{Value, json};
 
-use super::{known, write_json};
+use super::{known, rounded, rounded_ms, rounded_percentiles, write_json};
 use crate::cli::PickArgs;
 use crate::session::{Session, board};
 use phicam_engine::ExecutionConfig;
 use phicam_model::catalog::Variant;
 use phicam_model::efficientnet::compound_scaling::{TARGET_MILLION_MACS, objective, phi_of_macs};
+use phicam_policy::budget::Budget;
 use phicam_policy::measurement::Measurement;
-use phicam_policy::picker::{
-    Candidate, LimitingFactor, PIPELINE_HEADROOM, PIPELINE_MEMORY_MIB, Pick, SkipReason, Verdict, explain,
-};
+use phicam_policy::picker::reason::{Finding, Reason};
+use phicam_policy::picker::{Candidate, LimitingFactor, Pick, explain};
 
 mod plot;
 mod soak;
@@ -106,35 +106,19 @@ fn objective_of(variant: &Variant) -> Option<f64> {
 
 /// Returns the verdict on a candidate for people.
 fn describe_verdict(candidate: &Candidate, pick: &Pick) -> String {
-    let budget = &pick.budget;
-    let limit =
-        |limit: Option<f64>| limit.map_or_else(String::new, |limit| ((limit * 10.0).round() / 10.0).to_string());
-    let share = PIPELINE_HEADROOM * 100.0;
-    match &candidate.verdict {
-        Verdict::Undecided => "not decided".into(),
-        Verdict::Picked => "← picked".into(),
-        Verdict::Fits => "fits".into(),
-        Verdict::Tied => format!("ties with {}, which is faster", pick.variant.name),
-        Verdict::Skipped(SkipReason::LessAccurate) => "a more accurate variant fits".into(),
-        Verdict::TooSlow { .. } => {
-            format!("over {} ms, with {share} % headroom for the pipeline", limit(budget.frame_ms))
-        }
-        Verdict::WithinHysteresis { .. } => {
-            format!("fits within the hysteresis of the previous pick, {}", pick.variant.name)
-        }
-        Verdict::Skipped(SkipReason::PredictedTooSlow { predicted_p95_ms }) => {
-            format!("not measured: about {predicted_p95_ms:.1} ms at p95, over {} ms", limit(budget.frame_ms))
-        }
-        Verdict::TooMuchMemory { .. } => {
-            format!("over {} MiB, with {PIPELINE_MEMORY_MIB} MiB for the pipeline", limit(budget.memory_mib))
-        }
-        Verdict::Skipped(SkipReason::PredictedTooMuchMemory { than }) => {
-            format!("not measured: needs more memory than {than}")
-        }
-        Verdict::TooManyMacs => format!("over {} M MACs", limit(budget.million_macs)),
-        Verdict::Skipped(SkipReason::Dominated { by }) => format!("not measured: dominated by {by}"),
-        Verdict::Skipped(SkipReason::FewerThreads { than }) => format!("not measured: {than} threads are faster"),
-        Verdict::Failed(cause) => format!("failed: {cause}"),
+    match Finding::new(candidate, pick) {
+        Finding::Picked => "← picked".into(),
+        finding => finding.to_string(),
+    }
+}
+
+/// Returns the limits with the digits that a person gave or needs.
+fn rounded_budget(budget: Budget) -> Budget {
+    Budget {
+        frame_ms: budget.frame_ms.map(rounded_ms),
+        million_macs: budget.million_macs.map(|macs| rounded(macs, 1)),
+        memory_mib: budget.memory_mib.map(|mib| rounded(mib, 1)),
+        ..budget
     }
 }
 
@@ -150,23 +134,26 @@ fn as_json(pick: &Pick) -> Value {
                 "engine": candidate.config.engine,
                 "precision": candidate.config.precision,
                 "threads": candidate.config.threads,
-                "phi": variant.phi,
-                "million_macs": variant.million_macs,
-                "top1_percent": variant.top1_percent,
-                "objective": objective_of(variant),
-                "total_ms": candidate.measurement.as_ref().map(|m| m.total_ms),
-                "peak_rss_mib": candidate.measurement.as_ref().map(|m| m.peak_rss_mib),
+                "phi": variant.phi.map(|phi| rounded(phi, 2)),
+                "million_macs": rounded(variant.million_macs, 1),
+                "top1_percent": variant.top1_percent.map(|percent| rounded(percent, 2)),
+                "objective": objective_of(variant).map(|objective| rounded(objective, 1)),
+                "total_ms": candidate.measurement.as_ref().map(|m| rounded_percentiles(m.total_ms)),
+                "peak_rss_mib": candidate.measurement.as_ref().map(|m| rounded(m.peak_rss_mib, 1)),
                 "verdict": describe_verdict(candidate, pick),
             })
         })
         .collect();
+    let reason = Reason::new(pick);
     json!({
         "variant": pick.variant.name,
-        "phi": pick.variant.phi,
+        "phi": pick.variant.phi.map(|phi| rounded(phi, 2)),
         "engine": pick.config.engine,
         "precision": pick.config.precision,
         "threads": pick.config.threads,
         "reason": explain(pick),
+        "headline": reason.headline(),
+        "statements": reason.sentences(),
         "limit": match pick.limiting_factor {
             LimitingFactor::Time => "time",
             LimitingFactor::Memory => "memory",
@@ -174,8 +161,54 @@ fn as_json(pick: &Pick) -> Value {
             LimitingFactor::Catalog => "catalog",
             LimitingFactor::Failure => "failure",
         },
-        "affordable_phi": pick.affordable_million_macs.map(phi_of_macs),
-        "budget": pick.budget,
+        "affordable_phi": pick.affordable_million_macs.map(|macs| rounded(phi_of_macs(macs), 2)),
+        "budget": rounded_budget(pick.budget),
         "candidates": candidates,
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use phicam_test_fixtures::{ms, picked};
+
+    #[test]
+    fn json_table_and_explanation_agree() {
+        for frame_ms in [20.0, 39.0, 121.0] {
+            let pick = picked(ms(frame_ms)).unwrap();
+            let object = as_json(&pick);
+            let statements: Vec<&str> =
+                object["statements"].as_array().unwrap().iter().map(|sentence| sentence.as_str().unwrap()).collect();
+            let reason = object["reason"].as_str().unwrap();
+            assert!(reason.ends_with(&format!("→ {}", statements.join("; "))), "{reason}: {statements:?}");
+            let mut table = Vec::new();
+            print_table(&pick, &mut table).unwrap();
+            let table = String::from_utf8(table).unwrap();
+            for (line, candidate) in table.lines().skip(1).zip(object["candidates"].as_array().unwrap()) {
+                let verdict = candidate["verdict"].as_str().unwrap();
+                assert!(line.ends_with(verdict), "{line}: {verdict}");
+            }
+            assert_eq!(table.lines().count(), pick.candidates.len() + 1);
+        }
+    }
+
+    #[test]
+    fn need_of_the_next_is_equal_in_table_and_reason() {
+        let pick = picked(ms(39.0)).unwrap();
+        let object = as_json(&pick);
+        let next = object["candidates"].as_array().unwrap().iter().find(|other| other["variant"] == "lite2@260");
+        let verdict = next.unwrap()["verdict"].as_str().unwrap();
+        assert_eq!(verdict, "needs 54.5 ms of 39 with headroom for the pipeline");
+        assert_eq!(object["statements"][1], format!("the next, lite2@260, {verdict}"));
+    }
+
+    #[test]
+    fn json_numbers_are_rounded() {
+        let pick = picked(ms(1000.0 / 15.0)).unwrap();
+        let object = as_json(&pick);
+        assert_eq!(object["budget"]["frame_ms"], 66.7);
+        let measured = object["candidates"].as_array().unwrap().iter().find(|other| other["variant"] == "lite2@260");
+        assert_eq!(measured.unwrap()["total_ms"]["p95"], 49.5);
+        assert_eq!(measured.unwrap()["objective"], 73.4);
+    }
 }

@@ -8,7 +8,7 @@ use std::time::Instant;
 use log::info;
 use serde_json::{Value, json};
 
-use super::{exit, known, write_json};
+use super::{exit, known, rounded, rounded_ms, rounded_percentiles, significant, write_json};
 use crate::cli::ProfileArgs;
 use crate::session::{Activity, Session, board};
 use phicam_engine::ExecutionConfig;
@@ -182,16 +182,18 @@ fn as_json(profiles: &[ConfigProfile], seconds: f64) -> Value {
                 .iter()
                 .map(|(variant, found)| {
                     json!({
-                        "variant": variant.name, "million_macs": variant.million_macs, "total_ms": found.total_ms,
-                        "peak_rss_mib": found.peak_rss_mib, "frames": found.frames,
+                        "variant": variant.name, "million_macs": rounded(variant.million_macs, 1),
+                        "total_ms": rounded_percentiles(found.total_ms), "peak_rss_mib": rounded(found.peak_rss_mib, 1),
+                        "frames": found.frames,
                     })
                 })
                 .collect();
             let latency_model = latency_model.map(|latency_model| {
                 json!({
-                    "fixed_ms": latency_model.fixed_ms, "ms_per_million_macs": latency_model.ms_per_million_macs,
-                    "ms_per_million_activations": latency_model.ms_per_million_activations,
-                    "p95_ratio": latency_model.p95_ratio, "residual": latency_model.residual,
+                    "fixed_ms": rounded_ms(latency_model.fixed_ms),
+                    "ms_per_million_macs": significant(latency_model.ms_per_million_macs),
+                    "ms_per_million_activations": significant(latency_model.ms_per_million_activations),
+                    "p95_ratio": rounded(latency_model.p95_ratio, 3), "residual": rounded(latency_model.residual, 3),
                 })
             });
             json!({
@@ -200,7 +202,7 @@ fn as_json(profiles: &[ConfigProfile], seconds: f64) -> Value {
             })
         })
         .collect();
-    json!({ "seconds": seconds, "processor": system::processor(), "power": system::power(), "configs": configs })
+    json!({ "seconds": rounded(seconds, 1), "processor": system::processor(), "power": system::power(), "configs": configs })
 }
 
 #[cfg(test)]

@@ -9,6 +9,7 @@ use anyhow::Context;
 use log::info;
 use serde_json::{Value, json};
 
+use crate::commands::{rounded, rounded_percentiles};
 use crate::profiler::BenchRequest;
 use crate::session::Session;
 use phicam_engine::ExecutionConfig;
@@ -18,7 +19,8 @@ use phicam_model::published_accuracy;
 use phicam_model::published_accuracy::PublishedWeights;
 use phicam_platform::paths;
 use phicam_policy::measurement::{MeasureError, Measurement};
-use phicam_policy::picker::{Verdict, judge};
+use phicam_policy::picker::reason::Finding;
+use phicam_policy::picker::{Verdict, judge, required_mib, required_ms};
 use phicam_policy::sampling::SamplingPlan;
 
 /// Seed of the random weights; latency does not depend on it.
@@ -68,12 +70,17 @@ fn folder() -> PathBuf {
 
 /// Returns whether the variant fits the budget, `None` if it was not measured.
 fn verdict(variant: &Variant, measurement: Option<&Measurement>, session: &Session) -> Option<Result<(), String>> {
-    if let Some(limit) = session.budget.million_macs.filter(|limit| variant.million_macs > *limit) {
-        return Some(Err(format!("over {limit} M MACs")));
+    let budget = &session.budget;
+    let million_macs = variant.million_macs;
+    if let Some(limit_million_macs) = budget.million_macs.filter(|limit| million_macs > *limit) {
+        return Some(Err(Finding::TooManyMacs { million_macs, limit_million_macs }.to_string()));
     }
-    measurement.map(|measurement| match judge(measurement, &session.budget) {
-        Verdict::TooSlow { .. } => Err(format!("over {:.1} ms", session.budget.frame_ms.unwrap_or_default())),
-        Verdict::TooMuchMemory { .. } => Err(format!("over {} MiB", session.budget.memory_mib.unwrap_or_default())),
+    let (limit_ms, limit_mib) = (budget.frame_ms.unwrap_or_default(), budget.memory_mib.unwrap_or_default());
+    measurement.map(|measurement| match judge(measurement, budget) {
+        Verdict::TooSlow { p95_ms } => Err(Finding::TooSlow { required_ms: required_ms(p95_ms), limit_ms }.to_string()),
+        Verdict::TooMuchMemory { .. } => {
+            Err(Finding::TooMuchMemory { required_mib: required_mib(measurement), limit_mib }.to_string())
+        }
         _ => Ok(()),
     })
 }
@@ -184,12 +191,12 @@ pub fn table(all: &[Beyond], out: &mut dyn Write) -> std::io::Result<()> {
 pub fn as_json(one: &Beyond) -> Value {
     json!({
         "network": one.variant.name,
-        "phi": one.variant.phi,
-        "million_macs": one.variant.million_macs,
+        "phi": one.variant.phi.map(|phi| rounded(phi, 2)),
+        "million_macs": rounded(one.variant.million_macs, 1),
         "top1_percent": one.published.top1_percent,
         "weights": one.published.model,
-        "total_ms": one.measurement.as_ref().map(|m| m.total_ms),
-        "peak_rss_mib": one.measurement.as_ref().map(|m| m.peak_rss_mib),
+        "total_ms": one.measurement.as_ref().map(|m| rounded_percentiles(m.total_ms)),
+        "peak_rss_mib": one.measurement.as_ref().map(|m| rounded(m.peak_rss_mib, 1)),
         "fits": one.fits.as_ref().map(Result::is_ok),
     })
 }

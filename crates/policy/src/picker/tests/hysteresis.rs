@@ -32,7 +32,7 @@ fn previous_pick_survives_5_percent_drift_only() {
 #[test]
 fn explanation_names_the_hysteresis() {
     let slower = explain(&pick_after(ms(BUDGET_MS), Some("lite1@240"), 1.03, None));
-    assert_contains(&slower, "that leaves 8 % for the pipeline, but hysteresis keeps the previous pick");
+    assert_contains(&slower, "that leaves 7.6 % for the pipeline, but hysteresis keeps the previous pick");
     let pick = pick_after(ms(BUDGET_MS), Some("lite0@224"), 1.0, None);
     let rival = "lite1@240, needs 38.7 ms of 39, not 5 % less, so hysteresis keeps the previous pick";
     assert_contains(&explain(&pick), rival);
