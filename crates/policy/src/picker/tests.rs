@@ -203,6 +203,23 @@ fn cheaper_of_tied_variants_is_picked() {
 }
 
 #[test]
+fn lower_median_with_a_higher_p95_wins_no_tie() {
+    let estimate =
+        |side, macs, top1| Variant { top1_source: "estimate: …".into(), ..variant("lite2", side, macs, top1) };
+    let variants = [estimate(240, 689.0, 77.4), estimate(288, 952.0, 77.6)];
+    let measure = |variant: &Variant, config: ExecutionConfig, sampling: SamplingPlan| {
+        let mut measurement = sampled(simulated(variant, config, sampling)?, sampling);
+        (measurement.total_ms.p50, measurement.total_ms.p95) =
+            if variant.side == 240 { (38.0, 56.7) } else { (40.0, 43.9) };
+        Ok(measurement)
+    };
+    let pick = pick_from(&variants, &TRACT, ms(100.0), measure).unwrap();
+    assert_eq!(pick.variant.name, "lite2@288");
+    assert_eq!(candidate(&pick, "lite2@240").verdict, Verdict::Fits);
+    assert_contains(&explain(&pick), "43.9 ms at p95, 98 MiB; the catalog is the limit");
+}
+
+#[test]
 fn config_with_the_most_accurate_fit_is_picked() {
     let config = |engine, precision| ExecutionConfig { engine, precision, threads: 1 };
     let f32_tract = config(EngineKind::Tract, Precision::F32);

@@ -58,6 +58,19 @@ fn replaced_previous_pick_has_no_influence() {
 }
 
 #[test]
+fn slower_previous_pick_yields_to_a_more_accurate_variant() {
+    let variants = catalog();
+    let variants: Vec<&Variant> = variants.iter().collect();
+    let measure = |variant: &Variant, config, sampling: SamplingPlan| {
+        // lite0@224 takes 36.9 ms at p95, lite1@240 35.2.
+        let factor = if variant.name == "lite0@224" { 1.58 } else { 1.0 };
+        Ok(sampled(scaled(simulated(variant, config, sampling)?, factor), sampling))
+    };
+    let request = PickRequest::new(&variants, &TRACT, ms(BUDGET_MS)).with_previous(Some(("lite0@224", TRACT[0])));
+    assert_eq!(pick(request, nothing, measure).unwrap().variant.name, "lite1@240");
+}
+
+#[test]
 fn memory_limit_takes_precedence_over_hysteresis() {
     let budget = Budget { memory_mib: Some(90.0), ..ms(BUDGET_MS) };
     let pick = pick_after(budget, Some("lite0@224"), 1.0, None);
