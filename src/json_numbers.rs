@@ -5,7 +5,7 @@ use serde_json::Value;
 /// Rounds the numbers in `value` by the unit at the end of their key.
 ///
 /// Times have 0.01 ms, and below 1 ms the 0.001 ms of the clock behind them. Probabilities have four decimals, memory 0.1 MiB,
-/// seconds 0.001.
+/// `_s` 0.001 s, φ two decimals, million MACs and the objective one, percentages two.
 pub fn round(value: &mut Value) {
     round_in(value, None);
 }
@@ -36,12 +36,21 @@ enum Unit {
     Seconds,
     Mebibytes,
     Probability,
+    Hundredths,
+    Tenths,
+    Thousandths,
+    /// Three significant digits.
+    ThreeDigits,
 }
 
 impl Unit {
     fn of_key(key: &str) -> Option<Unit> {
         match key {
             "probability" => Some(Unit::Probability),
+            "phi" | "affordable_phi" | "top1_percent" => Some(Unit::Hundredths),
+            "million_macs" | "objective" | "seconds" => Some(Unit::Tenths),
+            "p95_ratio" | "residual" => Some(Unit::Thousandths),
+            "ms_per_million_macs" | "ms_per_million_activations" => Some(Unit::ThreeDigits),
             _ if key.ends_with("_ms") => Some(Unit::Milliseconds),
             _ if key.ends_with("_s") => Some(Unit::Seconds),
             _ if key.ends_with("_mib") => Some(Unit::Mebibytes),
@@ -53,9 +62,10 @@ impl Unit {
     fn steps(self, number: f64) -> f64 {
         match self {
             Unit::Milliseconds if number.abs() < 1.0 => 1e3,
-            Unit::Milliseconds => 1e2,
-            Unit::Seconds => 1e3,
-            Unit::Mebibytes => 1e1,
+            Unit::Milliseconds | Unit::Hundredths => 1e2,
+            Unit::Seconds | Unit::Thousandths => 1e3,
+            Unit::ThreeDigits => 10f64.powi(2i32.saturating_sub(number.abs().log10().floor() as i32).clamp(0, 12)),
+            Unit::Mebibytes | Unit::Tenths => 1e1,
             Unit::Probability => 1e4,
         }
     }
@@ -73,12 +83,14 @@ mod tests {
             "age_ms": 21.412345, "total_ms": { "p50": 9.87654, "min": 0.123456 }, "stages_ms": { "mailbox": { "p50": 0.0012345 } },
             "predictions": [{ "index": 235, "probability": 0.970_012_f32 }],
             "peak_rss_mib": 54.33984375, "written_s": 1234.5678901, "phi": 0.123456, "infer_ms": null, "frame_ms": 100,
+            "ms_per_million_macs": 0.012_345_6, "residual": 0.0, "million_macs": 385.87,
         });
         round(&mut object);
         let expected = json!({
             "age_ms": 21.41, "total_ms": { "p50": 9.88, "min": 0.123 }, "stages_ms": { "mailbox": { "p50": 0.001 } },
             "predictions": [{ "index": 235, "probability": 0.97 }],
-            "peak_rss_mib": 54.3, "written_s": 1234.568, "phi": 0.123456, "infer_ms": null, "frame_ms": 100,
+            "peak_rss_mib": 54.3, "written_s": 1234.568, "phi": 0.12, "infer_ms": null, "frame_ms": 100,
+            "ms_per_million_macs": 0.0123, "residual": 0.0, "million_macs": 385.9,
         });
         assert_eq!(object, expected);
     }

@@ -34,6 +34,7 @@ pub const GREEN: Colour = (0, 158, 115);
 /// Title, shared x axis and panels.
 pub struct Figure {
     pub title: String,
+    /// Wrapped at the width of the figure.
     pub subtitle: String,
     /// Shared by all panels.
     pub x: Axis,
@@ -147,16 +148,23 @@ impl Figure {
         // Margins and gap in pixels: as much as the texts below need.
         const LEFT: f64 = 92.0;
         const RIGHT: f64 = 36.0;
-        const TOP: f64 = 146.0;
+        const TOP: f64 = 120.0; // and a line of the subtitle
         const BOTTOM: f64 = 75.0;
         const GAP: f64 = 54.0;
+        const SUBTITLE_EM: f64 = 20.0;
+        const SUBTITLE_LINE: f64 = 26.0;
         let (width, height) = (f64::from(SIZE.0), f64::from(SIZE.1));
         canvas.clear()?;
         canvas.text((LEFT, 50.0), -1.0, 34.0, TEXT, &self.title)?;
-        canvas.text((LEFT, 86.0), -1.0, 20.0, GREY, &self.subtitle)?;
+        let subtitle = canvas.wrap(SUBTITLE_EM, &self.subtitle, width - LEFT - RIGHT)?;
+        for (index, line) in subtitle.iter().enumerate() {
+            let baseline = 86.0 + SUBTITLE_LINE * index as f64;
+            canvas.text((LEFT, baseline), -1.0, SUBTITLE_EM, GREY, line)?;
+        }
+        let subtitle_top = TOP + SUBTITLE_LINE * subtitle.len() as f64;
         let ratios: f64 = self.panels.iter().map(|panel| panel.height_ratio).sum();
-        let panels_height = height - TOP - BOTTOM - GAP * (self.panels.len().saturating_sub(1)) as f64;
-        let mut top = TOP;
+        let panels_height = height - subtitle_top - BOTTOM - GAP * (self.panels.len().saturating_sub(1)) as f64;
+        let mut top = subtitle_top;
         for (index, panel) in self.panels.iter().enumerate() {
             let bottom = top + panels_height * panel.height_ratio / ratios;
             let area = panel::PlotArea { left: LEFT, right: width - RIGHT, top, bottom };

@@ -42,7 +42,7 @@ fn pick_is_plotted_and_soak_tested() {
     );
     program.run("pick --flops 130M --explain pick.svg").with(0);
     let svg = std::fs::read_to_string(program.path("pick.svg")).unwrap();
-    assert!(svg.contains("lite0@128 is the largest that fits"));
+    assert!(svg.contains("lite0@128 is the most accurate variant that fits"));
     program.run("pick --explain nowhere/pick.png --flops 130M").with(1).saying(&["nowhere/pick.png cannot be written"]);
 }
 

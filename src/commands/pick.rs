@@ -13,9 +13,8 @@ use phicam_engine::ExecutionConfig;
 use phicam_model::catalog::Variant;
 use phicam_model::efficientnet::compound_scaling::{TARGET_MILLION_MACS, objective, phi_of_macs};
 use phicam_policy::measurement::Measurement;
-use phicam_policy::picker::{
-    Candidate, Effort, LimitingFactor, PIPELINE_HEADROOM, PIPELINE_MEMORY_MIB, Pick, SkipReason, Verdict, explain,
-};
+use phicam_policy::picker::reason::{Finding, Reason};
+use phicam_policy::picker::{Candidate, Effort, LimitingFactor, Pick, explain};
 
 mod plot;
 mod soak;
@@ -109,35 +108,9 @@ fn objective_of(variant: &Variant) -> Option<f64> {
 
 /// Returns the verdict on a candidate for people.
 fn describe_verdict(candidate: &Candidate, pick: &Pick) -> String {
-    let budget = &pick.budget;
-    let limit =
-        |limit: Option<f64>| limit.map_or_else(String::new, |limit| ((limit * 10.0).round() / 10.0).to_string());
-    let share = PIPELINE_HEADROOM * 100.0;
-    match &candidate.verdict {
-        Verdict::Undecided => "not decided".into(),
-        Verdict::Picked => "← picked".into(),
-        Verdict::Fits => "fits".into(),
-        Verdict::Tied => format!("ties with {}, which is faster", pick.variant.name),
-        Verdict::Skipped(SkipReason::LessAccurate) => "a more accurate variant fits".into(),
-        Verdict::TooSlow { .. } => {
-            format!("over {} ms, with {share} % headroom for the pipeline", limit(budget.frame_ms))
-        }
-        Verdict::WithinHysteresis { .. } => {
-            format!("fits within the hysteresis of the previous pick, {}", pick.variant.name)
-        }
-        Verdict::Skipped(SkipReason::PredictedTooSlow { predicted_p95_ms }) => {
-            format!("not measured: about {predicted_p95_ms:.1} ms at p95, over {} ms", limit(budget.frame_ms))
-        }
-        Verdict::TooMuchMemory { .. } => {
-            format!("over {} MiB, with {PIPELINE_MEMORY_MIB} MiB for the pipeline", limit(budget.memory_mib))
-        }
-        Verdict::Skipped(SkipReason::PredictedTooMuchMemory { than }) => {
-            format!("not measured: needs more memory than {than}")
-        }
-        Verdict::TooManyMacs => format!("over {} M MACs", limit(budget.million_macs)),
-        Verdict::Skipped(SkipReason::Dominated { by }) => format!("not measured: dominated by {by}"),
-        Verdict::Skipped(SkipReason::FewerThreads { than }) => format!("not measured: {than} threads are faster"),
-        Verdict::Failed(cause) => format!("failed: {cause}"),
+    match Finding::new(candidate, pick) {
+        Finding::Picked => "← picked".into(),
+        finding => finding.to_string(),
     }
 }
 
@@ -163,6 +136,7 @@ fn as_json(pick: &Pick) -> Value {
             })
         })
         .collect();
+    let reason = Reason::new(pick);
     json!({
         "variant": pick.variant.name,
         "phi": pick.variant.phi,
@@ -170,6 +144,8 @@ fn as_json(pick: &Pick) -> Value {
         "precision": pick.config.precision,
         "threads": pick.config.threads,
         "reason": explain(pick),
+        "headline": reason.headline(),
+        "statements": reason.sentences(),
         "limit": match pick.limiting_factor {
             LimitingFactor::Time => "time",
             LimitingFactor::Memory => "memory",
@@ -181,4 +157,40 @@ fn as_json(pick: &Pick) -> Value {
         "budget": pick.budget,
         "candidates": candidates,
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use phicam_test_fixtures::{ms, picked};
+
+    #[test]
+    fn json_table_and_explanation_agree() {
+        for frame_ms in [20.0, 39.0, 121.0] {
+            let pick = picked(ms(frame_ms)).unwrap();
+            let object = as_json(&pick);
+            let statements: Vec<&str> =
+                object["statements"].as_array().unwrap().iter().map(|sentence| sentence.as_str().unwrap()).collect();
+            let reason = object["reason"].as_str().unwrap();
+            assert!(reason.ends_with(&format!("→ {}", statements.join("; "))), "{reason}: {statements:?}");
+            let mut table = Vec::new();
+            print_table(&pick, &mut table).unwrap();
+            let table = String::from_utf8(table).unwrap();
+            for (line, candidate) in table.lines().skip(1).zip(object["candidates"].as_array().unwrap()) {
+                let verdict = candidate["verdict"].as_str().unwrap();
+                assert!(line.ends_with(verdict), "{line}: {verdict}");
+            }
+            assert_eq!(table.lines().count(), pick.candidates.len() + 1);
+        }
+    }
+
+    #[test]
+    fn need_of_the_next_is_equal_in_table_and_reason() {
+        let pick = picked(ms(39.0)).unwrap();
+        let object = as_json(&pick);
+        let next = object["candidates"].as_array().unwrap().iter().find(|other| other["variant"] == "lite2@260");
+        let verdict = next.unwrap()["verdict"].as_str().unwrap();
+        assert_eq!(verdict, "needs 54.5 ms of 39 with headroom for the pipeline");
+        assert_eq!(object["statements"][1], format!("the next, lite2@260, {verdict}"));
+    }
 }

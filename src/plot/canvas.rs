@@ -141,6 +141,28 @@ impl<'a, B: DrawingBackend> Canvas<'a, B> {
         self.area.draw(&Text::new(text, self.to_backend(top), style)).map_err(PlotError::new)
     }
 
+    /// Fills a rectangle with white.
+    pub fn clear_box(&self, left_top: (f64, f64), right_bottom: (f64, f64)) -> Result<(), PlotError> {
+        let corners = [left_top, right_bottom].map(|corner| self.to_backend(corner));
+        self.area.draw(&Rectangle::new(corners, self.style(WHITE, 1.0).filled())).map_err(PlotError::new)
+    }
+
+    /// Breaks `text` at spaces into lines of at most `max_width` pixels; a longer word keeps a line of its own.
+    pub fn wrap(&self, em: f64, text: &str, max_width: f64) -> Result<Vec<String>, PlotError> {
+        let mut lines: Vec<String> = Vec::new();
+        for word in text.split_whitespace() {
+            if let Some(line) = lines.last_mut() {
+                let longer = format!("{line} {word}");
+                if self.text_width(em, &longer)? <= max_width {
+                    *line = longer;
+                    continue;
+                }
+            }
+            lines.push(word.into());
+        }
+        Ok(lines)
+    }
+
     /// Returns the width of `text` in pixels.
     pub fn text_width(&self, em: f64, text: &str) -> Result<f64, PlotError> {
         let font = (FONT_FAMILY, em * BITMAP_FONT.size * self.scale).into_font();

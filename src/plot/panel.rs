@@ -126,12 +126,18 @@ fn draw_legend<B: DrawingBackend>(canvas: &Canvas<B>, series: &[Series], area: P
     }
     let left = area.right - widest - 50.0;
     let top = area.bottom - LINE_HEIGHT * entries.len() as f64;
+    // Lines must not cross the text.
+    canvas.clear_box((left - 20.0, top - LINE_HEIGHT / 2.0), (area.right, area.bottom - 1.0))?;
     for (index, series) in entries.iter().enumerate() {
         let y = top + LINE_HEIGHT * index as f64;
-        if series.has_line {
-            canvas.line(&[(left - 16.0, y), (left + 16.0, y)], lighter(series.colour), 2.2)?;
+        let ends = [(left - 16.0, y), (left + 16.0, y)];
+        match (series.has_line, series.marker) {
+            (true, Marker::None) => canvas.dashed_line(&ends, series.colour, 2.0, 8.0)?,
+            (true, _) => canvas.line(&ends, lighter(series.colour), 2.2)?,
+            (false, _) => {}
         }
-        canvas.marker(series.marker, (left, y), RADIUS, series.colour, false)?;
+        let is_hollow = !series.points.is_empty() && series.points.iter().all(|point| point.is_hollow);
+        canvas.marker(series.marker, (left, y), RADIUS, series.colour, is_hollow)?;
         canvas.text((left + 26.0, y + LEGEND_EM * CAP_HEIGHT / 2.0), -1.0, LEGEND_EM, TEXT, &series.name)?;
     }
     Ok(Bounds { left: left - 20.0, top: top - LINE_HEIGHT / 2.0, right: area.right, bottom: area.bottom })

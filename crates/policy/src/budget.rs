@@ -58,13 +58,14 @@ impl Budget {
 /// Formats the limits, such as `100 ms a frame, 512 MiB`.
 impl std::fmt::Display for Budget {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let round = |value: f64| {
+            let steps = if value < 1.0 { 1000.0 } else { 10.0 };
+            (value * steps).round() / steps
+        };
         let limits = [
-            self.frame_ms.map(|ms| {
-                let steps = if ms < 1.0 { 1000.0 } else { 10.0 };
-                format!("{} ms a frame", (ms * steps).round() / steps)
-            }),
-            self.million_macs.map(|macs| format!("{macs} M MACs")),
-            self.memory_mib.map(|mib| format!("{mib} MiB")),
+            self.frame_ms.map(|ms| format!("{} ms a frame", round(ms))),
+            self.million_macs.map(|macs| format!("{} M MACs", round(macs))),
+            self.memory_mib.map(|mib| format!("{} MiB", round(mib))),
             self.cpu_percent.map(|percent| format!("{percent} % of the CPU")),
             self.celsius.map(|celsius| format!("{celsius} °C")),
         ];

@@ -16,6 +16,7 @@ mod hysteresis;
 pub mod initial_samples;
 mod latency_model;
 mod quick_pick;
+pub mod reason;
 mod remeasure;
 mod search;
 #[cfg(test)]
@@ -40,10 +41,14 @@ pub enum Verdict {
     /// Not decided yet. No candidate of a finished [`Pick`] has this verdict.
     Undecided,
     Picked,
-    /// Measured and within the budget, but a more accurate candidate fits as well.
+    /// Measured and within the budget, but less accurate than the pick.
     Fits,
-    /// As accurate as the pick within one standard error, but slower or expected to be slower.
+    /// Measured and within the budget, at least as accurate as the pick but within their uncertainty, and not faster.
     Tied,
+    /// As accurate as the previous pick, and faster by at most [`LATENCY_TIE_RATIO`], so the previous pick stays.
+    BarelyFaster {
+        p95_ms: f64,
+    },
     TooSlow {
         p95_ms: f64,
     },
@@ -68,9 +73,11 @@ pub enum SkipReason {
     LessAccurate,
     /// The latency model predicts more than twice the latency that fits.
     PredictedTooSlow { predicted_p95_ms: f64 },
+    /// It ties with the pick, and the latency model predicts that it is not faster.
+    PredictedSlower { predicted_p95_ms: f64 },
     /// The variant `than` has no more parameters and MACs, and needs too much memory.
     PredictedTooMuchMemory { than: String },
-    /// The variant `by` costs no more in an equal execution config and is at least as accurate.
+    /// The variant `by` fits, costs no more in an equal execution config and is at least as accurate.
     Dominated { by: String },
     /// The engine is faster with `than` threads.
     FewerThreads { than: usize },
@@ -104,7 +111,7 @@ pub enum LimitingFactor {
     Time,
     Memory,
     ComputeCost,
-    /// The catalog has nothing more accurate.
+    /// The catalog has nothing that is more accurate beyond the uncertainty.
     Catalog,
     /// The next more accurate candidate cannot be run.
     Failure,
@@ -119,11 +126,13 @@ pub struct Pick {
     pub measurement: Measurement,
     pub budget: Budget,
     pub limiting_factor: LimitingFactor,
-    /// Index of the next more accurate candidate; `None` if there is none.
+    /// Index of the next candidate that is more accurate beyond the uncertainty; `None` if there is none.
     pub next: Option<usize>,
-    /// Index of the most accurate candidate that fits, if the pick ties with it and is cheaper.
+    /// Index of the most accurate candidate that fits, if it is more accurate than the pick. The pick then ties with it,
+    /// and is faster by median and by p95.
     pub tied_with: Option<usize>,
-    /// MACs, in millions, that this machine affords within the budget's latency in the picked execution config.
+    /// MACs, in millions, that this machine affords within the budget's latency in the picked execution config, by the
+    /// latency model. `None` if measurements contradict the model.
     pub affordable_million_macs: Option<f64>,
     /// Fallback ladder for the governor; the pick is its first rung.
     pub ladder: Vec<LadderStep>,
@@ -147,7 +156,12 @@ impl Pick {
             .candidates
             .iter()
             .filter(|candidate| candidate.measurement.is_some())
-            .filter(|candidate| matches!(candidate.verdict, Verdict::Picked | Verdict::Fits | Verdict::Tied))
+            .filter(|candidate| {
+                matches!(
+                    candidate.verdict,
+                    Verdict::Picked | Verdict::Fits | Verdict::Tied | Verdict::BarelyFaster { .. }
+                )
+            })
             .collect();
         let is_picked = |candidate: &Candidate| candidate.verdict == Verdict::Picked;
         fitting.sort_by(|a, b| is_picked(b).cmp(&is_picked(a)).then(rank(b).compare(&rank(a))));
@@ -199,7 +213,11 @@ impl<'a> PickRequest<'a> {
     }
 }
 
-/// Picks the most accurate candidate within the budget; of tied candidates (see [`uncertainty_points`]) the cheapest.
+/// Picks the most accurate candidate within the budget, or a faster one that ties with it (see
+/// [`uncertainty_points`]).
+///
+/// A candidate that fits is never both more accurate than the pick and as fast. The picked one ties with every more
+/// accurate one that fits, and is faster by median and by p95.
 ///
 /// `stored` returns an earlier result, which is reused unless more precision is needed. `measure` times a candidate
 /// with the given sampling plan. It may refuse with [`MeasureError::NotYet`], which ends the search; a candidate that

@@ -18,7 +18,8 @@ use phicam_model::published_accuracy;
 use phicam_model::published_accuracy::PublishedWeights;
 use phicam_platform::paths;
 use phicam_policy::measurement::{MeasureError, Measurement};
-use phicam_policy::picker::{Verdict, judge};
+use phicam_policy::picker::reason::Finding;
+use phicam_policy::picker::{Verdict, judge, required_mib, required_ms};
 use phicam_policy::sampling::SamplingPlan;
 
 /// Seed of the random weights; latency does not depend on it.
@@ -68,12 +69,17 @@ fn folder() -> PathBuf {
 
 /// Returns whether the variant fits the budget, `None` if it was not measured.
 fn verdict(variant: &Variant, measurement: Option<&Measurement>, session: &Session) -> Option<Result<(), String>> {
-    if let Some(limit) = session.budget.million_macs.filter(|limit| variant.million_macs > *limit) {
-        return Some(Err(format!("over {limit} M MACs")));
+    let budget = &session.budget;
+    let million_macs = variant.million_macs;
+    if let Some(limit_million_macs) = budget.million_macs.filter(|limit| million_macs > *limit) {
+        return Some(Err(Finding::TooManyMacs { million_macs, limit_million_macs }.to_string()));
     }
-    measurement.map(|measurement| match judge(measurement, &session.budget) {
-        Verdict::TooSlow { .. } => Err(format!("over {:.1} ms", session.budget.frame_ms.unwrap_or_default())),
-        Verdict::TooMuchMemory { .. } => Err(format!("over {} MiB", session.budget.memory_mib.unwrap_or_default())),
+    let (limit_ms, limit_mib) = (budget.frame_ms.unwrap_or_default(), budget.memory_mib.unwrap_or_default());
+    measurement.map(|measurement| match judge(measurement, budget) {
+        Verdict::TooSlow { p95_ms } => Err(Finding::TooSlow { required_ms: required_ms(p95_ms), limit_ms }.to_string()),
+        Verdict::TooMuchMemory { .. } => {
+            Err(Finding::TooMuchMemory { required_mib: required_mib(measurement), limit_mib }.to_string())
+        }
         _ => Ok(()),
     })
 }

@@ -13,6 +13,7 @@ mod noise;
 mod oracle;
 mod random;
 mod real;
+mod reason_check;
 mod report;
 mod trial;
 mod variants;

@@ -1,5 +1,7 @@
 //! Oracle: the right pick for known true latencies, by the picker's rules for ties, headroom and precision.
 
+use std::cmp::Ordering;
+
 use phicam_engine::ExecutionConfig;
 use phicam_model::catalog::Variant;
 use phicam_policy::budget::Budget;
@@ -31,9 +33,21 @@ pub fn decide(variants: &[Variant], truths: &[Truth], budget: Budget) -> Option<
         let by_latency = truths[b].p95_ms.total_cmp(&truths[a].p95_ms);
         rank(&truths[a]).compare(&rank(&truths[b])).then(by_latency)
     })?;
-    let tied = fitting.into_iter().filter(|&other| {
-        let uncertainty = uncertainty_points(&variants[truths[best].variant], &variants[truths[other].variant]);
-        rank(&truths[best]).ties(&rank(&truths[other]), uncertainty)
+    let replaces = |index: usize, other: usize| match rank(&truths[other]).compare(&rank(&truths[index])) {
+        Ordering::Greater => {
+            let (a, b) = (&truths[index], &truths[other]);
+            let uncertainty = uncertainty_points(&variants[a.variant], &variants[b.variant]);
+            rank(a).ties(&rank(b), uncertainty) && a.p95_ms < b.p95_ms
+        }
+        Ordering::Equal => {
+            truths[index].variant == truths[other].variant || truths[index].p95_ms <= truths[other].p95_ms
+        }
+        Ordering::Less => true,
+    };
+    let tied = fitting.iter().copied().filter(|&index| {
+        let (a, b) = (&truths[index], &truths[best]);
+        let uncertainty = uncertainty_points(&variants[a.variant], &variants[b.variant]);
+        rank(a).ties(&rank(b), uncertainty) && fitting.iter().all(|&other| other == index || replaces(index, other))
     });
     let tied: Vec<usize> = tied.collect();
     let min_p95_ms = tied.iter().map(|&index| truths[index].p95_ms).fold(f64::INFINITY, f64::min);

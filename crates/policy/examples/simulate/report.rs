@@ -64,6 +64,10 @@ pub fn trial_summary(trials: &[Trial]) -> Value {
         "picker_by_kind": by_kind,
         "picker_within_2_percent_of_a_boundary": outcome_summary(&near, |trial| trial.picker),
         "over_by_5_percent_of_all": percent(trials.iter().map(|trial| trial.picker.over)),
+        "reason": {
+            "statements": trials.iter().map(|trial| trial.statements).sum::<usize>(),
+            "false": trials.iter().map(|trial| trial.falsehoods).sum::<usize>(),
+        },
         "measurements": spread(values(|trial| trial.measurements as f64)),
         "seconds": spread(values(|trial| trial.seconds)),
         "seconds_one_way_lite0_within_100_ms": spread(values_of_one_config(|trial| trial.seconds)),

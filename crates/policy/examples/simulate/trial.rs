@@ -9,6 +9,7 @@ use phicam_policy::sampling::SamplingPlan;
 use crate::device::{Device, Kind};
 use crate::oracle::{self, Truth, decide, is_at_a_boundary};
 use crate::random::Random;
+use crate::reason_check::{Previous, check};
 
 /// Set of variants to pick from, with derived values.
 pub struct Offer {
@@ -29,6 +30,11 @@ impl Offer {
         let lite0 = index_of("lite0@224").unwrap_or_default();
         let b0 = index_of("b0@224").unwrap_or(lite0);
         Offer { name, variants, costs, steps, lite0, b0 }
+    }
+
+    /// Returns the compute cost of a variant.
+    pub fn cost(&self, variant: &Variant) -> ComputeCost {
+        self.costs[self.position(variant)]
     }
 
     /// Returns the index of a variant.
@@ -63,6 +69,9 @@ pub struct Trial {
     /// Median of Lite0 in the first execution config.
     pub unit_ms: f64,
     pub configs: usize,
+    /// Statements of the reason, and how many of them are false.
+    pub statements: usize,
+    pub falsehoods: usize,
 }
 
 /// Random device with a budget and its true latencies.
@@ -83,9 +92,14 @@ impl Drawn {
 
     /// Runs the picker, which measures the device.
     pub fn pick(&mut self, offer: &Offer) -> Option<Pick> {
+        self.pick_after(offer, None)
+    }
+
+    /// Like [`Drawn::pick`], after a previous pick.
+    pub fn pick_after(&mut self, offer: &Offer, previous: Previous) -> Option<Pick> {
         let all: Vec<&Variant> = offer.variants.iter().collect();
         let configs = self.device.configs.clone();
-        let request = PickRequest::new(&all, &configs, self.budget);
+        let request = PickRequest::new(&all, &configs, self.budget).with_previous(previous);
         let measure = |variant: &Variant, config: ExecutionConfig, sampling: SamplingPlan| {
             let index = offer.position(variant);
             Ok(self.device.measure(index, variant, &offer.costs[index], config, sampling))
@@ -109,7 +123,9 @@ pub fn run(seed: u64, offer: &Offer) -> Trial {
     drawn.device.clock_s = 0.0;
     drawn.device.measurements = 0;
     drawn.device.noise.cool();
-    let picked = drawn.pick(offer).and_then(|pick| drawn.truth(offer.position(&pick.variant), pick.config));
+    let pick = drawn.pick(offer);
+    let checked = pick.as_ref().map(|pick| check(pick, None, offer)).unwrap_or_default();
+    let picked = pick.and_then(|pick| drawn.truth(offer.position(&pick.variant), pick.config));
     let Drawn { device, truths, .. } = drawn;
     let right = decide(variants, &truths, budget);
     let outcome = |picked: Option<usize>| {
@@ -129,6 +145,8 @@ pub fn run(seed: u64, offer: &Offer) -> Trial {
         measurements: device.measurements,
         unit_ms: device.median_ms(offer.lite0, &costs[offer.lite0], device.configs[0]),
         configs: device.configs.len(),
+        statements: checked.statements,
+        falsehoods: checked.falsehoods.len(),
     }
 }
 

@@ -10,8 +10,8 @@ use phicam_model::efficientnet::{RELEASED, ScaledNetwork};
 
 /// Reads the variants of `models/catalog.toml`.
 pub fn shipped() -> anyhow::Result<Vec<Variant>> {
-    let catalog = Catalog::read(Path::new("models"))
-        .context("cannot read models/catalog.toml: run the simulation in the repository root")?;
+    let models = concat!(env!("CARGO_MANIFEST_DIR"), "/../../models");
+    let catalog = Catalog::read(Path::new(models)).with_context(|| format!("cannot read {models}/catalog.toml"))?;
     Ok(catalog.variants)
 }
 

@@ -128,6 +128,12 @@ impl Recheck<'_> {
         refine(self.measurement, limit_share).filter(|_| limit_share * confidence_factor(self.measurement) > 1.0)
     }
 
+    /// Returns the sampling for two tied candidates of which one has the lower median and the other the lower p95. Returns
+    /// `None` if this one has as many frames already.
+    pub fn contradiction_sampling(&self) -> Option<SamplingPlan> {
+        (!self.has_long_sample()).then_some(LONG_SAMPLE)
+    }
+
     /// Returns the sampling that decides whether a tied candidate is cheaper than the pick.
     ///
     /// `ratio_to_pick` is the ratio of their p95 latencies. A candidate with `fewer_macs` that seems slower is an

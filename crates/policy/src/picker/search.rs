@@ -4,8 +4,7 @@ use std::cmp::{Ordering, Reverse};
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::accuracy::{AccuracyRank, uncertainty_points};
-use super::headroom::{judge_scaled, required_ms};
-use super::hysteresis::Role;
+use super::headroom::required_ms;
 use super::initial_samples::{INITIAL_SAMPLES, MAX_EXTRAPOLATION, Midpoint, closest_to_midpoint};
 use super::latency_model::{ComputeCost, LatencyModel};
 use super::remeasure::{Recheck, noise_ratio};
@@ -16,15 +15,14 @@ use crate::sampling::SamplingPlan;
 use phicam_engine::ExecutionConfig;
 use phicam_model::catalog::Variant;
 
+mod selection;
+pub use selection::{LATENCY_TIE_RATIO, Selection};
+
 /// Factor by which a size may be faster than its latency model predicts. Some accelerators run certain shapes in half
 /// of the predicted time.
 const MODEL_ERROR_MARGIN: f64 = 2.0;
 /// Largest residual of a latency model that widens [`MODEL_ERROR_MARGIN`]. Estimate.
 const MAX_RESIDUAL: f64 = 0.5;
-/// Tied candidates whose medians are within this ratio of the fastest count as equally fast, and the one with the
-/// fewest MACs wins. Estimate: above the run-to-run noise of 3 to 6 %, so that a momentary disturbance does not decide.
-pub const LATENCY_TIE_RATIO: f64 = 1.1;
-
 /// State of one search: all candidates, and everything known of them. Candidates are addressed by index.
 pub struct Search {
     /// By MACs, then by execution config.
@@ -38,13 +36,6 @@ pub struct Search {
     latency_models: BTreeMap<ExecutionConfig, LatencyModel>,
     /// Number of measured candidates in each execution config.
     measured_counts: BTreeMap<ExecutionConfig, usize>,
-}
-
-/// Indices of the most accurate candidate that fits, and of the cheapest one that ties with it.
-#[derive(Clone, Copy, Debug, PartialEq)]
-pub struct Selection {
-    pub best: usize,
-    pub picked: usize,
 }
 
 /// Building, recording and reading.
@@ -109,7 +100,11 @@ impl Search {
             }
             Err(cause) => self.candidates[index].verdict = Verdict::Failed(cause),
         }
-        self.judge(index);
+        if self.previous == Some(index) {
+            (0..self.candidates.len()).for_each(|other| self.judge(other)); // rivals are compared with its latency
+        } else {
+            self.judge(index);
+        }
     }
 
     /// Returns the latency model fitted to the measurements in `config`.
@@ -141,69 +136,13 @@ impl Search {
     }
 
     /// Returns the measured p95 in ms; infinite without a measurement.
-    fn p95_ms(&self, index: usize) -> f64 {
+    pub fn p95_ms(&self, index: usize) -> f64 {
         self.candidates[index].measurement.as_ref().map_or(f64::INFINITY, |measurement| measurement.total_ms.p95)
     }
 
     /// Returns the measured median in ms; infinite without a measurement.
     fn p50_ms(&self, index: usize) -> f64 {
         self.candidates[index].measurement.as_ref().map_or(f64::INFINITY, |measurement| measurement.total_ms.p50)
-    }
-}
-
-/// Selection and hysteresis.
-impl Search {
-    /// Returns the selection among the candidates that fit by the measurements so far.
-    pub fn selection(&self) -> Option<Selection> {
-        let fitting = || (0..self.candidates.len()).filter(|&index| self.candidates[index].verdict == Verdict::Fits);
-        let by_latency = |a: usize, b: usize| self.p95_ms(a).total_cmp(&self.p95_ms(b)).then(a.cmp(&b));
-        let best = fitting().max_by(|&a, &b| self.compare(a, b).then(by_latency(b, a)))?;
-        let tied = || fitting().filter(|&index| self.ties(best, index));
-        let min_p50_ms = tied().map(|index| self.p50_ms(index)).fold(f64::INFINITY, f64::min);
-        let fastest = || tied().filter(|&index| self.p50_ms(index) <= min_p50_ms * LATENCY_TIE_RATIO);
-        let by_macs = |a: usize, b: usize| self.million_macs(a).total_cmp(&self.million_macs(b));
-        let picked = fastest()
-            .find(|&index| Some(index) == self.previous)
-            .or_else(|| fastest().min_by(|&a, &b| by_macs(a, b).then(by_latency(a, b))))?;
-        Some(Selection { best, picked })
-    }
-
-    /// Returns whether a previous pick had influence on `selection`, but is not selected.
-    pub fn differs_from_previous(&self, selection: Option<Selection>) -> bool {
-        self.previous.is_some() && selection.map(|selection| selection.picked) != self.previous
-    }
-
-    fn role(&self, index: usize) -> Role {
-        let Some(previous) = self.previous else { return Role::Neutral };
-        if index == previous {
-            return Role::Previous;
-        }
-        // A rival that needs no more than the previous pick replaces it without hysteresis.
-        let needs_no_more = self.candidates[index].config == self.candidates[previous].config
-            && self.million_macs(index) <= self.million_macs(previous);
-        let is_better = self.compare(index, previous) == Ordering::Greater && !self.ties(index, previous);
-        if is_better && !needs_no_more { Role::Rival } else { Role::Neutral }
-    }
-
-    /// Returns the latency limit in ms that a candidate needs to be picked, with headroom and hysteresis.
-    fn required_ms_with_hysteresis(&self, index: usize, p95_ms: f64) -> f64 {
-        required_ms(p95_ms) * self.role(index).latency_factor()
-    }
-
-    /// Returns whether a candidate fits, but only hysteresis keeps it from replacing the previous pick.
-    pub fn is_within_hysteresis(&self, index: usize, p95_ms: f64) -> bool {
-        let fits = |required_ms: f64| self.budget.frame_ms.is_none_or(|limit_ms| required_ms <= limit_ms);
-        fits(required_ms(p95_ms)) && !fits(self.required_ms_with_hysteresis(index, p95_ms))
-    }
-
-    /// Sets the verdict of a measured candidate.
-    fn judge(&mut self, index: usize) {
-        let factor = self.role(index).latency_factor();
-        let candidate = &mut self.candidates[index];
-        let is_final = matches!(candidate.verdict, Verdict::TooManyMacs | Verdict::Failed(_));
-        if let Some(measurement) = candidate.measurement.as_ref().filter(|_| !is_final) {
-            candidate.verdict = judge_scaled(factor, measurement, &self.budget);
-        }
     }
 }
 
@@ -223,16 +162,24 @@ impl Search {
     fn can_change_result(&self, index: usize, p95_ms: f64, selection: Option<Selection>) -> bool {
         let Some(Selection { best, picked }) = selection else { return true };
         let is_faster = p95_ms < self.p95_ms(picked);
-        match self.compare(index, best) {
+        match self.compare(index, picked) {
             Ordering::Greater => is_faster || !self.ties(index, picked),
             _ => is_faster && self.ties(best, index),
         }
     }
 
+    /// Returns whether a candidate is more accurate than the selected one beyond their uncertainty.
+    pub fn is_clearly_more_accurate(&self, index: usize, picked: usize) -> bool {
+        self.compare(index, picked) == Ordering::Greater && !self.ties(index, picked)
+    }
+
     /// Returns the unmeasured candidate that decides most.
     fn next_unmeasured(&self, selection: Option<Selection>) -> Option<usize> {
-        let open: Vec<usize> =
-            (0..self.candidates.len()).filter(|&index| self.is_worth_measuring(index, selection)).collect();
+        let is_open: Vec<bool> = (0..self.candidates.len()).map(|index| self.is_open(index, selection)).collect();
+        let is_settled = |index: usize| {
+            self.dominator(index, |other| is_open[other]).is_some() || self.settled_by(index, selection).is_some()
+        };
+        let open: Vec<usize> = (0..is_open.len()).filter(|&index| is_open[index] && !is_settled(index)).collect();
         let Some(limit_ms) = self.budget.frame_ms else {
             return open.into_iter().max_by(|&a, &b| self.compare(a, b).then(b.cmp(&a)));
         };
@@ -249,7 +196,8 @@ impl Search {
         open.into_iter().min_by(|&a, &b| distance(a).total_cmp(&distance(b)).then(a.cmp(&b)))
     }
 
-    fn is_worth_measuring(&self, index: usize, selection: Option<Selection>) -> bool {
+    /// Returns whether a measurement of this candidate could change the result.
+    fn is_open(&self, index: usize, selection: Option<Selection>) -> bool {
         let Candidate { verdict, config, .. } = &self.candidates[index];
         *verdict == Verdict::Undecided
             && !self.is_backend_unusable(*config)
@@ -257,11 +205,10 @@ impl Search {
             && self.prefers_more_threads(*config).is_none()
             && self.can_change_result(index, self.min_p95_ms(index), selection)
             && self.lighter_over_memory(index).is_none()
-            && self.dominator(index).is_none()
     }
 
     /// Returns whether an unmeasured candidate is too slow even at its lowest plausible latency.
-    fn is_too_slow_at_best(&self, index: usize) -> bool {
+    pub fn is_too_slow_at_best(&self, index: usize) -> bool {
         let min_required_ms = self.required_ms_with_hysteresis(index, self.min_p95_ms(index));
         self.budget.frame_ms.is_some_and(|limit_ms| min_required_ms > limit_ms)
     }
@@ -286,7 +233,7 @@ impl Search {
 
     /// Returns whether `config` can run nothing: three sizes, of three networks if it has so many, were tried and
     /// failed.
-    fn is_backend_unusable(&self, config: ExecutionConfig) -> bool {
+    pub fn is_backend_unusable(&self, config: ExecutionConfig) -> bool {
         let candidates = || self.candidates.iter().filter(|candidate| candidate.config == config);
         let failed = || candidates().filter(|candidate| matches!(candidate.verdict, Verdict::Failed(_)));
         let networks = |candidates: &mut dyn Iterator<Item = &Candidate>| {
@@ -326,8 +273,14 @@ impl Search {
     fn next_initial_sample(&self, config: ExecutionConfig, limit_ms: f64) -> Option<usize> {
         let measured: Vec<usize> =
             self.indices_of(config).filter(|&index| self.candidates[index].measurement.is_some()).collect();
-        let is_open =
-            |&index: &usize| self.candidates[index].verdict == Verdict::Undecided && self.dominator(index).is_none();
+        let may_dominate = |other: usize| match self.candidates[other].verdict {
+            Verdict::Undecided => !self.is_too_slow_at_best(other),
+            Verdict::Fits => true,
+            _ => false,
+        };
+        let is_open = |&index: &usize| {
+            self.candidates[index].verdict == Verdict::Undecided && self.dominator(index, may_dominate).is_none()
+        };
         let open: Vec<usize> = self.indices_of(config).filter(is_open).collect();
         match measured[..] {
             _ if measured.len() >= INITIAL_SAMPLES => None,
@@ -359,10 +312,23 @@ impl Search {
         }
     }
 
+    /// Returns the measured candidate that dominates another, so that measuring the other could not change the
+    /// selection.
+    ///
+    /// Accuracy ties are not transitive: a dominator may tie with the selected candidate although the dominated one is
+    /// more accurate beyond their uncertainty. Then it settles nothing.
+    pub fn settled_by(&self, index: usize, selection: Option<Selection>) -> Option<usize> {
+        let is_clear = |Selection { picked, .. }: Selection| self.is_clearly_more_accurate(index, picked);
+        if selection.is_some_and(is_clear) {
+            return None;
+        }
+        self.dominator(index, |other| self.candidates[other].verdict == Verdict::Fits)
+    }
+
     /// Returns a candidate that dominates another: with an equal config, no more MACs and at least the accuracy, it
-    /// fits or is to be tried first. A candidate that does not fit dominates nothing, because some accelerators run a
-    /// larger network faster.
-    pub fn dominator(&self, index: usize) -> Option<usize> {
+    /// fits or is to be tried first, as `may_dominate` states. A candidate that does not fit dominates nothing, because
+    /// some accelerators run a larger network faster.
+    fn dominator(&self, index: usize, may_dominate: impl Fn(usize) -> bool) -> Option<usize> {
         let config = self.candidates[index].config;
         self.indices_of(config).filter(|&other| other != index).find(|&other| {
             if self.million_macs(other) > self.million_macs(index) {
@@ -374,11 +340,7 @@ impl Search {
                 Ordering::Equal => self.million_macs(other) < self.million_macs(index) || other < index,
                 Ordering::Less => false,
             };
-            wins && match self.candidates[other].verdict {
-                Verdict::Undecided => !self.is_too_slow_at_best(other),
-                Verdict::Fits => true,
-                _ => false,
-            }
+            wins && may_dominate(other)
         })
     }
 
@@ -438,13 +400,25 @@ impl Search {
     /// Returns the sampling that confirms that the selected candidate fits.
     fn recheck_pick(&self, index: usize, recheck: &Recheck) -> Option<SamplingPlan> {
         let required_ms = self.required_ms_with_hysteresis(index, recheck.measurement.total_ms.p95);
-        recheck.pick_sampling(required_ms / self.budget.frame_ms?)
+        let near_limit = self.budget.frame_ms.and_then(|limit_ms| recheck.pick_sampling(required_ms / limit_ms));
+        let is_contradicted = || (0..self.candidates.len()).any(|other| self.contradicts(other, index));
+        near_limit.or_else(|| recheck.contradiction_sampling().filter(|_| is_contradicted()))
+    }
+
+    /// Returns whether a candidate would replace the selected one by median or by p95, but not by both.
+    fn contradicts(&self, index: usize, picked: usize) -> bool {
+        let is_faster = (self.p95_ms(index) < self.p95_ms(picked), self.p50_ms(index) < self.p50_ms(picked));
+        self.candidates[index].verdict == Verdict::Fits
+            && is_faster.0 != is_faster.1
+            && self.compare(index, picked) == Ordering::Less
+            && self.ties(index, picked)
     }
 
     /// Returns the sampling that decides whether a tied candidate is cheaper than the selected one.
     fn recheck_tie(&self, index: usize, recheck: &Recheck, selection: Selection) -> Option<SamplingPlan> {
         let ratio_to_pick = recheck.measurement.total_ms.p95 / self.p95_ms(selection.picked);
         let fewer_macs = self.million_macs(index) < self.million_macs(selection.picked);
-        recheck.tie_sampling(ratio_to_pick, fewer_macs)
+        let contradiction = recheck.contradiction_sampling().filter(|_| self.contradicts(index, selection.picked));
+        contradiction.or_else(|| recheck.tie_sampling(ratio_to_pick, fewer_macs))
     }
 }

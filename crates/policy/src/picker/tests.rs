@@ -92,27 +92,28 @@ fn explanation_names_the_limit_and_the_need_of_the_next() {
     assert_contains(&time, "lite1@240 (φ 0.68): 35.2 ms at p95, 80 MiB; the next, lite2@260, needs 54.5 ms of 39");
     let memory = explained(Budget { memory_mib: Some(100.0), ..ms(500.0) });
     assert_contains(&memory, "lite1@240");
-    assert_contains(&memory, "the next, lite2@260, needs 109.0 MiB of 100");
+    assert_contains(&memory, "the next, lite2@260, needs 109 MiB of 100");
     let macs = explained(Budget { million_macs: Some(800.0), ..ms(500.0) });
     assert_contains(&macs, "lite1@240");
-    assert_contains(&macs, "the next, lite2@260, needs 860.0 M MACs of 800");
+    assert_contains(&macs, "the next, lite2@260, needs 860 M MACs of 800");
     let catalog = explained(ms(121.0));
     assert_contains(&catalog, "lite2@320");
     assert_contains(&catalog, "the catalog is the limit");
     // (121 / 1.1 / 1.1 − 2) / 0.05 = 1960 M
-    assert_contains(&catalog, "this machine could afford about φ 2.49 (1960 M MACs)");
+    assert_contains(&catalog, "this machine could afford about φ 2.49 (1960 M MACs) by its latency model");
 }
 
 #[test]
 fn dominated_variant_is_not_measured() {
     let measured = RefCell::new(Vec::new());
-    for budget in [ms(39.0), ms(60.0), ms(90.0)] {
+    let dominated = Verdict::Skipped(SkipReason::Dominated { by: "lite1@240".into() });
+    let less_accurate = Verdict::Skipped(SkipReason::LessAccurate); // lite1@240 was not measured either
+    for (budget, verdict) in [(ms(39.0), dominated), (ms(60.0), less_accurate.clone()), (ms(90.0), less_accurate)] {
         let pick = pick_from(&catalog(), &TRACT, budget, |variant, config, sampling| {
             measured.borrow_mut().push(variant.name.clone());
             simulated(variant, config, sampling)
         });
-        let dominated = Verdict::Skipped(SkipReason::Dominated { by: "lite1@240".into() });
-        assert_eq!(candidate(&pick.unwrap(), "lite0@288").verdict, dominated, "{budget}");
+        assert_eq!(candidate(&pick.unwrap(), "lite0@288").verdict, verdict, "{budget}");
     }
     assert!(!measured.borrow().contains(&"lite0@288".to_string()), "{measured:?}");
 }
@@ -129,7 +130,7 @@ fn dominated_variant_is_picked_when_its_dominator_fails() {
 #[test]
 fn error_states_a_budget_that_suffices() {
     let message = pick_within(ms(3.0)).unwrap_err().to_string();
-    assert_contains(&message, "the smallest, lite0@96 (φ -2.57), needs 7 ms a frame at p95, 72 M MACs and 70 MiB");
+    assert_contains(&message, "the fastest, lite0@96 (φ -2.57), needs 7 ms a frame at p95, 72 M MACs and 70 MiB");
     let enough = Budget { frame_ms: Some(7.0), million_macs: Some(72.0), memory_mib: Some(70.0), ..Budget::default() };
     assert_eq!(pick_within(enough).unwrap().variant.name, "lite0@96");
 }
@@ -168,7 +169,7 @@ fn failing_variant_is_passed_over() {
     };
     let pick = pick_from(&catalog(), &TRACT, ms(500.0), broken).unwrap();
     assert_eq!((pick.variant.name.as_str(), pick.limiting_factor), ("lite2@260", LimitingFactor::Failure));
-    assert_contains(&explain(&pick), "the next, lite2@320, cannot be run (killed)");
+    assert_contains(&explain(&pick), "the next, lite2@320, cannot be run: killed");
 }
 
 #[test]
@@ -197,7 +198,25 @@ fn cheaper_of_tied_variants_is_picked() {
     let tied = pick.candidates.iter().filter(|candidate| candidate.verdict == Verdict::Tied);
     assert_eq!(tied.map(|candidate| candidate.variant.name.as_str()).collect::<Vec<_>>(), ["lite2@260", "lite2@320"]);
     assert_eq!(pick.limiting_factor, LimitingFactor::Catalog);
-    assert_contains(&explain(&pick), "its accuracy ties with lite2@320, which takes 66.8 ms");
+    assert_contains(&explain(&pick), "lite2@320 is more accurate by 0.4 points, within the uncertainty of 0.5");
+    assert_contains(&explain(&pick), "slower: 66.8 ms at p95, not 40.1");
+}
+
+#[test]
+fn lower_median_with_a_higher_p95_wins_no_tie() {
+    let estimate =
+        |side, macs, top1| Variant { top1_source: "estimate: …".into(), ..variant("lite2", side, macs, top1) };
+    let variants = [estimate(240, 689.0, 77.4), estimate(288, 952.0, 77.6)];
+    let measure = |variant: &Variant, config: ExecutionConfig, sampling: SamplingPlan| {
+        let mut measurement = sampled(simulated(variant, config, sampling)?, sampling);
+        (measurement.total_ms.p50, measurement.total_ms.p95) =
+            if variant.side == 240 { (38.0, 56.7) } else { (40.0, 43.9) };
+        Ok(measurement)
+    };
+    let pick = pick_from(&variants, &TRACT, ms(100.0), measure).unwrap();
+    assert_eq!(pick.variant.name, "lite2@288");
+    assert_eq!(candidate(&pick, "lite2@240").verdict, Verdict::Fits);
+    assert_contains(&explain(&pick), "43.9 ms at p95, 98 MiB; the catalog is the limit");
 }
 
 #[test]

@@ -2,76 +2,110 @@
 
 use crate::plot::{Axis, BLUE, Colour, Figure, GREEN, Marker, ORANGE, Panel, Point, Series};
 use phicam_engine::ExecutionConfig;
-use phicam_policy::picker::{ComputeCost, LatencyModel, Pick, Verdict, explain, required_ms};
+use phicam_policy::picker::reason::{Finding, Reason};
+use phicam_policy::picker::{Candidate, ComputeCost, LatencyModel, Pick, explain, required_ms};
 
 const RED: Colour = (200, 30, 60);
-/// Colours and markers of the execution configs, in turn.
-const STYLES: [(Colour, Marker); 3] = [(BLUE, Marker::Circle), (ORANGE, Marker::Square), (GREEN, Marker::Diamond)];
+const COLOURS: [Colour; 3] = [BLUE, ORANGE, GREEN];
+const MARKERS: [Marker; 3] = [Marker::Circle, Marker::Square, Marker::Diamond];
+
+/// Returns the colour and the marker of an execution config. Nine configs differ, as many as three engines have.
+fn style(index: usize) -> (Colour, Marker) {
+    (COLOURS[index % COLOURS.len()], MARKERS[(index + index / COLOURS.len()) % MARKERS.len()])
+}
 
 pub fn figure(pick: &Pick) -> Figure {
     let mut configs: Vec<ExecutionConfig> = pick.candidates.iter().map(|candidate| candidate.config).collect();
     configs.sort();
     configs.dedup();
     let mut series = Vec::new();
-    for (config, (colour, marker)) in configs.iter().zip(STYLES.into_iter().cycle()) {
-        series.extend(config_series(pick, *config, colour, marker));
+    for (index, config) in configs.iter().enumerate() {
+        series.extend(config_series(pick, *config, style(index)));
     }
+    let limit_macs = pick.budget.million_macs;
     let macs = || pick.candidates.iter().map(|candidate| candidate.variant.million_macs);
     let min_macs = macs().fold(f64::INFINITY, f64::min);
     let max_macs = macs().fold(0.0, f64::max);
     let x_range = (min_macs * 0.8, max_macs * 1.35); // room for the labels
     if let Some(limit) = pick.budget.frame_ms {
         let ends = vec![Point::new(x_range.0, limit, ""), Point::new(x_range.1, limit, "")];
-        series.push(dashed_line(format!("budget, {limit:.1} ms"), RED, ends));
+        series.push(dashed_line(format!("latency limit, {limit:.1} ms"), RED, ends));
     }
-    let picked =
-        Point::new(pick.variant.million_macs, required_ms(pick.measurement.total_ms.p95), pick.variant.name.clone());
-    let picked = dashed_line("picked".into(), RED, vec![picked]);
-    series.push(Series { marker: Marker::Diamond, has_line: false, ..picked });
+    let picked = Point::new(pick.variant.million_macs, required_ms(pick.measurement.total_ms.p95), &*pick.variant.name);
+    series.push(points("picked".into(), RED, Marker::Diamond, vec![picked]));
     let times = || series.iter().flat_map(|series| &series.points).map(|point| point.y);
-    let min_ms = times().fold(f64::INFINITY, f64::min);
-    let max_ms = times().fold(0.0, f64::max);
+    let (min_ms, max_ms) = (times().fold(f64::INFINITY, f64::min) * 0.7, times().fold(0.0, f64::max) * 1.5);
+    if let Some(limit) = limit_macs.filter(|limit| (x_range.0..x_range.1).contains(limit)) {
+        let ends = vec![Point::new(limit, min_ms, ""), Point::new(limit, max_ms, "")];
+        series.push(dashed_line(format!("limit of {limit:.0} M MACs"), RED, ends));
+    }
     let y = Axis::logarithmic(
         "latency in ms, 95th percentile, with headroom for camera and display",
-        (min_ms * 0.7, max_ms * 1.5),
+        (min_ms, max_ms),
         |ms| format!("{ms}"),
     );
     Figure {
-        title: format!("{} is the largest that fits", pick.variant.name),
+        title: Reason::new(pick).headline(),
         subtitle: explain(pick).replace(" → ", ": "), // the font has no arrows
         x: Axis::logarithmic("million multiply-accumulates (MACs) of one inference", x_range, |macs| format!("{macs}")),
         panels: vec![Panel { y, height_ratio: 1.0, series }],
     }
 }
 
-/// Returns the latency model of `config` as a curve, and its candidates as points: hollow if predicted, not measured.
-fn config_series(pick: &Pick, config: ExecutionConfig, colour: Colour, marker: Marker) -> Vec<Series> {
+/// Returns the latency model of `config` as a curve, its measured candidates as points, and the others as hollow points.
+fn config_series(pick: &Pick, config: ExecutionConfig, (colour, marker): (Colour, Marker)) -> Vec<Series> {
     let candidates = || pick.candidates.iter().filter(|candidate| candidate.config == config);
-    let measured = || {
-        candidates().filter_map(|candidate| {
-            Some((ComputeCost::from_variant(&candidate.variant), candidate.measurement.as_ref()?))
-        })
-    };
+    let cost = |candidate: &Candidate| ComputeCost::from_variant(&candidate.variant);
+    let measured = || candidates().filter_map(|candidate| Some((cost(candidate), candidate.measurement.as_ref()?)));
     let Some(latency_model) = LatencyModel::fit(measured()) else { return Vec::new() };
-    let points = candidates().filter(|candidate| !matches!(candidate.verdict, Verdict::Failed(_))).map(|candidate| {
-        let measured_p95 = candidate.measurement.as_ref().map(|measurement| measurement.total_ms.p95);
-        let p95 = measured_p95.unwrap_or_else(|| latency_model.p95_ms(&ComputeCost::from_variant(&candidate.variant)));
-        let label = if candidate.verdict == Verdict::Picked { String::new() } else { candidate.variant.name.clone() };
-        let point = Point::new(candidate.variant.million_macs, required_ms(p95), label);
-        Point { is_hollow: measured_p95.is_none(), ..point }
-    });
-    let points: Vec<Point> = points.collect();
-    let curve = candidates().map(|candidate| {
-        let predicted_p95 = latency_model.p95_ms(&ComputeCost::from_variant(&candidate.variant));
-        Point::new(candidate.variant.million_macs, required_ms(predicted_p95), "")
-    });
-    let mut curve: Vec<Point> = curve.collect();
+    let (mut filled, mut hollow, mut curve) = (Vec::new(), Vec::new(), Vec::new());
+    for candidate in candidates() {
+        let macs = candidate.variant.million_macs;
+        let predicted_p95_ms = latency_model.p95_ms(&cost(candidate));
+        curve.push(Point::new(macs, required_ms(predicted_p95_ms), ""));
+        let finding = Finding::new(candidate, pick);
+        match &candidate.measurement {
+            // The pick has a series of its own.
+            _ if finding == Finding::Picked => {}
+            _ if matches!(finding, Finding::Failed { .. }) => {}
+            Some(measurement) => {
+                filled.push(Point::new(macs, required_ms(measurement.total_ms.p95), label(candidate, &finding)));
+            }
+            None => {
+                let point = Point::new(macs, required_ms(predicted_p95_ms), label(candidate, &finding));
+                hollow.push(Point { is_hollow: true, ..point });
+            }
+        }
+    }
     curve.sort_by(|a, b| a.x.total_cmp(&b.x));
-    let name = format!("{config} (hollow: predicted, not measured)");
-    vec![
-        dashed_line(format!("its latency model, ± {:.1} %", latency_model.residual * 100.0), colour, curve),
-        Series { marker, has_line: false, ..dashed_line(name, colour, points) },
-    ]
+    let mut all = vec![dashed_line(
+        format!("latency model of {config}, ± {:.1} %", latency_model.residual * 100.0),
+        colour,
+        curve,
+    )];
+    if !filled.is_empty() {
+        all.push(points(format!("{config}: measured"), colour, marker, filled));
+    }
+    if !hollow.is_empty() {
+        all.push(points(format!("{config}: predicted, not measured"), colour, marker, hollow));
+    }
+    all
+}
+
+/// Returns the name of a candidate, with the reason that its place in the figure does not show.
+fn label(candidate: &Candidate, finding: &Finding) -> String {
+    let name = &candidate.variant.name;
+    match finding {
+        Finding::NotFaster { points, .. } if *points > 0.0 => format!("{name}: ties, slower"),
+        Finding::TooMuchMemory { .. } | Finding::PredictedTooMuchMemory { .. } => format!("{name}: too much memory"),
+        Finding::WithinHysteresis { .. } => format!("{name}: within hysteresis"),
+        Finding::PredictedNotFaster { .. } => format!("{name}: ties, predicted slower"),
+        _ => name.clone(),
+    }
+}
+
+fn points(name: String, colour: Colour, marker: Marker, points: Vec<Point>) -> Series {
+    Series { marker, has_line: false, ..dashed_line(name, colour, points) }
 }
 
 fn dashed_line(name: String, colour: Colour, points: Vec<Point>) -> Series {
@@ -101,9 +135,14 @@ mod tests {
         )
         .unwrap();
         let svg = figure(&picked).to_svg().unwrap();
-        for text in
-            ["lite0@224", "budget, 66.0 ms", "its latency model", "picked", "is the largest that fits", "hollow"]
-        {
+        for text in [
+            "lite0@224",
+            "latency limit, 66.0 ms",
+            "latency model of",
+            "picked",
+            "is the most accurate variant that fits",
+            "predicted, not measured",
+        ] {
             assert!(svg.contains(text), "`{text}` is missing");
         }
     }
