@@ -154,7 +154,7 @@ fn previous_pick_survives_5_percent_drift_only() {
         std::fs::write(&path, memory.to_string()).unwrap();
     };
     set_p95(read(), 925.0); // with 10 % headroom: 1017.5 of 1000 ms
-    picked("that leaves 8 % for the pipeline, but hysteresis keeps the previous pick");
+    picked("that leaves 8.1 % for the pipeline, but hysteresis keeps the previous pick");
     picked("→ lite0@128");
     let mut unasked = read();
     unasked.as_object_mut().unwrap().retain(|_, entry| entry["picked"].is_null());

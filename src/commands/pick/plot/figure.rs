@@ -139,11 +139,24 @@ mod tests {
             "lite0@224",
             "latency limit, 66.0 ms",
             "latency model of",
+            "tract f32, 2 threads: measured",
             "picked",
-            "is the most accurate variant that fits",
-            "predicted, not measured",
+            "lite0@224 is the most accurate variant that fits",
         ] {
             assert!(svg.contains(text), "`{text}` is missing");
         }
+    }
+
+    #[test]
+    fn legend_explains_hollow_points_only_if_there_are_any() {
+        let picked = |frame_ms| phicam_test_fixtures::picked(phicam_test_fixtures::ms(frame_ms)).unwrap();
+        let legends = [39.0, 20.0].map(|frame_ms| {
+            let pick = picked(frame_ms);
+            let is_unmeasured = pick.candidates.iter().any(|candidate| candidate.measurement.is_none());
+            let svg = figure(&pick).to_svg().unwrap();
+            assert_eq!(svg.contains("predicted, not measured"), is_unmeasured, "{frame_ms} ms");
+            is_unmeasured
+        });
+        assert!(legends.contains(&true), "no budget leaves a candidate unmeasured");
     }
 }
