@@ -54,11 +54,11 @@ fn check_sensor(settings: &CsiSettings, count: usize, probe: impl Fn(&[&str]) ->
     }
 }
 
+/// Function that opens one kind of camera.
+type OpenKind<'a> = dyn FnMut(&Settings) -> Result<Box<dyn Camera>, CameraError> + 'a;
+
 /// Opens the first of `order` that `open` succeeds with; fails with the reason of each.
-fn open_first(
-    order: &[Settings],
-    open: &mut dyn FnMut(&Settings) -> Result<Box<dyn Camera>, CameraError>,
-) -> Result<AutoCamera, CameraError> {
+fn open_first(order: &[Settings], open: &mut OpenKind) -> Result<AutoCamera, CameraError> {
     let mut attempts = Vec::new();
     if let [only] = order {
         let reason = "auto: only USB cameras are looked for on this machine".into();
