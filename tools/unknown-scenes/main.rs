@@ -24,6 +24,13 @@ const FRAME: Size = Size::new(640, 480);
 /// Share of the picture that the window shows.
 const WINDOW_SHARE: f64 = 0.8;
 
+/// Answers of one scene, each with its scores.
+struct Minute {
+    name: String,
+    is_known: bool,
+    answers: Vec<(Classification, Vec<f32>)>,
+}
+
 fn main() -> anyhow::Result<()> {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
     let [model, unknown, known] = &arguments[..] else {
@@ -47,7 +54,7 @@ fn main() -> anyhow::Result<()> {
     }
     scenes.extend(synthetic().into_iter().map(|(name, picture)| (name.to_string(), false, picture)));
     let start = Instant::now();
-    let mut minutes: Vec<(String, bool, Vec<(Classification, Vec<f32>)>)> = Vec::new();
+    let mut minutes = Vec::new();
     for (name, is_known, picture) in &scenes {
         let mut answers = Vec::new();
         for index in 0..ANSWERS {
@@ -55,13 +62,13 @@ fn main() -> anyhow::Result<()> {
             let classification = classifier.classify(&frame(picture, index, captured)?)?;
             answers.push((classification, classifier.last_scores_and_input()?.0.to_vec()));
         }
-        minutes.push((name.clone(), *is_known, answers));
+        minutes.push(Minute { name: name.clone(), is_known: *is_known, answers });
     }
     println!("limit  smoothing ms  wrong labels a minute  known seconds unsure");
     for smoothing_ms in [300, 600, 1000, 1500] {
         for limit in [0.1, 0.2, 0.25, 0.3, 0.35, 0.4, 0.45, 0.5, 0.6] {
             let (mut wrong, mut unsure) = ((0, 0), (0, 0));
-            for (_, is_known, answers) in &minutes {
+            for Minute { is_known, answers, .. } in &minutes {
                 let (labels, unsure_answers) = replay(answers, limit, smoothing_ms);
                 if *is_known {
                     unsure = (unsure.0 + unsure_answers, unsure.1 + ANSWERS);
@@ -77,7 +84,7 @@ fn main() -> anyhow::Result<()> {
             );
         }
     }
-    for (name, is_known, answers) in &minutes {
+    for Minute { name, is_known, answers } in &minutes {
         let at = |limit| replay(answers, limit, 600).0;
         let kind = if *is_known { "known" } else { "unknown" };
         println!("{kind:<8} {name:<20} labels a minute at 0.1, 0.3, 0.5: {}, {}, {}", at(0.1), at(0.3), at(0.5));
