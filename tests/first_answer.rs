@@ -51,7 +51,7 @@ fn wrong_arguments_are_named_before_anything_is_timed() {
     for (arguments, code, said) in [
         ("classify gone.jpg", 4, "gone.jpg: cannot be read"),
         ("classify notes.txt", 4, "notes.txt: is not a JPEG, PNG or WebP picture"),
-        ("classify photos", 4, "Is a directory"),
+        ("classify photos", 1, "no picture in photos"),
         ("classify --model lite9 dog.jpg", 1, "no model `lite9`"),
         ("classify --dump notes.txt dog.jpg", 1, "notes.txt cannot be created"),
         ("models evaluate nowhere", 1, "nowhere cannot be read"),

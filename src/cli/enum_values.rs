@@ -24,10 +24,7 @@ struct Unknown;
 
 /// Returns the parser of `--screen`.
 pub fn page() -> impl TypedValueParser<Value = Page> {
-    parser(&[
-        ("answer", Page::Answer, "The picture with the answer"),
-        ("details", Page::Details, "Numbers of the model and the board"),
-    ])
+    parser(&[("answer", Page::Answer, ""), ("details", Page::Details, "")])
 }
 
 /// Returns the parser of `--family`.
