@@ -5,9 +5,15 @@ use serde_json::Value;
 /// Rounds the numbers in `value` by the unit at the end of their key.
 ///
 /// Times have 0.01 ms, and below 1 ms the 0.001 ms of the clock behind them. Probabilities have four decimals, memory 0.1 MiB,
-/// `_s` 0.001 s, φ two decimals, million MACs and the objective one, percentages two.
+/// `_s` 0.001 s. Computed numbers, such as φ and MACs, keep their digits.
 pub fn round(value: &mut Value) {
     round_in(value, None);
+}
+
+/// Returns `value` rounded to `digits` decimals.
+pub fn rounded(value: f64, digits: i32) -> f64 {
+    let steps = 10f64.powi(digits);
+    (value * steps).round() / steps
 }
 
 fn round_in(value: &mut Value, unit: Option<Unit>) {
@@ -36,7 +42,6 @@ enum Unit {
     Seconds,
     Mebibytes,
     Probability,
-    Hundredths,
     Tenths,
     Thousandths,
     /// Three significant digits.
@@ -47,8 +52,7 @@ impl Unit {
     fn of_key(key: &str) -> Option<Unit> {
         match key {
             "probability" => Some(Unit::Probability),
-            "phi" | "affordable_phi" | "top1_percent" => Some(Unit::Hundredths),
-            "million_macs" | "objective" | "seconds" => Some(Unit::Tenths),
+            "seconds" => Some(Unit::Tenths),
             "p95_ratio" | "residual" => Some(Unit::Thousandths),
             "ms_per_million_macs" | "ms_per_million_activations" => Some(Unit::ThreeDigits),
             _ if key.ends_with("_ms") => Some(Unit::Milliseconds),
@@ -62,7 +66,7 @@ impl Unit {
     fn steps(self, number: f64) -> f64 {
         match self {
             Unit::Milliseconds if number.abs() < 1.0 => 1e3,
-            Unit::Milliseconds | Unit::Hundredths => 1e2,
+            Unit::Milliseconds => 1e2,
             Unit::Seconds | Unit::Thousandths => 1e3,
             Unit::ThreeDigits => 10f64.powi(2i32.saturating_sub(number.abs().log10().floor() as i32).clamp(0, 12)),
             Unit::Mebibytes | Unit::Tenths => 1e1,
@@ -89,8 +93,8 @@ mod tests {
         let expected = json!({
             "age_ms": 21.41, "total_ms": { "p50": 9.88, "min": 0.123 }, "stages_ms": { "mailbox": { "p50": 0.001 } },
             "predictions": [{ "index": 235, "probability": 0.97 }],
-            "peak_rss_mib": 54.3, "written_s": 1234.568, "phi": 0.12, "infer_ms": null, "frame_ms": 100,
-            "ms_per_million_macs": 0.0123, "residual": 0.0, "million_macs": 385.9,
+            "peak_rss_mib": 54.3, "written_s": 1234.568, "phi": 0.123456, "infer_ms": null, "frame_ms": 100,
+            "ms_per_million_macs": 0.0123, "residual": 0.0, "million_macs": 385.87,
         });
         assert_eq!(object, expected);
     }

@@ -73,7 +73,7 @@ fn folder_in_place_of_a_command_classifies_its_pictures() {
         let ended = program.run(arguments).with(0);
         let lines: Vec<&str> = ended.stdout.lines().collect();
         assert_eq!(lines.len(), 2, "{ended:?}");
-        assert!(lines[0].starts_with("photos/a.jpg: giant panda "), "{ended:?}");
+        assert!(lines[0].starts_with("photos/a.jpg          giant panda "), "{ended:?}");
         assert!(lines[1].starts_with("photos/b.jpg          German shepherd "), "{ended:?}");
     }
     program.run("photos/gone.jpg --model lite0@96").with(4).saying(&["photos/gone.jpg", "No such file"]);

@@ -62,11 +62,9 @@ fn truncated_picture_is_skipped_and_counted() {
     let ended = ended.saying(&["album/2.jpg is cut short"]);
     assert!(ended.stdout.contains("2 frames: "), "{ended:?}");
     assert!(ended.stdout.contains(", 1 unreadable"), "{ended:?}");
-    let shown: Vec<&str> = ended.stdout.lines().filter(|line| line.contains("lite0@96 φ")).collect();
-    assert!(
-        matches!(shown[..], [one, three] if one.starts_with("1.jpg: ") && three.starts_with("3.jpg: ")),
-        "{shown:?}"
-    );
+    let shown: Vec<&str> =
+        ended.stdout.lines().filter_map(|line| line.split_once(".jpg  ")).map(|(name, _)| name).collect();
+    assert_eq!(shown, ["1", "3"], "{ended:?}");
 }
 
 #[test]

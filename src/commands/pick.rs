@@ -8,6 +8,7 @@ use serde_json::{Value, json};
 
 use super::{known, write_json};
 use crate::cli::PickArgs;
+use crate::json_numbers::rounded;
 use crate::session::{Session, board, check_parent};
 use phicam_engine::ExecutionConfig;
 use phicam_model::catalog::Variant;
@@ -126,10 +127,10 @@ fn as_json(pick: &Pick) -> Value {
                 "engine": candidate.config.engine,
                 "precision": candidate.config.precision,
                 "threads": candidate.config.threads,
-                "phi": variant.phi,
-                "million_macs": variant.million_macs,
+                "phi": variant.phi.map(|phi| rounded(phi, 2)),
+                "million_macs": rounded(variant.million_macs, 1),
                 "top1_percent": variant.top1_percent,
-                "objective": objective_of(variant),
+                "objective": objective_of(variant).map(|objective| rounded(objective, 1)),
                 "total_ms": candidate.measurement.as_ref().map(|m| m.total_ms),
                 "peak_rss_mib": candidate.measurement.as_ref().map(|m| m.peak_rss_mib),
                 "verdict": describe_verdict(candidate, pick),
@@ -139,7 +140,7 @@ fn as_json(pick: &Pick) -> Value {
     let reason = Reason::new(pick);
     json!({
         "variant": pick.variant.name,
-        "phi": pick.variant.phi,
+        "phi": pick.variant.phi.map(|phi| rounded(phi, 2)),
         "engine": pick.config.engine,
         "precision": pick.config.precision,
         "threads": pick.config.threads,
@@ -153,7 +154,7 @@ fn as_json(pick: &Pick) -> Value {
             LimitingFactor::Catalog => "catalog",
             LimitingFactor::Failure => "failure",
         },
-        "affordable_phi": pick.affordable_million_macs.map(phi_of_macs),
+        "affordable_phi": pick.affordable_million_macs.map(|macs| rounded(phi_of_macs(macs), 2)),
         "budget": pick.budget,
         "candidates": candidates,
     })

@@ -9,6 +9,7 @@ use anyhow::Context;
 use log::info;
 use serde_json::{Value, json};
 
+use crate::json_numbers::rounded;
 use crate::profiler::BenchRequest;
 use crate::session::Session;
 use phicam_engine::ExecutionConfig;
@@ -190,8 +191,8 @@ pub fn table(all: &[Beyond], out: &mut dyn Write) -> std::io::Result<()> {
 pub fn as_json(one: &Beyond) -> Value {
     json!({
         "network": one.variant.name,
-        "phi": one.variant.phi,
-        "million_macs": one.variant.million_macs,
+        "phi": one.variant.phi.map(|phi| rounded(phi, 2)),
+        "million_macs": rounded(one.variant.million_macs, 1),
         "top1_percent": one.published.top1_percent,
         "weights": one.published.model,
         "total_ms": one.measurement.as_ref().map(|m| m.total_ms),
