@@ -4,7 +4,7 @@ mod common;
 
 use std::path::Path;
 
-use common::program::Program;
+use common::program::{Ended, Program};
 use common::user_models::{added, files};
 use common::{root, sample};
 
@@ -66,12 +66,9 @@ fn concurrent_adds_do_not_mix_files() {
     let words = |name: &str| format!("models add {small} --name {name} --input unit --labels labels.txt");
     let start = |name: &str| program.command(words(name).split_whitespace()).spawn().unwrap();
     let children: Vec<_> = ["one", "two", "three", "one"].map(start).into();
-    let codes: Vec<_> = children.into_iter().map(|mut child| child.wait().unwrap().code().unwrap()).collect();
-    assert_eq!(
-        codes.iter().filter(|&&code| code == 0).count(),
-        3,
-        "the second `one` is told that it is there: {codes:?}"
-    );
+    let ended = children.into_iter().map(|child| Ended::from(child.wait_with_output().unwrap())).collect::<Vec<_>>();
+    let added_count = ended.iter().filter(|ended| ended.code == Some(0)).count();
+    assert_eq!(added_count, 3, "the second `one` is told that it is there: {ended:?}");
     assert_eq!(added(&program).len(), 3);
     program.run("models verify").with(0);
 }
