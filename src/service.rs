@@ -38,7 +38,7 @@ pub struct Service<'a, 'p> {
     pub active: ActiveModel,
     /// Ends the service when it is set.
     pub stop: &'a AtomicBool,
-    /// Whether the sample photographs play, for less than a minute.
+    /// Whether the sample photographs play until the pick is made.
     pub is_demo: bool,
     /// Set once the active model is the picked one, as far as this run measures.
     pub has_picked: Arc<AtomicBool>,

@@ -109,7 +109,7 @@ fn write_answer(
         return write_json(out, &object);
     }
     let line = phicam_display::describe(&answer_words(answer)).unwrap_or_default();
-    writeln!(out, "{:columns$}  {line}", file.display().to_string())?;
+    writeln!(out, "{:columns$}  {line}", phicam_display::printable(&file.display().to_string()))?;
     Ok(())
 }
 

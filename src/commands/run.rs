@@ -9,7 +9,7 @@ use std::time::Duration;
 use anyhow::{Context, bail};
 use log::{debug, info, warn};
 use signal_hook::consts::{SIGINT, SIGTERM};
-use signal_hook::flag;
+use signal_hook::iterator::Signals;
 
 use super::{exit, write_json};
 use crate::board::Board;
@@ -69,7 +69,10 @@ pub fn run(args: RunArgs, out: &mut dyn Write) -> anyhow::Result<ExitCode> {
     };
     let mut write_error = None;
     let (ended, served) = std::thread::scope(|scope| {
-        let service = scope.spawn(|| service.run(pick, open_question));
+        let service = scope.spawn(|| {
+            let _guard = StopOnPanic(&stop);
+            service.run(pick, open_question)
+        });
         scope.spawn(|| monitor(&pipeline, &names, limit_ms, &stop));
         let ended = pipeline.run(&mut camera, classifier, &mut displays, args.frames, &mut |event| {
             if args.json {
@@ -96,13 +99,31 @@ pub fn run(args: RunArgs, out: &mut dyn Write) -> anyhow::Result<ExitCode> {
     Ok(if all_bad { exit::SOME_FAILED.into() } else { ExitCode::SUCCESS })
 }
 
-/// Returns a flag that Ctrl-C and SIGTERM set. A second signal ends the program at once.
+/// Guard that ends the pipeline if its thread panics: the demo would wait for a pick for ever.
+struct StopOnPanic<'a>(&'a AtomicBool);
+
+impl Drop for StopOnPanic<'_> {
+    fn drop(&mut self) {
+        if std::thread::panicking() {
+            self.0.store(true, Ordering::Relaxed);
+        }
+    }
+}
+
+/// Returns a flag that Ctrl-C and SIGTERM set. A second signal restores the terminal and ends the program at once.
 fn stop_on_signals() -> anyhow::Result<Arc<AtomicBool>> {
     let stop = Arc::new(AtomicBool::new(false));
-    for signal in [SIGINT, SIGTERM] {
-        flag::register_conditional_shutdown(signal, 130, stop.clone()).context("signals")?;
-        flag::register(signal, stop.clone()).context("signals")?;
-    }
+    let mut signals = Signals::new([SIGINT, SIGTERM]).context("signals")?;
+    let flag = stop.clone();
+    let wait = move || {
+        for signal in signals.forever() {
+            if flag.swap(true, Ordering::Relaxed) {
+                phicam_display::restore_terminal();
+                std::process::exit(128 + signal);
+            }
+        }
+    };
+    std::thread::Builder::new().name("signals".into()).spawn(wait).context("signals")?;
     Ok(stop)
 }
 

@@ -72,12 +72,15 @@ fn check_machine(pipeline: &Pipeline, limit_ms: Option<f64>, supply_events: &mut
     *supply_events = power.supply_events;
     let hot = power.hottest.as_ref().map(|zone| zone.celsius).filter(|celsius| *celsius >= HOT_CELSIUS);
     let celsius = power.hottest.as_ref().map(|zone| zone.celsius);
-    pipeline.screen.set_board(BoardReadings { celsius, watts: None, limit_ms });
+    pipeline.screen.set_board(BoardReadings { celsius, limit_ms });
     pipeline.screen.set_fault(Fault::Hot, hot.map(|celsius| format!("hot: {celsius:.0} °C")));
     let free = system::free_disk_mib(&paths::state_dir()).ok().filter(|free| *free < MIN_DISK_MIB);
     pipeline.screen.set_fault(Fault::Disk, free.map(|free| format!("disk full: {free:.0} MiB free")));
     let recent_ms = pipeline.metrics().recent_ms;
-    let behind = recent_ms.zip(limit_ms).filter(|(recent_ms, limit_ms)| *recent_ms > limit_ms * SLOW_FACTOR);
+    // Beside measurements answers are late by design.
+    let is_measured = !pipeline.screen.is_measuring();
+    let behind =
+        recent_ms.zip(limit_ms).filter(|(recent_ms, limit_ms)| is_measured && *recent_ms > limit_ms * SLOW_FACTOR);
     let description = |(recent_ms, limit_ms)| format!("slow: {recent_ms:.0} ms, the budget is {limit_ms:.0} ms");
     pipeline.screen.set_fault(Fault::OverBudget, behind.map(description));
 }

@@ -181,7 +181,7 @@ impl<'p> ModelController<'p> {
         }
     }
 
-    /// Opens a rung and lets it classify from now on; logs and shows the reason.
+    /// Opens a rung and lets it classify from now on; logs the reason.
     fn hand_over(&mut self, to: usize, reason: String, now_s: f64) {
         match open(self.rungs[to], self.settings) {
             Ok(classifier) => {

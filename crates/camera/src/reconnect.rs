@@ -31,6 +31,16 @@ pub enum Event {
     Ended(CameraError),
 }
 
+/// Connection of a camera. A ribbon cable must not be touched while the board has power.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Connection {
+    /// USB or network.
+    Cable,
+    Ribbon,
+    /// The settings admit both.
+    Unknown,
+}
+
 /// Function that opens a camera; the error is its message.
 pub type Open<'a> = Box<dyn FnMut(&Settings) -> Result<Box<dyn Camera>, String> + Send + 'a>;
 
@@ -74,9 +84,14 @@ impl<'a> ReconnectingCamera<'a> {
         ReconnectingCamera::with(None, Some(policy))
     }
 
-    /// Returns whether the settings name an image sensor on a ribbon cable.
-    pub fn is_ribbon(&self) -> bool {
-        self.policy.as_ref().is_some_and(|policy| matches!(policy.settings, Settings::Csi(_)))
+    /// Returns how the camera is connected: the lost one, else the one that the user asked for.
+    pub fn connection(&self) -> Connection {
+        let settings = self.device_settings.as_ref().or(self.policy.as_ref().map(|policy| &policy.settings));
+        match settings {
+            Some(Settings::Csi(_)) => Connection::Ribbon,
+            Some(Settings::Auto {}) => Connection::Unknown,
+            _ => Connection::Cable,
+        }
     }
 
     fn with(camera: Option<Box<dyn Camera>>, policy: Option<ReopenPolicy<'a>>) -> ReconnectingCamera<'a> {

@@ -25,9 +25,9 @@ pub mod words;
 pub use drm::{Drm, Mode, OutputRequest};
 pub use error::DisplayError;
 pub use fbdev::Fb;
-pub use output::{CanvasContent, Display, FrameLayer, FramePlacement, Key, ScreenUpdate};
+pub use output::{CANVAS_BACKGROUND, CanvasContent, Display, FrameLayer, FramePlacement, Key, ScreenUpdate};
 pub use png::Png;
-pub use terminal::{LogWriter, Terminal, describe};
+pub use terminal::{LogWriter, Terminal, describe, printable, restore_terminal};
 
 /// Kind of display and its device. In a board file: `kind = "auto"`, `"drm"`, `"fb"`, `"png"`, `"terminal"`, `"text"`,
 /// `"none"`.

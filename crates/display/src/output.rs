@@ -45,6 +45,9 @@ pub enum FramePlacement {
     Layer(Size),
 }
 
+/// Colour of a canvas beside the frame and its words, as 0x00RRGGBB.
+pub const CANVAS_BACKGROUND: u32 = 0x0012_1316;
+
 /// Content of the canvas of a display.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum CanvasContent {

@@ -19,7 +19,8 @@ mod picture;
 mod tests;
 mod text;
 mod text_lines;
-pub use text_lines::describe;
+pub use alternate_screen::restore_terminal;
+pub use text_lines::{describe, printable};
 mod window;
 pub use log_writer::LogWriter;
 use text_lines::TextLines;
@@ -60,7 +61,10 @@ impl Terminal {
 
 impl Display for Terminal {
     fn name(&self) -> String {
-        "terminal".into()
+        match &self.0 {
+            Output::Window(_) => "terminal".into(),
+            Output::Lines(_) => "text".into(),
+        }
     }
 
     fn size(&self) -> Size {

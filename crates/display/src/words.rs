@@ -1,6 +1,6 @@
 //! Words of the screen without layout, for displays that set their own text.
 
-/// Certainty of an answer, by its two most probable classes.
+/// Certainty of an answer, by its most probable class.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Certainty {
     #[default]
@@ -80,6 +80,8 @@ pub struct ScreenWords {
     pub others: Candidates,
     /// How long the answer has been shown or how old its frame is, such as "for 3 min" or "3 s old"; may be empty.
     pub time: String,
+    /// Whether the time is an age: the answer is older than the model's latency explains.
+    pub is_late: bool,
     /// Wordings of the second line of a message that is no answer, the longest first.
     pub hints: Vec<String>,
     pub notice: Option<NoticeWords>,

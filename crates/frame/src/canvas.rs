@@ -67,15 +67,6 @@ impl Canvas {
         }
     }
 
-    /// Scales up to `width` pixels of row `y` from column `x` to `share`/256 of their brightness.
-    pub fn darken(&mut self, x: u32, y: u32, width: u32, share: u32) {
-        for pixel in self.row_mut(x, y, width) {
-            // Two channels at once: eight spare bits above each hold its product.
-            let (red_blue, green) = (*pixel & 0xff00ff, *pixel & 0x00ff00);
-            *pixel = ((red_blue * share) >> 8 & 0xff00ff) | ((green * share) >> 8 & 0x00ff00);
-        }
-    }
-
     /// Writes red, green and blue bytes, row by row, into `bytes`.
     pub fn to_rgb(&self, bytes: &mut Vec<u8>) {
         bytes.clear();

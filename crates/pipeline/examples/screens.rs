@@ -74,7 +74,6 @@ fn states() -> Vec<State> {
         ("Answers", "12 a second"),
         ("Picture is", "0.1 s old"),
         ("Temperature", "61 °C"),
-        ("Power", "4.2 W"),
         ("Pictures left out", "3 of 18204"),
     ];
     let details = answer("lemur", Sure, "ring-tailed lemur", 93, &[]);
@@ -96,7 +95,7 @@ fn states() -> Vec<State> {
             &["Too little power: use a stronger supply", "Too little power"],
             true,
         ),
-        State { words: ScreenWords { time: "3 s old".into(), ..old.words }, ..old },
+        State { words: ScreenWords { time: "3 s old".into(), is_late: true, ..old.words }, ..old },
         message("scarlet_macaw", MessageKind::Stale, "No new picture for 10 s", &["last seen: macaw", "last: macaw"]),
         message(
             "koala",

@@ -83,6 +83,11 @@ impl ViewState {
         self.is_measuring
     }
 
+    /// Returns the capture of the newest frame, if it is from a camera.
+    pub fn frame_captured(&self) -> Option<Instant> {
+        self.frame.as_ref().filter(|frame| frame.source.is_none()).map(|frame| frame.captured)
+    }
+
     /// Returns the time since the capture of the newest frame, if it is from a camera.
     pub fn frame_age(&self) -> Option<Duration> {
         self.frame.as_ref().filter(|frame| frame.source.is_none()).map(|frame| frame.captured.elapsed())
@@ -94,8 +99,6 @@ impl ViewState {
 pub struct BoardReadings {
     /// Temperature of the hottest zone, in °C.
     pub celsius: Option<f64>,
-    /// Power of the board, in watts.
-    pub watts: Option<f64>,
     /// Latency budget, in milliseconds.
     pub limit_ms: Option<f64>,
 }
@@ -149,8 +152,16 @@ impl Screen {
     /// Shows that there is no camera, or no longer that.
     pub fn set_camera(&self, camera: CameraState) {
         if self.state.lock().view.camera != camera {
-            self.change(|view| view.camera = camera);
+            self.change(|view| {
+                view.camera = camera;
+                // The next pictures may show another scene.
+                (view.answers, view.region) = (AnswerTracker::default(), None);
+            });
         }
+    }
+
+    pub fn is_measuring(&self) -> bool {
+        self.state.lock().view.is_measuring
     }
 
     /// Shows, or no longer, that models are measured.
@@ -167,8 +178,8 @@ impl Screen {
 
     /// Copies the readings of the board.
     pub fn read_board(&self, readings: &mut Readings) {
-        let BoardReadings { celsius, watts, limit_ms } = self.state.lock().board;
-        (readings.celsius, readings.watts, readings.limit_ms) = (celsius, watts, limit_ms);
+        let BoardReadings { celsius, limit_ms } = self.state.lock().board;
+        (readings.celsius, readings.limit_ms) = (celsius, limit_ms);
     }
 
     /// Shows the other page on all screens.

@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 use log::error;
 
 use super::{MEASURING_PAUSE, POLL_INTERVAL, Pipeline};
-use crate::display_state::{DisplayRenderer, Surface};
+use crate::display_state::{DisplayRenderer, Surface, ViewState};
 use crate::screen_words::Readings;
 use phicam_display::{Display, DisplayError, FramePlacement, Key};
 
@@ -25,29 +25,37 @@ struct Output {
 /// Meter of the rate of answers, over intervals of about a second.
 #[derive(Default)]
 struct RateMeter {
+    /// Time and count of the last new answers.
     last: Option<(Instant, u64)>,
     answers_per_s: Option<f64>,
+    /// Time of the last numbers on the screen.
+    shown: Option<Instant>,
 }
 
 /// Interval of new numbers on the screen: an estimate of a legible rate.
 const READINGS_INTERVAL: Duration = Duration::from_secs(1);
+/// Time without an answer after which the rate is unknown: an estimate, longer than the slowest board needs for one.
+const RATE_EXPIRY: Duration = Duration::from_secs(10);
 
 impl RateMeter {
-    /// Returns whether the numbers are due, and measures the rate if they are. The first answer is shown at once.
-    fn is_due(&mut self, answers: u64) -> bool {
-        let now = Instant::now();
-        let Some((then, before)) = self.last else {
-            self.last = Some((now, answers));
-            return true;
-        };
-        let elapsed = now - then;
-        if elapsed < READINGS_INTERVAL && (before > 0 || answers == 0) {
+    /// Returns whether the numbers are due at `now`, and measures the rate if they are. The first answer is shown at once.
+    fn is_due(&mut self, answers: u64, now: Instant) -> bool {
+        let (then, before) = *self.last.get_or_insert((now, answers));
+        let is_first_answer = before == 0 && answers > 0;
+        let is_due = self.shown.is_none_or(|shown| now - shown >= READINGS_INTERVAL);
+        if !is_due && !is_first_answer {
             return false;
         }
-        if elapsed >= READINGS_INTERVAL && answers > before {
+        self.shown = Some(now);
+        let elapsed = now - then;
+        if is_first_answer {
+            self.last = Some((now, answers));
+        } else if answers > before && elapsed >= READINGS_INTERVAL {
             self.answers_per_s = Some((answers - before) as f64 / elapsed.as_secs_f64());
+            self.last = Some((now, answers));
+        } else if elapsed >= RATE_EXPIRY {
+            self.answers_per_s = None;
         }
-        self.last = Some((now, answers));
         true
     }
 }
@@ -59,8 +67,7 @@ impl Pipeline<'_> {
         let mut readings = Readings::default();
         let mut rate = RateMeter::default();
         while let Some(view) = self.screen.wait(POLL_INTERVAL) {
-            self.update_readings(&mut readings, &mut rate);
-            readings.frame_age = view.frame_age();
+            self.update_readings(&mut readings, &mut rate, &view);
             for (display, output) in displays.iter_mut().zip(&mut outputs) {
                 match display.pressed() {
                     Some(Key::Quit) => self.stop.store(true, Ordering::Relaxed),
@@ -99,12 +106,13 @@ impl Pipeline<'_> {
     }
 
     /// Reads the numbers for the screen, once a second so that they stay legible.
-    fn update_readings(&self, readings: &mut Readings, rate: &mut RateMeter) {
+    fn update_readings(&self, readings: &mut Readings, rate: &mut RateMeter, view: &ViewState) {
         let metrics = self.metrics();
-        if !rate.is_due(metrics.answers) {
+        if !rate.is_due(metrics.answers, Instant::now()) {
             return;
         }
         readings.answers_per_s = rate.answers_per_s;
+        readings.frame_age = view.frame_age();
         readings.model.clear();
         if let Some(model) = &metrics.model {
             readings.model.push_str(&model.variant.name);
@@ -134,5 +142,30 @@ impl Pipeline<'_> {
             error!("display {display} failed: {error}; trying again with each update");
             *last_message = Some(Instant::now());
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn rate_of_a_slow_board_counts_all_the_time_between() {
+        let (mut meter, start) = (RateMeter::default(), Instant::now());
+        // An answer every three seconds.
+        for second in 0..=12 {
+            meter.is_due(1 + second / 3, start + Duration::from_secs(second));
+        }
+        assert_eq!(meter.answers_per_s.map(|rate| (rate * 100.0).round()), Some(33.0));
+    }
+
+    #[test]
+    fn rate_is_unknown_after_ten_seconds_without_an_answer() {
+        let (mut meter, start) = (RateMeter::default(), Instant::now());
+        meter.is_due(1, start);
+        meter.is_due(13, start + Duration::from_secs(1));
+        assert_eq!(meter.answers_per_s, Some(12.0));
+        meter.is_due(13, start + Duration::from_secs(12));
+        assert_eq!(meter.answers_per_s, None);
     }
 }

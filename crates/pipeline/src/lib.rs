@@ -11,7 +11,7 @@ use parking_lot::{Mutex, MutexGuard};
 
 use crate::classify::{Classification, Classifier, ClassifyError, Model};
 use crate::display_state::Screen;
-use crate::status::{CameraState, Fault, Notice};
+use crate::status::{CameraState, Connection, Fault, Notice};
 use phicam_camera::reconnect::{Event, ReconnectingCamera};
 use phicam_camera::{CameraError, Next};
 use phicam_display::Display;
@@ -170,7 +170,7 @@ impl<'a> Pipeline<'a> {
                 Event::Next(Next::Nothing) => {}
                 Event::Next(Next::Finished) => break Ok(()),
                 Event::Skipped(error) => self.skip_frame(format!("skipped an unreadable frame: {error}")),
-                Event::Lost(reason) => self.handle_camera_loss(reason, camera.is_ribbon()),
+                Event::Lost(reason) => self.handle_camera_loss(reason, camera.connection()),
                 Event::Reconnected(name) => self.handle_camera_return(name),
                 Event::Ended(error) => break Err(error.into()),
             }
@@ -180,7 +180,7 @@ impl<'a> Pipeline<'a> {
     }
 
     /// Releases the buffers of the lost camera, because its driver may not allow to open it again before.
-    fn handle_camera_loss(&self, reason: String, is_ribbon: bool) {
+    fn handle_camera_loss(&self, reason: String, connection: Connection) {
         let mut metrics = self.metrics();
         let had_frames = metrics.frames > 0;
         metrics.camera_lost += u64::from(metrics.camera.is_some());
@@ -189,8 +189,8 @@ impl<'a> Pipeline<'a> {
         warn!("no camera: {reason}");
         drop(self.frames.take(Duration::ZERO));
         self.screen.detach_frame();
-        let missing = CameraState::Missing { is_ribbon };
-        self.screen.set_camera(if had_frames { CameraState::Lost } else { missing });
+        let lost = CameraState::Lost(connection);
+        self.screen.set_camera(if had_frames { lost } else { CameraState::Missing(connection) });
         self.screen.set_fault(Fault::Camera, Some(format!("no camera: {reason}")));
     }
 
@@ -199,7 +199,9 @@ impl<'a> Pipeline<'a> {
         self.metrics().camera = Some(name);
         self.screen.set_camera(CameraState::Present);
         self.screen.set_fault(Fault::Camera, None);
-        self.screen.show_notice(Notice::CameraBack);
+        if self.metrics().frames > 0 {
+            self.screen.show_notice(Notice::CameraBack);
+        }
     }
 
     /// Counts, logs and shows that a frame was not classified.

@@ -8,14 +8,23 @@ use phicam_display::words::{Certainty, Detail, MessageKind, NoticeWords, ScreenW
 use crate::classify::Classification;
 use crate::display_state::{AnswerTracker, ShownAnswer, ViewState};
 use crate::overlay::Page;
-use crate::status::CameraState;
+use crate::status::{CameraState, Connection};
 
 mod details;
 mod notices;
 pub use details::Readings;
 
-/// Age from which the screen says how old its answer is.
+/// Hints for a camera on a ribbon cable, the longest first.
+const RIBBON_HINTS: [&str; 2] = ["Switch off, seat the ribbon cable, switch on.", "Seat the ribbon."];
+/// Age from which the screen says how old its answer is, if the model is not slow by itself.
 const LATE: Duration = Duration::from_secs(1);
+/// Number of latencies after which an answer is late: one passes during inference, one before the next answer, and one is
+/// for frames that take longer.
+const LATE_LATENCIES: f64 = 3.0;
+/// Age of an answer, relative to the newest frame, from which it does not belong to that frame: an estimate.
+const FOREIGN: Duration = Duration::from_secs(3);
+/// Longest latency that delays the age, in milliseconds: an estimate, an hour as in the budget.
+const MAX_LATENCY_MS: f64 = 3.6e6;
 /// Age from which the age of a stale frame is said in steps of ten seconds.
 const TENS_OF_SECONDS: u64 = 10;
 /// Age from which durations are said in minutes, and in hours: in seconds.
@@ -30,10 +39,13 @@ pub fn write_words(words: &mut ScreenWords, view: &ViewState, readings: &Reading
     words.source.clear();
     words.hints.clear();
     words.percent = 0;
-    words.kind = kind(view);
+    words.is_late = false;
+    let patience =
+        Duration::from_secs_f64(readings.recent_ms.unwrap_or(0.0).clamp(0.0, MAX_LATENCY_MS) * LATE_LATENCIES / 1e3);
+    words.kind = kind(view, FOREIGN.max(patience));
     match words.kind {
         MessageKind::Waiting => {}
-        MessageKind::Answer(_) => write_answer(words, view, now),
+        MessageKind::Answer(_) => write_answer(words, view, LATE.max(patience), now),
         MessageKind::Stale => write_stale(words, view),
         MessageKind::NoCamera => write_no_camera(words, view),
     }
@@ -57,24 +69,31 @@ pub fn answer_words(classification: &Classification) -> ScreenWords {
     words
 }
 
-fn kind(view: &ViewState) -> MessageKind {
+/// Returns the kind of message. An answer that is older than the newest frame by more than `max_lag` belongs to another
+/// scene: the camera was away.
+fn kind(view: &ViewState, max_lag: Duration) -> MessageKind {
+    let is_foreign = |answer: &&ShownAnswer| {
+        let captured = view.frame_captured();
+        captured.is_some_and(|captured| captured.saturating_duration_since(answer.last_classified) > max_lag)
+    };
     match (view.camera(), view.stale(), view.answer()) {
-        (CameraState::Missing { .. } | CameraState::Lost, ..) => MessageKind::NoCamera,
+        (CameraState::Missing(_) | CameraState::Lost(_), ..) => MessageKind::NoCamera,
         (_, Some(stale), _) if stale.is_dimmed => MessageKind::Stale,
-        (.., Some(answer)) => MessageKind::Answer(answer.certainty),
-        (.., None) => MessageKind::Waiting,
+        (.., Some(answer)) if !is_foreign(&answer) => MessageKind::Answer(answer.certainty),
+        _ => MessageKind::Waiting,
     }
 }
 
-fn write_answer(words: &mut ScreenWords, view: &ViewState, now: Instant) {
+fn write_answer(words: &mut ScreenWords, view: &ViewState, late: Duration, now: Instant) {
     let Some(answer) = view.answer() else { return };
     write_label(words, answer);
     if let Some(source) = &answer.source {
         words.source.push_str(source);
         return; // the age of a still image has no meaning
     }
-    let age = now.saturating_duration_since(answer.captured);
-    if age >= LATE || view.stale().is_some() {
+    let age = now.saturating_duration_since(answer.last_classified);
+    words.is_late = age >= late || view.stale().is_some();
+    if words.is_late {
         append(&mut words.time, format_args!("{} s old", age.as_secs().max(1)));
     } else {
         write_duration(&mut words.time, now.saturating_duration_since(answer.since));
@@ -117,13 +136,17 @@ fn write_stale(words: &mut ScreenWords, view: &ViewState) {
 
 fn write_no_camera(words: &mut ScreenWords, view: &ViewState) {
     let (title, hints) = match view.camera() {
-        CameraState::Lost => {
+        CameraState::Lost(Connection::Ribbon) => ("Camera lost", RIBBON_HINTS),
+        CameraState::Missing(Connection::Ribbon) => ("No camera", RIBBON_HINTS),
+        CameraState::Lost(_) => {
             ("Camera lost", ["Check its cable; the picture comes back by itself.", "Check its cable."])
         }
-        CameraState::Missing { is_ribbon: true } => {
-            ("No camera", ["Switch off, seat the ribbon cable, switch on.", "Seat the ribbon cable."])
+        CameraState::Missing(Connection::Unknown) => {
+            ("No camera", ["USB: plug one in. Ribbon cable: switch off first.", "Plug one in."])
         }
-        _ => ("No camera", ["Plug one in; the picture starts by itself.", "Plug one in."]),
+        CameraState::Missing(Connection::Cable) | CameraState::Present => {
+            ("No camera", ["Plug one in; the picture starts by itself.", "Plug one in."])
+        }
     };
     words.title.push_str(title);
     words.hints.extend(hints.map(String::from));

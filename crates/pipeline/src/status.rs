@@ -1,4 +1,4 @@
-//! Status of the system: faults that last until they are cleared.
+//! Status of the system: faults that last until they are cleared, notices of some seconds, and the camera.
 
 use std::sync::Arc;
 
@@ -7,12 +7,12 @@ use std::sync::Arc;
 pub enum Fault {
     /// No camera delivers frames.
     Camera,
-    /// Latency exceeds the budget.
-    OverBudget,
     /// Under-voltage, or reduced clocks.
     Power,
     Hot,
     Disk,
+    /// Latency exceeds the budget.
+    OverBudget,
     /// An engine is being built. This is no fault, but it is shown like one.
     BuildingEngine,
 }
@@ -30,19 +30,24 @@ pub enum Notice {
     UnreadablePicture,
 }
 
+pub use phicam_camera::reconnect::Connection;
+
 /// State of the camera, for the person in front of the screen.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum CameraState {
     #[default]
     Present,
-    /// No camera was found since the start. A ribbon camera must not be plugged in while the board has power.
-    Missing { is_ribbon: bool },
+    /// No camera was found since the start.
+    Missing(Connection),
     /// The camera has delivered frames before.
-    Lost,
+    Lost(Connection),
 }
 
+/// Kinds of fault, the most severe first.
+const BY_SEVERITY: [Fault; 6] =
+    [Fault::Camera, Fault::Power, Fault::Hot, Fault::Disk, Fault::OverBudget, Fault::BuildingEngine];
 /// Number of kinds of fault.
-const KINDS: usize = Fault::BuildingEngine as usize + 1;
+const KINDS: usize = BY_SEVERITY.len();
 
 /// Message of each current fault. Cheap to clone.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -61,9 +66,7 @@ impl Faults {
 
     /// Returns the most severe kind of fault that the screen has a notice for.
     pub fn most_severe(&self) -> Option<Fault> {
-        use Fault::{BuildingEngine, Camera, Disk, Hot, OverBudget, Power};
-        let kinds = [Camera, Power, Hot, Disk, OverBudget, BuildingEngine];
-        kinds.into_iter().find(|kind| self.0[*kind as usize].is_some())
+        BY_SEVERITY.into_iter().find(|kind| self.0[*kind as usize].is_some())
     }
 
     /// Returns the messages of the current faults, the most severe first.

@@ -142,6 +142,12 @@ fn restore_screen(restore: Restore) {
     }
 }
 
+/// Restores the normal screen if the alternate one is shown, for a program that ends at once.
+pub fn restore_terminal() {
+    let restore = ACTIVE.try_lock().and_then(|mut active| active.take());
+    restore.into_iter().for_each(restore_screen);
+}
+
 /// Installs a panic hook: the message would vanish with the alternate screen, so it goes to the log, or the normal
 /// screen returns first if a panic ends the program at once.
 fn handle_panics() {

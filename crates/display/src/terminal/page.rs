@@ -211,6 +211,9 @@ impl Page {
             }
             y += hint.len() as u16 + gap;
         }
+        if !words.details.is_empty() {
+            return self.draw_details(buffer, below(y), words);
+        }
         y += self.draw_candidates(buffer, below(y), words);
         put(buffer, area, (area.x, y.max(bottom.saturating_sub(1))), &words.time, self.depth.style(Role::Quiet));
     }

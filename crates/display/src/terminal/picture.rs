@@ -1,5 +1,6 @@
 //! Frame as characters: half blocks in colour, or shades if the terminal has too few colours.
 
+use crate::CANVAS_BACKGROUND;
 use ratatui::buffer::Buffer;
 use ratatui::layout::Rect;
 use ratatui::style::Style;
@@ -74,15 +75,16 @@ impl Shades {
     }
 }
 
-/// Returns the canvas without black rows and columns at its edges.
+/// Returns the canvas without rows and columns of the background at its edges.
 fn frame_area(canvas: &Canvas) -> phicam_frame::Rect {
     let Size { width, height } = canvas.size();
-    let row_is_black = |y: &u32| canvas.row(0, *y, width).iter().all(|&pixel| pixel == 0);
-    let top = (0..height).take_while(row_is_black).count() as u32;
-    let bottom = height - (top..height).rev().take_while(row_is_black).count() as u32;
-    let column_is_black = |x: &u32| (top..bottom).all(|y| canvas.row(*x, y, 1)[0] == 0);
-    let left = (0..width).take_while(column_is_black).count() as u32;
-    let right = width - (left..width).rev().take_while(column_is_black).count() as u32;
+    let is_background = |row: &[u32]| row.iter().all(|&pixel| pixel == 0 || pixel == CANVAS_BACKGROUND);
+    let row_is_empty = |y: &u32| is_background(canvas.row(0, *y, width));
+    let top = (0..height).take_while(row_is_empty).count() as u32;
+    let bottom = height - (top..height).rev().take_while(row_is_empty).count() as u32;
+    let column_is_empty = |x: &u32| (top..bottom).all(|y| is_background(canvas.row(*x, y, 1)));
+    let left = (0..width).take_while(column_is_empty).count() as u32;
+    let right = width - (left..width).rev().take_while(column_is_empty).count() as u32;
     phicam_frame::Rect { left, top, width: right - left, height: bottom - top }
 }
 

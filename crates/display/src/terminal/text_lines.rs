@@ -66,7 +66,7 @@ fn file_name(source: &str) -> &str {
 }
 
 /// Returns `text` without control characters: a file name must not move the cursor of a terminal.
-fn printable(text: &str) -> String {
+pub fn printable(text: &str) -> String {
     text.chars().map(|character| if character.is_control() { '\u{fffd}' } else { character }).collect()
 }
 

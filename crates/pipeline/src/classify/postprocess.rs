@@ -13,12 +13,15 @@ pub struct Prediction {
 /// Largest top-k: an estimate, more than any screen has room for.
 pub const MAX_PREDICTIONS: usize = 10;
 
-/// Default probability below which an answer is "unsure". Measured with Lite0 at 224 pixels on 13 moving scenes without any
-/// class of the model, and on 18 with one (tools/unknown-scenes): 3.0 labels a minute on the former instead of 10.5 at 0.10, and
-/// 0.2 % of the latter's time unsure.
+/// Predictions that a screen may show: the label, and three others if it is not clear.
+const SCREEN_PREDICTIONS: usize = 4;
+
+/// Default probability below which an answer is "unsure". Measured with Lite0 at 224 pixels on 13 moving scenes without
+/// any class of the model, and on 18 with one (tools/unknown-scenes): 3.0 labels a minute on the former instead of 10.5
+/// at 0.10, and 0.2 % of the latter's time unsure.
 pub const MIN_CONFIDENCE: f32 = 0.40;
-/// Default time constant of the smoothing in ms. On the scenes without a class, 300, 600 and 1000 ms give 0.46, 0.38 and 0.15 sure
-/// labels a minute; 600 ms still follows a hand that shows one thing after another.
+/// Default time constant of the smoothing in ms. On the scenes without a class, 300, 600 and 1000 ms give 0.46, 0.38 and
+/// 0.15 sure labels a minute; 600 ms still follows a hand that shows one thing after another.
 pub const SMOOTHING_MS: u64 = 600;
 
 /// Most probable classes of a frame, in a value without heap memory, so that a frame needs no allocation.
@@ -26,13 +29,20 @@ pub const SMOOTHING_MS: u64 = 600;
 pub struct Predictions {
     best: [Prediction; MAX_PREDICTIONS],
     len: usize,
+    /// Number of predictions that were asked for.
+    requested: usize,
     /// Whether the confidence is below the threshold.
     pub unsure: bool,
 }
 
 impl Predictions {
-    /// Returns the predictions, the most probable first.
+    /// Returns as many predictions as were asked for, the most probable first.
     pub fn best(&self) -> &[Prediction] {
+        &self.best[..self.requested]
+    }
+
+    /// Returns all predictions, at least those that a screen may show, the most probable first.
+    pub fn all(&self) -> &[Prediction] {
         &self.best[..self.len]
     }
 }
@@ -93,7 +103,8 @@ impl Postprocessor {
         for (smoothed, new) in self.smoothed.iter_mut().zip(&self.probabilities) {
             *smoothed = new + (*smoothed - new) * (1.0 - weight); // Exactly `new` if the weight is 1.
         }
-        let mut predictions = top_k(&self.smoothed, self.settings.top_k);
+        let mut predictions = top_k(&self.smoothed, self.settings.top_k.max(SCREEN_PREDICTIONS));
+        predictions.requested = self.settings.top_k.min(predictions.len);
         predictions.unsure =
             predictions.best().first().is_none_or(|first| first.probability < self.settings.min_confidence);
         predictions
@@ -127,6 +138,7 @@ fn top_k(probabilities: &[f32], count: usize) -> Predictions {
             predictions.best[index] = Prediction { class, probability };
         }
     }
+    predictions.requested = predictions.len;
     predictions
 }
 

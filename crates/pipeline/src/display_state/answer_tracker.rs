@@ -16,8 +16,9 @@ const PERCENT_INTERVAL: Duration = Duration::from_millis(500);
 const CANDIDATES_INTERVAL: Duration = Duration::from_secs(1);
 /// Age from which the shown answer does not delay a new one, because the scene may be another: an estimate.
 const EXPIRY: Duration = Duration::from_secs(3);
-/// Probability from which an answer is sure. Measured like the confidence limit: 0.38 sure labels a minute on scenes without any
-/// class, instead of 2.1 from 0.50 on, and 1.2 from 0.65 on. Scenes with a class are not sure in 10 % of the time, instead of 1 %.
+/// Probability from which an answer is sure. Measured like the confidence limit: 0.38 sure labels a minute on scenes
+/// without any class, instead of 2.1 from 0.50 on, and 1.2 from 0.65 on. Scenes with a class are not sure in 10 % of the
+/// time, instead of 2 %.
 const SURE_PROBABILITY: f32 = 0.7;
 /// Largest number of candidates of an answer that is not clear, and their smallest probability.
 const NOT_CLEAR: (usize, f32) = (2, 0.05);
@@ -36,10 +37,12 @@ pub struct ShownAnswer {
     candidate_count: usize,
     /// File of the frame; `None` for a camera frame.
     pub source: Option<Arc<str>>,
-    /// Capture of the first frame with this label and certainty.
+    /// Capture of the first frame with this label.
     pub since: Instant,
+    /// Capture of the newest frame with this label and certainty.
+    captured: Instant,
     /// Capture of the newest frame that was classified.
-    pub captured: Instant,
+    pub last_classified: Instant,
     percent_changed: Instant,
     candidates_changed: Instant,
 }
@@ -57,10 +60,11 @@ impl ShownAnswer {
             source: classification.source.clone(),
             since: now,
             captured: now,
+            last_classified: now,
             percent_changed: now,
             candidates_changed: now,
         };
-        if let Some(first) = classification.predictions.best().first() {
+        if let Some(first) = classification.predictions.all().first() {
             (answer.class, answer.percent) = (first.class, percent(first.probability));
         }
         answer.set_candidates(&classification.predictions);
@@ -84,7 +88,7 @@ impl ShownAnswer {
             Certainty::NotClear => (1, NOT_CLEAR),
             Certainty::Unsure => (0, UNSURE),
         };
-        let shown = predictions.best().iter().skip(skipped).take(max_count);
+        let shown = predictions.all().iter().skip(skipped).take(max_count);
         self.candidate_count = 0;
         for Prediction { class, probability } in shown.filter(|prediction| prediction.probability >= min_probability) {
             self.candidates[self.candidate_count] = (*class, percent(*probability));
@@ -97,6 +101,12 @@ impl ShownAnswer {
         self.certainty == other.certainty
             && (self.certainty == Certainty::Unsure || self.label() == other.label())
             && self.source == other.source
+    }
+
+    /// Returns whether both answers have one label, whatever their certainty.
+    fn has_label_of(&self, other: &ShownAnswer) -> bool {
+        let has_label = |answer: &ShownAnswer| answer.certainty != Certainty::Unsure;
+        has_label(self) && has_label(other) && self.label() == other.label() && self.source == other.source
     }
 
     /// Takes the numbers of `newer`, an answer that agrees, if the shown ones are old enough.
@@ -136,6 +146,7 @@ impl AnswerTracker {
             self.shown = Some(newer);
             return;
         };
+        shown.last_classified = now;
         if shown.agrees_with(&newer) {
             shown.refresh(newer);
             self.pending = None;
@@ -148,7 +159,9 @@ impl AnswerTracker {
         let is_agreed = now.saturating_duration_since(first) >= AGREEMENT;
         let is_expired = now.saturating_duration_since(shown.captured) >= EXPIRY;
         if newer.source.is_some() || is_agreed || is_expired {
-            self.shown = Some(ShownAnswer { since: first, ..newer });
+            let is_equal_label = shown.has_label_of(&newer);
+            let since = if is_equal_label { shown.since } else { first };
+            self.shown = Some(ShownAnswer { since, ..newer });
             self.pending = None;
         } else {
             self.pending = Some((first, newer));
@@ -158,7 +171,7 @@ impl AnswerTracker {
 
 /// Returns the certainty of `predictions`.
 pub fn certainty(predictions: &Predictions) -> Certainty {
-    let best = predictions.best();
+    let best = predictions.all();
     let first = best.first().map_or(0.0, |prediction| prediction.probability);
     if predictions.unsure {
         Certainty::Unsure

@@ -47,8 +47,8 @@ pub fn compose(list: &mut DrawList, text: &mut Text, scene: &Scene, frame: Optio
     match &words.notice {
         Some(notice) => add_notice(list, text, class, notice),
         // Small screens have no room for a time, but an old picture must not look live.
-        None if class.is_small && words.time.ends_with("old") => {
-            let wordings = vec![format!("picture is {}", words.time), words.time.clone()];
+        None if class.is_small && words.is_late => {
+            let wordings = vec![format!("answer is {}", words.time), words.time.clone()];
             add_notice(list, text, class, &NoticeWords { wordings, is_fault: false });
         }
         None => {}

@@ -12,7 +12,7 @@ use phicam_frame::Rect;
 const SMALL_ROWS: usize = 6;
 const ROUND_ROWS: usize = 5;
 /// Number of rows that the table has room for: rows without a value leave a gap at its end.
-const ALL_ROWS: usize = 9;
+const ALL_ROWS: usize = 8;
 
 /// Returns the area of the picture on the details page; `None` on screens without room for it.
 pub fn picture_area(class: &ScreenClass) -> Option<Rect> {
@@ -70,8 +70,10 @@ pub fn add_details(list: &mut DrawList, text: &mut Text, class: &ScreenClass, wo
         list.add_fill(Rect { height: 1, ..row }, GROOVE);
         let baseline = row.top + (pitch + cap) / 2;
         list.add_text(text, (row.left, baseline), Lettering::left(cap, QUIET), format_args!("{}", detail.name));
+        let room = row.width.saturating_sub(text.width(detail.name, cap) + cap);
+        let (value, ellipsis) = text.cut(&detail.value, cap, room);
         let right = row.left + row.width;
-        list.add_text(text, (right, baseline), Lettering::right(cap, INK), format_args!("{}", detail.value));
+        list.add_text(text, (right, baseline), Lettering::right(cap, INK), format_args!("{value}{ellipsis}"));
     }
 }
 

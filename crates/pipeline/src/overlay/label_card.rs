@@ -54,7 +54,9 @@ impl<'a> Card<'a> {
             _ => usize::MAX,
         };
         let candidate_count = words.candidates().len().min(max_candidates);
-        let time = if class.is_small || is_unsure { "" } else { words.time.as_str() };
+        // Nobody asks for how long it has been unsure, but an old picture must not look live.
+        let is_hidden = class.is_small || is_unsure && !words.is_late;
+        let time = if is_hidden { "" } else { words.time.as_str() };
         // What is not clear is said in smaller letters.
         let is_certain = words.kind == MessageKind::Answer(Certainty::Sure);
         let is_smaller = class.is_inline && !is_certain;
@@ -73,7 +75,7 @@ impl<'a> Card<'a> {
         let name_pitch = scaled(name.cap_height, NAME_PITCH);
         let candidate_pitch = scaled(class.candidate_cap, CANDIDATE_PITCH);
         let rule_part = match () {
-            () if is_unsure => 0,
+            () if is_unsure && (time.is_empty() || !class.is_inline) => 0,
             () if class.is_inline && time.is_empty() => scaled(unit, 0.22) + class.rule_height(),
             () if class.is_inline => scaled(unit, 0.22) + class.quiet_cap,
             () => scaled(unit, 0.30) + class.percent_cap,
@@ -184,7 +186,10 @@ pub fn add_label_card(list: &mut DrawList, text: &mut Text, class: &ScreenClass,
         list.add_text(text, (right, baseline), lettering, format_args!("{percent} %"));
     }
     baseline += card.descent + card.rule_part;
-    if !card.is_unsure {
+    if card.is_unsure && class.is_inline && !card.time.is_empty() {
+        let lettering = Lettering::right(class.quiet_cap, QUIET);
+        list.add_text(text, (right, baseline), lettering, format_args!("{}", card.time));
+    } else if !card.is_unsure {
         add_rule(list, text, class, &card, (left, right, baseline));
     }
     let candidate_cap = shared_candidate_cap(text, class, &card, inner);

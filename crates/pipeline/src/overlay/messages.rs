@@ -51,8 +51,12 @@ pub fn add_middle_message(list: &mut DrawList, text: &mut Text, class: &ScreenCl
     while cap > 1 && text.width(&words.title, cap) > room {
         cap -= 1;
     }
-    let hint = longest_fitting_in_two_lines(text, &words.hints, hint_cap, room);
-    let (first, second) = hint;
+    let hints_in_two_lines = longest_fitting_in_two_lines(text, &words.hints, hint_cap, room);
+    // Below the picture of a round screen the circle leaves room for one short line.
+    let (first, second) = match (class.shape, has_sign) {
+        (Shape::Round, false) => (longest_fitting(text, &words.hints, hint_cap, width / 2), ""),
+        _ => hints_in_two_lines,
+    };
     let sign_height = if has_sign { scaled(unit, 1.9) } else { 0 };
     let gap = scaled(unit, 0.75);
     let hint_pitch = scaled(hint_cap, 1.7);
@@ -75,9 +79,12 @@ pub fn add_middle_message(list: &mut DrawList, text: &mut Text, class: &ScreenCl
     y += cap;
     list.add_text(text, (width / 2, y), Lettering::centre(cap, INK), format_args!("{}", words.title));
     y += gap + hint_cap;
+    let hint_room = if class.shape == Shape::Round && !has_sign { width / 2 } else { width };
     for (index, line) in [first, second].into_iter().filter(|line| !line.is_empty()).enumerate() {
         let baseline = y + hint_pitch * index as u32;
-        list.add_text(text, (width / 2, baseline), Lettering::centre(hint_cap, QUIET), format_args!("{line}"));
+        let (line, ellipsis) = text.cut(line, hint_cap, hint_room);
+        let lettering = Lettering::centre(hint_cap, QUIET);
+        list.add_text(text, (width / 2, baseline), lettering, format_args!("{line}{ellipsis}"));
     }
 }
 

@@ -6,7 +6,7 @@ use embedded_graphics::pixelcolor::Rgb888;
 pub const PAPER: Rgb888 = Rgb888::new(0x12, 0x13, 0x16);
 /// Names, values and candidates: 16.5 : 1 on paper.
 pub const INK: Rgb888 = Rgb888::new(0xf4, 0xf1, 0xea);
-/// "unsure", times and captions: 8.1 : 1.
+/// "unsure", times and names of rows: 8.1 : 1.
 pub const QUIET: Rgb888 = Rgb888::new(0xa7, 0xab, 0xb3);
 /// Percentage and rule of the answer, and nothing else: 12.0 : 1.
 pub const ACCENT: Rgb888 = Rgb888::new(0xff, 0xc8, 0x45);
@@ -27,6 +27,12 @@ mod tests {
             if share <= 0.04045 { share / 12.92 } else { ((share + 0.055) / 1.055).powf(2.4) }
         };
         0.2126 * linear(colour.r()) + 0.7152 * linear(colour.g()) + 0.0722 * linear(colour.b())
+    }
+
+    #[test]
+    fn paper_is_the_background_of_every_display() {
+        let paper = phicam_frame::canvas::xrgb8888([PAPER.r(), PAPER.g(), PAPER.b()]);
+        assert_eq!(paper, phicam_display::CANVAS_BACKGROUND);
     }
 
     #[test]

@@ -10,7 +10,7 @@ use phicam_frame::{Rect, Size};
 pub enum Shape {
     /// The picture fills the screen, the label is in the lower left corner.
     Wide,
-    /// As wide, with the label across the screen.
+    /// About as wide as high: what the model sees fills it.
     Square,
     /// A square picture above the label.
     Portrait,
@@ -80,7 +80,11 @@ impl ScreenClass {
             Shape::Round => 11.0,
             Shape::Portrait => 12.0,
         };
-        let name_cap = scaled(height, 1.0 / parts_of_height).max(1);
+        let mut name_cap = scaled(height, 1.0 / parts_of_height).max(1);
+        if shape == Shape::Portrait {
+            // On a bar display the width decides how many letters fit.
+            name_cap = name_cap.min(scaled(width, 0.15).max(1));
+        }
         let unit = name_cap.min(scaled(width, 0.1)).max(1);
         let pad = scaled(unit, 0.6);
         let label_share = match shape {

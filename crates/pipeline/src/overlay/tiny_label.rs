@@ -16,6 +16,8 @@ const SINGLE_LINE: [u32; 3] = [18, 15, 13];
 const TWO_LINES: [u32; 6] = [13, 12, 11, 10, 9, 8];
 const LOW_SINGLE_LINE: [u32; 5] = [13, 12, 11, 10, 9];
 const LOW_TWO_LINES: [u32; 2] = [9, 8];
+/// Height of a notice at the top, in pixels.
+const STRIP_HEIGHT: u32 = 14;
 /// Smallest legible capitals, in pixels.
 const MIN_CAP: u32 = 8;
 
@@ -39,6 +41,9 @@ pub fn add_tiny_details(list: &mut DrawList, text: &mut Text, class: &ScreenClas
 pub fn add_tiny_label(list: &mut DrawList, text: &mut Text, class: &ScreenClass, words: &ScreenWords) {
     let (width, height) = (class.size.width, class.size.height);
     let is_low = height < LOW_HEIGHT;
+    // A notice takes the first rows of a higher screen, and the last row of a low one.
+    let has_notice = words.notice.is_some() && words.has_answer();
+    let (top, other_count) = if has_notice && !is_low { (STRIP_HEIGHT + 1, 1) } else { (0, 2) };
     list.begin_panel(class.area(), Some(PAPER));
     match words.kind {
         MessageKind::Waiting => {}
@@ -47,22 +52,26 @@ pub fn add_tiny_label(list: &mut DrawList, text: &mut Text, class: &ScreenClass,
         MessageKind::Answer(Certainty::NotClear) if is_low => {
             let first = [(words.title.as_str(), "", words.percent)];
             let others = words.candidates().iter().map(|other| (other.label.as_str(), "", other.percent));
-            for (index, row) in first.into_iter().chain(others).take(2).enumerate() {
+            for (index, row) in first.into_iter().chain(others).take(if has_notice { 1 } else { 2 }).enumerate() {
                 add_row(list, text, row, 9, 12 + 16 * index as u32, width);
             }
         }
         MessageKind::Answer(Certainty::NotClear) => {
-            add_row(list, text, (&words.title, "", words.percent), 11, scaled(height, 15.0 / 64.0), width);
-            add_rule(list, 1, scaled(height, 21.0 / 64.0), width.saturating_sub(2), 3, words.percent);
-            for (index, other) in words.candidates().iter().take(2).enumerate() {
-                let baseline = scaled(height, 38.0 / 64.0) + scaled(height, 18.0 / 64.0) * index as u32;
+            add_row(list, text, (&words.title, "", words.percent), 11, top + scaled(height, 15.0 / 64.0), width);
+            add_rule(list, 1, top + scaled(height, 21.0 / 64.0), width.saturating_sub(2), 3, words.percent);
+            for (index, other) in words.candidates().iter().take(other_count).enumerate() {
+                let baseline = top + scaled(height, 38.0 / 64.0) + scaled(height, 18.0 / 64.0) * index as u32;
                 add_row(list, text, (&other.label, words.conjunction(index), other.percent), 9, baseline, width);
             }
         }
         MessageKind::Answer(Certainty::Unsure) => {
-            let (cap, baseline) = if is_low { (10, 12) } else { (13, scaled(height, 17.0 / 64.0)) };
+            let (cap, baseline) = if is_low { (10, 12) } else { (13, top + scaled(height, 17.0 / 64.0)) };
             list.add_text(text, (1, baseline), one_bit(cap, Align::Left), format_args!("unsure"));
-            let (row_cap, first, count) = if is_low { (8, 28, 1) } else { (9, scaled(height, 37.0 / 64.0), 2) };
+            let (row_cap, first, count) = if is_low {
+                (8, 28, usize::from(!has_notice))
+            } else {
+                (9, top + scaled(height, 37.0 / 64.0), other_count)
+            };
             for (index, other) in words.candidates().iter().take(count).enumerate() {
                 let baseline = first + scaled(height, 18.0 / 64.0) * index as u32;
                 let conjunction = if is_low { "" } else { words.conjunction(index) };
@@ -78,13 +87,18 @@ pub fn add_tiny_label(list: &mut DrawList, text: &mut Text, class: &ScreenClass,
 fn add_message(list: &mut DrawList, text: &mut Text, class: &ScreenClass, words: &ScreenWords, is_low: bool) {
     let (width, height) = (class.size.width, class.size.height);
     let (mut cap, hint_cap) = if is_low { (11, 8) } else { (14, 9) };
-    while cap > MIN_CAP && text.styled_width(&words.title, cap, true) > width {
+    // The age is what counts.
+    let title = words.title.strip_prefix("No new picture for ").unwrap_or(&words.title);
+    let title = if text.styled_width(&words.title, MIN_CAP, true) <= width { words.title.as_str() } else { title };
+    while cap > MIN_CAP && text.styled_width(title, cap, true) > width {
         cap -= 1;
     }
     let (first, second) = if is_low { (14, 28) } else { (scaled(height, 27.0 / 64.0), scaled(height, 47.0 / 64.0)) };
-    list.add_text(text, (width / 2, first), one_bit(cap, Align::Centre), format_args!("{}", words.title));
+    let (title, ellipsis) = cut(text, title, cap, width);
+    list.add_text(text, (width / 2, first), one_bit(cap, Align::Centre), format_args!("{title}{ellipsis}"));
     let hint = longest_fitting(text, &words.hints, hint_cap, width.saturating_sub(2));
-    list.add_text(text, (width / 2, second), one_bit(hint_cap, Align::Centre), format_args!("{hint}"));
+    let (hint, ellipsis) = cut(text, hint, hint_cap, width);
+    list.add_text(text, (width / 2, second), one_bit(hint_cap, Align::Centre), format_args!("{hint}{ellipsis}"));
 }
 
 fn add_sure(list: &mut DrawList, text: &mut Text, class: &ScreenClass, words: &ScreenWords, is_low: bool) {
@@ -93,8 +107,10 @@ fn add_sure(list: &mut DrawList, text: &mut Text, class: &ScreenClass, words: &S
     let percent_cap = if is_low { 10 } else { 12 };
     if is_low {
         let room = width.saturating_sub(text.styled_width("99 %", percent_cap, true) + 6);
-        let name = fit(text, &words.title, room, &LOW_SINGLE_LINE, &LOW_TWO_LINES);
-        let name = if has_notice { TinyName { second: "", ..name } } else { name };
+        let name = match has_notice {
+            true => fit_one_line(text, &words.title, room),
+            false => fit(text, &words.title, room, &LOW_SINGLE_LINE, &LOW_TWO_LINES),
+        };
         let is_single = name.second.is_empty();
         let baseline = match (is_single, has_notice) {
             (true, true) => 13,
@@ -110,7 +126,7 @@ fn add_sure(list: &mut DrawList, text: &mut Text, class: &ScreenClass, words: &S
         }
         return;
     }
-    let top = if has_notice { 15 } else { 0 };
+    let top = if has_notice { STRIP_HEIGHT + 1 } else { 0 };
     let name = fit(text, &words.title, width.saturating_sub(2), &SINGLE_LINE, &TWO_LINES);
     let pitch = scaled(name.cap, 1.4);
     let name_height = name.cap + if name.second.is_empty() { 0 } else { pitch };
@@ -151,10 +167,7 @@ fn add_row(
         cap -= 1;
     }
     let label_room = room.saturating_sub(conjunction_width(text, cap));
-    let (label, ellipsis) = match text.styled_width(label, cap, true) <= label_room {
-        true => (label, ""),
-        false => text.cut(label, cap, label_room.saturating_sub(4)), // spaces are wider than the cut supposes
-    };
+    let (label, ellipsis) = cut(text, label, cap, label_room);
     let lettering = one_bit(cap, Align::Left);
     list.add_text(text, (1, baseline), lettering, format_args!("{conjunction}{space}{label}{ellipsis}"));
     list.add_text(text, (width - 1, baseline), one_bit(cap, Align::Right), format_args!("{percent} %"));
@@ -170,7 +183,7 @@ fn add_rule(list: &mut DrawList, left: u32, top: u32, width: u32, thick: u32, pe
 
 /// Adds a notice in inverse letters.
 fn add_strip(list: &mut DrawList, text: &mut Text, notice: &NoticeWords, width: u32, is_low: bool) {
-    let (top, height) = if is_low { (19, 13) } else { (0, 14) };
+    let (top, height) = if is_low { (19, 13) } else { (0, STRIP_HEIGHT) };
     let mark = if notice.is_fault { "! " } else { "" };
     let room = width.saturating_sub(6 + if notice.is_fault { 10 } else { 0 });
     let words = longest_fitting(text, &notice.wordings, 9, room);
@@ -186,6 +199,29 @@ struct TinyName<'a> {
     second: &'a str,
     ellipsis: &'static str,
     cap: u32,
+}
+
+/// Fits `name` in one line, cut if need be.
+fn fit_one_line<'a>(text: &mut Text, name: &'a str, width: u32) -> TinyName<'a> {
+    let fitting = LOW_SINGLE_LINE.into_iter().chain([MIN_CAP]).find(|&cap| text.styled_width(name, cap, true) <= width);
+    match fitting {
+        Some(cap) => TinyName { first: name, second: "", ellipsis: "", cap },
+        None => {
+            let (first, ellipsis) = cut(text, name, MIN_CAP, width);
+            TinyName { first, second: "", ellipsis, cap: MIN_CAP }
+        }
+    }
+}
+
+/// Returns the start of `words` that fits into `width` pixels without grey, and an ellipsis if that is not all of it.
+fn cut<'a>(text: &mut Text, words: &'a str, cap: u32, width: u32) -> (&'a str, &'static str) {
+    if text.styled_width(words, cap, true) <= width {
+        return (words, "");
+    }
+    let ends = words.char_indices().map(|(start, _)| words[..start].trim_end());
+    let room = width.saturating_sub(text.styled_width("…", cap, true));
+    let fitting = ends.take_while(|start| text.styled_width(start, cap, true) <= room).last();
+    (fitting.unwrap_or(""), "…")
 }
 
 /// Fits `name` in one line at one of `single`, else in two at one of `double`, else cut.

@@ -21,8 +21,6 @@ pub struct Readings {
     pub frame_age: Option<Duration>,
     /// Temperature of the hottest zone, in °C.
     pub celsius: Option<f64>,
-    /// Power of the board, in watts.
-    pub watts: Option<f64>,
     /// Frames that were not classified.
     pub dropped: u64,
     pub frames: u64,
@@ -70,9 +68,6 @@ pub fn write(rows: &mut Vec<Detail>, readings: &Readings) {
     }
     if let Some(celsius) = readings.celsius {
         next("Temperature", &mut |text| append(text, format_args!("{celsius:.0} °C")));
-    }
-    if let Some(watts) = readings.watts {
-        next("Power", &mut |text| append(text, format_args!("{watts:.1} W")));
     }
     if readings.frames > 0 {
         let (dropped, frames) = (readings.dropped, readings.frames);

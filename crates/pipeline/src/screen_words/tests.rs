@@ -106,9 +106,11 @@ fn stale_picture_says_its_age_and_the_last_answer() {
 #[test]
 fn missing_camera_says_what_to_do() {
     let titles = [
-        (CameraState::Missing { is_ribbon: false }, "Plug one in."),
-        (CameraState::Missing { is_ribbon: true }, "Seat the ribbon cable."),
-        (CameraState::Lost, "Check its cable."),
+        (CameraState::Missing(Connection::Cable), "Plug one in."),
+        (CameraState::Missing(Connection::Unknown), "Plug one in."),
+        (CameraState::Missing(Connection::Ribbon), "Seat the ribbon."),
+        (CameraState::Lost(Connection::Cable), "Check its cable."),
+        (CameraState::Lost(Connection::Ribbon), "Seat the ribbon."),
     ];
     for (state, hint) in titles {
         let screen = screen_with_answer(None, SURE);

@@ -144,5 +144,24 @@ fn answer_counts_from_the_first_frame_with_its_label() {
     }
     let answer = tracker.shown().unwrap();
     assert_eq!(answer.since - source.start, Duration::from_millis(1000));
-    assert_eq!(answer.captured - source.start, Duration::from_millis(2000));
+    assert_eq!(answer.last_classified - source.start, Duration::from_millis(2000));
+}
+
+#[test]
+fn label_keeps_its_time_when_only_the_certainty_changes() {
+    let (source, mut tracker) = (Source::new(), AnswerTracker::default());
+    for (ms, probabilities) in [(0, OX), (1000, OX_OR_HEN), (1600, OX_OR_HEN)] {
+        tracker.record(&source.classification(ms, probabilities, None));
+    }
+    let answer = tracker.shown().unwrap();
+    assert_eq!((answer.certainty, answer.since), (Certainty::NotClear, source.start));
+}
+
+#[test]
+fn labels_in_turn_do_not_make_a_live_picture_old() {
+    let (source, mut tracker) = (Source::new(), AnswerTracker::default());
+    for (index, ms) in (0..2400).step_by(200).enumerate() {
+        tracker.record(&source.classification(ms, [OX, HEN, NOTHING][index % 3], None));
+    }
+    assert_eq!(tracker.shown().unwrap().last_classified - source.start, Duration::from_millis(2200));
 }

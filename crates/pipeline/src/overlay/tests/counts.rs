@@ -17,7 +17,7 @@ fn labels() -> Vec<String> {
 fn names_are_whole_at_every_size() {
     let mut text = Text::default();
     let labels = labels();
-    for size in SIZES.into_iter().chain([(480, 480), (720, 1280)]) {
+    for size in SIZES.into_iter().chain([(480, 480), (720, 1280), (400, 1280), (320, 1480), (480, 1920), (240, 536)]) {
         let class = ScreenClass::new(Size::new(size.0, size.1), false);
         let whole = |text: &mut Text, name: &str| match class.shape {
             Shape::Tiny => is_whole(text, name, class.size),
@@ -56,6 +56,14 @@ fn for_each_state(name: &str, check: &mut dyn FnMut(&ScreenWords)) {
     check(&sure(name));
     check(&answer(Certainty::NotClear, name, 41, &[(name, 27), (&other, 12)]));
     check(&answer(Certainty::Unsure, "unsure", 14, &[(name, 14), (name, 9), (&other, 4)]));
+    let notice = NoticeWords { wordings: vec!["Too little power".into(), "power".into()], is_fault: true };
+    check(&ScreenWords { notice: Some(notice.clone()), ..sure(name) });
+    let not_clear = answer(Certainty::NotClear, name, 41, &[(name, 27), (&other, 12)]);
+    check(&ScreenWords { notice: Some(notice.clone()), ..not_clear });
+    check(&ScreenWords { notice: Some(notice), ..answer(Certainty::Unsure, "unsure", 14, &[(name, 14), (name, 9)]) });
+    let hints = vec![format!("last seen: {name}"), format!("last: {name}")];
+    let title = "No new picture for 59 min".into();
+    check(&ScreenWords { kind: MessageKind::Stale, title, hints, ..ScreenWords::default() });
 }
 
 #[test]

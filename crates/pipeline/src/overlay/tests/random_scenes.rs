@@ -26,6 +26,7 @@ pub struct RandomScene {
     region: Option<Rect>,
     words: ScreenWords,
     page: Page,
+    is_round: bool,
 }
 
 impl RandomScene {
@@ -35,13 +36,14 @@ impl RandomScene {
         let sources = [None, None, Some("a.jpg")];
         let frames = (0..12).map(|n| grey_frame(random.pick(&sizes), n, random.pick(&sources))).collect();
         let words = ScreenWords::default();
-        RandomScene { random, frames, frame: None, region: None, words, page: Page::Answer }
+        RandomScene { random, frames, frame: None, region: None, words, page: Page::Answer, is_round: false }
     }
 
     pub fn change(&mut self) -> Scene<'_> {
         let labels = ["ox", "Ågyptian jay", "soft-coated wheaten terrier of the longest name there is", "g"];
         let notices = [None, None, Some("Now a larger model"), Some("a notice that is longer than the screen is wide")];
         let random = &mut self.random;
+        self.is_round = random.below(8) == 0;
         match random.below(9) {
             0 | 1 => self.frame = Some(random.pick(&self.frames)),
             2 => {
@@ -52,7 +54,10 @@ impl RandomScene {
             3 => self.page = random.pick(&[Page::Answer, Page::Answer, Page::Details]),
             4 => self.region = Some(Rect { left: 5, top: 3, width: 20, height: 20 + random.below(20) as u32 }),
             5 => self.words.percent = 1 + random.below(99) as u8,
-            6 => self.words.time = random.pick(&["", "just now", "for 3 min", "3 s old"]).into(),
+            6 => {
+                self.words.time = random.pick(&["", "just now", "for 3 min", "3 s old"]).into();
+                self.words.is_late = self.words.time.ends_with("old");
+            }
             _ => {
                 let kinds = [
                     MessageKind::Waiting,
@@ -75,7 +80,7 @@ impl RandomScene {
             region: self.region,
             words: &self.words,
             page: self.page,
-            is_round: false,
+            is_round: self.is_round,
             is_picture_only: false,
         }
     }

@@ -124,7 +124,7 @@ fn fault_has_its_colour_and_a_sign() {
 #[test]
 fn old_picture_is_said_on_small_screens_too() {
     let frame = grey_hd_frame();
-    let old = ScreenWords { time: "3 s old".into(), ..sure("red panda") };
+    let old = ScreenWords { time: "3 s old".into(), is_late: true, ..sure("red panda") };
     let live = sure("red panda");
     for size in [(240, 240), (320, 240), (240, 320)] {
         let strip = |words| drawn(size, &scene(Some(&frame), words)).row(0, 3, 200).to_vec();
@@ -149,7 +149,16 @@ fn details_show_the_known_rows() {
 #[test]
 fn tiny_canvas_is_no_error() {
     let frame = grey_hd_frame();
-    let words = [sure("red panda"), answer(Certainty::NotClear, "hen", 40, &[("cock", 30)]), ScreenWords::default()];
+    let message = |kind| ScreenWords { kind, hints: vec!["a hint that is long".into()], ..sure("No picture") };
+    let notice = Some(NoticeWords { wordings: vec!["Too little power".into()], is_fault: true });
+    let words = [
+        sure("red panda"),
+        answer(Certainty::NotClear, "hen", 40, &[("cock", 30)]),
+        ScreenWords { notice, ..answer(Certainty::Unsure, "unsure", 3, &[("cock", 3)]) },
+        message(MessageKind::Stale),
+        message(MessageKind::NoCamera),
+        ScreenWords::default(),
+    ];
     for size in [(1, 1), (3, 200), (200, 3), (130, 130), (129, 4000), (1, 4000)] {
         for words in &words {
             for page in [Page::Answer, Page::Details] {
@@ -157,6 +166,33 @@ fn tiny_canvas_is_no_error() {
                     drawn(size, &Scene { page, is_round, ..scene(Some(&frame), words) });
                 }
             }
+        }
+    }
+}
+
+#[test]
+fn notice_covers_no_label_on_tiny_screens() {
+    let notice = Some(NoticeWords { wordings: vec!["Hot, 84 °C".into()], is_fault: true });
+    let mut text = Text::default();
+    for words in [
+        sure("red panda"),
+        answer(Certainty::NotClear, "hen", 40, &[("cock", 30)]),
+        answer(Certainty::Unsure, "unsure", 3, &[("cock", 3)]),
+    ] {
+        let title = words.title.clone();
+        let words = ScreenWords { notice: notice.clone(), ..words };
+        for size in [(128, 64), (128, 32)] {
+            let list = composed(size, &scene(None, &words), &mut text);
+            let strip = list.panels[1].area;
+            let label = list.items(&list.panels[0]).iter().find(|item| match &item.content {
+                Content::Text { text, .. } => list.text[text.clone()] == title,
+                _ => false,
+            });
+            let Some(Content::Text { cap_height, origin, .. }) = label.map(|label| &label.content) else {
+                panic!("{title} at {size:?} has no label");
+            };
+            let capitals = Rect { left: 0, top: origin.1 - cap_height, width: size.0, height: *cap_height };
+            assert_eq!(capitals.intersection(strip).height, 0, "{title} at {size:?}");
         }
     }
 }
