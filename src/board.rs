@@ -101,6 +101,13 @@ impl ByThreads {
     }
 }
 
+/// Returns the name of a Raspberry Pi that people shorten: `rpi4`, `pi5`, `raspberrypi-3`.
+fn usual_name(name: &str) -> Option<String> {
+    let name = name.to_ascii_lowercase();
+    let model = ["raspberrypi", "raspberry-pi", "rpi", "pi"].into_iter().find_map(|start| name.strip_prefix(start))?;
+    Some(format!("raspberry-pi-{}", model.trim_start_matches(['-', '_', ' '])))
+}
+
 impl Board {
     /// Returns the names of the built-in boards.
     pub fn names() -> impl Iterator<Item = &'static str> {
@@ -116,6 +123,9 @@ impl Board {
         let path = Path::new(name);
         if path.extension().is_some_and(|extension| extension == "toml") || path.is_file() {
             return Self::checked(config_file::read(path)?, path);
+        }
+        if let Some(known) = usual_name(name).filter(|known| Self::names().any(|name| name == known)) {
+            return Self::named(&known);
         }
         let known = Self::names().collect::<Vec<_>>().join(", ");
         Err(BoardError::Unknown { name: name.into(), hint: did_you_mean(name, Self::names()), known })

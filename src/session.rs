@@ -198,10 +198,12 @@ impl Session {
                     scaled_latency_ms(found.total_ms.p50 * longer, variant, other)
                 };
                 let estimate = estimate_time(request, known, ms, found.load_ms);
-                info!(
-                    "measuring this machine takes about {:.0} s more, for {} timings",
-                    estimate.seconds, estimate.measurements
-                );
+                if estimate.measurements > 0 {
+                    info!(
+                        "measuring this machine takes about {:.0} s more, for {} timings",
+                        estimate.seconds, estimate.measurements
+                    );
+                }
             }
             found
         };

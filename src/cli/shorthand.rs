@@ -35,6 +35,15 @@ fn expanded(arguments: &[OsString], error: &clap::Error) -> Option<Vec<OsString>
     }
     let place = arguments.iter().position(|argument| argument.to_str() == Some(word))?;
     let mut whole = arguments.to_vec();
+    // `phicam run samples`: what `run` takes is a camera.
+    if arguments[1..place].iter().any(|argument| argument == "run") {
+        let camera = word.parse::<phicam_camera::Settings>();
+        if camera.is_err() && !Path::new(word).exists() {
+            return None;
+        }
+        whole.insert(place, "--camera".into());
+        return Some(whole);
+    }
     match word.parse::<phicam_camera::Settings>() {
         Ok(phicam_camera::Settings::Files { path: Some(path), .. }) if path == *word => {
             whole.insert(1, "classify".into());
@@ -80,6 +89,17 @@ mod tests {
             assert!(cli.command.is_none(), "{word}");
             assert_eq!(cli.run.camera, Some(word.parse().unwrap()), "{word}");
         }
+    }
+
+    #[test]
+    fn run_takes_a_camera() {
+        // The folder `models` exists where the tests run.
+        for word in ["usb", "dog.jpg", "models"] {
+            let cli = parsed(&format!("phicam run {word}")).unwrap_or_else(|error| panic!("{word}: {error}"));
+            let Some(Command::Run(args)) = cli.command else { panic!("{word}: {:?}", cli.command) };
+            assert!(args.camera.is_some(), "{word}");
+        }
+        assert!(parsed("phicam run nowhere").is_err());
     }
 
     #[test]

@@ -25,7 +25,8 @@ pub fn frame_ms(text: &str) -> Result<f64, String> {
 
 /// Parses `--memory`: up to a TiB.
 pub fn memory_mib(text: &str) -> Result<f64, String> {
-    parse_in(text, MIN_MEMORY_MIB..=1_048_576.0, " MiB", "256")
+    let number = ["MiB", "MB", "M"].into_iter().find_map(|unit| text.strip_suffix(unit)).unwrap_or(text);
+    parse_in(number.trim_end(), MIN_MEMORY_MIB..=1_048_576.0, " MiB", "256")
 }
 
 /// Parses `--cpu-percent`.

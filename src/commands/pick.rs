@@ -4,15 +4,18 @@ use std::io::Write;
 use std::process::ExitCode;
 use std::sync::atomic::AtomicBool;
 
+use log::info;
 use serde_json::{Value, json};
 
 use super::{known, write_json};
+use crate::board::Board;
 use crate::cli::PickArgs;
 use crate::json_numbers::rounded;
 use crate::session::{Session, board, check_parent};
 use phicam_engine::ExecutionConfig;
 use phicam_model::catalog::Variant;
 use phicam_model::efficientnet::compound_scaling::{TARGET_MILLION_MACS, objective, phi_of_macs};
+use phicam_platform::system;
 use phicam_policy::measurement::Measurement;
 use phicam_policy::picker::reason::{Finding, Reason};
 use phicam_policy::picker::{Candidate, Effort, LimitingFactor, Pick, explain};
@@ -37,6 +40,7 @@ pub fn pick(args: PickArgs, out: &mut dyn Write) -> anyhow::Result<ExitCode> {
     }
     if let Some(path) = &args.explain {
         plot::write(&pick, path)?;
+        info!("wrote {}", path.display());
     }
     let beyond =
         if args.what_if { what_if::time(&mut session, pick.config)? } else { what_if::beyond(&session, pick.config) };
@@ -55,6 +59,11 @@ pub fn pick(args: PickArgs, out: &mut dyn Write) -> anyhow::Result<ExitCode> {
         what_if::table(&beyond, out)?;
     }
     writeln!(out, "\nboard {}: {}", board.name, board.description())?;
+    let here = Board::detect(&system::device_tree_compatible())?;
+    if args.board.board.is_some() && here.name != board.name {
+        let (processor, name) = (system::processor(), &board.name);
+        writeln!(out, "all times are of this machine ({processor}): only the budget is that of {name}")?;
+    }
     writeln!(out, "{}", explain(&pick))?;
     match best {
         Some(best) => writeln!(out, "{}", what_if::advice(best))?,

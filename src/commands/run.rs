@@ -95,6 +95,9 @@ pub fn run(args: RunArgs, out: &mut dyn Write) -> anyhow::Result<ExitCode> {
     ended?;
     served?;
     summarised?;
+    if is_demo && !args.json {
+        writeln!(out, "\nnow try: phicam PHOTO.jpg, phicam run --camera usb, phicam pick")?;
+    }
     let all_bad = metrics.answers == 0 && metrics.bad_pictures > 0;
     Ok(if all_bad { exit::SOME_FAILED.into() } else { ExitCode::SUCCESS })
 }

@@ -4,7 +4,7 @@ use std::path::PathBuf;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
-use log::warn;
+use log::{info, warn};
 
 use phicam_pipeline::Pipeline;
 use phicam_pipeline::display_state::BoardReadings;
@@ -40,6 +40,9 @@ pub fn monitor(pipeline: &Pipeline, displays: &[String], limit_ms: Option<f64>, 
             false
         }
     });
+    if folder.is_none() && paths::runtime_dir().is_none() {
+        info!("`phicam health` does not see this program: there is no runtime folder; name one with PHICAM_RUNTIME");
+    }
     let started_s = system::since_boot_s();
     let mut answers: Vec<u64> = Vec::with_capacity(COUNTS);
     let mut is_reported = false;

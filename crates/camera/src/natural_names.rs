@@ -29,7 +29,7 @@ pub fn parse(text: &str) -> Option<Result<Settings, String>> {
     let lower = name.to_ascii_lowercase();
     match lower.as_str() {
         "usb" | "webcam" | "uvc" => return Some(v4l2("")),
-        "libcamera" | "picamera" | "picamera2" | "rpicam" | "raspicam" => return Some(csi("libcamera")),
+        "libcamera" | "picam" | "picamera" | "picamera2" | "rpicam" | "raspicam" => return Some(csi("libcamera")),
         "argus" | "nvargus" => return Some(csi("argus")),
         _ => {}
     }

@@ -106,12 +106,18 @@ impl std::str::FromStr for Settings {
                 };
                 Ok(Settings::Png { path: path.into(), width, height })
             }
+            ("png", _) => Err("png needs a file name: --display png:screen.png".into()),
             ("terminal", None) => Ok(Settings::Terminal {}),
             ("text", None) => Ok(Settings::Text {}),
             ("none", None) => Ok(Settings::None {}),
-            ("spi" | "i2c", _) => Err(format!(
-                "display `{uri}` is not supported: this version has no SPI or I2C drivers; with the kernel's driver, \
+            ("spi" | "i2c" | "oled" | "lcd" | "ssd1306" | "sh1106" | "st7735" | "st7789" | "ili9341" | "gc9a01", _) => {
+                Err(format!(
+                    "display `{uri}` is not supported: this version has no SPI or I2C drivers; with the kernel's driver, \
                  use drm:SPI-1 or fb:/dev/fb1"
+                ))
+            }
+            _ if uri.contains(',') => Err(format!(
+                "display is `{uri}`: give --display several times, such as --display terminal --display hdmi"
             )),
             _ => natural_names::parse(uri).unwrap_or_else(|| {
                 let known = ["auto", "screen", "hdmi", "drm", "fb", "png", "terminal", "text", "none"];

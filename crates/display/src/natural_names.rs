@@ -28,8 +28,8 @@ pub fn parse(text: &str) -> Option<Result<Settings, String>> {
     let (name, mode) = text.split_once('@').map_or((text, None), |(name, mode)| (name, Some(mode)));
     let with_mode = |screen: &str| mode.map_or(screen.into(), |mode| format!("{screen}@{mode}"));
     match (name.to_ascii_lowercase().as_str(), mode) {
-        ("screen" | "monitor" | "display", None) => return Some(Ok(Settings::Auto {})),
-        ("screen" | "monitor" | "display" | "kms", _) => return drm(&with_mode("")),
+        ("screen" | "monitor" | "display" | "tv", None) => return Some(Ok(Settings::Auto {})),
+        ("screen" | "monitor" | "display" | "tv" | "kms", _) => return drm(&with_mode("")),
         ("displayport", _) => return drm(&with_mode("DP")),
         ("framebuffer", None) => return Some(Ok(Settings::Fb { device: None })),
         ("console" | "tty" | "shell" | "stdout", None) => return Some(Ok(Settings::Terminal {})),

@@ -111,7 +111,8 @@ impl Pipeline<'_> {
         if !rate.is_due(metrics.answers, Instant::now()) {
             return;
         }
-        readings.answers_per_s = rate.answers_per_s;
+        // Files are shown for as long as a person looks: their rate says nothing of the machine.
+        readings.answers_per_s = rate.answers_per_s.filter(|_| view.frame_captured().is_some());
         readings.frame_age = view.frame_age();
         readings.model.clear();
         if let Some(model) = &metrics.model {

@@ -90,15 +90,21 @@ pub fn persistent_state_dir() -> Option<PathBuf> {
     named.or_else(xdg).or_else(home)
 }
 
-/// Returns the folder for the health report of a running program: `PHICAM_RUNTIME`, else systemd's, else XDG's.
+/// Folder of the service's health report. It is in memory: the report is written every second.
+const SERVICE_RUNTIME: &str = "/run/phicam";
+
+/// Returns the folder for the health report of a running program: `PHICAM_RUNTIME`, else systemd's, else XDG's, else the
+/// service's for root, who has no XDG folder. Returns `None` for others without one, such as in cron.
 pub fn runtime_dir() -> Option<PathBuf> {
     let named = ["PHICAM_RUNTIME", "RUNTIME_DIRECTORY"].into_iter().find_map(folder_variable);
-    named.or_else(|| folder_variable("XDG_RUNTIME_DIR").map(|folder| folder.join("phicam")))
+    let of_user = || folder_variable("XDG_RUNTIME_DIR").map(|folder| folder.join("phicam"));
+    let of_root = || rustix::process::geteuid().is_root().then(|| PathBuf::from(SERVICE_RUNTIME));
+    named.or_else(of_user).or_else(of_root)
 }
 
 /// Returns the folder to read a health report from: like [`runtime_dir`], with the service's folder before XDG's.
 pub fn runtime_dir_for_reading() -> PathBuf {
-    let service = PathBuf::from("/run/phicam");
+    let service = PathBuf::from(SERVICE_RUNTIME);
     let named = ["PHICAM_RUNTIME", "RUNTIME_DIRECTORY"].into_iter().find_map(folder_variable);
     let of_service = || service.is_dir().then(|| service.clone());
     named.or_else(of_service).or_else(runtime_dir).unwrap_or(service)

@@ -249,8 +249,16 @@ impl Page {
 
     fn draw_status(&self, buffer: &mut Buffer, area: Rect, words: &ScreenWords) {
         let style = self.depth.style(Role::Quiet);
-        put(buffer, area, (area.x, area.y), &shorten(&words.status, area.width), style);
-        if self.has_keys && width(&words.status) + width(KEYS) + 3 <= area.width {
+        let has_room = |status: &str| width(status) + width(KEYS) + 3 <= area.width;
+        // In a narrow window the keys go before the rate: a person must see how to leave.
+        let without_rate = words.status.rsplit_once(", ").map_or("", |(start, _)| start);
+        let status = match () {
+            () if !self.has_keys || has_room(&words.status) => words.status.as_str(),
+            () if has_room(without_rate) => without_rate,
+            () => words.status.as_str(),
+        };
+        put(buffer, area, (area.x, area.y), &shorten(status, area.width), style);
+        if self.has_keys && has_room(status) {
             put_right(buffer, area, area.y, KEYS, style);
         }
     }
