@@ -93,8 +93,8 @@ mod tests {
 
     #[test]
     fn run_takes_a_camera() {
-        // The folder `models` exists where the tests run.
-        for word in ["usb", "dog.jpg", "models"] {
+        // The folder `samples` exists where the tests run.
+        for word in ["usb", "dog.jpg", "samples"] {
             let cli = parsed(&format!("phicam run {word}")).unwrap_or_else(|error| panic!("{word}: {error}"));
             let Some(Command::Run(args)) = cli.command else { panic!("{word}: {:?}", cli.command) };
             assert!(args.camera.is_some(), "{word}");
