@@ -28,7 +28,7 @@ fn natural_words_are_understood_or_answered() {
         (format!("{RUN} birds.mp4"), 1, "gstreamer1.0-libav`, or convert it to pictures: `mkdir -p films/birds"),
         (format!("{SHOW} /dev/fb99"), 1, "/dev/fb99 does not exist"),
         (format!("{SHOW} /dev/dri/card99"), 1, "/dev/dri/card99 does not exist"),
-        (format!("{SHOW} text"), 0, "display terminal"),
+        (format!("{SHOW} text"), 0, "display text\n"),
         (format!("{SHOW} out.png"), 0, "display png:out.png"),
         (format!("{SHOW} png:out.png@big"), 2, "size is `big`, expected WIDTHxHEIGHT in pixels, such as 640x480"),
         (format!("{CLASSIFY} --model Lite0@96"), 0, ""),

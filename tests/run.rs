@@ -109,7 +109,7 @@ fn failing_display_is_logged_once_and_counted() {
     let full = std::fs::File::options().write(true).open("/dev/full").unwrap();
     let run = "run --camera pattern --frames 5 --model lite0@96 --display terminal";
     let ended = Ended::from(program.command(run.split_whitespace()).stdout(full).output().unwrap()).with(1);
-    assert_eq!(ended.stderr.matches("display terminal failed").count(), 1, "{}", ended.stderr);
+    assert_eq!(ended.stderr.matches("display text failed").count(), 1, "{}", ended.stderr);
 }
 
 #[test]

@@ -189,7 +189,10 @@ fn open_displays(args: &RunArgs, board: &Board) -> anyhow::Result<Vec<Box<dyn Di
         }
     }
     for display in &displays {
-        info!("display {}, {}", display.name(), display.size());
+        match display.name() {
+            name if name == "text" => info!("display text"), // lines have no size in pixels
+            name => info!("display {name}, {}", display.size()),
+        }
     }
     Ok(displays)
 }
