@@ -29,7 +29,7 @@ pub fn show_camera<'board>(
     (width, height): (u32, u32),
 ) -> Showing<'board> {
     let file = format!(
-        "summary = 'a test'\n[camera]\n{camera}\n[[display]]\n{display}\n\
+        "summary = 'a test'\nview = 'whole'\n[camera]\n{camera}\n[[display]]\n{display}\n\
          [[display]]\nkind = 'png'\npath = '/tmp/shown/screen.png'\nwidth = {width}\nheight = {height}\n"
     );
     board.put(file.as_bytes(), "/tmp/show.toml");

@@ -66,19 +66,19 @@ fn refused_plane_moves_the_frame_into_the_picture() {
     let board = Board::boot();
     install(&board);
     let card = board.load_vkms("");
-    // The two pictures differ in size but not in aspect ratio. The box appears with the classification, as another
-    // change of the plane.
-    for (name, width, height) in [("dog.jpg", 640, 480), ("koala.jpg", 320, 240)] {
+    // Narrow pictures: a plane shows a still image only if it need not scale it. Every second one is drawn into the
+    // buffer that is taken away.
+    for name in ["dog.jpg", "koala.jpg"] {
         let mut file = std::io::Cursor::new(Vec::new());
-        photograph(name, width, height).write_to(&mut file, image::ImageFormat::Png).unwrap();
+        photograph(name, 320, 480).write_to(&mut file, image::ImageFormat::Png).unwrap();
         board.put(&file.into_inner(), &format!("/tmp/pictures/{name}.png"));
     }
-    let camera = "kind = 'files'\npath = '/tmp/pictures'\npicture_ms = 30000\nrepeat = true";
+    let camera = "kind = 'files'\npath = '/tmp/pictures'\npicture_ms = 10000\nrepeat = true";
     let display = format!("kind = 'drm'\ndevice = '{card}'\nmode = '848x480'");
     let showing = show_camera(&board, "root", camera, &display, (848, 480));
     board.until("frame on a plane", || board.overlays(&card).pop());
     is_on_the_planes(&board, &card, &showing);
-    let frame = || image::imageops::crop_imm(&showing.png().unwrap(), 0, 0, 300, 200).to_image();
+    let frame = || image::imageops::crop_imm(&showing.png().unwrap(), 270, 0, 300, 200).to_image();
     let before = frame();
     board.ssh(&format!("planes {card} remove {}", showing.process()));
     board.until("word of it", || showing.log().contains("overlay plane disabled").then_some(()));

@@ -19,7 +19,7 @@ fn area(screen: (u32, u32), frame: (u32, u32)) -> Rect {
     let frame = Size::new(frame.0, frame.1);
     let catalog = catalog();
     let variant = catalog.variant("lite0@96").unwrap();
-    let region = CropMode::default().area(frame, variant.input.crop, variant.side);
+    let region = CropMode::Whole.area(frame, variant.input.crop, variant.side);
     let class = ScreenClass::new(Size::new(screen.0, screen.1), false);
     PicturePlacement::new(&class, frame, region).unwrap().shown
 }
@@ -45,10 +45,17 @@ fn overlay_plane_is_freed_at_any_end() {
     let board = Board::boot();
     install(&board);
     let card = board.load_vkms("");
-    let screen = (640, 350); // no more pixels than a plane gets, so that it shows a still image too
-    let Rect { left, top, width, height } = area(screen, size_of_sample());
+    let screen = (848, 480);
+    // Narrow, so that it has no more pixels than a plane gets: a still image is not scaled.
+    let picture = (320, 480);
+    let mut file = std::io::Cursor::new(Vec::new());
+    photograph("dog.jpg", picture.0, picture.1).write_to(&mut file, image::ImageFormat::Png).unwrap();
+    board.put(&file.into_inner(), "/tmp/narrow.png");
+    let Rect { left, top, width, height } = area(screen, picture);
     for (user, signal) in [("root", "TERM"), ("phicam", "KILL"), ("root", "KILL"), ("phicam", "TERM")] {
-        let showing = show(&board, user, "drm", &format!("device = '{card}'\nmode = '640x350'"), screen);
+        let camera = "kind = 'files'\npath = '/tmp/narrow.png'\npicture_ms = 3600000";
+        let display = format!("kind = 'drm'\ndevice = '{card}'\nmode = '848x480'");
+        let showing = show_camera(&board, user, camera, &display, screen);
         is_on_the_planes(&board, &card, &showing);
         let (planes, _) = board.planes(&card);
         let [picture, frame] = &planes[..] else { panic!("two planes, and not {planes:?}: {}", showing.log()) };

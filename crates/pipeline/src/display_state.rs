@@ -341,12 +341,31 @@ impl DisplayRenderer {
     }
 }
 
+/// Returns what the model will see of a frame of size `to`, if it saw `region` of one of size `from`. A picture of another
+/// size then has its place before it is classified.
+fn region_in(region: Rect, from: Size, to: Size) -> Rect {
+    if from == to {
+        return region;
+    }
+    let scale = |pixels: u32, from: u32, to: u32| (u64::from(pixels) * u64::from(to) / u64::from(from.max(1))) as u32;
+    if region.width == region.height {
+        // A square from the middle keeps its share of the shorter side.
+        let side = scale(region.width, from.width.min(from.height), to.width.min(to.height));
+        return Rect { left: (to.width - side) / 2, top: (to.height - side) / 2, width: side, height: side };
+    }
+    let (left, right) =
+        (scale(region.left, from.width, to.width), scale(region.left + region.width, from.width, to.width));
+    let (top, bottom) =
+        (scale(region.top, from.height, to.height), scale(region.top + region.height, from.height, to.height));
+    Rect { left, top, width: right - left, height: bottom - top }
+}
+
 fn scene<'a>(view: &'a ViewState, words: &'a ScreenWords, surface: Surface) -> Scene<'a> {
     let frame = view.frame.as_ref();
-    let region = view.region.filter(|(_, size)| frame.is_some_and(|frame| frame.size() == *size));
+    let region = view.region.zip(frame).map(|((region, size), frame)| region_in(region, size, frame.size()));
     Scene {
         frame,
-        region: region.map(|(region, _)| region),
+        region,
         words,
         page: view.page,
         is_round: surface.is_round,
@@ -357,6 +376,17 @@ fn scene<'a>(view: &'a ViewState, words: &'a ScreenWords, surface: Surface) -> S
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn region_of_another_frame_size_is_known_before_its_answer() {
+        let rect = |left, top, width, height| Rect { left, top, width, height };
+        let square = rect(110, 30, 420, 420);
+        let (vga, hd) = (Size::new(640, 480), Size::new(1280, 720));
+        assert_eq!(region_in(square, vga, vga), square);
+        assert_eq!(region_in(square, vga, hd), rect(325, 45, 630, 630));
+        assert_eq!(region_in(rect(0, 0, 640, 480), vga, hd), rect(0, 0, 1280, 720), "the whole frame");
+        assert_eq!(region_in(rect(320, 0, 320, 480), vga, hd), rect(640, 0, 640, 720), "the right half");
+    }
 
     #[test]
     fn last_change_is_returned_after_close() {
