@@ -21,7 +21,7 @@ pub struct FirstModel {
     pub open_question: OpenQuestion,
 }
 
-/// What measuring may still change.
+/// Question that measuring may still answer.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum OpenQuestion {
     /// Nothing: the variant is pinned, or the pick rests on full measurements.

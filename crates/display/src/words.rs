@@ -78,7 +78,7 @@ pub struct ScreenWords {
     pub percent: u8,
     /// Classes beside the first one.
     pub others: Candidates,
-    /// How long the answer has been shown or how old its frame is, such as "for 3 min" or "3 s old"; may be empty.
+    /// Duration of the answer or age of its frame, such as "for 3 min" or "3 s old"; may be empty.
     pub time: String,
     /// Whether the time is an age: the answer is older than the model's latency explains.
     pub is_late: bool,

@@ -29,7 +29,7 @@ const CLOCK_INTERVAL: Duration = Duration::from_secs(1);
 pub struct ViewState {
     frame: Option<Frame>,
     answers: AnswerTracker,
-    /// What the model saw of the last classified frame, and the size of that frame.
+    /// Region that the model saw of the last classified frame, and the size of that frame.
     region: Option<(Rect, Size)>,
     notice: Option<(Instant, Notice)>,
     camera: CameraState,

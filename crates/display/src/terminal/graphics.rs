@@ -18,7 +18,7 @@ const MAX_WIDTH: u32 = 640;
 /// Pixels of a cell if the terminal does not state them: an estimate.
 const CELL: Size = Size::new(10, 20);
 
-/// How the terminal shows a picture.
+/// Way of showing a picture in the terminal.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Graphics {
     HalfBlocks,

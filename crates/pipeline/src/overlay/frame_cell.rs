@@ -19,7 +19,7 @@ pub struct FrameCell<'a> {
     pub item: FrameItem,
     /// Area of the canvas for all that is shown of the frame.
     pub area: Rect,
-    /// What the model sees, in pixels of the canvas.
+    /// Region that the model sees, in pixels of the canvas.
     pub region: Rect,
     /// Areas of the canvas that keep their content.
     pub holes: &'a [Rect],

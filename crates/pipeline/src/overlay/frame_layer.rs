@@ -15,7 +15,7 @@ pub struct LayerCanvas {
     pub holes: Vec<Rect>,
     /// Whether the last redraw changed the layer.
     pub is_new: bool,
-    /// What the layer shows.
+    /// Frame on the layer, with its place and brightness.
     drawn: Option<FrameItem>,
 }
 

@@ -10,7 +10,7 @@ pub struct PicturePlacement {
     pub shown: Rect,
     /// Part of the frame that is shown there, in pixels of the frame.
     pub crop: Crop,
-    /// What the model sees, in pixels of the screen.
+    /// Region that the model sees, in pixels of the screen.
     pub region: Rect,
 }
 

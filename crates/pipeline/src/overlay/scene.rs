@@ -18,7 +18,7 @@ pub enum Page {
 #[derive(Clone, Copy)]
 pub struct Scene<'a> {
     pub frame: Option<&'a Frame>,
-    /// What the model sees of the frame, in its pixels; `None` before the first answer.
+    /// Region of the frame that the model sees, in pixels of the frame; `None` before the first answer.
     pub region: Option<Rect>,
     pub words: &'a ScreenWords,
     pub page: Page,
